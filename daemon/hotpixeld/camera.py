@@ -1,0 +1,46 @@
+"""A camera: one body at one image size, the owner of one Welford state."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Camera:
+    """A camera body and the stored size of its photos.
+
+    Attributes
+    ----------
+    make, model : str
+        As in EXIF, without the padding.
+    serial : str
+        The body's serial number, empty when the photos carry none: two bodies of one
+        model can then not be told apart.
+    width, height : int
+        Stored (sensor) size in pixels, EXIF Orientation not applied.
+    """
+
+    make: str
+    model: str
+    serial: str
+    width: int
+    height: int
+
+    @property
+    def id(self) -> str:
+        """Return the camera's name for people and folders: a slug and a short hash.
+
+        >>> Camera("Canon", "Canon EOS 1100D", "123", 4272, 2848).id
+        'canon-eos-1100d-123-4272x2848-9841901c'
+        """
+        model = self.model
+        if self.make and not model.lower().startswith(self.make.split()[0].lower()):
+            model = f"{self.make} {model}"
+        words = f"{model} {self.serial} {self.width}x{self.height}".lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:80]
+        exact = "\0".join(
+            (self.make, self.model, self.serial, str(self.width), str(self.height))
+        )
+        return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"

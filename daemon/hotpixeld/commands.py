@@ -1,0 +1,260 @@
+"""What the commands do besides `run`: each a function from values to values."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from hotpixeld import checkpoint, difference, maps, photo, repairs, report, statefolder
+from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
+from hotpixeld.files import make_folder, read_regular, write
+from hotpixeld.ledger import Ledger
+from hotpixeld.session import lock
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config import Config
+    from hotpixeld.images import CameraRecord
+    from hotpixeld.pixels import Defect
+
+LEDGER = "ledger.sqlite3"
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Open the ledger of a state folder for reading, beside a running daemon.
+
+    Raises
+    ------
+    LedgerError
+        There is none, or it cannot be used.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
+    ledger = Ledger(path, read_only=True)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _published(folder: Path) -> report.Json | None:
+    """Return the status that a daemon published, if it is about this state."""
+    for runtime in statefolder.runtime_folders(folder, os.environ):
+        try:
+            found = json.loads((runtime / statefolder.STATUS_NAME).read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("state") == str(folder):
+            return found
+    return None
+
+
+def status(folder: Path) -> report.Json:
+    """Return the status of a state: from its ledger, else as the daemon published it.
+
+    Raises
+    ------
+    LedgerError
+        Neither can be read.
+    """
+    published = _published(folder)
+    try:
+        with opened(folder) as ledger:
+            found = report.status(ledger)
+    except (LedgerError, OSError):
+        if published is None:
+            raise
+        return published
+    daemon = published and published.get("daemon")
+    return {"state": str(folder), "daemon": daemon, **found}
+
+
+def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
+    records = list(ledger.images.cameras())
+    if camera_id is None:
+        return records
+    chosen = [record for record in records if record.camera.id == camera_id]
+    if not chosen:
+        known = ", ".join(record.camera.id for record in records) or "none yet"
+        raise HotpixeldError(f"no camera {camera_id!r}; known: {known}")
+    return chosen
+
+
+def camera_maps(
+    folder: Path, config: Config, camera_id: str | None, method: str | None
+) -> report.Maps:
+    """Return the maps: maintained ones, or with a `method` made from the checkpoints.
+
+    Raises
+    ------
+    HotpixeldError
+        There is no such camera, or the state cannot be read.
+    """
+    with opened(folder) as ledger:
+        records = _chosen(ledger, camera_id)
+        if method is None:
+            return [(one, ledger.defects.of(one.camera.id)) for one in records]
+        detection = config.detection.model_copy(update={"method": method})
+        config = config.model_copy(update={"detection": detection})
+        cameras = [one.camera for one in ledger.images.cameras()]
+        return [(one, _from_state(folder, config, one, cameras)) for one in records]
+
+
+def _from_state(
+    folder: Path, config: Config, record: CameraRecord, cameras: list[Camera]
+) -> list[Defect]:
+    """Return the defects that a camera's current checkpoint shows."""
+    if record.checkpoint is None:
+        return []
+    camera = record.camera
+    state = checkpoint.load(
+        folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
+    )
+    return maps.find(config, camera, cameras, state)
+
+
+def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
+    """Return in a few lines what a run came to."""
+    counted = [f"{count} {outcome}" for outcome, count in outcomes.items() if count]
+    lines = ["photos: " + (", ".join(counted) or "nothing new")]
+    with opened(folder) as ledger:
+        copies = [f"{count} {how}" for how, count in ledger.copies.counts().items()]
+        lines.append("copies: " + (", ".join(copies) or "none"))
+        for record in ledger.images.cameras():
+            photos = record.checkpoint.photos if record.checkpoint else 0
+            defects = len(ledger.defects.of(record.camera.id))
+            lines.append(f"{record.camera.id}: {photos} photos, {defects} defects")
+    return "\n".join(lines)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file that the user asked for."""
+    make_folder(target.absolute().parent)
+    write(target, text.encode())
+
+
+def repair(
+    path: Path,
+    named: tuple[Defect, ...],
+    output: Path | None,
+    config: Config,
+    folder: Path | None,
+) -> str:
+    """Write the repaired copy of one photo by hand; return what was done.
+
+    Parameters
+    ----------
+    named : tuple of Defect
+        What to repair; empty takes the lists of the photo's camera in state `folder`.
+    output : Path or None
+        Where the copy goes; None is ``repaired`` beside the photo.
+
+    Raises
+    ------
+    PhotoError, RefusedError
+        The photo cannot be used.
+    """
+    limits, settings = config.limits, config.repair
+    source = photo.examine(path, limits.max_bytes, limits.max_pixels)
+    target = (output or path.parent / "repaired") / f"c_{path.name}"
+    if named:
+        defects = named
+        repaired = repairs.mend_bytes(
+            source.data, defects, settings.fill, settings.fallback
+        )
+    else:
+        mended = repairs.mend(
+            source, None, _pixel_list(source, config, folder), None, settings
+        )
+        if mended.refused:
+            raise PhotoError(path, mended.refused)
+        if mended.repaired is None:
+            return f"{path}: nothing to repair"
+        defects, repaired = mended.defects, mended.repaired
+    make_folder(target.absolute().parent)
+    write(target, repaired.data, mtime_ns=source.signature.mtime_ns)
+    notes = "".join(f"; {note}" for note in repaired.notes)
+    pixels = " ".join(f"{defect.x},{defect.y}" for defect in defects)
+    blocks = f"{repaired.blocks} blocks"
+    return f"{path} -> {target}: {repaired.method}, {blocks}, pixels {pixels}{notes}"
+
+
+def _pixel_list(
+    source: photo.Photo, config: Config, folder: Path | None
+) -> repairs.PixelList:
+    """Return the pixel list of the photo's camera, as the daemon would use it."""
+    camera = photo.camera(source)
+    if folder is None or not (folder / LEDGER).is_file():
+        return maps.pixel_list(config, camera, [camera], [], source.metadata.captured)
+    with opened(folder) as ledger:
+        cameras = [record.camera for record in ledger.images.cameras()]
+        detected = ledger.defects.of(camera.id)
+    captured = source.metadata.captured
+    return maps.pixel_list(config, camera, [*cameras, camera], detected, captured)
+
+
+def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
+    """Return what differs between two photos, and whether it is a repair's doing only.
+
+    Raises
+    ------
+    HotpixeldError, OSError
+        One of them cannot be read or is no JPEG.
+    """
+    first, _ = read_regular(original, max_bytes)
+    second, _ = read_regular(copy, max_bytes)
+    found = difference.compare(first, second)
+    return difference.text(found), found.is_repair
+
+
+def forget(
+    folder: Path, camera_id: str, since: dt.datetime | None, *, dry_run: bool
+) -> str:
+    """Forget what was learned of a camera; return what was, or would be, forgotten.
+
+    Raises
+    ------
+    StateInUseError
+        The daemon runs: stop it first.
+    HotpixeldError
+        There is no such camera.
+    """
+    if dry_run:
+        with opened(folder) as ledger:
+            return f"would forget {_told(ledger, camera_id, since)}"
+    if not (folder / LEDGER).is_file():
+        raise LedgerError(f"{folder / LEDGER}: no such state yet")
+    held = lock(folder)
+    try:
+        ledger = Ledger(folder / LEDGER)
+        told = _told(ledger, camera_id, since)
+        with ledger.transaction(durable=True):
+            ledger.images.forget(camera_id, since)
+            ledger.defects.replace(camera_id, [])
+        ledger.close()
+        checkpoint.remove_others(folder / "cameras" / camera_id, None)
+        (folder / "cameras" / camera_id / "map.yaml").unlink(missing_ok=True)
+    finally:
+        os.close(held)
+    return f"forgot {told}"
+
+
+def _told(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str:
+    """Return in words what `forget` is about to do."""
+    _chosen(ledger, camera_id)
+    counts = ledger.images.counts(camera_id)
+    gone = ledger.images.count_since(camera_id, since)
+    kept = counts["folded"] + counts["pending"] - gone
+    defects = len(ledger.defects.of(camera_id))
+    return (
+        f"{gone} photos of {camera_id} and its map of {defects} defects; {kept} earlier"
+        " photos will be folded again from their files"
+    )

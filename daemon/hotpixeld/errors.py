@@ -1,0 +1,68 @@
+"""The errors of hotpixeld, split by what the caller must do about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class HotpixeldError(Exception):
+    """Base of every error that hotpixeld raises on purpose."""
+
+
+class ConfigError(HotpixeldError):
+    """The configuration cannot be used; nothing was started.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        Every fault found, each with its place, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PhotoError(HotpixeldError):
+    """One photo cannot be used; every other photo can.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    reason : str
+        Why, in a few words that stand in the ledger and in ``status``.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+class TruncatedPhotoError(PhotoError):
+    """The photo ends too early: perhaps it is still being written; try again."""
+
+
+class PhotoGoneError(PhotoError):
+    """The photo is not there any more; an ordinary outcome in a watched folder."""
+
+
+class SkippedPhotoError(PhotoError):
+    """The photo is sound but must not be folded (edited, no camera identity)."""
+
+
+class CheckpointError(HotpixeldError):
+    """A stored state is missing, damaged or of another kind; it is never overwritten."""
+
+
+class LedgerError(HotpixeldError):
+    """The ledger cannot be used (damaged, or written by a newer version)."""
+
+
+class StateInUseError(HotpixeldError):
+    """Another daemon holds this state."""

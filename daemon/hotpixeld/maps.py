@@ -1,0 +1,180 @@
+"""The maps: made anew from the states when due, kept in the ledger and in map.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+from hotpixeld import hotmap, mapfile
+from hotpixeld.config import is_largest
+from hotpixeld.files import make_folder, write
+from hotpixeld.repairs import PixelList
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config import Config
+    from hotpixeld.ledger import Ledger
+    from hotpixeld.pixels import Defect
+    from hotpixeld.states import States
+    from hotpixeld.welford import State
+
+log = logging.getLogger(__name__)
+
+VARIANCE_COUNT = 10
+"""Pixels that the original method lists: it has no error rate to stop at."""
+CERTAIN_SCORE = 8.0
+FEWEST_NEW, MOST_NEW = 8, 32
+"""A map is due after 10 % more photos, at least and at most so many."""
+
+
+def is_due(photos: int, mapped: int, min_photos: int) -> bool:
+    """Tell whether a map is due.
+
+    Parameters
+    ----------
+    photos, mapped : int
+        Photos in the state now, and when the map was made last (0: never).
+
+    >>> [is_due(photos, 16, 16) for photos in (16, 23, 24)]
+    [False, False, True]
+    """
+    if photos < min_photos:
+        return False
+    return photos - mapped >= min(max(mapped // 10, FEWEST_NEW), MOST_NEW) or not mapped
+
+
+def is_certain(defect: Defect) -> bool:
+    """Tell whether the evidence is enough to change photos, not just to list."""
+    return defect.score is not None and defect.score >= CERTAIN_SCORE
+
+
+def find(
+    config: Config, camera: Camera, cameras: list[Camera], state: State
+) -> list[Defect]:
+    """Return the defects that a state shows, by the configured method.
+
+    `cameras` are all that are known: a list without `size` is about the largest.
+    """
+    settings = config.detection
+    ignored = config.ignored(camera, largest=is_largest(camera, cameras))
+    if settings.method == "variance":
+        found = hotmap.lowest_variance(state, VARIANCE_COUNT)
+        return [one for one in found if (one.row, one.col) not in ignored]
+    return hotmap.find(state, min_photos=settings.min_photos, ignore=ignored)
+
+
+def pixel_list(
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    detected: list[Defect],
+    when: dt.datetime | None,
+) -> PixelList:
+    """Return what may be repaired in a photo of `camera` taken at `when`."""
+    which = config.repair.pixels
+    largest = is_largest(camera, cameras)
+    configured = config.pixel_list(camera, when, largest=largest)
+    certain = [one for one in detected if is_certain(one) and _may_show(one, when)]
+    return PixelList(
+        tuple(configured) if which != "detected" else (),
+        tuple(certain) if which != "configured" else (),
+        version(config, camera, detected),
+    )
+
+
+def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
+    """Return the version of a camera's pixel list: it changes when the list does.
+
+    Scores and amplitudes do not count: they move a little with every photo.
+    """
+    entries = config.camera_entries(camera)
+    places = [
+        (one.row, one.col, one.kind, one.radius, one.by, one.until)
+        for one in detected
+        if is_certain(one)
+    ]
+    listed = (entries, places, config.repair, config.folders)
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
+
+
+class Maps:
+    """The maps of all cameras; used by one thread."""
+
+    def __init__(self, ledger: Ledger, config: Config, states: States) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._states = states
+        self._versions: dict[str, str] = {}
+
+    def _cameras(self) -> list[Camera]:
+        return [record.camera for record in self._ledger.images.cameras()]
+
+    def due(self, *, now: bool = False) -> Iterator[str]:
+        """Yield the cameras whose map is due; with `now`, all that may have one."""
+        least = self._config.detection.min_photos
+        for record in self._ledger.images.cameras():
+            photos = self._states.photos(record.camera.id)
+            if photos >= least and (now or is_due(photos, record.mapped, least)):
+                yield record.camera.id
+
+    def make(self, camera_id: str) -> None:
+        """Make a camera's map from its state and publish it.
+
+        Raises
+        ------
+        OSError, LedgerError
+            It cannot be written.
+        """
+        record = self._ledger.images.camera(camera_id)
+        state = self._states.running(camera_id).state
+        if record is None or state is None:
+            return
+        former = self._ledger.defects.of(camera_id)
+        found = find(self._config, record.camera, self._cameras(), state)
+        with self._ledger.transaction():
+            self._ledger.defects.replace(camera_id, found)
+            self._ledger.images.set_mapped(camera_id, state.photos)
+        self._publish(record.camera, found, state.photos)
+        self._versions.pop(camera_id, None)
+        self._tell(camera_id, former, found)
+
+    def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
+        folder = self._states.folder_of(camera.id)
+        make_folder(folder)
+        text = mapfile.dump(camera, found, photos=photos)
+        write(folder / "map.yaml", text.encode())
+
+    def _tell(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
+        before = {(one.row, one.col) for one in former}
+        now = {(one.row, one.col) for one in found}
+        log.info(
+            "map of %s: %d defects, %d new, %d gone",
+            camera_id,
+            len(now),
+            len(now - before),
+            len(before - now),
+        )
+
+    def pixel_list(self, camera: Camera, when: dt.datetime | None) -> PixelList:
+        """Return what may be repaired in a photo of `camera` taken at `when`."""
+        detected = self._ledger.defects.of(camera.id)
+        return pixel_list(self._config, camera, self._cameras(), detected, when)
+
+    def version(self, camera: Camera) -> str:
+        """Return the version of a camera's pixel list: it changes when the list does."""
+        if camera.id not in self._versions:
+            detected = self._ledger.defects.of(camera.id)
+            self._versions[camera.id] = version(self._config, camera, detected)
+        return self._versions[camera.id]
+
+
+def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
+    """Tell whether a photo taken at `when` lies in the defect's life, as far as known."""
+    if when is None:
+        return defect.until is None
+    began = defect.by is None or when >= defect.by
+    return began and (defect.until is None or when < defect.until)

@@ -1,0 +1,201 @@
+"""The ledger's paths: what became of every file that was ever seen as a candidate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotpixeld.settle import Signature
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+SCHEMA = """
+CREATE TABLE paths (
+  folder BLOB NOT NULL, name BLOB NOT NULL,
+  outcome TEXT NOT NULL
+    CHECK (outcome IN ('image', 'duplicate', 'skipped', 'failed', 'waiting')),
+  reason TEXT NOT NULL DEFAULT '', image INTEGER REFERENCES images,
+  inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
+  repaired_with TEXT,                       -- the pixel list it was last held against
+  PRIMARY KEY (folder, name)
+) WITHOUT ROWID;
+CREATE INDEX paths_by_image ON paths (image);
+CREATE INDEX paths_by_outcome ON paths (outcome);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PathRecord:
+    """What became of one path.
+
+    Attributes
+    ----------
+    path : Path
+    outcome : str
+        "image" (its image's outcome counts), "duplicate", "skipped", "failed" or
+        "waiting".
+    reason : str
+        Why it was skipped, failed or waits; else empty.
+    image : int or None
+        The image that the path holds, as `Image.id`.
+    signature : Signature or None
+        Of the file when it was looked at.
+    repaired_with : str or None
+        The pixel list that the photo was last held against; None is none yet.
+    """
+
+    path: Path
+    outcome: str
+    reason: str
+    image: int | None
+    signature: Signature | None
+    repaired_with: str | None
+
+
+_PATH = (
+    "SELECT folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns,"
+    " repaired_with FROM paths "
+)
+_UNREPAIRED = (
+    "WHERE image IN (SELECT id FROM images WHERE camera = ?)"
+    " AND (repaired_with IS NULL OR (? AND repaired_with != ?))"
+    " ORDER BY folder, name"
+)
+_Row = tuple[
+    bytes,
+    bytes,
+    str,
+    str,
+    int | None,
+    int | None,
+    int,
+    int,
+    int,
+    str | None,
+]
+
+
+def _split(path: Path) -> tuple[bytes, bytes]:
+    """Return folder and name as bytes: names need not be UTF-8."""
+    return os.fsencode(path.parent), os.fsencode(path.name)
+
+
+def _join(folder: bytes, name: bytes) -> Path:
+    return Path(os.fsdecode(folder)) / os.fsdecode(name)
+
+
+def _record(row: _Row) -> PathRecord:
+    folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns, with_ = row
+    seen = None if inode is None else Signature(inode, size, mtime_ns, ctime_ns)
+    return PathRecord(_join(folder, name), outcome, reason, image, seen, with_)
+
+
+class Paths:
+    """The table `paths`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def find(self, path: Path) -> PathRecord | None:
+        """Return what became of `path`."""
+        query = _PATH + "WHERE folder = ? AND name = ?"
+        row = self._connection.execute(query, _split(path)).fetchone()
+        return None if row is None else _record(row)
+
+    def settled_in(self, folder: Path) -> dict[str, Signature]:
+        """Return the files of one folder that need no second look, by name."""
+        query = (
+            "SELECT name, inode, size, mtime_ns, ctime_ns FROM paths"
+            " WHERE folder = ? AND outcome != 'waiting' AND inode IS NOT NULL"
+        )
+        rows = self._connection.execute(query, (os.fsencode(folder),))
+        return {os.fsdecode(name): Signature(*rest) for name, *rest in rows}
+
+    def record(
+        self,
+        path: Path,
+        outcome: str,
+        *,
+        reason: str = "",
+        image: int | None = None,
+        signature: Signature | None = None,
+    ) -> None:
+        """Record what became of `path`; a new image there starts its copies anew."""
+        seen = (
+            (None,) * 4
+            if signature is None
+            else (
+                signature.inode,
+                signature.size,
+                signature.mtime_ns,
+                signature.ctime_ns,
+            )
+        )
+        self._connection.execute(
+            "INSERT INTO paths (folder, name, outcome, reason, image, inode, size,"
+            " mtime_ns, ctime_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (folder, name) DO UPDATE SET outcome = excluded.outcome,"
+            " reason = excluded.reason, image = excluded.image,"
+            " inode = excluded.inode, size = excluded.size,"
+            " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
+            " repaired_with = CASE WHEN image IS excluded.image"
+            " THEN repaired_with ELSE NULL END",
+            (*_split(path), outcome, reason, image, *seen),
+        )
+
+    def of_image(self, image: int) -> list[Path]:
+        """Return every path that holds the image, the first seen as a photo first."""
+        query = (
+            "SELECT folder, name FROM paths WHERE image = ?"
+            " ORDER BY outcome != 'image', folder, name"
+        )
+        return [_join(*row) for row in self._connection.execute(query, (image,))]
+
+    def to_repair(
+        self, camera_id: str, version: str, *, past: bool
+    ) -> Iterator[PathRecord]:
+        """Yield the camera's photos not yet held against this version of its list.
+
+        Without `past`, only those that were never held against any.
+        """
+        query = _PATH + _UNREPAIRED
+        rows = self._connection.execute(query, (camera_id, past, version)).fetchall()
+        for row in rows:
+            yield _record(row)
+
+    def set_repaired_with(self, path: Path, version: str) -> None:
+        """Record the version of the pixel list that the photo was held against."""
+        self._connection.execute(
+            "UPDATE paths SET repaired_with = ? WHERE folder = ? AND name = ?",
+            (version, *_split(path)),
+        )
+
+    def mark_unseen(self, path: Path, version: str | None) -> None:
+        """Record that what `path` held is not there: if it comes back, it is read.
+
+        `version` is that of the pixel list it should have been held against, if any.
+        """
+        self._connection.execute(
+            "UPDATE paths SET inode = NULL, repaired_with = coalesce(?, repaired_with)"
+            " WHERE folder = ? AND name = ?",
+            (version, *_split(path)),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of paths by outcome, without those that count as images."""
+        query = "SELECT outcome, count(*) FROM paths GROUP BY outcome"
+        counted = dict(self._connection.execute(query))
+        names = ("duplicate", "skipped", "failed", "waiting")
+        return {name: counted.get(name, 0) for name in names}
+
+    def with_reason(self, limit: int) -> list[PathRecord]:
+        """Return at most `limit` paths that were skipped, failed or wait, and why."""
+        query = _PATH + (
+            "WHERE outcome IN ('failed', 'waiting', 'skipped')"
+            " ORDER BY outcome, folder, name LIMIT ?"
+        )
+        return [_record(row) for row in self._connection.execute(query, (limit,))]

@@ -1,0 +1,336 @@
+"""One photo, start to finish: examined, admitted, folded, repaired, and in the ledger.
+
+Several photos are under way at once: worker threads read, decode and repair (the
+libraries release the GIL), one thread owns the ledger and the states and takes the
+photos in their order, whatever order the workers end in.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from hotpixeld import metadata, photo, repairs
+from hotpixeld.errors import (
+    PhotoError,
+    PhotoGoneError,
+    SkippedPhotoError,
+    TruncatedPhotoError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config import Config, Folder
+    from hotpixeld.images import Image
+    from hotpixeld.ledger import Ledger
+    from hotpixeld.maps import Maps
+    from hotpixeld.photo import Photo
+    from hotpixeld.repairs import Mended, PixelList
+    from hotpixeld.states import States
+    from hotpixeld.welford import Frame
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one photo.
+
+    Attributes
+    ----------
+    path : Path
+    outcome : str
+        "folded" (in memory; pending until the checkpoint), "duplicate", "known" (here,
+        before), "skipped", "failed", "waiting" or "gone".
+    reason : str
+        Why it was skipped, failed or waits, or why there is no copy; else empty.
+    """
+
+    path: Path
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One photo under way; the stages fill it in, one after the other."""
+
+    path: Path
+    photo: Photo | None = None
+    camera: Camera | None = None
+    image: Image | None = None
+    frame: Frame | None = None
+    pixels: PixelList | None = None
+    known: tuple[tuple[int, int], ...] | None = None
+    mended: Mended | None = None
+    outcome: str = ""
+    error: PhotoError | None = None
+    patient: bool = True  # a photo that is cut short waits for its end
+    version: str | None = None  # of the pixel list, where the photo is looked at again
+
+
+def ahead(
+    executor: Executor,
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    window: int,
+) -> Iterator[Result]:
+    """Yield ``work(item)`` in order, with at most `window` more of them under way."""
+    under_way: collections.deque[Future[Result]] = collections.deque()
+    for item in items:
+        under_way.append(executor.submit(work, item))
+        if len(under_way) > window:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths of a scan by capture time, then name; without a time, last."""
+
+    def key(path: Path) -> tuple[bool, dt.datetime, str, str]:
+        captured = metadata.captured(path)
+        when = captured or dt.datetime.max
+        return captured is None, when, path.name, str(path.parent)
+
+    return sorted(paths, key=key)
+
+
+def folder_of(config: Config, path: Path) -> Folder:
+    """Return the watched folder that `path` lies in, the innermost of several.
+
+    Raises
+    ------
+    PhotoError
+        It lies in none: the folder was taken out of the configuration.
+    """
+    holding = [one for one in config.folders if path.is_relative_to(one.path)]
+    if not holding:
+        raise PhotoError(path, "in none of the watched folders")
+    return max(holding, key=lambda one: len(one.path.parts))
+
+
+class Pipeline:
+    """Takes photos from their paths to their outcomes; owned by one thread.
+
+    Parameters
+    ----------
+    executor : Executor
+        Whose threads read, decode and repair.
+    window : int
+        Photos under way at each of these stages, beyond the one being finished.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        states: States,
+        maps: Maps,
+        executor: Executor,
+        window: int,
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._states = states
+        self._maps = maps
+        self._copies = repairs.Copies(ledger, config.limits.max_bytes)
+        self._executor = executor
+        self._window = window
+
+    def run(
+        self, paths: Iterable[Path], *, with_copies: bool, patient: bool
+    ) -> Generator[Done]:
+        """Take new photos through all stages, in this order.
+
+        Closing the iterator leaves what is under way for another time: nothing is lost.
+
+        Parameters
+        ----------
+        with_copies : bool
+            Write copies at once; else `repair` does it later.
+        patient : bool
+            A photo that is cut short waits for its end; else it has failed at once.
+        """
+        jobs = self._ahead(
+            self._examine, (Job(path, patient=patient) for path in paths)
+        )
+        jobs = (self._triage(job) for job in jobs)
+        jobs = self._ahead(self._decode, jobs)
+        jobs = (self._admit(job) for job in jobs)
+        if with_copies:
+            jobs = self._ahead(self._mend, (self._list_pixels(job) for job in jobs))
+        for job in jobs:
+            yield self._finish(job)
+
+    def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
+        """Hold photos that are in the ledger against their camera's pixel list again.
+
+        Parameters
+        ----------
+        photos : iterable of (Path, str)
+            With the version of that list.
+        """
+        again = (Job(path, version=version) for path, version in photos)
+        jobs = self._ahead(self._examine, again)
+        jobs = (self._recognise(job) for job in jobs)
+        jobs = self._ahead(self._mend, (self._list_pixels(job) for job in jobs))
+        for job in jobs:
+            yield self._finish(job)
+
+    def _ahead(self, work: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[Job]:
+        """Let workers do `work` on the jobs ahead of their turn; errors end the job."""
+
+        def attempt(job: Job) -> Job:
+            try:
+                if not job.error:
+                    work(job)
+            except PhotoError as error:
+                job.error = error
+            return job
+
+        return ahead(self._executor, attempt, jobs, self._window)
+
+    def _examine(self, job: Job) -> None:
+        limits = self._config.limits
+        job.photo = photo.examine(job.path, limits.max_bytes, limits.max_pixels)
+
+    def _triage(self, job: Job) -> Job:
+        """Find the photo's camera, and its image when it is known already."""
+        if job.photo is None:
+            return job
+        try:
+            if self._ledger.copies.is_own(job.photo.identity):
+                raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
+            job.camera = self._camera(job.photo)
+            job.image = self._known(job.photo)
+        except PhotoError as error:
+            job.error = error
+        return job
+
+    def _camera(self, source: Photo) -> Camera:
+        """Return the photo's camera, if it may be folded at all."""
+        about, folder = source.metadata, folder_of(self._config, source.path)
+        named = self._config.camera_of(folder, about.width, about.height)
+        camera = named or photo.camera(source)
+        why = metadata.edit(about) if folder.edited == "skip" else None
+        if why:
+            raise SkippedPhotoError(source.path, why)
+        return camera
+
+    def _known(self, source: Photo) -> Image | None:
+        image = self._ledger.images.find(source.identity)
+        return None if image is None or image.outcome == "lost" else image
+
+    def _decode(self, job: Job) -> None:
+        if job.photo is not None and job.image is None:
+            job.frame = photo.decode(job.photo)
+
+    def _admit(self, job: Job) -> Job:
+        """Put the photo into the ledger, and fold it if its image is new."""
+        if job.error or job.photo is None or job.camera is None:
+            return job
+        # The same image may have been admitted while this one was under way.
+        job.image = job.image or self._known(job.photo)
+        record = self._ledger.paths.find(job.path)
+        signature = job.photo.signature
+        new = job.image is None
+        with self._ledger.transaction():
+            if job.image is None:
+                captured = job.photo.metadata.captured
+                job.image = self._ledger.images.admit(
+                    job.photo.identity, job.camera, captured
+                )
+            same = record and record.image == job.image.id and record.outcome == "image"
+            outcome = "image" if new or same else "duplicate"
+            self._ledger.paths.record(
+                job.path, outcome, image=job.image.id, signature=signature
+            )
+        job.outcome = "known" if same else "duplicate"
+        if new and job.frame is not None:
+            self._states.fold(job.image, job.frame)
+            job.outcome = "folded"
+        return job
+
+    def _recognise(self, job: Job) -> Job:
+        """Find the image of a photo that the ledger knows."""
+        if job.photo is not None:
+            job.image = self._known(job.photo)
+            job.outcome = "known"
+            if job.image is None:
+                job.error = PhotoGoneError(job.path, "replaced by another photo")
+            elif record := self._ledger.images.camera(job.image.camera):
+                job.camera = record.camera
+        return job
+
+    def _list_pixels(self, job: Job) -> Job:
+        """Look up what may be repaired in this photo."""
+        if not job.error and job.photo is not None and job.camera is not None:
+            captured = job.photo.metadata.captured
+            job.pixels = self._maps.pixel_list(job.camera, captured)
+            job.known = self._copies.known(job.path)
+        return job
+
+    def _mend(self, job: Job) -> None:
+        if job.photo is not None and job.pixels is not None:
+            settings = self._config.repair
+            job.mended = repairs.mend(
+                job.photo, job.frame, job.pixels, job.known, settings
+            )
+        job.frame = None
+
+    def _finish(self, job: Job) -> Done:
+        """Write the copy, and say in one line what became of the photo."""
+        if job.error is not None:
+            return self._give_up(job, job.error)
+        copied, reason = "", ""
+        try:
+            copied = self._copy(job)
+        except OSError as error:  # the photo stays due for repair
+            reason = f"no copy: {error.strerror}: {error.filename}"
+        camera = job.camera.id if job.camera else "?"
+        log.info("%s %s: %s%s", job.outcome, job.path, camera, copied or reason)
+        return Done(job.path, job.outcome, reason)
+
+    def _copy(self, job: Job) -> str:
+        """Bring the photo's copy up to date; return what there is to tell of it."""
+        if not (job.photo and job.mended and job.pixels):
+            return ""
+        folder = folder_of(self._config, job.path)
+        copy = self._copies.settle(job.photo, folder, job.mended)
+        with self._ledger.transaction():
+            self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
+        if copy is None or copy.condition == "withdrawn":
+            return ""
+        return f", copy {copy.condition}, {len(copy.pixels)} pixels"
+
+    def _give_up(self, job: Job, error: PhotoError) -> Done:
+        """Record why a photo comes to nothing, now or for good."""
+        if job.version is not None or isinstance(error, PhotoGoneError):
+            with self._ledger.transaction():
+                self._ledger.paths.mark_unseen(job.path, job.version)
+            log.debug("gone or replaced: %s: %s", job.path, error.reason)
+            return Done(job.path, "gone", error.reason)
+        outcome = "failed"
+        if isinstance(error, TruncatedPhotoError) and job.patient:
+            outcome = "waiting"
+        elif isinstance(error, SkippedPhotoError):
+            outcome = "skipped"
+        signature = job.photo.signature if job.photo else None
+        with self._ledger.transaction():
+            self._ledger.paths.record(
+                job.path, outcome, reason=error.reason, signature=signature
+            )
+        level = logging.WARNING if outcome == "failed" else logging.INFO
+        log.log(level, "%s %s: %s", outcome, job.path, error.reason)
+        return Done(job.path, outcome, error.reason)

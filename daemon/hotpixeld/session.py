@@ -1,0 +1,183 @@
+"""A session: one state folder, held by one daemon, with all that works on it.
+
+The folder is locked for as long as the session is open; a second daemon is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
+
+from hotpixeld.errors import StateInUseError
+from hotpixeld.files import make_folder, sweep
+from hotpixeld.ledger import Ledger
+from hotpixeld.maps import Maps
+from hotpixeld.pipeline import Pipeline, in_order
+from hotpixeld.states import States
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from hotpixeld.config import Config
+    from hotpixeld.pipeline import Done
+    from hotpixeld.settle import Signature
+
+log = logging.getLogger(__name__)
+
+
+def lock(folder: Path) -> int:
+    """Hold the state folder; return the descriptor whose closing lets go.
+
+    Raises
+    ------
+    StateInUseError
+        Another process holds it; says which.
+    """
+    path = folder / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StateInUseError(
+            f"{folder}: in use by another hotpixeld, process {holder}: stop it first, or"
+            " name another --state"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+class Session:
+    """All that works on one state folder; owned by one thread.
+
+    Parameters
+    ----------
+    folder : Path
+        The state folder; created, private, when missing.
+    jobs : int
+        Photos that are decoded and repaired at once.
+    clock : callable
+        Monotonic seconds.
+    progress : callable
+        Called whenever a step of work is done.
+
+    Raises
+    ------
+    StateInUseError, LedgerError
+        The state cannot be used; nothing was touched.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        jobs: int,
+        clock: Callable[[], float],
+        progress: Callable[[], None],
+    ) -> None:
+        make_folder(folder, mode=0o700)
+        self.folder = folder
+        self._clock = clock
+        self._progress = progress
+        self._jobs = jobs
+        self._lock = lock(folder)
+        sweep(folder)
+        self.ledger = Ledger(folder / "ledger.sqlite3")
+        self._executor = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
+        self._use(config)
+
+    def _use(self, config: Config) -> None:
+        self.config = config
+        self.states = States(
+            self.ledger, config, self.folder, self._clock, self._progress
+        )
+        self.maps = Maps(self.ledger, config, self.states)
+        self._pipeline = Pipeline(
+            self.ledger,
+            config,
+            self.states,
+            self.maps,
+            self._executor,
+            self._jobs,
+        )
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration from now on, after a checkpoint of what there is."""
+        self.states.save_all()
+        self._use(config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the state folder; call `States.save_all` before to keep all."""
+        self._executor.shutdown(cancel_futures=True)
+        self.ledger.close()
+        os.close(self._lock)
+
+    def unknown(self, found: Iterable[tuple[Path, Signature]]) -> list[Path]:
+        """Return those of a scan that the ledger does not know as they are now."""
+        unknown = []
+        for folder, group in itertools.groupby(found, key=lambda one: one[0].parent):
+            known = self.ledger.paths.settled_in(folder)
+            unknown += [path for path, seen in group if known.get(path.name) != seen]
+        return unknown
+
+    def take(self, paths: Iterable[Path], *, once: bool = False) -> Iterator[Done]:
+        """Take photos to their outcomes, with the checkpoints that are due.
+
+        Copies are written and maps are made as well, unless it is done `once`: then both
+        come at the end, and a photo that is cut short has failed.
+        """
+        ordered = in_order(paths)
+        with contextlib.closing(
+            self._pipeline.run(ordered, with_copies=not once, patient=not once)
+        ) as under_way:
+            for done in under_way:
+                self._progress()
+                yield done
+                self.keep_up(with_maps=not once)
+
+    def keep_up(self, *, with_maps: bool) -> None:
+        """Take the checkpoints and make the maps that are due."""
+        for camera_id in self.states.due(self._clock()):
+            self.states.save(camera_id)
+        if with_maps:
+            self.make_maps()
+
+    def make_maps(self, *, all_cameras: bool = False) -> None:
+        """Make the maps that are due, or those of all cameras with enough photos."""
+        for camera_id in list(self.maps.due(now=all_cameras)):
+            self.maps.make(camera_id)
+            self._progress()
+
+    def unrepaired(self) -> list[tuple[Path, str]]:
+        """Return the photos not yet held against their camera's present pixel list.
+
+        With the version of that list, for `repair`.
+        """
+        past = self.config.repair.past
+        found = []
+        for known in self.ledger.images.cameras():
+            version = self.maps.version(known.camera)
+            records = self.ledger.paths.to_repair(known.camera.id, version, past=past)
+            found += [(record.path, version) for record in records]
+        return found
+
+    def repair(self, photos: Iterable[tuple[Path, str]]) -> Iterator[Done]:
+        """Hold photos against their camera's present pixel list; write what changes."""
+        with contextlib.closing(self._pipeline.repair(photos)) as under_way:
+            for done in under_way:
+                self._progress()
+                yield done

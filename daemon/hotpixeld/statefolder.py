@@ -1,0 +1,48 @@
+"""Which state folder a command works on, and where the daemon publishes its status."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SYSTEM_STATE = Path("/var/lib/hotpixeld")
+SYSTEM_RUNTIME = Path("/run/hotpixeld")
+STATUS_NAME = "status.json"
+
+
+def choose(
+    option: Path | None, configured: Path | None, environment: Mapping[str, str]
+) -> Path:
+    """Return the state folder: option, configuration, systemd's, the system's, own.
+
+    Parameters
+    ----------
+    option, configured : Path or None
+        What ``--state`` and the configuration's ``state`` say.
+    environment : mapping
+        The process's environment.
+    """
+    if option or configured:
+        return (option or configured or Path()).absolute()
+    if given := environment.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if SYSTEM_STATE.is_dir() and os.access(SYSTEM_STATE, os.R_OK | os.X_OK):
+        return SYSTEM_STATE
+    home = environment.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local/state") / "hotpixeld"
+
+
+def runtime_folders(state: Path, environment: Mapping[str, str]) -> list[Path]:
+    """Return where a daemon may publish its status, the best place first."""
+    folders = []
+    if given := environment.get("RUNTIME_DIRECTORY"):
+        folders.append(Path(given.split(":")[0]))
+    folders.append(SYSTEM_RUNTIME)
+    if given := environment.get("XDG_RUNTIME_DIR"):
+        folders.append(Path(given) / "hotpixeld")
+    folders.append(state)
+    return folders

@@ -1,0 +1,208 @@
+"""The cameras' Welford states: folded in sequence, checkpointed, recovered after a crash.
+
+A camera's arrays are allocated at its 4th photo; until then its photos are pending in the
+ledger and are folded from their files when the 4th comes, as after a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hotpixeld import checkpoint, photo
+from hotpixeld.errors import PhotoError
+from hotpixeld.welford import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hotpixeld.config import Config
+    from hotpixeld.images import Image
+    from hotpixeld.ledger import Ledger
+    from hotpixeld.welford import Frame
+
+log = logging.getLogger(__name__)
+
+ALLOCATE_AT = 4
+CHECKPOINT_PHOTOS = 32
+CHECKPOINT_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A camera's state in memory, and how far it is ahead of its checkpoint.
+
+    Attributes
+    ----------
+    state : State or None
+        None before the 4th photo.
+    folded_to : int
+        Sequence of the image folded last.
+    generation : int
+        Of the checkpoint that the ledger names; 0 is none.
+    unsaved : int
+        Photos folded since.
+    oldest : float
+        When the first of these was folded, by the clock that `States` was given.
+    """
+
+    state: State | None
+    folded_to: int
+    generation: int
+    unsaved: int = 0
+    oldest: float = 0.0
+
+
+class States:
+    """The states of all cameras under one state folder; used by one thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        folder: Path,
+        clock: Callable[[], float],
+        progress: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._folder = folder
+        self._clock = clock
+        self._progress = progress
+        self._running: dict[str, Running] = {}
+
+    def folder_of(self, camera_id: str) -> Path:
+        """Return the folder of a camera's checkpoints and map."""
+        return self._folder / "cameras" / camera_id
+
+    def running(self, camera_id: str) -> Running:
+        """Return a camera's state, from its checkpoint when it is not in memory.
+
+        Raises
+        ------
+        CheckpointError
+            The checkpoint is missing or damaged; nothing is overwritten.
+        """
+        if camera_id not in self._running:
+            self._running[camera_id] = self._load(camera_id)
+        return self._running[camera_id]
+
+    def _load(self, camera_id: str) -> Running:
+        record = self._ledger.images.camera(camera_id)
+        if record is None or record.checkpoint is None:
+            return Running(None, 0, 0)
+        folder, saved = self.folder_of(camera_id), record.checkpoint
+        checkpoint.remove_others(folder, saved.generation)
+        height, width = record.camera.height, record.camera.width
+        state = checkpoint.load(folder, saved, height, width)
+        return Running(state, record.folded_to, saved.generation)
+
+    def photos(self, camera_id: str) -> int:
+        """Return how many photos a camera's state holds, without loading it."""
+        running = self._running.get(camera_id)
+        if running is not None:
+            return running.state.photos if running.state else 0
+        record = self._ledger.images.camera(camera_id)
+        return record.checkpoint.photos if record and record.checkpoint else 0
+
+    def fold(self, image: Image, frame: Frame) -> None:
+        """Fold an admitted image that comes next in its camera's sequence."""
+        running = self.running(image.camera)
+        if running.state is None:
+            waiting = self._ledger.images.pending(image.camera)
+            if len(waiting) < ALLOCATE_AT:
+                return
+            running.state = State.empty(*frame.shape[:2])
+            for earlier in waiting:
+                if earlier.sequence < image.sequence:
+                    self._fold_from_file(running, earlier)
+        self._fold(running, image, frame)
+
+    def _fold(self, running: Running, image: Image, frame: Frame) -> None:
+        if running.state is None:
+            raise AssertionError("folding before the arrays are allocated")
+        running.state.fold(frame, self._config.detection.memory)
+        running.folded_to = image.sequence
+        if not running.unsaved:
+            running.oldest = self._clock()
+        running.unsaved += 1
+
+    def _fold_from_file(self, running: Running, image: Image) -> None:
+        """Fold a pending image from wherever its file is now, or mark it lost."""
+        limits = self._config.limits
+        for path in self._ledger.paths.of_image(image.id):
+            try:
+                found = photo.examine(path, limits.max_bytes, limits.max_pixels)
+                if found.identity == image.identity:
+                    self._fold(running, image, photo.decode(found))
+                    return
+            except PhotoError as error:
+                log.debug("pending photo: %s", error)
+        log.warning("lost before checkpoint: image %s of %s", image.id, image.camera)
+        with self._ledger.transaction():
+            self._ledger.images.mark_lost(image)
+
+    def recover(self) -> int:
+        """Fold what a crash left pending, camera by camera, in sequence.
+
+        Returns
+        -------
+        int
+            Images folded again.
+        """
+        again = 0
+        for record in self._ledger.images.cameras():
+            pending = self._ledger.images.pending(record.camera.id)
+            running = self.running(record.camera.id) if pending else None
+            if running is None or (
+                running.state is None and len(pending) < ALLOCATE_AT
+            ):
+                continue
+            if running.state is None:
+                running.state = State.empty(record.camera.height, record.camera.width)
+            for image in pending:
+                self._fold_from_file(running, image)
+                self._progress()
+                again += 1
+        return again
+
+    def due(self, now: float) -> list[str]:
+        """Return the cameras whose checkpoint is due."""
+        return [
+            camera_id
+            for camera_id, running in self._running.items()
+            if running.unsaved >= CHECKPOINT_PHOTOS
+            or (running.unsaved and now - running.oldest >= CHECKPOINT_SECONDS)
+        ]
+
+    def next_deadline(self) -> float | None:
+        """Return when the next checkpoint is due by age, None with nothing unsaved."""
+        ages = [running.oldest for running in self._running.values() if running.unsaved]
+        return min(ages) + CHECKPOINT_SECONDS if ages else None
+
+    def save(self, camera_id: str) -> None:
+        """Take a checkpoint of one camera, durably, and commit it to the ledger.
+
+        Raises
+        ------
+        OSError, LedgerError
+            The disk is full or faulty; the former checkpoint still holds.
+        """
+        running = self._running[camera_id]
+        if running.state is None or not running.unsaved:
+            return
+        folder = self.folder_of(camera_id)
+        generation = running.generation + 1
+        saved = checkpoint.save(folder, generation, running.state, self._progress)
+        with self._ledger.transaction(durable=True):
+            self._ledger.images.commit_checkpoint(camera_id, saved, running.folded_to)
+        running.generation, running.unsaved = generation, 0
+        checkpoint.remove_others(folder, generation)
+        log.info("checkpoint of %s: %d photos", camera_id, saved.photos)
+
+    def save_all(self) -> None:
+        """Take a checkpoint of every camera that is ahead of its last one."""
+        for camera_id in list(self._running):
+            self.save(camera_id)
