@@ -1,0 +1,148 @@
+"""Edited: the evidence in a photo that software has changed its pixels.
+
+A photo that was rotated, resized, cropped or exported is not in sensor order any more.
+Only what the photo itself says counts against it: a missing or unknown Software, coding
+tables and edits of the metadata alone are no evidence, and firmware stands in Software.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+# Programs that leave their name where they have written the pixels.  Programs that also
+# leave it when they write metadata alone (digiKam, ExifTool, Photo Mechanic, Nikon
+# Transfer, ViewNX, Windows Photo Gallery) are not evidence and not listed.
+_EDITORS = re.compile(
+    r"""\b(?:
+    photoshop | lightroom | camera\ raw | imageready | gimp | paint\.net | pixelmator
+    | paint\s?shop | photo-?paint | photoimpact | affinity\ photo | photoscape | krita
+    | darktable | raw\s?therapee | ufraw | silkypix | luminar | aurora\ hdr | photomatix
+    | capture\ one | capture\ nx | digital\ photo\ professional | sigma\ photo\s?pro
+    | dxo\ (?:optics | photolab | filmpack | pureraw | viewpoint) | on1\ (?:photo | effects)
+    | (?:camedia | olympus)\ (?:master | viewer | studio | workspace)
+    | topaz | nik\ collection | silver\ efex | helicon\ (?:focus | filter) | zerene
+    | ptgui | hugin | autopano | image\ composite\ editor | acdsee | acd\ systems
+    | windows\ photo\ (?:viewer | editor) | microsoft\ (?:photo\ editor | picture\ it)
+    | picasa | iphoto | (?:photos | aperture | quicktime)\ \d+\.\d
+    | snapseed | instagram | vsco | picsart | facetune | meitu | polarr | pixlr | fotor
+    | imagemagick | graphicsmagick
+    )(?![a-z])
+    | ^google$
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# A value of XMP as an attribute or as an element: name="value", name>value<.
+_VALUE = rb"""%s\s*(?:=\s*["']|>)\s*([^"'<>]{1,200})"""
+_CREATOR = re.compile(_VALUE % rb"\bxmp:CreatorTool")
+_APPLIED = re.compile(_VALUE % rb"\bcrs:AlreadyApplied")
+_AGENT = re.compile(_VALUE % rb"\bstEvt:softwareAgent")
+_CHANGED = re.compile(_VALUE % rb"\bstEvt:changed")
+
+# Thumbnails of a fixed 4:3 or 3:2 often squeeze or crop a wider picture, by up to 1.34.
+# A picture on its side is off by 1.78 (4:3) or more.
+_SHAPE_TOLERANCE = 1.4
+# The bars of a letterboxed thumbnail are one grey; JPEG and scaling smear their border.
+_BAR_SPREAD, _BAR_BORDER = 6.0, 2
+
+
+def _named(program: str) -> str:
+    return f'edited with "{" ".join(program.split())[:60]}"'
+
+
+def _text(found: re.Match[bytes] | None) -> str:
+    return found[1].decode("utf-8", "replace").strip() if found else ""
+
+
+def _history(xmp: bytes) -> str | None:
+    """Return the first program that saved more than the metadata."""
+    for event in xmp.split(b"<rdf:li")[1:]:
+        agent, changed = _text(_AGENT.search(event)), _text(_CHANGED.search(event))
+        parts = [part.strip() for part in changed.split(";")]
+        if agent and any(part and not part.startswith("/metadata") for part in parts):
+            return agent
+    return None
+
+
+def _program(names: Iterable[str], xmp: bytes) -> str | None:
+    """Return the program that wrote the pixels, if the photo names one."""
+    creator = _text(_CREATOR.search(xmp))
+    for name in (*names, creator):
+        if _EDITORS.search(name):
+            return name
+    if _text(_APPLIED.search(xmp)).lower() == "true":
+        return "Camera Raw"
+    return _history(xmp)
+
+
+def reason(
+    size: tuple[int, int],
+    exif_size: tuple[int | None, int | None],
+    names: Iterable[str],
+    xmp: bytes,
+) -> str | None:
+    """Return why a photo counts as edited, None where nothing says so.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Stored width and height.
+    exif_size : tuple of int or None
+        PixelXDimension and PixelYDimension, None where missing.
+    names : iterable of str
+        Software and ProcessingSoftware.
+    xmp : bytes
+        The XMP packet, empty where there is none.
+
+    >>> reason((450, 600), (600, 450), ["Ver.1.00"], b"")
+    'stored size 450x600 differs from the EXIF size 600x450'
+    >>> reason((600, 450), (600, 450), ["Adobe Photoshop CS3 Windows"], b"")
+    'edited with "Adobe Photoshop CS3 Windows"'
+    """
+    program = _program(names, xmp)
+    if program is not None:
+        return _named(program)
+    if None not in exif_size and size != exif_size:
+        stored, claimed = "x".join(map(str, size)), "x".join(map(str, exif_size))
+        return f"stored size {stored} differs from the EXIF size {claimed}"
+    return None
+
+
+def same_shape(size: tuple[int, int], thumbnail_size: tuple[int, int]) -> bool:
+    """Return whether a thumbnail of this size can show a picture of this size.
+
+    >>> same_shape((4272, 2848), (160, 120)), same_shape((2848, 4272), (160, 120))
+    (True, False)
+    """
+    (width, height), (columns, rows) = size, thumbnail_size
+    ratio = width * rows / (height * columns)
+    return 1 / _SHAPE_TOLERANCE <= ratio <= _SHAPE_TOLERANCE
+
+
+def is_letterboxed(size: tuple[int, int], thumbnail: NDArray[np.uint8]) -> bool:
+    """Return whether a thumbnail has bars that leave room for this very shape.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Stored width and height of the photo.
+    thumbnail : (h, w) uint8, 0-255
+        Grey levels.
+    """
+    width, height = size
+    rows, columns = thumbnail.shape
+    if width * rows < height * columns:
+        return is_letterboxed((height, width), thumbnail.T)
+    bar = int((rows - columns * height / width) / 2) - _BAR_BORDER
+    if bar < 1:
+        return False
+    bars = np.concatenate((thumbnail[:bar], thumbnail[-bar:]))
+    return float(bars.std()) <= _BAR_SPREAD

@@ -1,0 +1,300 @@
+"""MakerNotes: the body serial number that makers keep in their own EXIF block.
+
+Most notes count their offsets from the TIFF header around them, so a note cannot be read
+without its place, which Pillow does not tell: hence the small TIFF reader, which serves
+`metadata` too.  It never raises, a missing or damaged field is empty, and its work is
+bounded: no chain of directories is followed.
+
+References
+----------
+CIPA DC-008, "Exchangeable image file format", section 4.5: the TIFF structure.
+P. Harvey, ExifTool tag names, https://exiftool.org/TagNames/: what the makers write.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAKER_NOTE = 0x927C
+
+# Bytes per value of each TIFF type, from BYTE (1) to IFD (13).
+_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4)
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+_RATIOS = {5: "II", 10: "ii"}
+_UNDEFINED = 7
+_NOWHERE = 1 << 40  # an offset outside every block
+# Real cameras stay below 150 entries, and their texts of interest below 100 bytes.
+_MOST_ENTRIES, _LONGEST_TEXT = 1000, 200
+
+
+def clean(raw: bytes) -> str:
+    r"""Return the text of an EXIF string without padding and control characters.
+
+    >>> clean(b"Canon EOS 1100D\0\0   ")
+    'Canon EOS 1100D'
+    """
+    raw = raw.strip(b"\0 ").split(b"\0")[0]
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return "".join(c for c in text if c.isprintable()).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One TIFF directory (IFD), and the block of bytes that it lies in.
+
+    Attributes
+    ----------
+    block, order : bytes, str
+        Everything from the TIFF header on; ``<`` or ``>``, as in `struct`.
+    base : int
+        Where in `block` the offsets count from.
+    fields : dict
+        Tag to type, count and the place of the entry's own four bytes of value.
+    end : int
+        The first byte after the entries.
+    """
+
+    block: bytes
+    order: str = "<"
+    base: int = 0
+    fields: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    end: int = 0
+
+    @classmethod
+    def at(cls, block: bytes, offset: int, order: str, base: int = 0) -> Directory:
+        """Return the directory at `offset`, as far as `block` holds it."""
+        start = offset + 2
+        if offset < 0 or start > len(block):
+            return cls(block, order, base)
+        (count,) = struct.unpack_from(f"{order}H", block, offset)
+        count = min(count, _MOST_ENTRIES, (len(block) - start) // 12)
+        end = start + 12 * count
+        entries = struct.iter_unpack(f"{order}HHI4x", block[start:end])
+        fields = {
+            tag: (kind, number, start + 12 * index + 8)
+            for index, (tag, kind, number) in enumerate(entries)
+        }
+        return cls(block, order, base, fields, end)
+
+    @classmethod
+    def first(cls, block: bytes) -> Directory:
+        """Return the directory that the TIFF header at the start of `block` names."""
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+        if order is None or len(block) < 8:
+            return cls(block)
+        (offset,) = struct.unpack_from(f"{order}I", block, 4)
+        return cls.at(block, offset, order)
+
+    def span(self, tag: int) -> tuple[int, int]:
+        """Return where a field says that its value starts, and its size in bytes."""
+        kind, count, inline = self.fields.get(tag, (0, 0, 0))
+        size = count * (_SIZES[kind] if kind < len(_SIZES) else 0)
+        if size <= 4:
+            return inline, size
+        (offset,) = struct.unpack_from(f"{self.order}I", self.block, inline)
+        return self.base + offset, size
+
+    def place(self, tag: int) -> tuple[int, int]:
+        """Return the span of a field, 0 and 0 if it is not wholly inside the block."""
+        start, size = self.span(tag)
+        return (start, size) if 0 <= start <= len(self.block) - size else (0, 0)
+
+    def raw(self, tag: int) -> bytes:
+        """Return a field's value as it stands."""
+        start, size = self.place(tag)
+        return self.block[start : start + size]
+
+    def text(self, tag: int) -> str:
+        """Return a field as text, see `clean`; empty where there is none."""
+        return clean(self.raw(tag)[:_LONGEST_TEXT])
+
+    def _unpacked(self, tag: int, forms: dict[int, str]) -> tuple[int, ...]:
+        """Return the first value of a field, empty where its type has no form."""
+        start, size = self.place(tag)
+        form = forms.get(self.fields[tag][0]) if size else None
+        return struct.unpack_from(self.order + form, self.block, start) if form else ()
+
+    def number(self, tag: int) -> int | None:
+        """Return the first integer of a field."""
+        return next(iter(self._unpacked(tag, _INTEGERS)), None)
+
+    def ratio(self, tag: int) -> float | None:
+        """Return the first rational of a field; None for a zero denominator."""
+        over, under = self._unpacked(tag, _RATIOS) or (0, 0)
+        return over / under if under else None
+
+    def child(self, tag: int) -> Directory:
+        """Return the directory that a field points to, or holds as plain bytes."""
+        start, size = self.place(tag)
+        if not size or self.fields[tag][0] != _UNDEFINED:
+            start = self.base + (self.number(tag) or _NOWHERE)
+        return self.at(self.block, start, self.order, self.base)
+
+    def next(self) -> Directory:
+        """Return the directory that follows in the chain."""
+        link = self.block[self.end : self.end + 4] if self.end else b""
+        number = struct.unpack(f"{self.order}I", link)[0] if len(link) == 4 else 0
+        start = self.base + (number or _NOWHERE)
+        return self.at(self.block, start, self.order, self.base)
+
+
+def plain(text: str) -> str:
+    """Return a serial number if `text` can be one: printable ASCII, not all zeros."""
+    text = re.sub(r"^no[=.: ]+", "", " ".join(text.split()), flags=re.IGNORECASE)
+    usable = text.isascii() and text.isprintable() and text.strip("0 -.?")
+    return text if usable else ""
+
+
+def _canon(note: Directory, model: str) -> str:
+    """Return Canon's number with the digits that the body shows."""
+    number = note.number(0x000C)
+    if not number:
+        return plain(note.raw(0x0096).rstrip(b"\xff\0 ").decode("latin-1"))
+    if re.search(r"EOS D30\b", model):
+        return f"{number >> 16:04x}{number & 0xFFFF:05d}"
+    return f"{number:06d}" if "EOS-1D" in model else f"{number:010d}"
+
+
+def _olympus(note: Directory, _model: str) -> str:
+    return _text(note.child(0x2010), 0x0101, 0x0102) or _text(note, 0x0404, 0x101A)
+
+
+def _ricoh(note: Directory, _model: str) -> str:
+    """Return Ricoh's 16 bytes: text, or digits two to a byte."""
+    raw = note.raw(0x0005)[:16]
+    return plain(clean(raw) if re.fullmatch(rb"[-\w \0]+", raw) else raw.hex())
+
+
+def _text(note: Directory, *tags: int) -> str:
+    return next((text for tag in tags if (text := plain(note.text(tag)))), "")
+
+
+def _texts(*tags: int) -> Callable[[Directory, str], str]:
+    """Return a reader that takes the first of these tags that tells something."""
+    return lambda note, _model: _text(note, *tags)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How one kind of note is recognised, laid out and read.
+
+    Attributes
+    ----------
+    make, head : str, bytes
+        What the camera's Make (upper case) and the note begin with.
+    start : int
+        Where in the note its directory stands.
+    base : int or None
+        Where in the note its offsets count from; None is the TIFF header, see `_base`.
+    read : callable
+        Takes the directory and the model, returns the serial number.
+    """
+
+    make: str
+    head: bytes
+    start: int
+    base: int | None
+    read: Callable[[Directory, str], str]
+
+
+# The order matters: the first that fits is taken.
+_LAYOUTS = (
+    _Layout("", b"Nikon\0\x02", 18, 10, _texts(0x001D, 0x00A0)),
+    _Layout("", b"OLYMPUS\0", 12, 0, _olympus),
+    _Layout("", b"OM SYSTEM\0", 16, 0, _olympus),
+    _Layout("", b"OLYMP\0", 8, None, _olympus),
+    _Layout("", b"Panasonic\0", 12, None, _texts(0x0025)),
+    _Layout("", b"LEICA CAMERA AG\0", 18, None, _texts(0x0025)),
+    _Layout("", b"FUJIFILM", 12, 0, _texts(0x0010)),
+    _Layout("", b"PENTAX \0", 10, 0, _texts(0x0229)),
+    _Layout("", b"AOC\0", 6, None, _texts(0x0229)),
+    _Layout("", b"RICOH\0II", 8, 0, _texts(0x0229)),
+    _Layout("", b"RICOH\0MM", 8, 0, _texts(0x0229)),
+    _Layout("RICOH", b"R", 8, None, _ricoh),
+    _Layout("", b"SIGMA\0", 10, None, _texts(0x0002)),
+    _Layout("CANON", b"", 0, None, _canon),
+    _Layout("SAMSUNG", b"", 0, None, _texts(0xA002)),
+    _Layout("NIKON", b"", 0, None, _texts(0x001D, 0x00A0)),
+)
+
+# Trail cameras whose note is a record, not a directory: head, place, size, encoding.
+_RECONYX = (
+    (b"RECONYXUF\0", 0x4B, 15, "latin-1"),
+    (b"RECONYXH2\0", 0x7E, 30, "utf-16-le"),
+    (b"\x01\xf1", 0x2A, 30, "utf-16-le"),
+)
+
+
+def _reconyx(note: bytes) -> str:
+    for head, place, size, encoding in _RECONYX:
+        if note.startswith(head):
+            text = note[place : place + size].decode(encoding, "replace")
+            return plain(text.split("\0")[0])
+    return ""
+
+
+def _order(header: bytes, outer: str) -> str | None:
+    """Return the byte order in which `header` begins a directory, None if in none."""
+    # Software may have written the EXIF around a note anew in the other order.
+    for order in (outer, "<" if outer == ">" else ">"):
+        count, _, kind = struct.unpack(f"{order}HHH", header)
+        if 1 <= count <= _MOST_ENTRIES and 1 <= kind < len(_SIZES):
+            return order
+    return None
+
+
+def _base(note: Directory, end: int) -> int:
+    """Return where the offsets of a note count from if not from its own start.
+
+    From the TIFF header, 0, unless software has moved the note: its values fill it from
+    the entries to the end, which tells by how much.  Where that cannot be told they are
+    put out of reach: no serial number is better than a wrong one.
+    """
+    spans = [span for tag in note.fields if (span := note.span(tag))[1] > 4]
+    low = min((start for start, _ in spans), default=note.end)
+    high = max((start + size for start, size in spans), default=end)
+    # Real notes begin up to 2 bytes early, or leave up to 28 bytes after the entries.
+    if note.end - 2 <= low and high <= end:
+        return 0
+    # The offset of a next directory may follow the entries, one byte of padding the note.
+    gap = {0: 0, 1: 0, 4: 4, 5: 4}.get(end - note.end - (high - low))
+    if gap is not None:
+        return note.end + gap - low
+    return 0 if note.end <= low <= note.end + 28 else _NOWHERE
+
+
+def serial(exif: Directory, make: str, model: str) -> str:
+    """Return the body serial number from the MakerNote, empty when it tells none.
+
+    Parameters
+    ----------
+    exif : Directory
+        The EXIF directory, which holds the note.
+    make, model : str
+        The camera's; they decide how some notes are read and written out.
+    """
+    block, (start, length) = exif.block, exif.place(MAKER_NOTE)
+    note, make = block[start : start + length], make.upper()
+    if make.startswith("RECONYX"):
+        return _reconyx(note)
+    fits = (x for x in _LAYOUTS if make.startswith(x.make) and note.startswith(x.head))
+    layout = next(fits, None)
+    if layout is None or len(note) < layout.start + 6:
+        return ""
+    order = _order(note[layout.start : layout.start + 6], exif.order)
+    if order is None:
+        return ""
+    base = 0 if layout.base is None else start + layout.base
+    found = Directory.at(block, start + layout.start, order, base)
+    if layout.base is None:
+        found = replace(found, base=_base(found, start + length))
+    return layout.read(found, model)
