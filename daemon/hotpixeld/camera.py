@@ -35,8 +35,8 @@ class Camera:
         >>> Camera("Canon", "Canon EOS 1100D", "123", 4272, 2848).id
         'canon-eos-1100d-123-4272x2848-9841901c'
         """
-        model = self.model
-        if self.make and not model.lower().startswith(self.make.split()[0].lower()):
+        model, brand = self.model, self.make.lower().split(maxsplit=1)
+        if brand and not model.lower().startswith(brand[0]):
             model = f"{self.make} {model}"
         words = f"{model} {self.serial} {self.width}x{self.height}".lower()
         slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:80]

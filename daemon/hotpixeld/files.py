@@ -138,14 +138,17 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise UnsuitableError("not a regular file")
         if before.st_size > limit:
             raise UnsuitableError(f"{before.st_size} bytes, limit is {limit}")
-        content = file.read(before.st_size + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(before.st_size + 1)
         after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if len(content) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
         raise ChangedError("changed while it was being read")
     return content, after

@@ -147,7 +147,8 @@ class Images:
         (id_,) = run(
             "INSERT INTO images (identity, camera, sequence, outcome, captured)"
             " VALUES (?, ?, ?, 'pending', ?) ON CONFLICT (identity) DO UPDATE SET"
-            " sequence = excluded.sequence, outcome = 'pending' RETURNING id",
+            " sequence = excluded.sequence, outcome = 'pending'"
+            " WHERE outcome = 'lost' RETURNING id",
             (bytes.fromhex(identity), camera.id, sequence, when),
         ).fetchone()
         return Image(id_, identity, camera.id, sequence, "pending", captured)

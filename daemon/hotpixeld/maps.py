@@ -102,13 +102,20 @@ def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
 
 
 class Maps:
-    """The maps of all cameras; used by one thread."""
+    """The maps of all cameras; used by one thread.
+
+    Attributes
+    ----------
+    made : int
+        Maps made so far.
+    """
 
     def __init__(self, ledger: Ledger, config: Config, states: States) -> None:
         self._ledger = ledger
         self._config = config
         self._states = states
         self._versions: dict[str, str] = {}
+        self.made = 0
 
     def _cameras(self) -> list[Camera]:
         return [record.camera for record in self._ledger.images.cameras()]
@@ -140,6 +147,7 @@ class Maps:
             self._ledger.images.set_mapped(camera_id, state.photos)
         self._publish(record.camera, found, state.photos)
         self._versions.pop(camera_id, None)
+        self.made += 1
         self._tell(camera_id, former, found)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:

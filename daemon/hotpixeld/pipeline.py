@@ -7,11 +7,8 @@ photos in their order, whatever order the workers end in.
 
 from __future__ import annotations
 
-import collections
-import datetime as dt
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from hotpixeld import metadata, photo, repairs
 from hotpixeld.errors import (
@@ -20,104 +17,22 @@ from hotpixeld.errors import (
     SkippedPhotoError,
     TruncatedPhotoError,
 )
+from hotpixeld.jobs import Done, Job, ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from hotpixeld.camera import Camera
-    from hotpixeld.config import Config, Folder
+    from hotpixeld.config import Config
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.maps import Maps
     from hotpixeld.photo import Photo
-    from hotpixeld.repairs import Mended, PixelList
     from hotpixeld.states import States
-    from hotpixeld.welford import Frame
 
 log = logging.getLogger(__name__)
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one photo.
-
-    Attributes
-    ----------
-    path : Path
-    outcome : str
-        "folded" (in memory; pending until the checkpoint), "duplicate", "known" (here,
-        before), "skipped", "failed", "waiting" or "gone".
-    reason : str
-        Why it was skipped, failed or waits, or why there is no copy; else empty.
-    """
-
-    path: Path
-    outcome: str
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class Job:
-    """One photo under way; the stages fill it in, one after the other."""
-
-    path: Path
-    photo: Photo | None = None
-    camera: Camera | None = None
-    image: Image | None = None
-    frame: Frame | None = None
-    pixels: PixelList | None = None
-    known: tuple[tuple[int, int], ...] | None = None
-    mended: Mended | None = None
-    outcome: str = ""
-    error: PhotoError | None = None
-    patient: bool = True  # a photo that is cut short waits for its end
-    version: str | None = None  # of the pixel list, where the photo is looked at again
-
-
-def ahead(
-    executor: Executor,
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    window: int,
-) -> Iterator[Result]:
-    """Yield ``work(item)`` in order, with at most `window` more of them under way."""
-    under_way: collections.deque[Future[Result]] = collections.deque()
-    for item in items:
-        under_way.append(executor.submit(work, item))
-        if len(under_way) > window:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
-
-
-def in_order(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths of a scan by capture time, then name; without a time, last."""
-
-    def key(path: Path) -> tuple[bool, dt.datetime, str, str]:
-        captured = metadata.captured(path)
-        when = captured or dt.datetime.max
-        return captured is None, when, path.name, str(path.parent)
-
-    return sorted(paths, key=key)
-
-
-def folder_of(config: Config, path: Path) -> Folder:
-    """Return the watched folder that `path` lies in, the innermost of several.
-
-    Raises
-    ------
-    PhotoError
-        It lies in none: the folder was taken out of the configuration.
-    """
-    holding = [one for one in config.folders if path.is_relative_to(one.path)]
-    if not holding:
-        raise PhotoError(path, "in none of the watched folders")
-    return max(holding, key=lambda one: len(one.path.parts))
 
 
 class Pipeline:
@@ -220,9 +135,14 @@ class Pipeline:
 
     def _camera(self, source: Photo) -> Camera:
         """Return the photo's camera, if it may be folded at all."""
-        about, folder = source.metadata, folder_of(self._config, source.path)
-        named = self._config.camera_of(folder, about.width, about.height)
-        camera = named or photo.camera(source)
+        about, folder = source.metadata, self._config.folder_of(source.path)
+        try:
+            camera = photo.camera(source)
+        except SkippedPhotoError:
+            named = self._config.camera_of(folder, about.width, about.height)
+            if named is None:
+                raise
+            camera = named
         why = metadata.edit(about) if folder.edited == "skip" else None
         if why:
             raise SkippedPhotoError(source.path, why)
@@ -245,6 +165,7 @@ class Pipeline:
         record = self._ledger.paths.find(job.path)
         signature = job.photo.signature
         new = job.image is None
+        self._states.running(job.camera.id)  # its checkpoint may be damaged
         with self._ledger.transaction():
             if job.image is None:
                 captured = job.photo.metadata.captured
@@ -298,6 +219,8 @@ class Pipeline:
             copied = self._copy(job)
         except OSError as error:  # the photo stays due for repair
             reason = f"no copy: {error.strerror}: {error.filename}"
+        except PhotoError as error:  # its folder is not watched any more
+            return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
         log.info("%s %s: %s%s", job.outcome, job.path, camera, copied or reason)
         return Done(job.path, job.outcome, reason)
@@ -306,7 +229,7 @@ class Pipeline:
         """Bring the photo's copy up to date; return what there is to tell of it."""
         if not (job.photo and job.mended and job.pixels):
             return ""
-        folder = folder_of(self._config, job.path)
+        folder = self._config.folder_of(job.path)
         copy = self._copies.settle(job.photo, folder, job.mended)
         with self._ledger.transaction():
             self._ledger.paths.set_repaired_with(job.path, job.pixels.version)

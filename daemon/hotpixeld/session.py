@@ -13,19 +13,21 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from hotpixeld import scan
 from hotpixeld.errors import StateInUseError
 from hotpixeld.files import make_folder, sweep
+from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
 from hotpixeld.maps import Maps
-from hotpixeld.pipeline import Pipeline, in_order
+from hotpixeld.pipeline import Pipeline
 from hotpixeld.states import States
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from hotpixeld.config import Config
-    from hotpixeld.pipeline import Done
+    from hotpixeld.jobs import Done
     from hotpixeld.settle import Signature
 
 log = logging.getLogger(__name__)
@@ -134,7 +136,31 @@ class Session:
             unknown += [path for path, seen in group if known.get(path.name) != seen]
         return unknown
 
-    def take(self, paths: Iterable[Path], *, once: bool = False) -> Iterator[Done]:
+    def changed(self, paths: Iterable[Path]) -> list[Path]:
+        """Return those of `paths` that the ledger does not know as they are now."""
+        changed = []
+        for path in paths:
+            record = self.ledger.paths.find(path)
+            waits = record is None or record.outcome == "waiting"
+            try:
+                if waits or record is None or scan.look(path) != record.signature:
+                    changed.append(path)
+            except OSError:  # it cannot be looked at now: the reader will say why
+                changed.append(path)
+        return changed
+
+    def fail(self, path: Path, reason: str) -> None:
+        """Record that a photo that was waiting will not come any more."""
+        with self.ledger.transaction():
+            self.ledger.paths.record(path, "failed", reason=reason)
+        log.warning("failed %s: %s", path, reason)
+
+    def reset(self) -> None:
+        """Go back to what is durable and fold again what is pending."""
+        self._use(self.config)
+        self.states.recover()
+
+    def take(self, paths: Iterable[Path], *, once: bool = False) -> Generator[Done]:
         """Take photos to their outcomes, with the checkpoints that are due.
 
         Copies are written and maps are made as well, unless it is done `once`: then both
@@ -149,7 +175,7 @@ class Session:
                 yield done
                 self.keep_up(with_maps=not once)
 
-    def keep_up(self, *, with_maps: bool) -> None:
+    def keep_up(self, *, with_maps: bool = True) -> None:
         """Take the checkpoints and make the maps that are due."""
         for camera_id in self.states.due(self._clock()):
             self.states.save(camera_id)
@@ -175,7 +201,7 @@ class Session:
             found += [(record.path, version) for record in records]
         return found
 
-    def repair(self, photos: Iterable[tuple[Path, str]]) -> Iterator[Done]:
+    def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos against their camera's present pixel list; write what changes."""
         with contextlib.closing(self._pipeline.repair(photos)) as under_way:
             for done in under_way:

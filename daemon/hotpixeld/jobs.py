@@ -1,0 +1,89 @@
+"""Photos under way: what is known of each, and how workers get ahead in order."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from hotpixeld import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.errors import PhotoError
+    from hotpixeld.images import Image
+    from hotpixeld.photo import Photo
+    from hotpixeld.repairs import Mended, PixelList
+    from hotpixeld.welford import Frame
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one photo.
+
+    Attributes
+    ----------
+    path : Path
+    outcome : str
+        "folded" (in memory; pending until the checkpoint), "duplicate", "known" (here,
+        before), "skipped", "failed", "waiting" or "gone".
+    reason : str
+        Why it was skipped, failed or waits, or why there is no copy; else empty.
+    """
+
+    path: Path
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One photo under way; the stages fill it in, one after the other."""
+
+    path: Path
+    photo: Photo | None = None
+    camera: Camera | None = None
+    image: Image | None = None
+    frame: Frame | None = None
+    pixels: PixelList | None = None
+    known: tuple[tuple[int, int], ...] | None = None
+    mended: Mended | None = None
+    outcome: str = ""
+    error: PhotoError | None = None
+    patient: bool = True  # a photo that is cut short waits for its end
+    version: str | None = None  # of the pixel list, where the photo is looked at again
+
+
+def ahead(
+    executor: Executor,
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    window: int,
+) -> Iterator[Result]:
+    """Yield ``work(item)`` in order, with at most `window` more of them under way."""
+    under_way: collections.deque[Future[Result]] = collections.deque()
+    for item in items:
+        under_way.append(executor.submit(work, item))
+        if len(under_way) > window:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths of a scan by capture time, then name; without a time, last."""
+
+    def key(path: Path) -> tuple[bool, dt.datetime, str, str]:
+        captured = metadata.captured(path)
+        when = captured or dt.datetime.max
+        return captured is None, when, path.name, str(path.parent)
+
+    return sorted(paths, key=key)

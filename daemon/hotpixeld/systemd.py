@@ -1,0 +1,177 @@
+"""Systemd: what the service manager and the journal are told, through systemd-python.
+
+Both need the extra ``hotpixeld[systemd]``.  Without it, or outside a service, everything
+here does nothing, and says so where it was asked for in vain.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import PurePath
+from typing import Final
+
+from hotpixeld.messages import plain
+
+try:
+    from systemd import daemon, journal
+except ImportError:  # built from source only, so it is an extra
+    daemon = journal = None
+
+_log = logging.getLogger(__name__)
+
+MISSING: Final = (
+    "systemd is not told anything, because systemd-python is not installed: install"
+    " the extra hotpixeld[systemd] (it needs libsystemd-dev, pkg-config and a C compiler)"
+)
+
+FIELDS: Final = (
+    "MESSAGE_ID",
+    "PHOTO",
+    "PHOTO_SHA256",
+    "CAMERA",
+    "OUTCOME",
+    "REASON",
+    "PIXELS",
+    "COPY",
+    "FOLDER",
+)
+"""The journal's own fields, and the names under which a log record carries them."""
+
+
+class Notifier:
+    """Tells the service manager how the daemon is; see sd_notify(3).
+
+    Whatever is told, the daemon goes on: a manager that does not listen is logged once.
+    """
+
+    def __init__(self) -> None:
+        self._is_on = bool(os.environ.get("NOTIFY_SOCKET"))
+        if self._is_on and daemon is None:
+            _log.warning("%s", MISSING)
+            self._is_on = False
+
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """Return after how long without `watchdog` we are killed; None is never."""
+        text = os.environ.get("WATCHDOG_USEC", "")
+        owner = os.environ.get("WATCHDOG_PID", "")
+        is_ours = not owner or owner == str(os.getpid())
+        if not (self._is_on and is_ours and text.isascii() and text.isdigit()):
+            return None
+        return int(text) / 1e6 or None
+
+    def _send(self, **assignments: str | int) -> None:
+        if not self._is_on:
+            return
+        # A newline in a status, say from a photo's name, would start an assignment.
+        lines = [f"{name}={plain(value)}" for name, value in assignments.items()]
+        try:
+            daemon.notify("\n".join(lines))
+        except OSError as error:
+            self._is_on = False
+            _log.warning("systemd is not told anything any more: %s", error)
+
+    def ready(self, status: str) -> None:
+        """Say that the start, or a reload, is over."""
+        self._send(READY=1, STATUS=status)
+
+    def status(self, status: str) -> None:
+        """Say in plain words what is going on, for ``systemctl status``."""
+        self._send(STATUS=status)
+
+    def reloading(self) -> None:
+        """Say that a reload begins; `ready` ends it.
+
+        The time goes with it since systemd 253 (Type=notify-reload); older ones ignore it.
+        """
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send(RELOADING=1, MONOTONIC_USEC=microseconds)
+
+    def stopping(self, status: str) -> None:
+        """Say that the end has begun."""
+        self._send(STOPPING=1, STATUS=status)
+
+    def watchdog(self) -> None:
+        """Say that work goes on; for the loop itself, never for a thread of its own."""
+        self._send(WATCHDOG=1)
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Ask for so many seconds from now, while starting or stopping takes long."""
+        self._send(EXTEND_TIMEOUT_USEC=int(seconds * 1e6))
+
+
+def _priority(level: int) -> int:
+    """Return the syslog priority of a logging level."""
+    steps = ((10, 7), (20, 6), (25, 5), (30, 4), (40, 3))
+    return next((priority for most, priority in steps if level <= most), 2)
+
+
+def _field(value: object) -> str | bytes:
+    """Return a field's value: paths as the bytes they are, the rest as text."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, PurePath):
+        return os.fsencode(value)
+    return str(value).encode("utf-8", "backslashreplace")
+
+
+class JournalHandler(logging.Handler):
+    """Sends records to the journal, with `FIELDS` from their ``extra``.
+
+    The message is free of control characters; PHOTO and other paths are the exact bytes.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message on one line; a traceback, each of its lines made plain."""
+        lines = [plain(record.getMessage())]
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            lines += map(plain, text.splitlines())
+        return "\n".join(lines)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        fields = {
+            name: _field(value)
+            for name in FIELDS
+            if (value := getattr(record, name, None)) is not None
+        }
+        try:
+            journal.send(
+                self.format(record),
+                PRIORITY=str(_priority(record.levelno)),
+                SYSLOG_IDENTIFIER="hotpixeld",
+                LOGGER=record.name,
+                CODE_FILE=record.pathname,
+                CODE_LINE=record.lineno,
+                CODE_FUNC=record.funcName,
+                **fields,
+            )
+        except OSError:
+            self.handleError(record)
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Return whether a descriptor leads to the journal; see JOURNAL_STREAM, systemd.exec(5)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (device, inode) == (str(status.st_dev), str(status.st_ino))
+
+
+def journal_handler() -> logging.Handler | None:
+    """Return a handler for the journal, if that is where our standard error goes.
+
+    Returns
+    -------
+    logging.Handler or None
+        None in the foreground, and without systemd-python.
+    """
+    if journal is None or not _is_journal(sys.__stderr__.fileno()):
+        return None
+    return JournalHandler()

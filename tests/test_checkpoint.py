@@ -1,0 +1,81 @@
+"""Checkpoints: bit-exact, readable by numpy alone, refused when damaged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hotpixeld import checkpoint
+from hotpixeld.errors import CheckpointError
+from hotpixeld.welford import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def state() -> State:
+    state = State.empty(5, 7)
+    for frame in np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), np.uint8):
+        state.fold(frame, memory=5)
+    return state
+
+
+def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path, state: State) -> None:
+    steps: list[None] = []
+    saved = checkpoint.save(tmp_path / "camera", 1, state, lambda: steps.append(None))
+    loaded = checkpoint.load(tmp_path / "camera", saved, 5, 7)
+
+    assert (loaded.photos, loaded.weight) == (6, 5.0)
+    np.testing.assert_array_equal(loaded.mean, state.mean)
+    np.testing.assert_array_equal(loaded.m2, state.m2)
+    assert len(steps) == 2
+    loaded.fold(np.zeros((5, 7, 3), np.uint8))  # it goes on
+
+
+def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:
+    checkpoint.save(tmp_path, 3, state)
+    mean = np.load(tmp_path / "00000003" / "mean.npy", allow_pickle=False)
+    m2 = np.load(tmp_path / "00000003" / "m2.npy", allow_pickle=False)
+
+    assert mean.dtype == m2.dtype == np.float32
+    assert mean.shape == m2.shape == (5, 7, 3)
+
+
+def test_damage_is_noticed_and_named(tmp_path: Path, state: State) -> None:
+    saved = checkpoint.save(tmp_path, 1, state)
+    path = tmp_path / "00000001" / "m2.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(CheckpointError, match=r"m2\.npy: damaged: SHA-256"):
+        checkpoint.load(tmp_path, saved, 5, 7)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"m2\.npy: cannot be read"):
+        checkpoint.load(tmp_path, saved, 5, 7)
+
+
+def test_another_shape_is_refused_with_both(tmp_path: Path, state: State) -> None:
+    saved = checkpoint.save(tmp_path, 1, state)
+    with pytest.raises(
+        CheckpointError, match=r"float32 \(5, 7, 3\), not float32 \(7, 5, 3\)"
+    ):
+        checkpoint.load(tmp_path, saved, 7, 5)
+
+
+def test_leftovers_of_a_crash_are_written_over_and_removed(
+    tmp_path: Path, state: State
+) -> None:
+    (tmp_path / "00000002").mkdir()
+    (tmp_path / "00000002" / "mean.npy").write_bytes(b"torn")
+    (tmp_path / "map.yaml").touch()
+    checkpoint.save(tmp_path, 1, state)
+    saved = checkpoint.save(tmp_path, 2, state)
+    checkpoint.remove_others(tmp_path, 2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000002", "map.yaml"]
+    assert checkpoint.load(tmp_path, replace(saved, photos=1), 5, 7).photos == 1

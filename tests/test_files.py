@@ -1,0 +1,104 @@
+"""Writing that is complete or absent, and reading that never hangs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hotpixeld import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_written_file_has_content_mode_and_time(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    files.write(target, b"photo", mode=0o640, mtime_ns=1_234_567_890_000_000_000)
+
+    assert target.read_bytes() == b"photo"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert target.stat().st_mtime_ns == 1_234_567_890_000_000_000
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+
+    def interrupted() -> None:
+        with files.replacing(target) as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_sync_leaves_the_old_file_and_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    synced = []
+
+    def fail(descriptor: int) -> None:
+        synced.append(descriptor)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        files.write(target, b"new")
+
+    assert target.read_bytes() == b"old"
+    assert len(synced) == 1
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_planted_symlink_is_replaced_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    target = tmp_path / "copy"
+    target.symlink_to(precious)
+    files.write(target, b"copy")
+
+    assert precious.read_bytes() == b"precious"
+    assert target.read_bytes() == b"copy"
+    assert not target.is_symlink()
+
+
+def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
+    files.make_folder(tmp_path / "a/b", mode=0o700)
+    files.make_folder(tmp_path / "a/b")
+
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
+
+
+def test_sweep_removes_what_a_crash_left_and_nothing_else(tmp_path: Path) -> None:
+    left = tmp_path / f"{files.TEMPORARY_PREFIX}0123{files.TEMPORARY_SUFFIX}"
+    left.touch()
+    (tmp_path / "a.tmp").touch()
+
+    assert files.sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tmp"]
+
+
+def test_only_regular_files_of_sensible_size_are_read(tmp_path: Path) -> None:
+    fifo, big = tmp_path / "fifo.jpg", tmp_path / "big.jpg"
+    os.mkfifo(fifo)
+    big.write_bytes(bytes(11))
+    (tmp_path / "link.jpg").symlink_to(big)
+
+    with pytest.raises(files.UnsuitableError, match="not a regular file"):
+        files.read_regular(fifo, 10)
+    with pytest.raises(files.UnsuitableError, match="11 bytes, limit is 10"):
+        files.read_regular(big, 10)
+    with pytest.raises(OSError, match="symbolic links"):
+        files.read_regular(tmp_path / "link.jpg", 100)
+    with pytest.raises(files.UnsuitableError, match="not a regular file"):
+        files.read_regular(tmp_path, 100)
+    assert files.read_regular(big, 11)[0] == bytes(11)

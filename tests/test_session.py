@@ -1,0 +1,245 @@
+"""Photos through a whole session: folded once, in order, whatever stops it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hotpixeld import photo, states
+from hotpixeld.errors import CheckpointError, StateInUseError
+from hotpixeld.session import lock
+from hotpixeld.welford import State
+from sensor import write_jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hotpixeld.config import Config
+    from hotpixeld.session import Session
+    from sensor import Sensor
+
+    Open = Callable[..., Session]
+
+
+def take(session: Session, *paths: Path, once: bool = True) -> Counter[str]:
+    return Counter(done.outcome for done in session.take(paths, once=once))
+
+
+def only_state(session: Session) -> State:
+    (record,) = session.ledger.images.cameras()
+    state = session.states.running(record.camera.id).state
+    assert state is not None
+    return state
+
+
+def assert_same(one: State, other: State) -> None:
+    assert (one.photos, one.weight) == (other.photos, other.weight)
+    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.m2, other.m2)
+
+
+def test_the_state_is_that_of_the_frames_in_capture_order(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    session = open_session()
+    assert take(session, *reversed(photos)) == {"folded": 6}
+    state = only_state(session)
+    pending = session.ledger.images.pending(
+        next(session.ledger.images.cameras()).camera.id
+    )
+
+    assert state.photos == 6
+    assert [session.ledger.paths.of_image(one.id)[0] for one in pending] == photos
+
+
+def test_the_same_image_under_another_name_or_with_other_metadata_is_a_duplicate(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos)
+    renamed, rated = folder / "other.jpg", folder / "rated.jpg"
+    shutil.copy(photos[0], renamed)
+    data = photos[1].read_bytes()
+    rated.write_bytes(data[:2] + b"\xff\xfe\x00\x08rating" + data[2:])
+
+    assert take(session, renamed, rated) == {"duplicate": 2}
+    assert only_state(session).photos == 4
+
+
+def test_two_of_the_same_in_one_go_are_folded_once(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    twins = [shutil.copy(path, folder / f"twin_{path.name}") for path in photos]
+
+    assert take(open_session(), *photos, *twins) == {"folded": 4, "duplicate": 4}
+
+
+def test_arrays_are_allocated_at_the_fourth_photo(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos[:3])
+    (record,) = session.ledger.images.cameras()
+    assert session.states.running(record.camera.id).state is None
+    session = open_session()
+    session.states.recover()
+    take(session, photos[3])
+
+    assert only_state(session).photos == 4
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 11])
+def test_after_a_crash_the_state_comes_out_bit_identical(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    stop_after: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS", 6)
+    photos = sensor.write(folder, 14)
+    session = open_session()
+    for count, _ in enumerate(session.take(photos, once=True), start=1):
+        if count == stop_after:
+            break
+    session = open_session()  # without a last checkpoint, as after kill -9
+    session.states.recover()
+    take(session, *session.changed(photos))
+    state = only_state(session)
+    session.states.save_all()
+    straight = State.empty(*state.mean.shape[:2])
+    for path in photos:
+        straight.fold(photo.decode(photo.examine(path, 10**9, 10**9)), 100)
+
+    assert_same(state, straight)
+    assert session.ledger.images.counts()["folded"] == 14
+    assert_same(only_state(open_session()), straight)
+
+
+def test_a_pending_photo_that_is_gone_is_lost_and_counted(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    take(open_session(), *photos)
+    photos[2].unlink()
+    session = open_session()
+    session.states.recover()
+
+    assert only_state(session).photos == 5
+    assert session.ledger.images.counts()["lost"] == 1
+
+
+def test_a_pending_photo_is_found_under_any_of_its_names(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 5)
+    twin = folder / "twin.jpg"
+    shutil.copy(photos[2], twin)
+    take(open_session(), *photos, twin)
+    photos[2].unlink()
+    session = open_session()
+    session.states.recover()
+
+    assert only_state(session).photos == 5
+    assert session.ledger.images.counts()["lost"] == 0
+
+
+def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 5)
+    data = photos[0].read_bytes()
+    bad = {
+        "empty.jpg": b"",
+        "text.jpg": b"not a photo at all",
+        "cut.jpg": data[: len(data) // 2],
+        "header.jpg": data[:100],
+    }
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    os.mkfifo(folder / "fifo.jpg")
+    session = open_session()
+    paths = [*photos, *(folder / name for name in (*bad, "fifo.jpg", "missing.jpg"))]
+    outcomes = take(session, *paths)
+    reasons = {
+        one.path.name: one.reason for one in session.ledger.paths.with_reason(99)
+    }
+
+    assert outcomes == {"folded": 5, "failed": 5, "gone": 1}
+    assert reasons["empty.jpg"] == "empty"
+    assert reasons["fifo.jpg"] == "not a regular file"
+    assert reasons["cut.jpg"].startswith("truncated")
+    assert set(reasons) == {*bad, "fifo.jpg"}
+
+
+def test_a_photo_that_is_cut_short_waits_unless_done_once(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    (photo,) = sensor.write(folder, 1)
+    data = photo.read_bytes()
+    photo.write_bytes(data[:-500])
+    session = open_session()
+    assert take(session, photo, once=False) == {"waiting": 1}
+    assert session.ledger.paths.counts()["waiting"] == 1
+    photo.write_bytes(data)
+
+    assert take(session, photo, once=False) == {"folded": 1}
+    assert session.ledger.paths.counts()["waiting"] == 0
+
+
+def test_two_cameras_have_two_states(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    for index in range(5):
+        path = folder / f"b{index}.jpg"
+        write_jpeg(path, sensor.frame(index + 10), serial="9")
+        photos.append(path)
+    session = open_session()
+    take(session, *photos)
+    counts = {
+        record.camera.serial: session.states.photos(record.camera.id)
+        for record in session.ledger.images.cameras()
+    }
+
+    assert counts == {"0123456": 4, "9": 5}
+
+
+def test_a_second_session_is_refused_and_names_the_first(
+    open_session: Open, config: Config, tmp_path: Path
+) -> None:
+    open_session()
+    with pytest.raises(StateInUseError, match=f"process {os.getpid()}"):
+        lock(tmp_path / "state")
+
+
+def test_a_damaged_checkpoint_is_refused_and_admits_nothing(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    session = open_session()
+    take(session, *photos[:5])
+    session.states.save_all()
+    (mean,) = (tmp_path / "state").glob("cameras/*/*/mean.npy")
+    mean.write_bytes(mean.read_bytes()[:-1])
+    session = open_session()
+    with pytest.raises(CheckpointError, match="damaged"):
+        take(session, photos[5])
+
+    assert session.ledger.images.counts()["pending"] == 0
+
+
+def test_the_state_folder_is_private(open_session: Open, tmp_path: Path) -> None:
+    open_session()
+
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
