@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from pathlib import PurePath
 from typing import Final
@@ -26,6 +25,8 @@ MISSING: Final = (
     "systemd is not told anything, because systemd-python is not installed: install"
     " the extra hotpixeld[systemd] (it needs libsystemd-dev, pkg-config and a C compiler)"
 )
+
+_STANDARD_ERROR = 2
 
 FIELDS: Final = (
     "MESSAGE_ID",
@@ -52,29 +53,36 @@ class Notifier:
         if self._is_on and daemon is None:
             _log.warning("%s", MISSING)
             self._is_on = False
+        self._has_failed = False
 
     @property
-    def watchdog_seconds(self) -> float | None:
-        """Return after how long without `watchdog` we are killed; None is never."""
+    def watchdog_period(self) -> float | None:
+        """Return how often to call `watchdog`, in seconds; None is never.
+
+        Half of the time after which systemd kills who has not called.
+        """
         text = os.environ.get("WATCHDOG_USEC", "")
         owner = os.environ.get("WATCHDOG_PID", "")
         is_ours = not owner or owner == str(os.getpid())
         if not (self._is_on and is_ours and text.isascii() and text.isdigit()):
             return None
-        return int(text) / 1e6 or None
+        return int(text) / 2e6 or None
 
     def _send(self, **assignments: str | int) -> None:
-        if not self._is_on:
-            return
         # A newline in a status, say from a photo's name, would start an assignment.
-        lines = [f"{name}={plain(value)}" for name, value in assignments.items()]
+        lines = [
+            f"{name}={plain(value)}" for name, value in assignments.items() if value
+        ]
+        if not self._is_on or not lines:
+            return
         try:
             daemon.notify("\n".join(lines))
         except OSError as error:
-            self._is_on = False
-            _log.warning("systemd is not told anything any more: %s", error)
+            if not self._has_failed:
+                _log.warning("systemd does not listen: %s", error)
+            self._has_failed = True
 
-    def ready(self, status: str) -> None:
+    def ready(self, status: str = "") -> None:
         """Say that the start, or a reload, is over."""
         self._send(READY=1, STATUS=status)
 
@@ -90,7 +98,7 @@ class Notifier:
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(RELOADING=1, MONOTONIC_USEC=microseconds)
 
-    def stopping(self, status: str) -> None:
+    def stopping(self, status: str = "") -> None:
         """Say that the end has begun."""
         self._send(STOPPING=1, STATUS=status)
 
@@ -115,7 +123,7 @@ def _field(value: object) -> str | bytes:
         return value
     if isinstance(value, PurePath):
         return os.fsencode(value)
-    return str(value).encode("utf-8", "backslashreplace")
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 class JournalHandler(logging.Handler):
@@ -133,7 +141,7 @@ class JournalHandler(logging.Handler):
         return "\n".join(lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one record."""
+        """Send one record; like every handler, without raising."""
         fields = {
             name: _field(value)
             for name in FIELDS
@@ -150,7 +158,11 @@ class JournalHandler(logging.Handler):
                 CODE_FUNC=record.funcName,
                 **fields,
             )
-        except OSError:
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+        ):  # no journal, or arguments that do not fit
             self.handleError(record)
 
 
@@ -172,6 +184,6 @@ def journal_handler() -> logging.Handler | None:
     logging.Handler or None
         None in the foreground, and without systemd-python.
     """
-    if journal is None or not _is_journal(sys.__stderr__.fileno()):
+    if journal is None or not _is_journal(_STANDARD_ERROR):
         return None
     return JournalHandler()
