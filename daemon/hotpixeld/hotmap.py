@@ -1,0 +1,204 @@
+"""The hot-pixel map that the Welford state alone gives: suspects, and clear defects.
+
+References
+----------
+S. Kuthirummal, A. Agarwala, D. Goldman, S. Nayar, "Priors for large photo collections and
+what they reveal about cameras", ECCV 2008: the average of many photos is smooth, and a
+pixel that differs from its neighbours in it is bad.
+M. Anders, "Finding stuck or hot pixels in Nikon D80 images" (2011): lowest variance, kept
+as `lowest_variance`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld import contrast
+from hotpixeld.pixels import Defect, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.contrast import Peaks, Places
+    from hotpixeld.welford import State
+
+# Rec. 601, as in JPEG: the one component that no camera subsamples.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Expected false alarms in a whole map, each sign.
+FALSE_ALARMS = 0.25
+# Surroundings that vary less than this from photo to photo (levels squared) are not seen
+# through the lens: bars, burned-in text, clipped sky. Rounding alone gives 1/12. A fifth
+# of them is enough to tell.
+UNCHANGED = 0.25
+LEAST = 0.2
+# With N different scenes the photos vary N - 1 times as much as their mean does over the
+# frame; with one, hardly at all.
+ONE_SCENE = 0.25
+# A site that varies this much less than its surroundings shows one level whatever the
+# light.
+STUCK = 0.1
+# Half width of the window that a defect is measured in: the widest footprint seen is 7x7.
+WINDOW = 6
+CORE = 3
+IGNORE_REACH = 2
+# For a repair: one pixel in a thousand million is as strong by chance.
+CERTAIN = 6.0
+
+
+def suspects(state: State, count: int = 500) -> Peaks:
+    """Return the places whose mean stands out most, whatever the reason.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    Peaks
+        At most `count`, most significant first.
+    """
+    height, width, _ = state.mean.shape
+    if state.photos == 0 or min(height, width) < contrast.SMALLEST:
+        return contrast.no_peaks()
+    plane = contrast.relief(
+        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
+    )
+    contrast.level_grid(plane)
+    return contrast.peaks(plane, count)
+
+
+def _window(plane: NDArray[np.float32], row: int, col: int) -> NDArray[np.float32]:
+    """Return the (2 WINDOW + 1) square around a site; NaN outside the frame."""
+    size = 2 * WINDOW + 1
+    out = np.full((size, size, plane.shape[2]), np.nan, np.float32)
+    top, left = row - WINDOW, col - WINDOW
+    part = plane[max(top, 0) : top + size, max(left, 0) : left + size]
+    down, right = max(-top, 0), max(-left, 0)
+    out[down : down + part.shape[0], right : right + part.shape[1]] = part
+    return out
+
+
+def _rings() -> NDArray[np.intp]:
+    """Return the distance of each place of a window from its centre (largest axis)."""
+    axis = np.abs(np.arange(-WINDOW, WINDOW + 1))
+    return np.maximum(axis[:, None], axis[None, :])
+
+
+RING = _rings()
+
+
+def _radius(excess: NDArray[np.floating]) -> int:
+    """Return the half width of the footprint in a (13, 13) window of luma excess."""
+    noise = float(np.nanstd(excess[RING > CORE]))
+    peak = abs(float(excess[WINDOW, WINDOW]))
+    for distance in range(CORE, 0, -1):
+        level = float(np.nanmax(np.abs(excess[distance == RING])))
+        if level > max(0.1 * peak, 4 * noise):
+            return distance
+    return 0 if peak > 20 * noise else 1
+
+
+def _measure(state: State, row: int, col: int, score: float) -> Defect | None:
+    """Return the defect at a site, or None where the surroundings never change."""
+    variance = _window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
+    around = variance[RING > CORE]
+    if np.nanquantile(around, LEAST) < UNCHANGED:
+        return None
+    mean = _window(state.mean, row, col)
+    excess = mean - np.nanmedian(mean[RING > CORE], axis=0)
+    luma = excess @ LUMA
+    centre = excess[WINDOW, WINDOW]
+    own = float(variance[WINDOW, WINDOW].mean())
+    if luma[WINDOW, WINDOW] < 0:
+        kind = Kind.DEAD
+    else:
+        kind = Kind.STUCK if own < STUCK * np.nanmedian(around) else Kind.HOT
+    amplitude = (float(centre[0]), float(centre[1]), float(centre[2]))
+    return Defect(row, col, kind, _radius(luma), score, amplitude)
+
+
+def _ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
+    """Return whether a site lies within two pixels of one to ignore."""
+    return any(
+        max(abs(row - other[0]), abs(col - other[1])) <= IGNORE_REACH
+        for other in ignore
+    )
+
+
+def _is_one_scene(state: State) -> bool:
+    """Tell whether the photos differ so little that there can be no verdict."""
+    thin = state.mean[::4, ::4].reshape(-1, 3)
+    over_time = float(state.m2[::4, ::4].mean()) / max(state.weight, 1.0)
+    return over_time < ONE_SCENE * float(thin.var(axis=0).mean())
+
+
+def find(
+    state: State,
+    *,
+    min_photos: int = 16,
+    ignore: Collection[tuple[int, int]] = (),
+) -> list[Defect]:
+    """Return the defects that the state alone proves, most significant first.
+
+    Parameters
+    ----------
+    state : State
+    min_photos : int
+        With fewer photos nothing is listed.
+    ignore : collection of (row, column)
+        Places that are never listed, nor what lies within 2 pixels of them.
+
+    Returns
+    -------
+    list of Defect
+        One entry per defect. `score` is a signal to noise ratio that means the same for
+        every camera: see `contrast.Peaks`. About `FALSE_ALARMS` entries per map and sign
+        would be there by chance.
+    """
+    if state.photos < max(min_photos, 2) or _is_one_scene(state):
+        return []
+    strongest = suspects(state)
+    found = []
+    for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
+        row, col = (int(value) for value in strongest.sites[index])
+        if not _ignored(row, col, ignore):
+            defect = _measure(state, row, col, float(strongest.scores[index]))
+            found += [defect] if defect is not None else []
+    return found
+
+
+def is_certain(defect: Defect) -> bool:
+    """Tell whether a detected defect may be repaired: more than listing asks for."""
+    return defect.score is None or defect.score >= CERTAIN
+
+
+def lowest_variance(state: State, count: int) -> list[Defect]:
+    """Return the sites of the lowest M2, the original method; one entry per defect.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    list of Defect
+        Lowest first; `score` is the number of standard deviations of its surroundings
+        per one of its own.
+    """
+    lowest = state.m2.min(axis=2)
+    wanted = min(64 * count + 64, lowest.size)
+    order = np.argpartition(lowest, wanted - 1, axis=None)[:wanted]
+    order = order[np.argsort(lowest.ravel()[order], kind="stable")]
+    sites: Places = np.stack(np.unravel_index(order, lowest.shape), axis=1)
+    defects = []
+    for row, col in contrast.apart(sites)[:count].tolist():
+        around = np.nanmedian(_window(state.m2, row, col)[RING > CORE])
+        score = float(np.sqrt((around + 1e-6) / (lowest[row, col] + 1e-6)))
+        defects.append(Defect(row, col, Kind.STUCK, None, score))
+    return defects
