@@ -21,7 +21,7 @@ LAYERS = {
         " systemd turbojpeg watch yamltext reencode difference"
     ),
     3: "repairs states maps pipeline jobs session statefolder intake",
-    4: "service report publisher progress once commands",
+    4: "service report publisher progress once commands terminal logs exits",
     5: "cli __main__",
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.split()}

@@ -78,7 +78,9 @@ def test_two_of_the_same_in_one_go_are_folded_once(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:
     photos = sensor.write(folder, 4)
-    twins = [shutil.copy(path, folder / f"twin_{path.name}") for path in photos]
+    twins = [folder / f"twin_{path.name}" for path in photos]
+    for path, twin in zip(photos, twins, strict=True):
+        shutil.copy(path, twin)
 
     assert take(open_session(), *photos, *twins) == {"folded": 4, "duplicate": 4}
 

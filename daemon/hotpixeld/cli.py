@@ -6,62 +6,23 @@ import json
 import logging
 import os
 import sys
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from hotpixeld import commands, report, service, statefolder
+from hotpixeld import commands, logs, report, service, statefolder, terminal
 from hotpixeld import once as work
 from hotpixeld.config import Config
 from hotpixeld.configfile import for_folders, load
-from hotpixeld.errors import (
-    CheckpointError,
-    ConfigError,
-    HotpixeldError,
-    LedgerError,
-    PhotoError,
-    StateInUseError,
-)
+from hotpixeld.errors import HotpixeldError, PhotoError
+from hotpixeld.exits import ExitCode, exit_code
 from hotpixeld.lossless import RefusedError
-from hotpixeld.messages import plain
 from hotpixeld.pixels import Defect
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
-
-
-class ExitCode(IntEnum):
-    """What the exit status says; the unit file and the README name them too."""
-
-    OK = 0
-    FAULT = 1
-    """Something went wrong that no other code names."""
-    USAGE = 2
-    """The command line cannot be understood."""
-    PHOTO = 3
-    """A photo named on the command line could not be used."""
-    STATE = 4
-    """The state cannot be used: damaged, of a newer version, or held by another."""
-    DIFFERENT = 5
-    """`diff` found more than the blocks of a repair."""
-    CONFIG = 78
-    """The configuration has faults (EX_CONFIG of sysexits.h)."""
-
-
-def exit_code(error: HotpixeldError) -> ExitCode:
-    """Return the exit code for an error that ends the program."""
-    if isinstance(error, ConfigError):
-        return ExitCode.CONFIG
-    if isinstance(error, (PhotoError, RefusedError)):
-        return ExitCode.PHOTO
-    if isinstance(error, (LedgerError, CheckpointError, StateInUseError)):
-        return ExitCode.STATE
-    return ExitCode.FAULT
 
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,6 +88,8 @@ def run(
     if not first.folders:
         raise click.UsageError("no folder to watch: name one, or give --config FILE")
     folder = _state(state, first)
+    # The progress of `--once` tells of the photos; its log only of what went wrong.
+    logs.set_up(logging.WARNING if once else logging.INFO)
     if once:
         outcomes = work.run(first, folder, jobs)
         click.echo(commands.summary(folder, outcomes))
@@ -144,7 +107,7 @@ def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
-        click.echo(_status_text(found), nl=False)
+        click.echo(terminal.status(found), nl=False)
 
 
 @program.command(name="map")
@@ -175,47 +138,11 @@ def map_command(
     """Print the hot-pixel maps."""
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, method)
-    text = report.FORMATS.get(format_, _tables)(maps)
+    text = report.FORMATS.get(format_, terminal.tables)(maps)
     if output:
         commands.write_text(output, text)
     else:
         click.echo(text, nl=False)
-
-
-def _status_text(found: report.Json) -> str:
-    """Return a status for people."""
-    lines = [f"{count:8} {outcome}" for outcome, count in found["photos"].items()]
-    lines += [f"{count:8} copies {how}" for how, count in found["copies"].items()]
-    for camera in found["cameras"]:
-        lines.append(
-            f"{camera['id']}: {camera['photos']} photos, {camera['defects']} defects"
-        )
-    daemon = found.get("daemon")
-    lines.append(f"daemon: {daemon['status']}" if daemon else "daemon: not running")
-    problems = [
-        f"{one['outcome']} {one['path']}: {one['reason']}" for one in found["problems"]
-    ]
-    problems += [
-        f"copy {one['condition']} {one['path']}: {one['notes']}"
-        for one in found["copy_problems"]
-    ]
-    return "\n".join(map(plain, lines + problems)) + "\n"
-
-
-def _tables(maps: report.Maps) -> str:
-    """Return the maps as tables for a terminal."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    with console.capture() as captured:
-        for record, defects in maps:
-            photos = record.checkpoint.photos if record.checkpoint else 0
-            title = f"{record.camera.id}: {len(defects)} defects from {photos} photos"
-            table = Table(*report.COLUMNS, title=title, title_justify="left")
-            for row in report.table_rows(defects):
-                table.add_row(*row)
-            console.print(table)
-        if not maps:
-            console.print("no camera yet")
-    return captured.get()
 
 
 @program.command()
@@ -228,7 +155,7 @@ def history(
     """Show the life of each defect: since when, until when, how strong."""
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
-    text = report.map_json(maps) if as_json else _tables(maps)
+    text = report.map_json(maps) if as_json else terminal.tables(maps)
     click.echo(text, nl=False)
 
 

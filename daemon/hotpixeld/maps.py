@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hotpixeld import hotmap, mapfile
 from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, write
+from hotpixeld.messages import MessageId
 from hotpixeld.repairs import PixelList
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
-CERTAIN_SCORE = 8.0
 FEWEST_NEW, MOST_NEW = 8, 32
 """A map is due after 10 % more photos, at least and at most so many."""
 
@@ -45,11 +45,6 @@ def is_due(photos: int, mapped: int, min_photos: int) -> bool:
     if photos < min_photos:
         return False
     return photos - mapped >= min(max(mapped // 10, FEWEST_NEW), MOST_NEW) or not mapped
-
-
-def is_certain(defect: Defect) -> bool:
-    """Tell whether the evidence is enough to change photos, not just to list."""
-    return defect.score is not None and defect.score >= CERTAIN_SCORE
 
 
 def find(
@@ -78,7 +73,7 @@ def pixel_list(
     which = config.repair.pixels
     largest = is_largest(camera, cameras)
     configured = config.pixel_list(camera, when, largest=largest)
-    certain = [one for one in detected if is_certain(one) and _may_show(one, when)]
+    certain = [one for one in detected if hotmap.is_certain(one) and _may_show(one, when)]
     return PixelList(
         tuple(configured) if which != "detected" else (),
         tuple(certain) if which != "configured" else (),
@@ -95,7 +90,7 @@ def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
     places = [
         (one.row, one.col, one.kind, one.radius, one.by, one.until)
         for one in detected
-        if is_certain(one)
+        if hotmap.is_certain(one)
     ]
     listed = (entries, places, config.repair, config.folders)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
@@ -157,15 +152,32 @@ class Maps:
         write(folder / "map.yaml", text.encode())
 
     def _tell(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
-        before = {(one.row, one.col) for one in former}
-        now = {(one.row, one.col) for one in found}
+        """Log the map in one line, and every defect that came or went."""
+        before = {(one.row, one.col): one for one in former}
+        now = {(one.row, one.col): one for one in found}
         log.info(
-            "map of %s: %d defects, %d new, %d gone",
+            "map of %s: %d defects",
             camera_id,
             len(now),
-            len(now - before),
-            len(before - now),
+            extra={"MESSAGE_ID": MessageId.MAP_WRITTEN, "CAMERA": camera_id},
         )
+        new = [("new", now[place]) for place in now.keys() - before.keys()]
+        gone = [("gone", before[place]) for place in before.keys() - now.keys()]
+        for what, one in new + gone:
+            found_id, gone_id = MessageId.DEFECT_FOUND, MessageId.DEFECT_GONE
+            log.info(
+                "%s defect of %s: %s pixel at %d,%d",
+                what,
+                camera_id,
+                one.kind,
+                one.x,
+                one.y,
+                extra={
+                    "MESSAGE_ID": found_id if what == "new" else gone_id,
+                    "CAMERA": camera_id,
+                    "PIXELS": f"{one.x},{one.y}",
+                },
+            )
 
     def pixel_list(self, camera: Camera, when: dt.datetime | None) -> PixelList:
         """Return what may be repaired in a photo of `camera` taken at `when`."""

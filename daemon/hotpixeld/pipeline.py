@@ -18,6 +18,7 @@ from hotpixeld.errors import (
     TruncatedPhotoError,
 )
 from hotpixeld.jobs import Done, Job, ahead
+from hotpixeld.messages import MessageId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -33,6 +34,19 @@ if TYPE_CHECKING:
     from hotpixeld.states import States
 
 log = logging.getLogger(__name__)
+
+
+def _fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
+    """Return the journal's fields about a photo; see `systemd.FIELDS`."""
+    pixels = job.mended.pixels if job.mended else ()
+    return {
+        "MESSAGE_ID": message_id,
+        "PHOTO": job.path,
+        "PHOTO_SHA256": job.photo.identity if job.photo else None,
+        "CAMERA": job.camera.id if job.camera else None,
+        "OUTCOME": outcome,
+        "PIXELS": " ".join(f"{x},{y}" for x, y in pixels) or None,
+    }
 
 
 class Pipeline:
@@ -222,7 +236,16 @@ class Pipeline:
         except PhotoError as error:  # its folder is not watched any more
             return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
-        log.info("%s %s: %s%s", job.outcome, job.path, camera, copied or reason)
+        told = copied or (reason and f", {reason}")
+        log.log(
+            logging.WARNING if reason else logging.INFO,
+            "%s %s: %s%s",
+            job.outcome,
+            job.path,
+            camera,
+            told,
+            extra=_fields(job, job.outcome, MessageId.PHOTO_DONE),
+        )
         return Done(job.path, job.outcome, reason)
 
     def _copy(self, job: Job) -> str:
@@ -254,6 +277,14 @@ class Pipeline:
             self._ledger.paths.record(
                 job.path, outcome, reason=error.reason, signature=signature
             )
-        level = logging.WARNING if outcome == "failed" else logging.INFO
-        log.log(level, "%s %s: %s", outcome, job.path, error.reason)
+        failed = outcome == "failed"
+        message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED
+        log.log(
+            logging.WARNING if failed else logging.INFO,
+            "%s %s: %s",
+            outcome,
+            job.path,
+            error.reason,
+            extra=_fields(job, outcome, message_id),
+        )
         return Done(job.path, outcome, error.reason)

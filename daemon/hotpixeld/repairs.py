@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from hotpixeld import lossless, markers, photo, reencode, visibility
 from hotpixeld.copies import Copy
 from hotpixeld.files import UnsuitableError, make_folder, read_regular, remove, write
+from hotpixeld.messages import MessageId
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +198,11 @@ class Copies:
         # A crash between the announcement and the writing leaves what was before.
         if copy.condition == "writing" and found == (copy.former or None):
             return replace(copy, condition="withdrawn", sha256=copy.former, pixels=())
-        log.warning("copy was changed, left alone: %s", copy.target)
+        log.warning(
+            "copy was changed, left alone: %s",
+            copy.target,
+            extra={"MESSAGE_ID": MessageId.COPY_LEFT_ALONE},
+        )
         return replace(copy, condition="foreign", notes="changed by somebody else")
 
     def _record(self, copy: Copy) -> Copy:
@@ -219,7 +224,11 @@ class Copies:
         sha256 = hashlib.sha256(repaired.data).hexdigest()
         found = _sha256_of(copy.target, self._max_bytes)
         if found not in {None, sha256, copy.sha256}:
-            log.warning("another file is in the place of a copy: %s", copy.target)
+            log.warning(
+                "another file is in the place of a copy: %s",
+                copy.target,
+                extra={"MESSAGE_ID": MessageId.COPY_LEFT_ALONE},
+            )
             notes = "another file is in its place"
             return self._record(replace(copy, condition="foreign", notes=notes))
         rewrites = copy.rewrites + 1 if copy.sha256 and copy.sha256 != sha256 else 0

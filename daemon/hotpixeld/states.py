@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hotpixeld import checkpoint, photo
 from hotpixeld.errors import PhotoError
+from hotpixeld.messages import MessageId
 from hotpixeld.welford import State
 
 if TYPE_CHECKING:
@@ -140,7 +141,12 @@ class States:
                     return
             except PhotoError as error:
                 log.debug("pending photo: %s", error)
-        log.warning("lost before checkpoint: image %s of %s", image.id, image.camera)
+        log.warning(
+            "lost before checkpoint: image %s of %s, its file is gone",
+            image.identity[:16],
+            image.camera,
+            extra={"MESSAGE_ID": MessageId.PHOTO_LOST, "CAMERA": image.camera},
+        )
         with self._ledger.transaction():
             self._ledger.images.mark_lost(image)
 
@@ -200,7 +206,12 @@ class States:
             self._ledger.images.commit_checkpoint(camera_id, saved, running.folded_to)
         running.generation, running.unsaved = generation, 0
         checkpoint.remove_others(folder, generation)
-        log.info("checkpoint of %s: %d photos", camera_id, saved.photos)
+        log.info(
+            "checkpoint of %s: %d photos",
+            camera_id,
+            saved.photos,
+            extra={"MESSAGE_ID": MessageId.CHECKPOINT_WRITTEN, "CAMERA": camera_id},
+        )
 
     def save_all(self) -> None:
         """Take a checkpoint of every camera that is ahead of its last one."""
