@@ -12,13 +12,13 @@ PACKAGE = Path(hotpixeld.__file__).parent
 LAYERS = {
     0: "errors camera pixels messages",
     1: (
-        "welford hotmap contrast repair files markers makernote edited settle splice"
-        " visibility"
+        "welford hotmap contrast repair footprint blocks files markers makernote edited"
+        " settle visibility yamltext grammar pixellist config configcheck"
     ),
     2: (
-        "checkpoint config configcheck configfile copies defects events grammar images"
-        " ledger lossless mapfile metadata mounts paths photo pixellist scan survey"
-        " systemd turbojpeg watch yamltext reencode difference"
+        "checkpoint configfile copies defects difference events images ledger lossless"
+        " mapfile metadata mounts paths photo place reencode scan splice survey systemd"
+        " coefficients turbojpeg watch"
     ),
     3: "repairs states maps pipeline jobs session statefolder intake",
     4: "service report publisher progress once commands terminal logs exits",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld import scan
+from hotpixeld import mounts, scan
 from hotpixeld.settle import Tracker
 from hotpixeld.watch import Hint, Pace, WatchedFolder, Watcher
 
@@ -438,6 +438,33 @@ def test_what_is_mounted_over_a_folder_or_below_it_is_found_and_watched(
     loop.until_taken(photo(root / "over.jpg"))
 
 
+def test_a_folder_on_a_network_drive_is_walked_and_takes_no_watch(
+    root: Path,
+    loops: list[Loop],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By a mount table that says so: a real drive would need a server."""
+    caplog.set_level(logging.INFO)
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 0:40 / {os.path.realpath(root)} rw - nfs4 nas:/photos rw\n")
+    monkeypatch.setattr(mounts, "TABLE", str(table))
+    old = photo(root / "old.jpg")
+    time.sleep(2 * SETTLE)
+    loop = Loop(WatchedFolder(root, SETTLE))
+    loops.append(loop)
+    loop.until_taken(old)
+    loop.until_taken(photo(root / "new" / "new.jpg"))
+
+    assert {hint.aged for hint in loop.hints} == {False}
+    assert all(hint.signature for hint in loop.hints)
+    assert loop.watcher.faults() == []
+    assert caplog.messages == [
+        f"{root}: no events come from nfs4, so it is walked every 0.2 s"
+    ]
+
+
 # What befalls the observer
 
 
@@ -498,6 +525,26 @@ def test_without_a_writable_runtime_folder_there_is_no_canary_but_events(
     loop.until_taken(photo(root / "a.jpg"))
 
     assert caplog.messages == []
+
+
+def test_watchers_leave_no_thread_and_no_descriptor_behind(
+    root: Path, tmp_path: Path
+) -> None:
+    path = photo(root / "a" / "a.jpg")
+
+    def held() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    before = held()
+    for _ in range(5):
+        loop = Loop(WatchedFolder(root, SETTLE), canary=tmp_path / "run" / "canary")
+        loop.until_taken(path)
+        loop.watcher.stop()
+    end = time.monotonic() + 5
+    while held() != before and time.monotonic() < end:
+        time.sleep(0.02)
+
+    assert held() == before
 
 
 class Child:
