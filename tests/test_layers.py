@@ -12,15 +12,16 @@ PACKAGE = Path(hotpixeld.__file__).parent
 LAYERS = {
     0: "errors camera pixels messages",
     1: (
-        "welford hotmap contrast repair footprint blocks files markers makernote edited"
-        " settle visibility yamltext grammar pixellist config configcheck"
+        "welford hotmap contrast evidence likelihood verdict repair footprint blocks"
+        " files markers tables huffman makernote edited settle visibility yamltext"
+        " grammar pixellist config configcheck"
     ),
     2: (
-        "checkpoint configfile copies defects difference events images ledger lossless"
-        " mapfile metadata mounts paths photo place reencode scan splice survey systemd"
-        " coefficients turbojpeg watch"
+        "checkpoint configfile copies defects difference events images ledger samples"
+        " lossless rescan intervals coefficients splice turbojpeg reencode mapfile"
+        " metadata mounts paths photo place scan survey systemd watch"
     ),
-    3: "repairs states maps pipeline jobs session statefolder intake",
+    3: "repairs states sampling lives maps pipeline jobs session statefolder intake",
     4: "service report publisher progress once commands terminal logs exits",
     5: "cli __main__",
 }

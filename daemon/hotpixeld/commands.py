@@ -11,6 +11,7 @@ from hotpixeld import checkpoint, difference, maps, photo, repairs, report, stat
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.files import make_folder, read_regular, write
 from hotpixeld.ledger import Ledger
+from hotpixeld.sampling import Sampling
 from hotpixeld.session import lock
 
 if TYPE_CHECKING:
@@ -105,11 +106,17 @@ def camera_maps(
         detection = config.detection.model_copy(update={"method": method})
         config = config.model_copy(update={"detection": detection})
         cameras = [one.camera for one in ledger.images.cameras()]
-        return [(one, _from_state(folder, config, one, cameras)) for one in records]
+        return [
+            (one, _from_state(folder, ledger, config, one, cameras)) for one in records
+        ]
 
 
 def _from_state(
-    folder: Path, config: Config, record: CameraRecord, cameras: list[Camera]
+    folder: Path,
+    ledger: Ledger,
+    config: Config,
+    record: CameraRecord,
+    cameras: list[Camera],
 ) -> list[Defect]:
     """Return the defects that a camera's current checkpoint shows."""
     if record.checkpoint is None:
@@ -118,7 +125,8 @@ def _from_state(
     state = checkpoint.load(
         folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
     )
-    return maps.find(config, camera, cameras, state)
+    grid = Sampling(ledger, config).grid(camera)
+    return maps.find(config, camera, cameras, state, grid)
 
 
 def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
@@ -239,6 +247,7 @@ def forget(
         with ledger.transaction(durable=True):
             ledger.images.forget(camera_id, since)
             ledger.defects.replace(camera_id, [])
+            ledger.samples.forget(camera_id)
         ledger.close()
         checkpoint.remove_others(folder / "cameras" / camera_id, None)
         (folder / "cameras" / camera_id / "map.yaml").unlink(missing_ok=True)

@@ -158,6 +158,15 @@ class Images:
         query = _IMAGE + "WHERE outcome = 'pending' AND camera = ? ORDER BY sequence"
         return [_image(row) for row in self._connection.execute(query, (camera_id,))]
 
+    def newest(self, camera_id: str, count: int) -> list[Image]:
+        """Return the images that count, those admitted last first."""
+        query = _IMAGE + (
+            "WHERE camera = ? AND outcome IN ('pending', 'folded')"
+            " ORDER BY id DESC LIMIT ?"
+        )
+        rows = self._connection.execute(query, (camera_id, count))
+        return [_image(row) for row in rows]
+
     def mark_lost(self, image: Image) -> None:
         """Record that a pending image's file was gone before a checkpoint held it."""
         self._connection.execute(

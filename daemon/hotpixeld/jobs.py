@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hotpixeld.images import Image
     from hotpixeld.photo import Photo
     from hotpixeld.repairs import Mended, PixelList
+    from hotpixeld.samples import SampledPhoto, Suspects
     from hotpixeld.welford import Frame
 
 Item = TypeVar("Item")
@@ -53,6 +54,8 @@ class Job:
     camera: Camera | None = None
     image: Image | None = None
     frame: Frame | None = None
+    suspects: Suspects | None = None
+    told: SampledPhoto | None = None
     pixels: PixelList | None = None
     known: tuple[tuple[int, int], ...] | None = None
     mended: Mended | None = None

@@ -3,7 +3,7 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
 the images that it holds as folded; until then they are pending, and are folded again.
-Each table has a module of its own: images, paths, copies, defects.
+Each table has a module of its own: images, paths, copies, defects, samples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from hotpixeld import copies, defects, images, paths
+from hotpixeld import copies, defects, images, paths, samples
 from hotpixeld.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
-SCHEMA = images.SCHEMA + paths.SCHEMA + copies.SCHEMA + defects.SCHEMA
+SCHEMA = images.SCHEMA + paths.SCHEMA + copies.SCHEMA + defects.SCHEMA + samples.SCHEMA
 
 
 class Ledger:
@@ -41,6 +41,7 @@ class Ledger:
             self.paths = paths.Paths(self.connection)
             self.copies = copies.Copies(self.connection)
             self.defects = defects.Defects(self.connection)
+            self.samples = samples.SampleTables(self.connection)
         except sqlite3.Error as error:
             raise LedgerError(f"{path}: cannot be used: {error}") from error
 

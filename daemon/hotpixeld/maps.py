@@ -6,20 +6,22 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
-from hotpixeld import hotmap, mapfile
+from hotpixeld import hotmap, lives, mapfile
 from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repairs import PixelList
+from hotpixeld.sampling import Sampling
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hotpixeld.camera import Camera
     from hotpixeld.config import Config
     from hotpixeld.ledger import Ledger
     from hotpixeld.pixels import Defect
+    from hotpixeld.sampling import Grid
     from hotpixeld.states import States
     from hotpixeld.welford import State
 
@@ -48,18 +50,31 @@ def is_due(photos: int, mapped: int, min_photos: int) -> bool:
 
 
 def find(
-    config: Config, camera: Camera, cameras: list[Camera], state: State
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    state: State,
+    grid: Grid | None,
 ) -> list[Defect]:
-    """Return the defects that a state shows, by the configured method.
+    """Return the defects of a camera, by the configured method.
 
-    `cameras` are all that are known: a list without `size` is about the largest.
+    Parameters
+    ----------
+    cameras : list of Camera
+        All that are known: a list without `size` is about the largest.
+    grid : Grid or None
+        The evidence photo by photo; None judges by the state alone.
     """
     settings = config.detection
     ignored = config.ignored(camera, largest=is_largest(camera, cameras))
     if settings.method == "variance":
         found = hotmap.lowest_variance(state, VARIANCE_COUNT)
         return [one for one in found if (one.row, one.col) not in ignored]
-    return hotmap.find(state, min_photos=settings.min_photos, ignore=ignored)
+    if grid is None:
+        return hotmap.find(state, min_photos=settings.min_photos, ignore=ignored)
+    if len(grid.photos) < settings.min_photos:
+        return []
+    return lives.defects(state, grid, ignored)
 
 
 def pixel_list(
@@ -73,7 +88,9 @@ def pixel_list(
     which = config.repair.pixels
     largest = is_largest(camera, cameras)
     configured = config.pixel_list(camera, when, largest=largest)
-    certain = [one for one in detected if hotmap.is_certain(one) and _may_show(one, when)]
+    certain = [
+        one for one in detected if hotmap.is_certain(one) and _may_show(one, when)
+    ]
     return PixelList(
         tuple(configured) if which != "detected" else (),
         tuple(certain) if which != "configured" else (),
@@ -88,7 +105,7 @@ def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
     """
     entries = config.camera_entries(camera)
     places = [
-        (one.row, one.col, one.kind, one.radius, one.by, one.until)
+        (one.row, one.col, one.kind, one.radius, one.after, one.until)
         for one in detected
         if hotmap.is_certain(one)
     ]
@@ -103,9 +120,18 @@ class Maps:
     ----------
     made : int
         Maps made so far.
+    sampling : Sampling
     """
 
-    def __init__(self, ledger: Ledger, config: Config, states: States) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        states: States,
+        progress: Callable[[], None],
+    ) -> None:
+        self._progress = progress
+        self.sampling = Sampling(ledger, config)
         self._ledger = ledger
         self._config = config
         self._states = states
@@ -123,8 +149,13 @@ class Maps:
             if photos >= least and (now or is_due(photos, record.mapped, least)):
                 yield record.camera.id
 
-    def make(self, camera_id: str) -> None:
-        """Make a camera's map from its state and publish it.
+    def make(self, camera_id: str, most: int) -> None:
+        """Make a camera's map from its state and the evidence, and publish it.
+
+        Parameters
+        ----------
+        most : int
+            Earlier photos to look at again, from their files, at the most.
 
         Raises
         ------
@@ -136,7 +167,8 @@ class Maps:
         if record is None or state is None:
             return
         former = self._ledger.defects.of(camera_id)
-        found = find(self._config, record.camera, self._cameras(), state)
+        grid = self._evidence(record.camera, state, former, most)
+        found = find(self._config, record.camera, self._cameras(), state, grid)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
             self._ledger.images.set_mapped(camera_id, state.photos)
@@ -144,6 +176,16 @@ class Maps:
         self._versions.pop(camera_id, None)
         self.made += 1
         self._tell(camera_id, former, found)
+
+    def _evidence(
+        self, camera: Camera, state: State, former: list[Defect], most: int
+    ) -> Grid | None:
+        """Return the evidence about the suspects of the day, if the method wants any."""
+        if self._config.detection.method == "variance":
+            return None
+        self.sampling.renew(camera.id, state, former)
+        self.sampling.sample_again(camera, most, self._progress)
+        return self.sampling.grid(camera)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)
@@ -193,8 +235,11 @@ class Maps:
 
 
 def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
-    """Tell whether a photo taken at `when` lies in the defect's life, as far as known."""
+    """Tell whether a photo taken at `when` may lie in the defect's life.
+
+    Between the two photos where it began the photo itself decides.
+    """
     if when is None:
         return defect.until is None
-    began = defect.by is None or when >= defect.by
+    began = defect.after is None or when > defect.after
     return began and (defect.until is None or when < defect.until)

@@ -19,6 +19,7 @@ from hotpixeld.errors import (
 )
 from hotpixeld.jobs import Done, Job, ahead
 from hotpixeld.messages import MessageId
+from hotpixeld.sampling import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -97,9 +98,8 @@ class Pipeline:
         jobs = (self._triage(job) for job in jobs)
         jobs = self._ahead(self._decode, jobs)
         jobs = (self._admit(job) for job in jobs)
-        if with_copies:
-            jobs = self._ahead(self._mend, (self._list_pixels(job) for job in jobs))
-        for job in jobs:
+        jobs = (self._list_pixels(job) if with_copies else job for job in jobs)
+        for job in self._ahead(self._look, jobs):
             yield self._finish(job)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
@@ -113,8 +113,8 @@ class Pipeline:
         again = (Job(path, version=version) for path, version in photos)
         jobs = self._ahead(self._examine, again)
         jobs = (self._recognise(job) for job in jobs)
-        jobs = self._ahead(self._mend, (self._list_pixels(job) for job in jobs))
-        for job in jobs:
+        jobs = (self._list_pixels(job) for job in jobs)
+        for job in self._ahead(self._look, jobs):
             yield self._finish(job)
 
     def _ahead(self, work: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[Job]:
@@ -194,6 +194,8 @@ class Pipeline:
         job.outcome = "known" if same else "duplicate"
         if new and job.frame is not None:
             self._states.fold(job.image, job.frame)
+            suspects = self._ledger.samples.suspects(job.camera.id)
+            job.suspects = suspects if suspects.version else None
             job.outcome = "folded"
         return job
 
@@ -216,7 +218,10 @@ class Pipeline:
             job.known = self._copies.known(job.path)
         return job
 
-    def _mend(self, job: Job) -> None:
+    def _look(self, job: Job) -> None:
+        """Sample the photo at its camera's suspects, and mend it."""
+        if job.photo and job.image and job.suspects and job.frame is not None:
+            job.told = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:
             settings = self._config.repair
             job.mended = repairs.mend(
@@ -229,6 +234,9 @@ class Pipeline:
         if job.error is not None:
             return self._give_up(job, job.error)
         copied, reason = "", ""
+        if job.told and job.image:
+            with self._ledger.transaction():
+                self._ledger.samples.record(job.image.camera, job.told)
         try:
             copied = self._copy(job)
         except OSError as error:  # the photo stays due for repair

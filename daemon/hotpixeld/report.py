@@ -153,7 +153,8 @@ def map_dcraw(maps: Maps) -> str:
     for record, defects in maps:
         lines.append(f"# {record.camera.id}")
         for defect in defects:
-            began = 0 if defect.by is None else int(defect.by.timestamp())
+            dated = defect.after is not None and defect.by is not None
+            began = int(defect.by.timestamp()) if dated and defect.by else 0
             lines.append(f"{defect.x} {defect.y} {began}")
     return "\n".join(lines) + "\n"
 

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+LOOK_BACK = 16
+"""Earlier photos that a map looks at again while new ones come: the first map needs it."""
+LOOK_BACK_ONCE = 128
+"""The same at the end of a run that is done once."""
+
+
 def lock(folder: Path) -> int:
     """Hold the state folder; return the descriptor whose closing lets go.
 
@@ -101,7 +107,7 @@ class Session:
         self.states = States(
             self.ledger, config, self.folder, self._clock, self._progress
         )
-        self.maps = Maps(self.ledger, config, self.states)
+        self.maps = Maps(self.ledger, config, self.states, self._progress)
         self._pipeline = Pipeline(
             self.ledger,
             config,
@@ -182,10 +188,10 @@ class Session:
         if with_maps:
             self.make_maps()
 
-    def make_maps(self, *, all_cameras: bool = False) -> None:
-        """Make the maps that are due, or those of all cameras with enough photos."""
-        for camera_id in list(self.maps.due(now=all_cameras)):
-            self.maps.make(camera_id)
+    def make_maps(self, *, once: bool = False) -> None:
+        """Make the maps that are due, or `once` those of all cameras, with more care."""
+        for camera_id in list(self.maps.due(now=once)):
+            self.maps.make(camera_id, LOOK_BACK_ONCE if once else LOOK_BACK)
             self._progress()
 
     def unrepaired(self) -> list[tuple[Path, str]]:

@@ -1,0 +1,179 @@
+"""Sampling: each photo's evidence about its camera's suspects, now or from its file.
+
+The suspects come from the state and change slowly.  A photo is sampled as it is folded,
+at the list of the day; for a new list, earlier photos are sampled again from their files,
+as many as the caller has time for, the newest first.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld import evidence, hotmap, photo
+from hotpixeld.errors import PhotoError
+from hotpixeld.samples import SampledPhoto, Suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config import Config
+    from hotpixeld.evidence import Samples
+    from hotpixeld.images import Image
+    from hotpixeld.ledger import Ledger
+    from hotpixeld.photo import Photo
+    from hotpixeld.pixels import Defect
+    from hotpixeld.welford import Frame, State
+
+log = logging.getLogger(__name__)
+
+SUSPECTS = 500
+JUDGED = 128
+"""Photos that a verdict looks back on."""
+UNTOLD = 255
+"""`clipped` of a sample that was never taken: it tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The evidence about a camera's suspects.
+
+    Attributes
+    ----------
+    sites : (N, 2) intp
+    suspects : (photos, N) of `evidence.SAMPLE`
+        By capture time.
+    controls : (photos, C) of `evidence.SAMPLE`
+    photos : sequence of SampledPhoto
+    """
+
+    sites: NDArray[np.intp]
+    suspects: Samples
+    controls: Samples
+    photos: Sequence[SampledPhoto]
+
+    @property
+    def exposure(self) -> NDArray[np.float64]:
+        """Return exposure time times ISO of each photo; NaN where unknown."""
+        return np.array(
+            [
+                (one.exposure_seconds or np.nan) * (one.iso or np.nan)
+                for one in self.photos
+            ]
+        )
+
+
+def take(frame: Frame, suspects: Suspects) -> Samples:
+    """Return the samples of a frame: of the suspects, then of the controls."""
+    height, width, _ = frame.shape
+    sites = np.concatenate([suspects.sites, evidence.controls(height, width)])
+    return evidence.sample(frame, sites)
+
+
+def sampled(
+    source: Photo, image: Image, frame: Frame, suspects: Suspects
+) -> SampledPhoto:
+    """Return what a photo tells about the suspects."""
+    about = source.metadata
+    return SampledPhoto(
+        image.id,
+        about.captured,
+        about.exposure_seconds,
+        about.iso,
+        about.focal_mm,
+        suspects.version,
+        take(frame, suspects),
+    )
+
+
+def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each new site the place of the same one among the old, -1 if new."""
+    places = {(row, col): index for index, (row, col) in enumerate(old.tolist())}
+    return np.array([places.get((row, col), -1) for row, col in new.tolist()], np.intp)
+
+
+class Sampling:
+    """The samples of all cameras; used by one thread."""
+
+    def __init__(self, ledger: Ledger, config: Config) -> None:
+        self._ledger = ledger
+        self._config = config
+
+    def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
+        """List the suspects that the state shows now, and what is in the map."""
+        found = hotmap.suspects(state, SUSPECTS).sites
+        places = dict.fromkeys((one.row, one.col) for one in listed)
+        places |= dict.fromkeys((row, col) for row, col in found.tolist())
+        sites = np.array(list(places), np.intp).reshape(-1, 2)
+        with self._ledger.transaction():
+            return self._ledger.samples.list_suspects(camera_id, sites)
+
+    def sample_again(
+        self, camera: Camera, most: int, progress: Callable[[], None]
+    ) -> int:
+        """Sample earlier photos at the present suspects, from their files.
+
+        Parameters
+        ----------
+        most : int
+            Photos to decode at the most.
+
+        Returns
+        -------
+        int
+            How many were.
+        """
+        suspects = self._ledger.samples.suspects(camera.id)
+        versions = {
+            one.image: one.version
+            for one in self._ledger.samples.newest(camera.id, JUDGED)
+        }
+        again = 0
+        for image in self._ledger.images.newest(camera.id, JUDGED):
+            if again >= most:
+                break
+            if versions.get(image.id) != suspects.version:
+                again += self._sample_from_file(image, suspects)
+                progress()
+        return again
+
+    def _sample_from_file(self, image: Image, suspects: Suspects) -> bool:
+        """Sample a photo from wherever its file is now; tell whether it could be."""
+        limits = self._config.limits
+        for path in self._ledger.paths.of_image(image.id):
+            try:
+                source = photo.examine(path, limits.max_bytes, limits.max_pixels)
+                if source.identity == image.identity:
+                    told = sampled(source, image, photo.decode(source), suspects)
+                    with self._ledger.transaction():
+                        self._ledger.samples.record(image.camera, told)
+                    return True
+            except PhotoError as error:
+                log.debug("not sampled again: %s", error)
+        return False
+
+    def grid(self, camera: Camera) -> Grid:
+        """Return the evidence of the newest photos about the present suspects."""
+        tables = self._ledger.samples
+        sites = tables.suspects(camera.id).sites
+        photos = tables.newest(camera.id, JUDGED)
+        controls = len(evidence.controls(camera.height, camera.width))
+        grid = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
+        grid["clipped"] = UNTOLD
+        grid["spread"] = 1.0
+        columns: dict[int, NDArray[np.intp]] = {}
+        for row, one in zip(grid, photos, strict=True):
+            if one.version not in columns:
+                old = tables.suspects(camera.id, one.version).sites
+                columns[one.version] = _columns(old, sites)
+            known = columns[one.version]
+            row[known >= 0] = one.samples[:-controls][known[known >= 0]]
+        ordinary = [one.samples[-controls:] for one in photos]
+        empty = np.empty((0, controls), evidence.SAMPLE)
+        return Grid(sites, grid, np.stack(ordinary) if ordinary else empty, photos)
