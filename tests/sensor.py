@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -202,10 +203,10 @@ def write_jpeg(
     height, width, _ = frame.shape
     exif.get_ifd(0x8769).update(
         {
-            0x829A: exposure,
+            0x829A: IFDRational(round(exposure * 10_000), 10_000),
             0x8827: iso,
             0x9003: taken.strftime("%Y:%m:%d %H:%M:%S"),
-            0x920A: focal,
+            0x920A: IFDRational(round(focal * 10), 10),
             0xA002: width,
             0xA003: height,
             0xA431: serial,

@@ -11,7 +11,7 @@ from hotpixeld import checkpoint, difference, maps, photo, repairs, report, stat
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.files import make_folder, read_regular, write
 from hotpixeld.ledger import Ledger
-from hotpixeld.sampling import Sampling
+from hotpixeld.sampling import grid_of
 from hotpixeld.session import lock
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _from_state(
     state = checkpoint.load(
         folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
     )
-    grid = Sampling(ledger, config).grid(camera)
+    grid = grid_of(ledger, camera)
     return maps.find(config, camera, cameras, state, grid)
 
 

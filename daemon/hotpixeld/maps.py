@@ -11,7 +11,7 @@ from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repairs import PixelList
-from hotpixeld.sampling import Sampling
+from hotpixeld.sampling import grid_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hotpixeld.config import Config
     from hotpixeld.ledger import Ledger
     from hotpixeld.pixels import Defect
-    from hotpixeld.sampling import Grid
+    from hotpixeld.sampling import Grid, Sampling
     from hotpixeld.states import States
     from hotpixeld.welford import State
 
@@ -120,7 +120,8 @@ class Maps:
     ----------
     made : int
         Maps made so far.
-    sampling : Sampling
+    last : str
+        The one made last, in a few words.
     """
 
     def __init__(
@@ -128,15 +129,17 @@ class Maps:
         ledger: Ledger,
         config: Config,
         states: States,
+        sampling: Sampling,
         progress: Callable[[], None],
     ) -> None:
         self._progress = progress
-        self.sampling = Sampling(ledger, config)
+        self._sampling = sampling
         self._ledger = ledger
         self._config = config
         self._states = states
         self._versions: dict[str, str] = {}
         self.made = 0
+        self.last = ""
 
     def _cameras(self) -> list[Camera]:
         return [record.camera for record in self._ledger.images.cameras()]
@@ -175,6 +178,7 @@ class Maps:
         self._publish(record.camera, found, state.photos)
         self._versions.pop(camera_id, None)
         self.made += 1
+        self.last = f"{camera_id}, {len(found)} defects"
         self._tell(camera_id, former, found)
 
     def _evidence(
@@ -183,9 +187,9 @@ class Maps:
         """Return the evidence about the suspects of the day, if the method wants any."""
         if self._config.detection.method == "variance":
             return None
-        self.sampling.renew(camera.id, state, former)
-        self.sampling.sample_again(camera, most, self._progress)
-        return self.sampling.grid(camera)
+        self._sampling.renew(camera.id, state, former)
+        self._sampling.sample_again(camera, most, self._progress)
+        return grid_of(self._ledger, camera)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hotpixeld import evidence, hotmap, photo
 from hotpixeld.errors import PhotoError
+from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from hotpixeld.camera import Camera
-    from hotpixeld.config import Config
+    from hotpixeld.config import Config, Limits
     from hotpixeld.evidence import Samples
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.photo import Photo
     from hotpixeld.pixels import Defect
     from hotpixeld.welford import Frame, State
+    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +102,34 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.array([places.get((row, col), -1) for row, col in new.tolist()], np.intp)
 
 
-class Sampling:
-    """The samples of all cameras; used by one thread."""
+def _look_again(
+    wanted: tuple[Image, list[Path]], *, limits: Limits, suspects: Suspects
+) -> SampledPhoto | None:
+    """Sample a photo from wherever its file is now, if it still is anywhere."""
+    image, paths = wanted
+    for path in paths:
+        try:
+            source = photo.examine(path, limits.max_bytes, limits.max_pixels)
+            if source.identity == image.identity:
+                return sampled(source, image, photo.decode(source), suspects)
+        except PhotoError as error:
+            log.debug("not sampled again: %s", error)
+    return None
 
-    def __init__(self, ledger: Ledger, config: Config) -> None:
+
+class Sampling:
+    """The samples of all cameras; used by one thread.
+
+    `workers` decode earlier photos again, `window` more of them than are in use.
+    """
+
+    def __init__(
+        self, ledger: Ledger, config: Config, workers: Workers, window: int
+    ) -> None:
         self._ledger = ledger
         self._config = config
+        self._workers = workers
+        self._window = window
 
     def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
         """List the suspects that the state shows now, and what is in the map."""
@@ -134,46 +160,39 @@ class Sampling:
             one.image: one.version
             for one in self._ledger.samples.newest(camera.id, JUDGED)
         }
+        paths = self._ledger.paths
+        wanted = [
+            (image, paths.of_image(image.id))
+            for image in self._ledger.images.newest(camera.id, JUDGED)
+            if versions.get(image.id) != suspects.version
+        ][:most]
+        look = partial(_look_again, limits=self._config.limits, suspects=suspects)
         again = 0
-        for image in self._ledger.images.newest(camera.id, JUDGED):
-            if again >= most:
-                break
-            if versions.get(image.id) != suspects.version:
-                again += self._sample_from_file(image, suspects)
-                progress()
+        for told in ahead(self._workers, look, wanted, self._window):
+            if told is not None:
+                with self._ledger.transaction():
+                    self._ledger.samples.record(camera.id, told)
+                again += 1
+            progress()
         return again
 
-    def _sample_from_file(self, image: Image, suspects: Suspects) -> bool:
-        """Sample a photo from wherever its file is now; tell whether it could be."""
-        limits = self._config.limits
-        for path in self._ledger.paths.of_image(image.id):
-            try:
-                source = photo.examine(path, limits.max_bytes, limits.max_pixels)
-                if source.identity == image.identity:
-                    told = sampled(source, image, photo.decode(source), suspects)
-                    with self._ledger.transaction():
-                        self._ledger.samples.record(image.camera, told)
-                    return True
-            except PhotoError as error:
-                log.debug("not sampled again: %s", error)
-        return False
 
-    def grid(self, camera: Camera) -> Grid:
-        """Return the evidence of the newest photos about the present suspects."""
-        tables = self._ledger.samples
-        sites = tables.suspects(camera.id).sites
-        photos = tables.newest(camera.id, JUDGED)
-        controls = len(evidence.controls(camera.height, camera.width))
-        grid = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
-        grid["clipped"] = UNTOLD
-        grid["spread"] = 1.0
-        columns: dict[int, NDArray[np.intp]] = {}
-        for row, one in zip(grid, photos, strict=True):
-            if one.version not in columns:
-                old = tables.suspects(camera.id, one.version).sites
-                columns[one.version] = _columns(old, sites)
-            known = columns[one.version]
-            row[known >= 0] = one.samples[:-controls][known[known >= 0]]
-        ordinary = [one.samples[-controls:] for one in photos]
-        empty = np.empty((0, controls), evidence.SAMPLE)
-        return Grid(sites, grid, np.stack(ordinary) if ordinary else empty, photos)
+def grid_of(ledger: Ledger, camera: Camera) -> Grid:
+    """Return the evidence of the newest photos about the present suspects."""
+    tables = ledger.samples
+    sites = tables.suspects(camera.id).sites
+    photos = tables.newest(camera.id, JUDGED)
+    controls = len(evidence.controls(camera.height, camera.width))
+    told = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
+    told["clipped"] = UNTOLD
+    told["spread"] = 1.0
+    columns: dict[int, NDArray[np.intp]] = {}
+    for row, one in zip(told, photos, strict=True):
+        if one.version not in columns:
+            old = tables.suspects(camera.id, one.version).sites
+            columns[one.version] = _columns(old, sites)
+        known = columns[one.version]
+        row[known >= 0] = one.samples[:-controls][known[known >= 0]]
+    ordinary = [one.samples[-controls:] for one in photos]
+    empty = np.empty((0, controls), evidence.SAMPLE)
+    return Grid(sites, told, np.stack(ordinary) if ordinary else empty, photos)

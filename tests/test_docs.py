@@ -1,0 +1,88 @@
+"""The README, the command line, the exit codes and the example agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from hotpixeld import cli, report
+from hotpixeld.exits import ExitCode
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Return the commands of the README's synopsis, a line each."""
+    block = README.split("## Use it\n\n```\n")[1].split("```")[0]
+    return block.splitlines()
+
+
+def test_the_synopsis_names_every_command_and_no_other() -> None:
+    named = [line.split()[1] for line in commands()]
+
+    assert sorted(named) == sorted(cli.program.commands)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_the_synopsis_names_every_option_and_argument(line: str) -> None:
+    command = cli.program.commands[line.split()[1]]
+    options = {
+        option
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+    assert set(re.findall(r"--[a-z-]+", line)) == options - {"--config", "--state"}
+
+
+def test_the_exit_codes_are_those_of_the_table() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+
+    assert {int(code) for code, _ in rows} == set(map(int, ExitCode))
+
+
+def test_every_format_of_the_map_is_named() -> None:
+    for name in ("table", *report.FORMATS):
+        assert f"`{name}`" in README
+
+
+def test_the_unit_knows_the_configuration_fault() -> None:
+    unit = (ROOT / "deploy" / "hotpixeld.service").read_text()
+
+    assert f"RestartPreventExitStatus={ExitCode.CONFIG.value}\n" in unit
+
+
+def test_the_files_that_the_readme_links_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_ci_calls_exactly_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    (pattern,) = re.findall(r"s/(\^.*\$)/\\1/p", script)
+    found = [
+        line
+        for line in README.splitlines()
+        if re.match(pattern.replace("\\(", "(").replace("\\)", ")"), line)
+    ]
+
+    assert found == ["    deploy/setup test && .venv/bin/pytest -q"]
+    assert 'eval "$command"' in script
+
+
+def test_the_yaml_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
+    from hotpixeld.configfile import parse
+
+    block = README.split("```yaml\n")[1].split("```")[0]
+    config = parse(block, tmp_path / "hotpixeld.yaml")
+
+    assert len(config.cameras[0].pixels) == 2

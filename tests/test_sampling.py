@@ -1,0 +1,98 @@
+"""Evidence as photos come in, and again from their files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld import evidence, lives, sampling
+from hotpixeld.sampling import grid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hotpixeld.session import Session
+    from sensor import Sensor
+
+NOON = dt.datetime(2024, 3, 1, 12)
+TIMES = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
+
+
+def test_photos_are_sampled_once_there_are_suspects(
+    open_session: Callable[..., Session], sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 24)
+    session = open_session()
+    for _ in session.take(photos[:16], once=True):
+        pass
+    (record,) = session.ledger.images.cameras()
+    camera = record.camera
+    assert session.ledger.samples.newest(camera.id, 99) == []
+    session.maps.make(camera.id, most=10)
+    assert len(session.ledger.samples.newest(camera.id, 99)) == 10
+    for _ in session.take(photos[16:], once=True):
+        pass
+    grid = grid_of(session.ledger, camera)
+    places = {(row, col) for row, col in grid.sites.tolist()}
+
+    assert len(grid.photos) == 18
+    assert {(one.row, one.col) for one in sensor.defects} <= places
+    assert grid.suspects.shape == (18, len(grid.sites))
+    assert (grid.suspects["clipped"] < sampling.UNTOLD).any()
+    np.testing.assert_allclose(grid.exposure, 2.0)
+
+
+def test_what_was_sampled_at_another_list_keeps_what_both_have(
+    open_session: Callable[..., Session], sensor: Sensor, folder: Path
+) -> None:
+    session = open_session()
+    for _ in session.take(sensor.write(folder, 16), once=True):
+        pass
+    (record,) = session.ledger.images.cameras()
+    camera, tables = record.camera, session.ledger.samples
+    session.maps.make(camera.id, most=16)
+    before = grid_of(session.ledger, camera)
+    moved = np.concatenate([[[0, 0]], before.sites[::-1]])
+    tables.list_suspects(camera.id, moved)
+    after = grid_of(session.ledger, camera)
+
+    assert (after.suspects["clipped"][:, 0] == sampling.UNTOLD).all()
+    np.testing.assert_array_equal(after.suspects[:, 1:], before.suspects[:, ::-1])
+    np.testing.assert_array_equal(after.controls, before.controls)
+
+
+def test_a_photo_whose_file_is_gone_is_passed_over(
+    open_session: Callable[..., Session], sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 16)
+    session = open_session()
+    for _ in session.take(photos, once=True):
+        pass
+    photos[3].unlink()
+    photos[5].write_bytes(photos[6].read_bytes())
+    (record,) = session.ledger.images.cameras()
+    session.maps.make(record.camera.id, most=99)
+
+    assert len(grid_of(session.ledger, record.camera).photos) == 14
+
+
+def test_a_row_takes_as_many_bytes_as_promised() -> None:
+    suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
+
+    assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
+
+
+def test_a_defect_that_began_and_ended_has_its_dates() -> None:
+    shown = np.array([False, False, True, True, False, False])
+    assert lives.dates(shown, TIMES) == (TIMES[1], TIMES[2], TIMES[4])
+    assert lives.dates(np.ones(6, bool), TIMES) == (None, TIMES[0], None)
+    assert lives.dates(np.zeros(6, bool), TIMES) == (None, None, None)
+
+
+def test_a_defect_that_shows_in_some_exposures_only_has_not_ended() -> None:
+    shown = np.array([False, True, False, True, False, False])
+
+    assert lives.dates(shown, TIMES) == (None, TIMES[1], None)
