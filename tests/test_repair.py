@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotpixeld import repair
+from hotpixeld.footprint import Box, Grid, Spot
+from hotpixeld.pixels import Defect
+from jpegs import FOOTPRINT
+
+ONE = Grid(1, 1)
+WHOLE = Box(0, 0, 23, 31)
+
+
+def plane(seed: int = 0, noise: float = 1.0) -> repair.Samples:
+    """Return a slope with an edge across it: (23, 31)."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:23, 0:31]
+    scene = 60 + 3.0 * rows + 40.0 * (columns > 13 + rows / 4)
+    return np.asarray(scene + rng.normal(0, noise, scene.shape))
+
+
+def hot(scene: repair.Samples, row: int, col: int, level: float) -> repair.Samples:
+    out = np.pad(scene, 1)
+    out[row : row + 3, col : col + 3] += level * FOOTPRINT
+    return out[1:-1, 1:-1]
+
+
+def without(
+    seen: repair.Samples, spots: list[Spot], fill: repair.Fill = "adaptive"
+) -> repair.Samples:
+    out = seen.copy()
+    for spot in spots:
+        excess = repair.excess(seen, WHOLE, ONE, spot, spots, fill=fill)
+        if excess is not None:
+            out[excess.box.within(WHOLE)] -= excess.mean
+    return out
+
+
+def around(row: int, col: int) -> tuple[slice, slice]:
+    return slice(max(row - 4, 0), row + 5), slice(max(col - 4, 0), col + 5)
+
+
+@pytest.mark.parametrize(
+    "place", [(11, 8), (11, 15), (0, 0), (22, 30), (0, 17), (5, 30), (22, 12)]
+)
+@pytest.mark.parametrize("level", [12.0, 90.0, -50.0])
+def test_the_scene_comes_back_inside_on_edges_and_in_corners(
+    place: tuple[int, int], level: float
+) -> None:
+    scene = plane()
+    seen = hot(scene, *place, level)
+
+    repaired = without(seen, [Spot(*place, 3)])
+
+    window = around(*place)
+    before = np.abs(seen - scene)[window].mean()
+    after = np.abs(repaired - scene)[window].mean()
+    assert after < max(0.6 * before, 0.6)
+    assert np.abs(repaired - scene)[window].max() < 15
+
+
+@given(st.integers(0, 22), st.integers(0, 30), st.floats(-3, 3), st.floats(-3, 3))
+def test_a_sloping_plane_is_restored(
+    row: int, col: int, down: float, across: float
+) -> None:
+    rows, columns = np.mgrid[0:23, 0:31]
+    scene = 100 + down * rows + across * columns
+    seen = hot(scene, row, col, 60.0)
+
+    assert np.abs(without(seen, [Spot(row, col, 3)]) - scene).max() < 0.5
+
+
+def test_a_spot_without_a_defect_is_left_nearly_alone() -> None:
+    scene = plane(noise=0.3)
+
+    assert np.abs(without(scene, [Spot(11, 8, 3)]) - scene).max() < 1.0
+
+
+def test_only_the_footprint_is_touched() -> None:
+    seen = hot(plane(), 11, 15, 90.0)
+
+    excess = repair.excess(seen, WHOLE, ONE, Spot(11, 15, 3), [], fill="adaptive")
+
+    assert excess is not None
+    assert excess.box == Box(8, 12, 15, 19)
+    assert excess.covariance is not None
+    assert np.linalg.eigvalsh(excess.covariance).min() > -1e-6
+
+
+def test_neighbouring_defects_do_not_feed_each_other() -> None:
+    scene = plane()
+    places = [(10, 8), (10, 9), (11, 10), (13, 8)]
+    seen = scene
+    for place in places:
+        seen = hot(seen, *place, 90.0)
+
+    repaired = without(seen, [Spot(*place, 3) for place in places])
+
+    assert np.abs(repaired - scene)[6:17, 4:14].mean() < 4
+    assert np.abs(seen - scene)[6:17, 4:14].mean() > 5
+
+
+def test_a_component_at_half_size_is_repaired_in_its_own_samples() -> None:
+    scene = plane()
+    seen = scene.copy()
+    seen[5:7, 7:9] += 20.0
+
+    spot = Spot(11, 15, 3)
+    excess = repair.excess(seen, WHOLE, Grid(2, 2), spot, [], fill="adaptive")
+
+    assert excess is not None
+    assert excess.box == Box(4, 6, 8, 10)
+    left = seen[excess.box.within(WHOLE)] - excess.mean - scene[4:8, 6:10]
+    assert np.abs(left).mean() < 2
+
+
+def test_the_original_fill_is_the_mean_of_eight_with_weaker_diagonals() -> None:
+    seen = np.zeros((23, 31))
+    seen[10, 8] = 10.0
+    seen[11, 7] = 20.0
+    seen[11, 8] = 255.0
+
+    repaired = without(seen, [Spot(11, 8, 3)], "neighbours")
+
+    weights = 4 + 4 / np.sqrt(2)
+    assert repaired[11, 8] == pytest.approx(30 / weights)
+    assert np.count_nonzero(repaired != seen) == 1
+
+
+def test_the_original_fill_uses_what_neighbours_a_corner_has() -> None:
+    seen = np.full((23, 31), 7.0)
+    seen[0, 0] = 255.0
+
+    assert without(seen, [Spot(0, 0, 3)], "neighbours")[0, 0] == pytest.approx(7)
+
+
+def test_a_frame_of_one_pixel_cannot_be_judged() -> None:
+    one = Box(0, 0, 1, 1)
+
+    for fill in ("adaptive", "neighbours"):
+        spot = Spot(0, 0, 3)
+        assert repair.excess(np.zeros((1, 1)), one, ONE, spot, [], fill=fill) is None
+
+
+def test_the_callers_window_is_left_as_it_is() -> None:
+    seen = hot(plane(), 11, 15, 90.0)
+    seen.setflags(write=False)
+
+    assert without(seen, [Spot(11, 15, 3)]) is not seen
+
+
+@pytest.mark.parametrize(("radius", "half"), [(None, 3), (1, 3), (5, 5), (99, 8)])
+def test_a_known_radius_widens_the_footprint_within_reason(
+    radius: int | None, half: int
+) -> None:
+    assert Spot.of(Defect(4, 5, radius=radius)) == Spot(4, 5, half)
