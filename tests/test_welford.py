@@ -100,14 +100,35 @@ def test_the_order_of_merging_counts_once_it_forgets() -> None:
     assert np.abs(forward.mean - backward.mean).max() > 1
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = np.random.default_rng(2).integers(0, 256, (6, *SHAPE), np.uint8)
-    whole = folded(frames, memory=4)
+@pytest.mark.parametrize("memory", [0, 4])
+def test_the_compiled_fold_and_numpys_agree_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    if welford.library() is None:
+        pytest.skip("the package was built without a compiler: there is only numpy")
+    frames = np.random.default_rng(2).integers(0, 256, (9, *SHAPE), np.uint8)
+    compiled = folded(frames, memory)
+    monkeypatch.setattr(welford, "library", lambda: None)
     monkeypatch.setattr(welford, "BLOCK", 16)
-    blocked = folded(frames, memory=4)
+    blocked = folded(frames, memory)
 
-    np.testing.assert_array_equal(whole.mean, blocked.mean)
-    np.testing.assert_array_equal(whole.m2, blocked.m2)
+    np.testing.assert_array_equal(compiled.mean, blocked.mean)
+    np.testing.assert_array_equal(compiled.m2, blocked.m2)
+
+
+@settings(deadline=None)
+@given(stacks, st.integers(2, 6))
+def test_numpys_fold_is_right_too(frames: np.ndarray, memory: int) -> None:
+    mean, m2 = np.zeros(105, np.float32), np.zeros(105, np.float32)
+    for count, frame in enumerate(frames):
+        before = min(count, memory - 1)
+        decay = before / min(count, memory) if count else 1.0
+        step = welford.Step(1 / (before + 1), before / (before + 1), decay)
+        welford.fold_in_blocks(frame.reshape(-1), mean, m2, step)
+    expected = weighted(frames.astype(float), memory)
+
+    np.testing.assert_allclose(mean.reshape(SHAPE), expected[0], atol=1e-3)
+    np.testing.assert_allclose(m2.reshape(SHAPE), expected[1], rtol=1e-4, atol=0.1)
 
 
 def test_a_frame_is_left_as_it_is_and_may_be_a_view() -> None:

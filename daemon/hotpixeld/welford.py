@@ -12,10 +12,17 @@ of the ACM 22 (1979) 532-535: weights, here the forgetting.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Frame = NDArray[np.uint8]
 """A decoded photo: (H, W, 3) uint8, red, green, blue, 0-255."""
@@ -29,6 +36,57 @@ BLOCK = 1 << 16
 def _decay(weight: float, memory: float) -> float:
     """Return the factor on a weight that leaves it at most `memory`."""
     return memory / weight if weight > memory else 1.0
+
+
+class Step(NamedTuple):
+    """The numbers of one fold.
+
+    West's recurrence, with d = x - mean: mean + d share, and M2 decay + d^2 spread.
+    """
+
+    share: float
+    spread: float
+    decay: float
+
+
+@functools.cache
+def library() -> Callable[..., None] | None:
+    """Return the compiled fold, None where the package was built without a compiler.
+
+    It takes levels (uint8), mean and M2 (float32, edited in place), their number, and
+    the three of `Step`; the GIL is released meanwhile.
+    """
+    try:
+        compiled = ctypes.CDLL(str(Path(__file__).with_name("_fold.so")))
+        function = compiled.hotpixeld_fold_1
+    except (OSError, AttributeError):
+        return None
+    plane = np.ctypeslib.ndpointer(
+        np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE")
+    )
+    levels = np.ctypeslib.ndpointer(np.uint8, ndim=1, flags="C_CONTIGUOUS")
+    numbers = [ctypes.c_float] * 3
+    function.argtypes = [levels, plane, plane, ctypes.c_size_t, *numbers]
+    function.restype = None
+    return cast("Callable[..., None]", function)
+
+
+def fold_in_blocks(levels: Frame, mean: Plane, m2: Plane, step: Step) -> None:
+    """Edit `mean` and `m2`, (N,) float32, in place: what `library` does, in numpy."""
+    scratch = np.empty((2, BLOCK), np.float32)
+    share, spread, decay = (np.float32(number) for number in step)
+    for start in range(0, levels.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        x, block_mean, block_m2 = levels[part], mean[part], m2[part]
+        delta, squared = scratch[0, : x.size], scratch[1, : x.size]
+        np.subtract(x, block_mean, out=delta, dtype=np.float32)
+        np.multiply(delta, delta, out=squared)
+        np.multiply(squared, spread, out=squared)
+        if decay != 1.0:
+            np.multiply(block_m2, decay, out=block_m2)
+        np.add(block_m2, squared, out=block_m2)
+        np.multiply(delta, share, out=delta)
+        np.add(block_mean, delta, out=block_mean)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,10 +145,12 @@ class State:
         before = self.weight * decay
         levels = np.ascontiguousarray(frame).reshape(-1)
         mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
-        scratch = np.empty((2, BLOCK), np.float32)
-        for start in range(0, levels.size, BLOCK):
-            part = slice(start, start + BLOCK)
-            _fold_block(levels[part], mean[part], m2[part], scratch, before, decay)
+        step = Step(1.0 / (before + 1.0), before / (before + 1.0), decay)
+        compiled = library()
+        if compiled is None:
+            fold_in_blocks(levels, mean, m2, step)
+        else:
+            compiled(levels, mean, m2, levels.size, *step)
         self.photos += 1
         self.weight = before + 1.0
 
@@ -126,26 +186,3 @@ class State:
         if self.weight <= ddof:
             return np.full_like(self.m2, np.nan)
         return self.m2 / np.float32(self.weight - ddof)
-
-
-def _fold_block(
-    levels: Frame,
-    mean: Plane,
-    m2: Plane,
-    scratch: Plane,
-    before: float,
-    decay: float,
-) -> None:
-    """Edit `mean` and `m2` of one block in place: West's recurrence.
-
-    d = x - mean;  mean += d / (before + 1);  M2 = decay M2 + d^2 before / (before + 1)
-    """
-    delta, squared = scratch[0, : levels.size], scratch[1, : levels.size]
-    np.subtract(levels, mean, out=delta, dtype=np.float32)
-    np.multiply(delta, delta, out=squared)
-    np.multiply(squared, np.float32(before / (before + 1.0)), out=squared)
-    if decay != 1.0:
-        np.multiply(m2, np.float32(decay), out=m2)
-    np.add(m2, squared, out=m2)
-    np.multiply(delta, np.float32(1.0 / (before + 1.0)), out=delta)
-    np.add(mean, delta, out=mean)

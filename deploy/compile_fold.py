@@ -1,0 +1,48 @@
+"""Build hook: compile the fold, where there is a compiler; numpy does it elsewhere.
+
+One C function without any header of Python's, loaded with ctypes: a wheel for one
+platform serves every Python there.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+# No contraction: see fold.c.
+FLAGS = ["-O3", "-ffp-contract=off", "-fPIC", "-shared"]
+LIBRARY = "_fold.so"
+
+
+class CompileFold(BuildHookInterface[Any]):
+    """Adds the compiled fold to a wheel, or to the source tree of an editable install."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and say so when that is not possible."""
+        if self.target_name != "wheel":
+            return
+        package = Path(self.root, "daemon", "hotpixeld")
+        self.place = tempfile.TemporaryDirectory()
+        in_tree = version == "editable"
+        library = (package if in_tree else Path(self.place.name)) / LIBRARY
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        command = [*compiler, *FLAGS, "-o", str(library), str(package / "fold.c")]
+        try:
+            subprocess.run(command, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.app.display_warning(
+                f"the fold is not compiled, numpy does it: {error}"
+            )
+            return
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+        if not in_tree:
+            build_data["force_include"][str(library)] = f"hotpixeld/{LIBRARY}"
