@@ -75,7 +75,7 @@ def test_leftovers_of_a_crash_are_written_over_and_removed(
     (tmp_path / "map.yaml").touch()
     checkpoint.save(tmp_path, 1, state)
     saved = checkpoint.save(tmp_path, 2, state)
-    checkpoint.remove_others(tmp_path, 2)
+    checkpoint.tidy(tmp_path, 2, None)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000002", "map.yaml"]
     assert checkpoint.load(tmp_path, replace(saved, photos=1), 5, 7).photos == 1

@@ -13,16 +13,16 @@ LAYERS = {
     0: "errors camera pixels messages",
     1: (
         "welford hotmap contrast evidence likelihood verdict repair footprint blocks"
-        " files markers tables huffman makernote edited settle visibility yamltext"
+        " files markers tables huffman intervals splice makernote edited settle visibility yamltext"
         " grammar pixellist config configcheck"
     ),
     2: (
-        "checkpoint configfile copies defects difference events images ledger samples"
-        " lossless rescan intervals coefficients splice turbojpeg reencode mapfile"
-        " metadata mounts paths photo place scan survey systemd watch"
+        "checkpoint generations migrations hazards tallies trial configfile copies defects difference events images ledger samples"
+        " lossless rescan plane coefficients turbojpeg reencode mapfile"
+        " metadata mounts paths photo place scan survey systemd watch workers"
     ),
-    3: "repairs states sampling lives maps pipeline jobs session statefolder intake",
-    4: "service report publisher progress once commands terminal logs exits",
+    3: "repairs output states sampling lives maps pipeline jobs session statefolder intake access",
+    4: "service pause signals report publisher progress once commands terminal logs exits dropin",
     5: "cli __main__",
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.split()}

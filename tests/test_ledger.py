@@ -144,8 +144,8 @@ def test_photos_are_due_for_repair_until_held_against_the_list(ledger: Ledger) -
     ledger.paths.set_repaired_with(one, "v1")
 
     def due(version: str, *, past: bool) -> list[Path]:
-        found = ledger.paths.to_repair(CAMERA.id, version, past=past)
-        return [record.path for record in found]
+        found = ledger.paths.to_repair({CAMERA.id: version}, past=past)
+        return [path for path, _ in found]
 
     assert due("v1", past=True) == [two]
     assert due("v2", past=True) == [one, two]
@@ -160,12 +160,12 @@ def test_another_image_at_a_path_is_due_again(ledger: Ledger) -> None:
     assert record is not None
     assert other is not None
     ledger.paths.record(path, "image", image=record.image, signature=SEEN)
-    assert [one.path for one in ledger.paths.to_repair(CAMERA.id, "v1", past=True)] == [
-        Path("/photos/2.jpg")
+    assert ledger.paths.to_repair({CAMERA.id: "v1"}, past=True) == [
+        (Path("/photos/2.jpg"), "v1")
     ]
     ledger.paths.record(path, "duplicate", image=other.id, signature=SEEN)
 
-    assert len(list(ledger.paths.to_repair(CAMERA.id, "v1", past=True))) == 2
+    assert len(ledger.paths.to_repair({CAMERA.id: "v1"}, past=True)) == 2
 
 
 def test_what_is_gone_is_read_when_it_comes_back(ledger: Ledger) -> None:
@@ -174,7 +174,7 @@ def test_what_is_gone_is_read_when_it_comes_back(ledger: Ledger) -> None:
     ledger.paths.mark_unseen(path, "v1")
 
     assert ledger.paths.settled_in(path.parent) == {}
-    assert list(ledger.paths.to_repair(CAMERA.id, "v1", past=True)) == []
+    assert ledger.paths.to_repair({CAMERA.id: "v1"}, past=True) == []
 
 
 def test_copies_come_back_as_recorded(ledger: Ledger) -> None:

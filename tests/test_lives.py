@@ -42,19 +42,6 @@ def support(*votes: float) -> Verdicts:
 NEUTRAL = support(0, 0, 0, 0, 0, 0)
 
 
-def test_a_defect_that_began_and_ended_has_its_dates() -> None:
-    shown = np.array([False, False, True, True, False, False])
-    assert lives.dates(shown, TIMES) == (TIMES[1], TIMES[2], TIMES[4])
-    assert lives.dates(np.ones(6, bool), TIMES) == (None, TIMES[0], None)
-    assert lives.dates(np.zeros(6, bool), TIMES) == (None, None, None)
-
-
-def test_a_defect_that_shows_in_some_exposures_only_has_not_ended() -> None:
-    shown = np.array([False, True, False, True, False, False])
-
-    assert lives.dates(shown, TIMES) == (None, TIMES[1], None)
-
-
 def test_what_goes_on_keeps_its_beginning() -> None:
     began = replace(SURE, after=NOON - dt.timedelta(days=2), by=NOON)
     now = replace(SURE, score=25.0, by=TIMES[3])

@@ -179,7 +179,7 @@ def test_a_crash_before_the_first_copy_leaves_it_to_be_written(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.repairs.write", killed)
+        patched.setattr("hotpixeld.output.write", killed)
         with pytest.raises(KeyboardInterrupt):
             settle(copies, source, folder, ONE)
     copy = settle(copies, source, folder, ONE)
@@ -202,7 +202,7 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.repairs.write", killed)
+        patched.setattr("hotpixeld.output.write", killed)
         with pytest.raises(KeyboardInterrupt):
             settle(copies, source, folder, ONE, TWO)
     copy = settle(copies, source, folder, ONE, TWO)

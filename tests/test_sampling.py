@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, lives, sampling
+from hotpixeld import evidence, sampling
 from hotpixeld.sampling import grid_of
 
 if TYPE_CHECKING:
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
     from hotpixeld.session import Session
     from sensor import Sensor
-
-NOON = dt.datetime(2024, 3, 1, 12)
-TIMES = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
 
 
 def test_photos_are_sampled_once_there_are_suspects(
@@ -83,16 +79,3 @@ def test_a_row_takes_as_many_bytes_as_promised() -> None:
     suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
 
     assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
-
-
-def test_a_defect_that_began_and_ended_has_its_dates() -> None:
-    shown = np.array([False, False, True, True, False, False])
-    assert lives.dates(shown, TIMES) == (TIMES[1], TIMES[2], TIMES[4])
-    assert lives.dates(np.ones(6, bool), TIMES) == (None, TIMES[0], None)
-    assert lives.dates(np.zeros(6, bool), TIMES) == (None, None, None)
-
-
-def test_a_defect_that_shows_in_some_exposures_only_has_not_ended() -> None:
-    shown = np.array([False, True, False, True, False, False])
-
-    assert lives.dates(shown, TIMES) == (None, TIMES[1], None)

@@ -54,14 +54,17 @@ def told(manager: socket.socket) -> dict[str, str]:
 def test_the_manager_is_told_of_every_step(manager: socket.socket) -> None:
     notifier = Notifier()
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    notifier.progress()
     notifier.ready("2 folders, 0 photos waiting")
     notifier.status("1 photo waiting")
     notifier.ready()
     notifier.reloading()
-    notifier.watchdog()
-    notifier.extend_timeout(1.5)
+    notifier.progress()
     notifier.stopping("writing the checkpoint")
+    notifier.progress()
 
+    more = str(systemd.EXTEND_SECONDS * 1_000_000)
+    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
     assert told(manager) == {"READY": "1", "STATUS": "2 folders, 0 photos waiting"}
     assert told(manager) == {"STATUS": "1 photo waiting"}
     assert told(manager) == {"READY": "1"}
@@ -70,8 +73,8 @@ def test_the_manager_is_told_of_every_step(manager: socket.socket) -> None:
     assert 0 <= int(reloading.pop("MONOTONIC_USEC")) - before < 5_000_000
     assert reloading == {}
     assert told(manager) == {"WATCHDOG": "1"}
-    assert told(manager) == {"EXTEND_TIMEOUT_USEC": "1500000"}
     assert told(manager) == {"STOPPING": "1", "STATUS": "writing the checkpoint"}
+    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
 
 
 @needs_binding
@@ -100,7 +103,7 @@ def test_a_manager_that_does_not_listen_is_logged_once(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     notifier = Notifier()
     notifier.ready("")
-    notifier.watchdog()
+    notifier.progress()
 
     assert caplog.messages == [
         "systemd does not listen: [Errno 2] No such file or directory"

@@ -1,12 +1,17 @@
 """Checkpoints: a camera's Welford state as two .npy files in a generation folder.
 
 ``FOLDER/00000012/mean.npy`` and ``m2.npy``, float32 (H, W, 3), are complete and durable
-before the ledger names generation 12; the ledger's transaction is the commit.  A folder
-that the ledger does not name is what a crash left, and is removed.
+before the ledger names generation 12; the ledger's transaction is the commit.
+
+The generation before is kept as ``FOLDER/previous/00000011.mean.npy`` and ``.m2.npy``,
+for the day on which the newest is damaged: between checkpoints there is one ``mean.npy``
+below the folder, the current one.  What the ledger names neither as the current
+generation nor as the one before is what a crash left, and is removed.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
@@ -18,17 +23,19 @@ import numpy as np
 from numpy.lib import format as npy
 
 from hotpixeld.errors import CheckpointError
-from hotpixeld.files import make_folder, replacing, sync_folder
+from hotpixeld.files import make_folder, replacing, sweep, sync_folder
 from hotpixeld.welford import Plane, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 # Bytes per write: small enough that a slow disk lets the watchdog be fed in between.
 CHUNK = 1 << 24
+PREVIOUS = "previous"
+NAMES = ("mean.npy", "m2.npy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +88,6 @@ def _write(target: Path, array: Plane, progress: Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
-def _read(source: Path, shape: tuple[int, int, int], sha256: str) -> Plane:
-    """Return the array in `source`, checked against what the ledger knows of it."""
-    try:
-        with source.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
-        array = np.load(source, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{source}: cannot be read: {error}") from error
-    if array.shape != shape or array.dtype != np.float32:
-        raise CheckpointError(
-            f"{source}: holds {array.dtype} {array.shape}, not float32 {shape}"
-        )
-    return np.asarray(array, np.float32)
-
-
 def folder_of(camera_folder: Path, generation: int) -> Path:
     """Return the folder of one generation."""
     return camera_folder / f"{generation:08d}"
@@ -125,7 +115,7 @@ def save(
     """
     folder = folder_of(camera_folder, generation)
     if folder.exists():
-        shutil.rmtree(folder)  # of a checkpoint that was never committed
+        shutil.rmtree(folder)  # never committed, or damaged and given up
     make_folder(folder)
     mean = _write(folder / "mean.npy", state.mean, progress)
     m2 = _write(folder / "m2.npy", state.m2, progress)
@@ -133,27 +123,92 @@ def save(
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 
 
+def _read(sources: Sequence[Path], shape: tuple[int, int, int], sha256: str) -> Plane:
+    """Return the array in the first source there is, checked against the ledger."""
+    source = next((path for path in sources if path.exists()), sources[0])
+    try:
+        with source.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
+        array = np.load(source, allow_pickle=False)
+    except (FileNotFoundError, ValueError) as error:
+        raise CheckpointError(f"{source}: cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise  # not the file's fault: too many open files, no permission
+        raise CheckpointError(f"{source}: cannot be read: {error}") from error
+    if array.shape != shape or array.dtype != np.float32:
+        raise CheckpointError(
+            f"{source}: holds {array.dtype} {array.shape}, not float32 {shape}"
+        )
+    return np.asarray(array, np.float32)
+
+
+def _places(camera_folder: Path, generation: int, name: str) -> tuple[Path, Path]:
+    """Return where a file of a generation is: as the current one, as the one before."""
+    kept = camera_folder / PREVIOUS / f"{generation:08d}.{name}"
+    return folder_of(camera_folder, generation) / name, kept
+
+
 def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -> State:
-    """Return the state that `checkpoint` names.
+    """Return the state that `checkpoint` names, the current one or the one before.
 
     Raises
     ------
     CheckpointError
         A file is missing, damaged, or of another shape; says which, and both values.
+    OSError
+        It cannot be read now, which says nothing of the file.
     """
-    folder = folder_of(camera_folder, checkpoint.generation)
-    shape = (height, width, 3)
-    mean = _read(folder / "mean.npy", shape, checkpoint.mean_sha256)
-    m2 = _read(folder / "m2.npy", shape, checkpoint.m2_sha256)
+    shape, generation = (height, width, 3), checkpoint.generation
+    sums = (checkpoint.mean_sha256, checkpoint.m2_sha256)
+    mean, m2 = (
+        _read(_places(camera_folder, generation, name), shape, sha256)
+        for name, sha256 in zip(NAMES, sums, strict=True)
+    )
     return State(checkpoint.photos, checkpoint.weight, mean, m2)
 
 
-def remove_others(camera_folder: Path, generation: int | None) -> None:
-    """Remove every generation but the one that the ledger names."""
-    keep = None if generation is None else folder_of(camera_folder, generation)
+def _move(source: Path, target: Path) -> None:
+    """Move a file of a generation to where it belongs, unless it is there."""
+    if source.exists() and not target.exists():
+        make_folder(target.parent)
+        source.rename(target)
+        sync_folder(target.parent)
+
+
+def tidy(camera_folder: Path, current: int | None, previous: int | None) -> None:
+    """Bring the generations that the ledger names to their places, remove all others.
+
+    Parameters
+    ----------
+    current, previous : int or None
+        None where there is none.
+    """
     if not camera_folder.is_dir():
         return
-    for folder in camera_folder.iterdir():
-        if folder.is_dir() and folder.name.isdigit() and folder != keep:
-            shutil.rmtree(folder)
-            log.debug("removed checkpoint %s", folder)
+    keep: set[Path] = set()
+    for name in NAMES:
+        if current is not None:
+            now, before = _places(camera_folder, current, name)
+            _move(before, now)
+            keep.add(now)
+        if previous is not None:
+            now, before = _places(camera_folder, previous, name)
+            _move(now, before)
+            keep.add(before)
+    for folder in list(camera_folder.iterdir()):
+        if folder.is_dir() and (folder.name.isdigit() or folder.name == PREVIOUS):
+            _keep_only(folder, keep)
+    sweep(camera_folder)
+
+
+def _keep_only(folder: Path, keep: set[Path]) -> None:
+    """Remove the files of a folder that are not to be kept, and an empty folder."""
+    if not any(path.parent == folder for path in keep):
+        shutil.rmtree(folder)
+        log.debug("removed %s", folder)
+        return
+    for path in set(folder.iterdir()) - keep:
+        path.unlink()

@@ -15,7 +15,7 @@ from hotpixeld import commands, logs, report, service, statefolder, terminal
 from hotpixeld import once as work
 from hotpixeld.config import Config
 from hotpixeld.configfile import for_folders, load
-from hotpixeld.errors import HotpixeldError, PhotoError
+from hotpixeld.errors import ConfigError, HotpixeldError, PhotoError
 from hotpixeld.exits import ExitCode, exit_code
 from hotpixeld.lossless import RefusedError
 from hotpixeld.pixels import Defect
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that every command takes."""
-    existing = click.Path(path_type=Path)
+    # Another user's state is not readable, but its daemon may have published a status.
+    existing = click.Path(readable=False, path_type=Path)
     state = click.option(
         "--state", type=existing, help="Folder for what hotpixeld remembers."
     )
@@ -82,7 +83,11 @@ def run(
     """
 
     def configuration() -> Config:
-        return _configuration(config, folders)
+        loaded = _configuration(config, folders)
+        if config and not loaded.folders:
+            advice = "no folder to watch: add one under `folders`"
+            raise ConfigError([f"{config}: {advice}"])
+        return loaded
 
     first = configuration()
     if not first.folders:

@@ -126,7 +126,7 @@ def _from_state(
         folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
     )
     grid = grid_of(ledger, camera)
-    return maps.find(config, camera, cameras, state, grid)
+    return maps.find(config, camera, cameras, state, (grid, []))
 
 
 def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
@@ -249,7 +249,7 @@ def forget(
             ledger.defects.replace(camera_id, [])
             ledger.samples.forget(camera_id)
         ledger.close()
-        checkpoint.remove_others(folder / "cameras" / camera_id, None)
+        checkpoint.tidy(folder / "cameras" / camera_id, None, None)
         (folder / "cameras" / camera_id / "map.yaml").unlink(missing_ok=True)
     finally:
         os.close(held)

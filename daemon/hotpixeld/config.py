@@ -109,6 +109,10 @@ class Repair(Model):
     """What to do with a photo that cannot be repaired without loss elsewhere."""
 
 
+BYTES_A_PIXEL = 24
+"""Working memory for a camera: its state, and the scratch of a map."""
+
+
 class Limits(Model):
     """Bounds that keep a bad file or a large sensor from taking the machine."""
 
@@ -118,6 +122,11 @@ class Limits(Model):
     """Largest file in bytes."""
     memory: Count = Field(default=600_000_000, ge=50_000_000, le=10**12)
     """Working memory in bytes; a camera takes 24 a pixel: 2_000_000_000 for 45 MP."""
+
+    @property
+    def most_pixels(self) -> int:
+        """Return how many pixels a photo may have, for a camera of them to fit in."""
+        return min(self.max_pixels, self.memory // BYTES_A_PIXEL)
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:

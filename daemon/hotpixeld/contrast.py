@@ -6,22 +6,18 @@ the highest of eight interpolations straight through it, and its yardstick is th
 contrast that other places nearby reach.  What a value is worth is then read off the tail
 of all such ratios of the plane, by extreme-value extrapolation: the number of equally
 strong peaks that chance alone would give the frame.
-
-References
-----------
-B. M. Hill, "A simple general approach to inference about the tail of a distribution",
-Annals of Statistics 3 (1975) 1163-1174: the tail index, here by regression on ranks.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hotpixeld import tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +42,6 @@ SMALLEST = CELL * (2 * NEIGHBOURHOOD + 1)
 SHARE = 0.85
 # Weakest yardstick, in levels: below it rounding alone makes the contrast.
 FLOOR = 0.25
-# The tail is fitted to at most so many of the largest, at most this share of all, and not
-# to the very first of them, which may be defects.
-TAIL = 1024
-EXTREME = 1 / 16
-FIRST = 1 / 16
 # A footprint with its rings and JPEG ringing: weaker peaks within belong to the stronger.
 FOOTPRINT = 7
 PART = 0.35
@@ -77,6 +68,15 @@ class Peaks:
     ratios: Values
     false_alarms: NDArray[np.float64]
     scores: NDArray[np.float64]
+
+    def only(self, wanted: NDArray[np.bool_]) -> Peaks:
+        """Return the `wanted` ones, (N,) bool."""
+        return Peaks(
+            self.sites[wanted],
+            self.ratios[wanted],
+            self.false_alarms[wanted],
+            self.scores[wanted],
+        )
 
 
 def _relief(padded: Steps) -> Steps:
@@ -226,44 +226,11 @@ def apart(sites: Places) -> Places:
     return sites[_isolated(sites, np.ones(len(sites), np.float32), FOOTPRINT, 1.0)]
 
 
-def false_alarms(ratios: NDArray[np.floating], trials: int) -> NDArray[np.float64]:
-    """Return how many peaks as strong as each chance alone would give.
-
-    Parameters
-    ----------
-    ratios : (N,) float, 0 or more, strongest first
-        The largest peaks of one sign, a sixteenth of all or more.
-    trials : int
-        Number of all.
-
-    Notes
-    -----
-    A power law overrates the tail of a Gaussian, so it errs towards silence; in a scene
-    that never changes, whose contrasts have no scale, it is what makes it silent.
-    """
-    last = min(TAIL, int(EXTREME * trials), len(ratios) - 1)
-    if last < 1 / FIRST or ratios[last] <= 0:
-        return np.full(len(ratios), np.inf)
-    first = int(FIRST * last)
-    ranks = np.arange(first, last) + 1.0
-    spread = np.log((last + 1) / (ranks - 0.5))
-    excess = np.log(np.asarray(ratios[first:last], np.float64) / ratios[last])
-    index = max(float(excess @ spread / (spread @ spread)), 1e-3)
-    above = np.log(np.maximum(ratios, 1e-9) / np.float64(ratios[last]))
-    return np.asarray((last + 1) * np.exp(-above / index), np.float64)
-
-
-def snr(expected: NDArray[np.float64], pixels: int) -> NDArray[np.float64]:
-    """Return the Gaussian signal to noise ratio that is as rare in `pixels` trials."""
-    tail = np.clip(expected / pixels, 1e-300, 0.5)
-    return np.array([-NormalDist().inv_cdf(float(p)) for p in tail])
-
-
 def _one_sign(plane: Steps, count: int) -> tuple[Places, Values, NDArray[np.float64]]:
     """Return sites, ratios and false alarms of the `count` strongest peaks upwards."""
     maxima = _block_maxima(plane, BLOCK)
     ratios = maxima / _yardstick(maxima)
-    wanted = min(2 * max(count, TAIL), ratios.size)
+    wanted = min(2 * max(count, tails.TAIL), ratios.size)
     order = np.argpartition(-ratios, wanted - 1, axis=None)[:wanted]
     order = order[np.argsort(-ratios.ravel()[order], kind="stable")]
     blocks = np.stack(np.unravel_index(order, ratios.shape), axis=1)
@@ -273,7 +240,7 @@ def _one_sign(plane: Steps, count: int) -> tuple[Places, Values, NDArray[np.floa
     return (
         sites[:count],
         strongest[:count],
-        false_alarms(strongest, ratios.size)[:count],
+        tails.false_alarms(strongest, ratios.size)[:count],
     )
 
 
@@ -294,7 +261,7 @@ def peaks(plane: Steps, count: int) -> Peaks:
     sites, ratios, expected = sites[order], ratios[order], expected[order]
     kept = _isolated(sites, ratios, FOOTPRINT, PART)[:count]
     return Peaks(
-        sites[kept], ratios[kept], expected[kept], snr(expected[kept], plane.size)
+        sites[kept], ratios[kept], expected[kept], tails.snr(expected[kept], plane.size)
     )
 
 

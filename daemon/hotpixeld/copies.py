@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld import tallies
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -21,6 +23,9 @@ CREATE TABLE copies (
   rewrites INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX copies_by_identity ON copies (identity);
+CREATE INDEX copies_to_look_at ON copies (source)
+  WHERE notes != '' OR condition IN ('foreign', 'refused');
+CREATE INDEX copies_unfinished ON copies (source) WHERE condition = 'writing';
 """
 
 
@@ -111,7 +116,12 @@ class Copies:
     def record(self, copy: Copy) -> None:
         """Keep `copy`, in place of what was known of its source's copy."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET target = excluded.target,"
+            " condition = excluded.condition, sha256 = excluded.sha256,"
+            " former = excluded.former, identity = excluded.identity,"
+            " pixels = excluded.pixels, method = excluded.method,"
+            " notes = excluded.notes, rewrites = excluded.rewrites",
             (
                 os.fsencode(copy.source),
                 os.fsencode(copy.target),
@@ -126,13 +136,14 @@ class Copies:
             ),
         )
 
+    def unfinished(self) -> list[Copy]:
+        """Return the copies that were being written when the process ended."""
+        query = _COPY + "WHERE condition = 'writing'"
+        return [_record(row) for row in self._connection.execute(query)]
+
     def counts(self) -> dict[str, int]:
         """Return the number of copies by condition, and of those written by method."""
-        query = (
-            "SELECT CASE condition WHEN 'written' THEN method ELSE condition END,"
-            " count(*) FROM copies GROUP BY 1 ORDER BY 1"
-        )
-        return dict(self._connection.execute(query))
+        return tallies.read(self._connection, "copy")
 
     def with_notes(self, limit: int) -> list[Copy]:
         """Return at most `limit` copies that carry notes or need the user's eye."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 SCHEMA = """
 CREATE TABLE defects (
   camera TEXT NOT NULL REFERENCES cameras, row INTEGER NOT NULL, col INTEGER NOT NULL,
-  verdict TEXT NOT NULL,                    -- JSON of the rest of pixels.Defect
-  PRIMARY KEY (camera, row, col)
-) WITHOUT ROWID;
+  verdict TEXT NOT NULL                     -- JSON of the rest of pixels.Defect
+);
+CREATE INDEX defects_by_camera ON defects (camera, row, col);
 """
 
 
@@ -64,9 +64,10 @@ class Defects:
         self._connection = connection
 
     def of(self, camera_id: str) -> list[Defect]:
-        """Return the camera's map, from the top left on."""
+        """Return the camera's map, from the top left on; a place may have many lives."""
         query = (
-            "SELECT row, col, verdict FROM defects WHERE camera = ? ORDER BY row, col"
+            "SELECT row, col, verdict FROM defects WHERE camera = ?"
+            " ORDER BY row, col, rowid"
         )
         rows = self._connection.execute(query, (camera_id,))
         return [_defect(row, col, json.loads(verdict)) for row, col, verdict in rows]

@@ -2,11 +2,16 @@
 
 A reader sees the old file or the new one, complete; after a crash too.  A temporary file
 that a crash left behind is named ``.hotpixeld-*.tmp`` and is removed by `sweep`.
+
+Where others may write as well, in a watched folder, name a `root`: the folders below it
+are then opened one by one, by descriptor, and a symlink among them is an error.  Nobody
+can lead a write out of the root by exchanging a folder for a link.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -18,6 +23,11 @@ if TYPE_CHECKING:
 
 TEMPORARY_PREFIX = ".hotpixeld-"
 TEMPORARY_SUFFIX = ".tmp"
+DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors that stop all writing until they have passed; others are about one folder."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_ONLY_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class UnsuitableError(Exception):
@@ -36,11 +46,28 @@ def sync_folder(folder: Path) -> None:
     OSError
         The folder cannot be opened or synced.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder, _FOLDER)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make(descriptor: int, name: str, mode: int) -> None:
+    """Make a folder in the open one, durably or not at all.
+
+    One whose name could not be synced goes again: found the next time, it would pass
+    for durable.
+    """
+    try:
+        os.mkdir(name, mode, dir_fd=descriptor)
+    except FileExistsError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        os.rmdir(name, dir_fd=descriptor)
+        raise
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -50,13 +77,49 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
-        path.mkdir(mode=mode, exist_ok=True)
-        sync_folder(path.parent)
+        descriptor = os.open(path.parent, _FOLDER)
+        try:
+            _make(descriptor, path.name, mode)
+        finally:
+            os.close(descriptor)
+
+
+def _enter(descriptor: int, name: str, *, make: bool) -> int:
+    """Open a folder in the open one, no link; made when missing, if `make`."""
+    if make:
+        _make(descriptor, name, 0o777)
+    inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+    os.close(descriptor)
+    return inner
+
+
+@contextlib.contextmanager
+def _parent(target: Path, root: Path | None, *, make: bool = False) -> Iterator[int]:
+    """Open the folder of `target`, below `root` without following a link."""
+    names: tuple[str, ...] = ()
+    if root is not None:
+        if not target.is_relative_to(root) or ".." in target.parts:
+            raise PermissionError(errno.EPERM, f"not below {root}", str(target))
+        names = target.parent.relative_to(root).parts
+    descriptor = os.open(root or target.parent, _FOLDER)
+    try:
+        for name in names:
+            descriptor = _enter(descriptor, name, make=make)
+        yield descriptor
+    except NotADirectoryError as error:
+        message = "a link or a file where a folder belongs"
+        raise NotADirectoryError(errno.ENOTDIR, message, str(target.parent)) from error
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def replacing(
-    target: Path, *, mode: int = 0o666, mtime_ns: int | None = None
+    target: Path,
+    *,
+    mode: int = 0o666,
+    mtime_ns: int | None = None,
+    root: Path | None = None,
 ) -> Iterator[BinaryIO]:
     """Open a temporary sibling that becomes `target` when the block ends well.
 
@@ -68,6 +131,8 @@ def replacing(
         Permissions before the umask.
     mtime_ns : int, optional
         Modification time that the file gets, in nanoseconds since the epoch.
+    root : Path, optional
+        Follow no link below it; folders between it and `target` are made.
 
     Raises
     ------
@@ -80,52 +145,95 @@ def replacing(
     A failed fsync is never tried again on the same file: the kernel may have dropped the
     dirty pages and would report success (PostgreSQL's "fsyncgate", 2018).
     """
-    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    temporary = target.parent / name
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            if mtime_ns is not None:
-                os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
+    temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    with _parent(target, root, make=root is not None) as folder:
+        descriptor = os.open(temporary, _NEW, mode, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                if mtime_ns is not None:
+                    os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
+                os.fsync(file.fileno())
+            os.replace(temporary, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        os.fsync(folder)
 
 
 def write(
-    target: Path, content: bytes, *, mode: int = 0o666, mtime_ns: int | None = None
+    target: Path,
+    content: bytes,
+    *,
+    mode: int = 0o666,
+    mtime_ns: int | None = None,
+    root: Path | None = None,
 ) -> None:
     """Write `content` to `target`, atomically and durably; see `replacing`."""
-    with replacing(target, mode=mode, mtime_ns=mtime_ns) as file:
+    with replacing(target, mode=mode, mtime_ns=mtime_ns, root=root) as file:
         file.write(content)
 
 
-def remove(target: Path) -> None:
+def link(source: Path, target: Path, inode: int, root: Path) -> None:
+    """Give `source` the second name `target`, durably; folders are made.
+
+    Parameters
+    ----------
+    inode : int
+        That `source` must have; a file put in its place meanwhile is not linked.
+
+    Raises
+    ------
+    OSError
+        It cannot be: `target` exists, is on another file system, ...
+    """
+    with _parent(target, root, make=True) as folder:
+        os.link(source, target.name, dst_dir_fd=folder, follow_symlinks=False)
+        if os.lstat(target.name, dir_fd=folder).st_ino != inode:
+            os.unlink(target.name, dir_fd=folder)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(source))
+        os.fsync(folder)
+
+
+def remove(target: Path, root: Path | None = None) -> None:
     """Remove `target` durably; fine when it is not there."""
-    target.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    with contextlib.suppress(FileNotFoundError), _parent(target, root) as folder:
+        os.unlink(target.name, dir_fd=folder)
+        os.fsync(folder)
 
 
-def sweep(folder: Path) -> int:
+def _is_left(name: str, folder: int) -> bool:
+    """Return whether a name in the open folder is that of an unfinished write."""
+    if not (name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode)
+    return False
+
+
+def sweep(folder: Path, root: Path | None = None) -> int:
     """Remove what a crash left of unfinished writes in `folder`; return how many."""
     left = 0
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
-        if stat.S_ISREG(path.lstat().st_mode):
-            path.unlink(missing_ok=True)
-            left += 1
+    with (
+        contextlib.suppress(FileNotFoundError),
+        _parent(folder / "x", root) as descriptor,
+    ):
+        for name in os.listdir(descriptor):  # noqa: PTH208 - pathlib has no descriptors
+            if _is_left(name, descriptor):
+                os.unlink(name, dir_fd=descriptor)
+                left += 1
     return left
 
 
-def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+def read_regular(
+    path: Path, limit: int, root: Path | None = None
+) -> tuple[bytes, os.stat_result]:
     """Return the content of a regular file and what `fstat` says of it.
 
-    Never follows a symlink at the last step, never waits on a FIFO, and opens read-only.
+    Never follows a symlink at the last step, nor any below `root`; never waits on a
+    FIFO, and opens read-only.
 
     Raises
     ------
@@ -136,8 +244,11 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     ChangedError
         It changed while it was being read.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags)
+    if root is None:
+        descriptor = os.open(path, _ONLY_READ)
+    else:
+        with _parent(path, root) as folder:
+            descriptor = os.open(path.name, _ONLY_READ, dir_fd=folder)
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):

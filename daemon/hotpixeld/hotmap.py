@@ -40,36 +40,13 @@ LEAST = 0.2
 ONE_SCENE = 0.25
 # A site that varies this much less than its surroundings shows one level whatever the
 # light.
-STUCK = 0.1
+STUCK = 0.5
 # Half width of the window that a defect is measured in: the widest footprint seen is 7x7.
 WINDOW = 6
 CORE = 3
 IGNORE_REACH = 2
 # For a repair: one pixel in a thousand million is as strong by chance.
 CERTAIN = 6.0
-
-
-def suspects(state: State, count: int = 500) -> Peaks:
-    """Return the places whose mean stands out most, whatever the reason.
-
-    Parameters
-    ----------
-    state : State
-    count : int
-
-    Returns
-    -------
-    Peaks
-        At most `count`, most significant first.
-    """
-    height, width, _ = state.mean.shape
-    if state.photos == 0 or min(height, width) < contrast.SMALLEST:
-        return contrast.no_peaks()
-    plane = contrast.relief(
-        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
-    )
-    contrast.level_grid(plane)
-    return contrast.peaks(plane, count)
 
 
 def _window(plane: NDArray[np.float32], row: int, col: int) -> NDArray[np.float32]:
@@ -92,6 +69,40 @@ def _rings() -> NDArray[np.intp]:
 RING = _rings()
 
 
+def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
+    """Return which sites have surroundings that change from photo to photo."""
+    seen = [
+        np.nanquantile(_window(state.m2, row, col)[RING > CORE], LEAST)
+        >= UNCHANGED * state.weight
+        for row, col in sites.tolist()
+    ]
+    return np.array(seen, np.bool_)
+
+
+def suspects(state: State, count: int = 500) -> Peaks:
+    """Return the places whose mean stands out most, whatever the reason.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    Peaks
+        At most `count`, most significant first.
+    """
+    height, width, _ = state.mean.shape
+    if state.photos == 0 or min(height, width) < contrast.SMALLEST:
+        return contrast.no_peaks()
+    plane = contrast.relief(
+        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
+    )
+    contrast.level_grid(plane)
+    found = contrast.peaks(plane, count)
+    return found.only(_are_seen(state, found.sites))
+
+
 def _radius(excess: NDArray[np.floating]) -> int:
     """Return the half width of the footprint in a (13, 13) window of luma excess."""
     noise = float(np.nanstd(excess[RING > CORE]))
@@ -103,12 +114,10 @@ def _radius(excess: NDArray[np.floating]) -> int:
     return 0 if peak > 20 * noise else 1
 
 
-def _measure(state: State, row: int, col: int, score: float) -> Defect | None:
-    """Return the defect at a site, or None where the surroundings never change."""
+def measure(state: State, row: int, col: int, score: float) -> Defect:
+    """Return the defect at a site."""
     variance = _window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
     around = variance[RING > CORE]
-    if np.nanquantile(around, LEAST) < UNCHANGED:
-        return None
     mean = _window(state.mean, row, col)
     excess = mean - np.nanmedian(mean[RING > CORE], axis=0)
     luma = excess @ LUMA
@@ -130,7 +139,7 @@ def _ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
     )
 
 
-def _is_one_scene(state: State) -> bool:
+def is_one_scene(state: State) -> bool:
     """Tell whether the photos differ so little that there can be no verdict."""
     thin = state.mean[::4, ::4].reshape(-1, 3)
     over_time = float(state.m2[::4, ::4].mean()) / max(state.weight, 1.0)
@@ -160,15 +169,14 @@ def find(
         every camera: see `contrast.Peaks`. About `FALSE_ALARMS` entries per map and sign
         would be there by chance.
     """
-    if state.photos < max(min_photos, 2) or _is_one_scene(state):
+    if state.photos < max(min_photos, 2) or is_one_scene(state):
         return []
     strongest = suspects(state)
     found = []
     for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
         row, col = (int(value) for value in strongest.sites[index])
         if not _ignored(row, col, ignore):
-            defect = _measure(state, row, col, float(strongest.scores[index]))
-            found += [defect] if defect is not None else []
+            found.append(measure(state, row, col, float(strongest.scores[index])))
     return found
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hotpixeld import tallies
 from hotpixeld.camera import Camera
 from hotpixeld.checkpoint import Checkpoint
 
@@ -31,6 +32,7 @@ CREATE TABLE images (
   captured TEXT
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
+CREATE INDEX images_by_camera ON images (camera, id);
 """
 
 
@@ -178,8 +180,15 @@ class Images:
     ) -> None:
         """Name the camera's checkpoint and mark its images up to `sequence` folded.
 
-        Call inside a durable transaction, after the files are durable.
+        Call inside a durable transaction, after the files are durable.  What was the
+        current checkpoint is the previous one from then on.
         """
+        self._connection.execute(
+            "INSERT OR REPLACE INTO previous_checkpoints SELECT id, generation,"
+            " folded_to, photos, weight, mean_sha256, m2_sha256 FROM cameras"
+            " WHERE id = ? AND generation > 0",
+            (camera_id,),
+        )
         self._connection.execute(
             "UPDATE cameras SET generation = ?, folded_to = ?, photos = ?, weight = ?,"
             " mean_sha256 = ?, m2_sha256 = ? WHERE id = ?",
@@ -218,11 +227,7 @@ class Images:
 
     def counts(self, camera_id: str | None = None) -> dict[str, int]:
         """Return the number of images by outcome, of one camera or of all."""
-        query = (
-            "SELECT outcome, count(*) FROM images"
-            " WHERE ? IS NULL OR camera = ? GROUP BY outcome"
-        )
-        counted = dict(self._connection.execute(query, (camera_id, camera_id)))
+        counted = tallies.read(self._connection, "image", camera_id)
         return {name: counted.get(name, 0) for name in OUTCOMES}
 
     def count_since(self, camera_id: str, since: dt.datetime | None) -> int:
@@ -251,6 +256,9 @@ class Images:
             " THEN 'forgotten' ELSE 'pending' END"
             " WHERE camera = ? AND outcome IN ('pending', 'folded')",
             (when, camera_id),
+        )
+        self._connection.execute(
+            "DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,)
         )
         self._connection.execute(
             "UPDATE cameras SET generation = 0, folded_to = 0, photos = 0, weight = 0,"

@@ -11,16 +11,19 @@ from hotpixeld import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
     from pathlib import Path
 
     from hotpixeld.camera import Camera
     from hotpixeld.errors import PhotoError
     from hotpixeld.images import Image
+    from hotpixeld.messages import MessageId
     from hotpixeld.photo import Photo
     from hotpixeld.repairs import Mended, PixelList
     from hotpixeld.samples import SampledPhoto, Suspects
+    from hotpixeld.settle import Signature
     from hotpixeld.welford import Frame
+    from hotpixeld.workers import Workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,12 +64,31 @@ class Job:
     mended: Mended | None = None
     outcome: str = ""
     error: PhotoError | None = None
+    seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
     version: str | None = None  # of the pixel list, where the photo is looked at again
 
+    @property
+    def identity(self) -> str:
+        """Return the identity of the photo; empty before it was examined."""
+        return self.photo.identity if self.photo else ""
+
+
+def fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
+    """Return the journal's fields about a photo; see `systemd.FIELDS`."""
+    pixels = job.mended.pixels if job.mended else ()
+    return {
+        "MESSAGE_ID": message_id,
+        "PHOTO": job.path,
+        "PHOTO_SHA256": job.photo.identity if job.photo else None,
+        "CAMERA": job.camera.id if job.camera else None,
+        "OUTCOME": outcome,
+        "PIXELS": " ".join(f"{x},{y}" for x, y in pixels) or None,
+    }
+
 
 def ahead(
-    executor: Executor,
+    workers: Workers,
     work: Callable[[Item], Result],
     items: Iterable[Item],
     window: int,
@@ -74,11 +96,11 @@ def ahead(
     """Yield ``work(item)`` in order, with at most `window` more of them under way."""
     under_way: collections.deque[Future[Result]] = collections.deque()
     for item in items:
-        under_way.append(executor.submit(work, item))
+        under_way.append(workers.submit(work, item))
         if len(under_way) > window:
-            yield under_way.popleft().result()
+            yield workers.result(under_way.popleft())
     while under_way:
-        yield under_way.popleft().result()
+        yield workers.result(under_way.popleft())
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:

@@ -1,4 +1,8 @@
-"""Lives: from the verdicts on a camera's suspects to its defects, with their dates."""
+"""Lives: from the verdicts on a camera's suspects to its defects, with their dates.
+
+A life begins between two photos and may end before a third.  The verdicts look back on
+the newest photos only; what is older is carried on from the former map.
+"""
 
 from __future__ import annotations
 
@@ -11,80 +15,155 @@ from hotpixeld import hotmap, verdict
 from hotpixeld.pixels import Kind
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from numpy.typing import NDArray
-
+    from hotpixeld.likelihood import Hypothesis
     from hotpixeld.pixels import Defect
     from hotpixeld.sampling import Grid
+    from hotpixeld.verdict import Verdicts
     from hotpixeld.welford import State
 
 LEAST_VOTES = 4.0
 """Different scenes without which there is no verdict."""
 APART = 3
 """Peaks nearer than this are one defect."""
+DISPROVED = -7.0
+"""Votes against (log likelihood ratio, a thousand to one) that end a life."""
 
 
-def dates(
-    shown: NDArray[np.bool_], times: Sequence[dt.datetime | None]
-) -> tuple[dt.datetime | None, dt.datetime | None, dt.datetime | None]:
-    """Return after, by and until of a defect that shows in some photos.
+def _near(place: tuple[int, int], others: Iterable[Defect]) -> Defect | None:
+    """Return one of `others` that is the same defect as that at `place`, if any."""
+    row, col = place
+    for other in others:
+        if max(abs(other.row - row), abs(other.col - col)) <= APART:
+            return other
+    return None
 
-    Parameters
-    ----------
-    shown : (photos,) bool
-        By capture time.
-    times : sequence of datetime or None
-        Of the same photos.
+
+def _kind(told: Hypothesis, by_state: Kind) -> Kind:
+    """Return the kind that photos and state agree on.
+
+    Photos alone may take what adds to like scenes for a level of its own; the state knows
+    whether the site varies less than its surroundings.
     """
-    places = np.flatnonzero(shown).tolist()
-    if not places:
-        return None, None, None
-    first, last = places[0], places[-1]
-    together = bool(shown[first : last + 1].all())
-    after = times[first - 1] if first and together else None
-    until = times[last + 1] if together and last + 1 < len(times) else None
-    return after, times[first], until
+    if told.kind is Kind.HOT:
+        return Kind.DEAD if told.amplitude < 0 else Kind.HOT
+    return Kind.HOT if told.kind is Kind.STUCK and by_state is Kind.HOT else told.kind
 
 
-def _is_near(defect: Defect, places: Collection[tuple[int, int]], reach: int) -> bool:
-    return any(
-        max(abs(defect.row - row), abs(defect.col - col)) <= reach
-        for row, col in places
+def _described(state: State, grid: Grid, verdicts: Verdicts, site: int) -> Defect:
+    """Return the defect at a suspect's place: shape from the mean, dates from photos."""
+    row, col = (int(value) for value in grid.sites[site])
+    red, green, blue = verdicts.amplitude[site].tolist()
+    times = [photo.captured for photo in grid.photos]
+    life = verdict.life(verdicts, site)
+    one = hotmap.measure(state, row, col, float(verdicts.score[site]))
+    return replace(
+        one,
+        kind=_kind(verdicts.hypothesis[site], one.kind),
+        amplitude=(red, green, blue),
+        after=None if life.after is None else times[life.after],
+        by=times[life.first],
+        until=None if life.until is None else times[life.until],
     )
 
 
-def defects(
-    state: State, grid: Grid, ignored: Collection[tuple[int, int]]
+def _listed(
+    state: State,
+    grid: Grid,
+    verdicts: Verdicts,
+    ignored: Collection[tuple[int, int]],
 ) -> list[Defect]:
-    """Return the defects that the evidence proves, the surest first.
+    """Return the defects that the newest photos prove, the surest first."""
+    listed: list[Defect] = []
+    sites = np.flatnonzero(verdicts.listed)
+    for site in sites[np.argsort(-verdicts.score[sites])].tolist():
+        row, col = (int(value) for value in grid.sites[site])
+        is_ignored = any(
+            max(abs(row - other[0]), abs(col - other[1])) <= hotmap.IGNORE_REACH
+            for other in ignored
+        )
+        if not is_ignored and _near((row, col), listed) is None:
+            listed.append(_described(state, grid, verdicts, site))
+    return listed
+
+
+def _continued(one: Defect, former: Defect | None) -> Defect:
+    """Return the defect with the beginning that the former map knew, if it is earlier."""
+    if former is None or (one.after is not None and former.after is None):
+        return one
+    if former.by is None or (one.by is not None and one.by <= former.by):
+        return one
+    return replace(one, after=former.after, by=former.by)
+
+
+def _ended(one: Defect, grid: Grid, verdicts: Verdicts) -> Defect | None:
+    """Return what is left of a defect that the newest photos do not prove any more.
+
+    It lives on while they tell too little against it; one that was never sure is dropped.
+    """
+    places = {(row, col): site for site, (row, col) in enumerate(grid.sites.tolist())}
+    site = places.get((one.row, one.col))
+    if site is None or not hotmap.is_certain(one):
+        return None
+    votes = verdicts.support[:, site]
+    if float(votes.sum()) > DISPROVED:
+        return one
+    times = [photo.captured for photo in grid.photos]
+    showing = np.flatnonzero(votes > 0)
+    gone = int(showing[-1]) + 1 if len(showing) else 0
+    return replace(one, until=times[min(gone, len(times) - 1)])
+
+
+def carried_on(
+    former: Sequence[Defect], found: Sequence[Defect], grid: Grid, verdicts: Verdicts
+) -> list[Defect]:
+    """Return the new map: what was found, with what is known of the past.
+
+    Parameters
+    ----------
+    former : sequence of Defect
+        The map before; a place may have had several lives.
+    found : sequence of Defect
+        What the newest photos prove.
+    """
+    past = [one for one in former if one.until is not None]
+    living = [one for one in former if one.until is None]
+    out = [_continued(one, _near((one.row, one.col), living)) for one in found]
+    for one in living:
+        if _near((one.row, one.col), found) is None:
+            left = _ended(one, grid, verdicts)
+            out += [left] if left is not None else []
+    known = {(one.row, one.col, one.by) for one in out}
+    return out + [one for one in past if (one.row, one.col, one.by) not in known]
+
+
+def defects(
+    state: State,
+    grid: Grid,
+    ignored: Collection[tuple[int, int]],
+    former: Sequence[Defect] = (),
+) -> list[Defect]:
+    """Return the map of a camera.
 
     Parameters
     ----------
     state : State
-        Measures their shape.
+        Measures the shape of the defects.
     grid : Grid
         With at least one photo.
     ignored : collection of (row, col)
         Never listed, nor what lies within two pixels.
+    former : sequence of Defect
+        The map before.
     """
+    if hotmap.is_one_scene(state):
+        return list(former)
     height, width, _ = state.mean.shape
-    found = verdict.judge(grid.suspects, grid.controls, height * width, grid.exposure)
-    if found.votes < LEAST_VOTES:
-        return []
-    times = [one.captured for one in grid.photos]
-    listed: list[Defect] = []
-    for site in np.argsort(-found.score).tolist():
-        if found.false_alarms[site] >= verdict.FALSE_ALARMS:
-            break
-        row, col = (int(value) for value in grid.sites[site])
-        one = hotmap.measure(state, row, col, float(found.score[site]))
-        after, by, until = dates(found.shown[:, site], times)
-        hypothesis = found.hypothesis[site]
-        kind = Kind.DEAD if hypothesis.amplitude < 0 else hypothesis.kind
-        one = replace(one, kind=kind, after=after, by=by, until=until)
-        places = [(other.row, other.col) for other in listed]
-        if not _is_near(one, places, APART) and not _is_near(one, ignored, 2):
-            listed.append(one)
-    return listed
+    verdicts = verdict.judge(
+        grid.suspects, grid.controls, height * width, grid.exposure
+    )
+    if verdicts.votes < LEAST_VOTES:
+        return list(former)
+    found = _listed(state, grid, verdicts, ignored)
+    return carried_on(former, found, grid, verdicts)

@@ -106,6 +106,8 @@ def _planes(
         if component.table not in steps_of:
             raise RefusedError(f"quantisation table {component.table} is missing")
         steps = np.array(steps_of[component.table], float).reshape(8, 8)
+        if not steps.all():
+            raise RefusedError("a quantisation table (DQT) holds a zero")
         grid = Grid(v // component.v, h // component.h)
         frame = Box(0, 0, *structure.plane(component))
         planes.append(Plane(index, grid, frame, steps, spots, fill))

@@ -54,7 +54,7 @@ def find(
     camera: Camera,
     cameras: list[Camera],
     state: State,
-    grid: Grid | None,
+    evidence: tuple[Grid, list[Defect]] | None,
 ) -> list[Defect]:
     """Return the defects of a camera, by the configured method.
 
@@ -62,19 +62,20 @@ def find(
     ----------
     cameras : list of Camera
         All that are known: a list without `size` is about the largest.
-    grid : Grid or None
-        The evidence photo by photo; None judges by the state alone.
+    evidence : (Grid, list of Defect) or None
+        The evidence photo by photo, and the map before; None judges by the state alone.
     """
     settings = config.detection
     ignored = config.ignored(camera, largest=is_largest(camera, cameras))
     if settings.method == "variance":
         found = hotmap.lowest_variance(state, VARIANCE_COUNT)
         return [one for one in found if (one.row, one.col) not in ignored]
-    if grid is None:
+    if evidence is None:
         return hotmap.find(state, min_photos=settings.min_photos, ignore=ignored)
+    grid, former = evidence
     if len(grid.photos) < settings.min_photos:
-        return []
-    return lives.defects(state, grid, ignored)
+        return former
+    return lives.defects(state, grid, ignored, former)
 
 
 def pixel_list(
@@ -105,11 +106,11 @@ def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
     """
     entries = config.camera_entries(camera)
     places = [
-        (one.row, one.col, one.kind, one.radius, one.after, one.until)
+        (one.row, one.col, one.after, one.until)
         for one in detected
         if hotmap.is_certain(one)
     ]
-    listed = (entries, places, config.repair, config.folders)
+    listed = (camera.id, entries, places, config.repair, config.folders)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
@@ -152,6 +153,15 @@ class Maps:
             if photos >= least and (now or is_due(photos, record.mapped, least)):
                 yield record.camera.id
 
+    def list_suspects(self) -> None:
+        """List the suspects of all cameras with enough photos, so that they are sampled."""
+        for camera_id in list(self.due(now=True)):
+            state = self._states.running(camera_id).state
+            if state is not None:
+                self._sampling.renew(
+                    camera_id, state, self._ledger.defects.of(camera_id)
+                )
+
     def make(self, camera_id: str, most: int) -> None:
         """Make a camera's map from its state and the evidence, and publish it.
 
@@ -171,7 +181,8 @@ class Maps:
             return
         former = self._ledger.defects.of(camera_id)
         grid = self._evidence(record.camera, state, former, most)
-        found = find(self._config, record.camera, self._cameras(), state, grid)
+        evidence = None if grid is None else (grid, former)
+        found = find(self._config, record.camera, self._cameras(), state, evidence)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
             self._ledger.images.set_mapped(camera_id, state.photos)

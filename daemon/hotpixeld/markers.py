@@ -24,6 +24,9 @@ HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 # Everything that decides the pixels.
 CODING = FRAMES | {DQT, DHT, DAC, DRI, SOS}
 
+# Ten times what the longest XMP takes; more is there to use up memory.
+MOST_SEGMENTS = 20_000
+
 # A marker inside coded data: neither a stuffed FF00, nor a restart, nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -164,8 +167,7 @@ def _scan(data: bytes, header: Segment) -> Scan:
     """Return the scan that `header` opens."""
     found = _MARKER.search(data, header.end)
     end = len(data) if found is None else found.start()
-    while end > header.end and data[end - 1] == 0xFF:
-        end -= 1
+    end = header.end + len(data[header.end : end].rstrip(b"\xff"))
     return Scan(header, header.end, end)
 
 
@@ -205,6 +207,8 @@ def _walk(data: bytes, *, header_only: bool) -> tuple[list[Segment], list[Scan]]
     while (segment := _next_segment(data, offset)) is not None:
         if segment.marker == SOI:
             raise MarkerError(f"a second image starts at byte {segment.offset}")
+        if len(segments) == MOST_SEGMENTS:
+            raise MarkerError(f"more than {MOST_SEGMENTS} segments")
         segments.append(segment)
         offset = segment.end
         if segment.marker == EOI or (header_only and segment.marker == SOS):
@@ -273,8 +277,7 @@ def identity(data: bytes, structure: Structure) -> str:
     structure : Structure
         Of the same `data`, with its scans.
     """
-    view = memoryview(data)
-    digest = hashlib.sha256()
+    view, digest = memoryview(data), hashlib.sha256()
     coded = {scan.header.offset: scan for scan in structure.scans}
     for segment in structure.segments:
         if segment.marker in CODING:

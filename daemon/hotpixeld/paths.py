@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld import tallies
 from hotpixeld.settle import Signature
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 SCHEMA = """
 CREATE TABLE paths (
@@ -24,7 +25,9 @@ CREATE TABLE paths (
   PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
 CREATE INDEX paths_by_image ON paths (image);
-CREATE INDEX paths_by_outcome ON paths (outcome);
+CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
+  WHERE outcome IN ('failed', 'waiting', 'skipped');
+CREATE INDEX paths_by_repair ON paths (repaired_with, image);
 """
 
 
@@ -61,9 +64,15 @@ _PATH = (
     " repaired_with FROM paths "
 )
 _UNREPAIRED = (
-    "WHERE image IN (SELECT id FROM images WHERE camera = ?)"
-    " AND (repaired_with IS NULL OR (? AND repaired_with != ?))"
-    " ORDER BY folder, name"
+    "SELECT folder, name, camera FROM paths JOIN images ON images.id = paths.image"
+    " WHERE repaired_with IS ? AND image IS NOT NULL"
+)
+# One look into the index a value, however many paths have it.
+_VERSIONS = (
+    "WITH RECURSIVE found (version) AS (SELECT min(repaired_with) FROM paths"
+    " UNION ALL SELECT (SELECT min(repaired_with) FROM paths"
+    " WHERE repaired_with > version) FROM found WHERE version IS NOT NULL)"
+    " SELECT version FROM found WHERE version IS NOT NULL"
 )
 _Row = tuple[
     bytes,
@@ -156,16 +165,34 @@ class Paths:
         return [_join(*row) for row in self._connection.execute(query, (image,))]
 
     def to_repair(
-        self, camera_id: str, version: str, *, past: bool
-    ) -> Iterator[PathRecord]:
-        """Yield the camera's photos not yet held against this version of its list.
+        self, versions: Mapping[str, str], *, past: bool
+    ) -> list[tuple[Path, str]]:
+        """Return the photos not yet held against the present version of their list.
 
-        Without `past`, only those that were never held against any.
+        Parameters
+        ----------
+        versions : mapping
+            The present version of each camera's list, by the camera's id.  No two
+            cameras have the same.
+        past : bool
+            Without it, only the photos that were never held against any.
+
+        Returns
+        -------
+        list of (Path, str)
+            By path, with the version of its camera's list.
         """
-        query = _PATH + _UNREPAIRED
-        rows = self._connection.execute(query, (camera_id, past, version)).fetchall()
-        for row in rows:
-            yield _record(row)
+        run = self._connection.execute
+        held: list[str | None] = [None]
+        if past:
+            held += [version for (version,) in run(_VERSIONS)]
+        stale = [version for version in held if version not in versions.values()]
+        rows = [row for version in stale for row in run(_UNREPAIRED, (version,))]
+        return [
+            (_join(folder, name), versions[camera])
+            for folder, name, camera in sorted(rows)
+            if camera in versions
+        ]
 
     def set_repaired_with(self, path: Path, version: str) -> None:
         """Record the version of the pixel list that the photo was held against."""
@@ -187,8 +214,7 @@ class Paths:
 
     def counts(self) -> dict[str, int]:
         """Return the number of paths by outcome, without those that count as images."""
-        query = "SELECT outcome, count(*) FROM paths GROUP BY outcome"
-        counted = dict(self._connection.execute(query))
+        counted = tallies.read(self._connection, "path")
         names = ("duplicate", "skipped", "failed", "waiting")
         return {name: counted.get(name, 0) for name in names}
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hotpixeld.metadata import Metadata
     from hotpixeld.welford import Frame
 
+MOST_SCANS = 100
+"""Cameras write at most some ten; each is a pass over the whole frame for the decoder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -68,6 +71,8 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, Signature]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PhotoError(path, "a symbolic link, not a file") from error
+        if error.errno == errno.ENXIO:  # a socket
+            raise PhotoError(path, "not a regular file") from error
         # A folder being unmounted, a network share that hangs: it may come back.
         raise TruncatedPhotoError(path, f"cannot be read: {error.strerror}") from error
     return data, Signature.of(status)
@@ -104,7 +109,13 @@ def examine(path: Path, max_bytes: int, max_pixels: int) -> Photo:
     count = structure.width * structure.height
     if count > max_pixels:
         size = f"{structure.width}x{structure.height}"
-        raise PhotoError(path, f"{size} is {count} pixels, limit is {max_pixels}")
+        raise PhotoError(
+            path,
+            f"{size} is {count} pixels, limit is {max_pixels}; see `limits` in the"
+            " configuration",
+        )
+    if len(structure.scans) > MOST_SCANS:
+        raise PhotoError(path, f"{len(structure.scans)} scans, limit is {MOST_SCANS}")
     about = metadata.read(data, path)
     identity = markers.identity(data, structure)
     return Photo(path, data, signature, structure, identity, about)

@@ -7,23 +7,24 @@ photos in their order, whatever order the workers end in.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from hotpixeld import metadata, photo, repairs
+from hotpixeld import metadata, photo, repairs, scan
 from hotpixeld.errors import (
     PhotoError,
     PhotoGoneError,
     SkippedPhotoError,
     TruncatedPhotoError,
 )
-from hotpixeld.jobs import Done, Job, ahead
+from hotpixeld.files import DISK_FAULTS
+from hotpixeld.jobs import Done, Job, ahead, fields
 from hotpixeld.messages import MessageId
 from hotpixeld.sampling import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from hotpixeld.camera import Camera
@@ -33,21 +34,9 @@ if TYPE_CHECKING:
     from hotpixeld.maps import Maps
     from hotpixeld.photo import Photo
     from hotpixeld.states import States
+    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
-
-
-def _fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
-    """Return the journal's fields about a photo; see `systemd.FIELDS`."""
-    pixels = job.mended.pixels if job.mended else ()
-    return {
-        "MESSAGE_ID": message_id,
-        "PHOTO": job.path,
-        "PHOTO_SHA256": job.photo.identity if job.photo else None,
-        "CAMERA": job.camera.id if job.camera else None,
-        "OUTCOME": outcome,
-        "PIXELS": " ".join(f"{x},{y}" for x, y in pixels) or None,
-    }
 
 
 class Pipeline:
@@ -55,7 +44,7 @@ class Pipeline:
 
     Parameters
     ----------
-    executor : Executor
+    workers : Workers
         Whose threads read, decode and repair.
     window : int
         Photos under way at each of these stages, beyond the one being finished.
@@ -67,7 +56,7 @@ class Pipeline:
         config: Config,
         states: States,
         maps: Maps,
-        executor: Executor,
+        workers: Workers,
         window: int,
     ) -> None:
         self._ledger = ledger
@@ -75,7 +64,7 @@ class Pipeline:
         self._states = states
         self._maps = maps
         self._copies = repairs.Copies(ledger, config.limits.max_bytes)
-        self._executor = executor
+        self._workers = workers
         self._window = window
 
     def run(
@@ -95,7 +84,7 @@ class Pipeline:
         jobs = self._ahead(
             self._examine, (Job(path, patient=patient) for path in paths)
         )
-        jobs = (self._triage(job) for job in jobs)
+        jobs = (self._triage(self._check(job)) for job in jobs)
         jobs = self._ahead(self._decode, jobs)
         jobs = (self._admit(job) for job in jobs)
         jobs = (self._list_pixels(job) if with_copies else job for job in jobs)
@@ -112,7 +101,7 @@ class Pipeline:
         """
         again = (Job(path, version=version) for path, version in photos)
         jobs = self._ahead(self._examine, again)
-        jobs = (self._recognise(job) for job in jobs)
+        jobs = (self._recognise(self._check(job)) for job in jobs)
         jobs = (self._list_pixels(job) for job in jobs)
         for job in self._ahead(self._look, jobs):
             yield self._finish(job)
@@ -123,20 +112,30 @@ class Pipeline:
         def attempt(job: Job) -> Job:
             try:
                 if not job.error:
-                    work(job)
+                    with self._ledger.hazards.under_way(job.identity):
+                        work(job)
             except PhotoError as error:
                 job.error = error
             return job
 
-        return ahead(self._executor, attempt, jobs, self._window)
+        return ahead(self._workers, attempt, jobs, self._window)
 
     def _examine(self, job: Job) -> None:
         limits = self._config.limits
-        job.photo = photo.examine(job.path, limits.max_bytes, limits.max_pixels)
+        with contextlib.suppress(OSError):
+            job.seen = scan.look(job.path)
+        job.photo = photo.examine(job.path, limits.max_bytes, limits.most_pixels)
+
+    def _check(self, job: Job) -> Job:
+        """Refuse a photo that an earlier process died of."""
+        if job.photo is not None:
+            reason = self._ledger.hazards.reason(job.identity, job.photo.data)
+            job.error = PhotoError(job.path, reason) if reason else None
+        return job
 
     def _triage(self, job: Job) -> Job:
         """Find the photo's camera, and its image when it is known already."""
-        if job.photo is None:
+        if job.error or job.photo is None:
             return job
         try:
             if self._ledger.copies.is_own(job.photo.identity):
@@ -201,7 +200,7 @@ class Pipeline:
 
     def _recognise(self, job: Job) -> Job:
         """Find the image of a photo that the ledger knows."""
-        if job.photo is not None:
+        if not job.error and job.photo is not None:
             job.image = self._known(job.photo)
             job.outcome = "known"
             if job.image is None:
@@ -240,7 +239,10 @@ class Pipeline:
         try:
             copied = self._copy(job)
         except OSError as error:  # the photo stays due for repair
-            reason = f"no copy: {error.strerror}: {error.filename}"
+            if error.errno in DISK_FAULTS:
+                raise
+            target = self._config.folder_of(job.path).copy_path(job.path)
+            reason = f"no copy: {error.strerror}: {target.parent}"
         except PhotoError as error:  # its folder is not watched any more
             return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
@@ -252,7 +254,7 @@ class Pipeline:
             job.path,
             camera,
             told,
-            extra=_fields(job, job.outcome, MessageId.PHOTO_DONE),
+            extra=fields(job, job.outcome, MessageId.PHOTO_DONE),
         )
         return Done(job.path, job.outcome, reason)
 
@@ -280,7 +282,7 @@ class Pipeline:
             outcome = "waiting"
         elif isinstance(error, SkippedPhotoError):
             outcome = "skipped"
-        signature = job.photo.signature if job.photo else None
+        signature = job.photo.signature if job.photo else job.seen
         with self._ledger.transaction():
             self._ledger.paths.record(
                 job.path, outcome, reason=error.reason, signature=signature
@@ -293,6 +295,6 @@ class Pipeline:
             outcome,
             job.path,
             error.reason,
-            extra=_fields(job, outcome, message_id),
+            extra=fields(job, outcome, message_id),
         )
         return Done(job.path, outcome, error.reason)

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hotpixeld import report, statefolder
-from hotpixeld.files import make_folder, write
+from hotpixeld.files import make_folder, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,9 @@ class Publisher:
         found = {"state": str(self._state), "daemon": daemon, **report.status(ledger)}
         try:
             path = self.folder / statefolder.STATUS_NAME
-            write(path, json.dumps(found, indent=1).encode(), mode=0o644)
+            with replacing(path) as file:
+                os.fchmod(file.fileno(), 0o644)  # whatever the umask says of copies
+                file.write(json.dumps(found, indent=1).encode())
         except OSError as error:
             if str(error) != self._fault:
                 self._fault = str(error)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 from hotpixeld import lossless, markers, photo, reencode, visibility
 from hotpixeld.copies import Copy
-from hotpixeld.files import UnsuitableError, make_folder, read_regular, remove, write
 from hotpixeld.messages import MessageId
+from hotpixeld.output import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANOSECONDS = 1_000_000_000
+NAME_MAX = 255
+"""Bytes in a file name, on any file system of Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +137,6 @@ def mend(
     return replace(mended, repaired=repaired)
 
 
-def _sha256_of(path: Path, limit: int) -> str | None:
-    """Return the SHA-256 of a file in hex; None when there is none, '' if not a file."""
-    try:
-        data, _ = read_regular(path, limit)
-    except FileNotFoundError:
-        return None
-    except (UnsuitableError, OSError):
-        return ""
-    return hashlib.sha256(data).hexdigest()
-
-
 class Copies:
     """Keeps the copies as decided; used by one thread.
 
@@ -155,6 +146,7 @@ class Copies:
     def __init__(self, ledger: Ledger, max_bytes: int) -> None:
         self._ledger = ledger
         self._max_bytes = max_bytes
+        self._swept: set[Path] = set()
 
     def known(self, source: Path) -> tuple[tuple[int, int], ...] | None:
         """Return what the present copy of `source` has repaired, None without one."""
@@ -169,35 +161,42 @@ class Copies:
         OSError
             The copy cannot be written now (disk full, folder not writable).
         """
-        target = folder.copy_path(source.path)
+        target, output = folder.copy_path(source.path), Output(folder, self._max_bytes)
         copy = self._ledger.copies.find(source.path)
-        if copy is None:
+        if copy is None or (copy.target != target and copy.condition != "deleted"):
+            # Never known, or from a place that is not configured any more.
             copy = Copy(source.path, target, "withdrawn")
-        else:
-            copy = self._present(copy)
+        elif len(os.fsencode(target.name)) <= NAME_MAX:
+            copy = self._present(copy, output)
         if copy.condition in {"deleted", "foreign"}:
             return self._record(copy)
+        if len(os.fsencode(target.name)) > NAME_MAX:
+            return self._refuse(copy, "the name of the copy would be too long")
         if mended.refused:
             return self._refuse(copy, mended.refused)
         if mended.repaired is not None:
-            return self._write(source, copy, mended)
+            return self._write(source, output, copy, mended)
         if not mended.defects:
-            return self._without_defects(source, folder, copy)
+            return self._without_defects(source, output, copy)
         return self._record(copy)
 
-    def _present(self, copy: Copy) -> Copy:
+    def _present(self, copy: Copy, output: Output) -> Copy:
         """Return what became of a copy since it was written."""
-        if not copy.sha256 or copy.condition not in {"written", "writing"}:
+        expected = {"written", "writing", "withdrawn"}
+        if not copy.sha256 or copy.condition not in expected:
             return copy
-        found = _sha256_of(copy.target, self._max_bytes)
+        found = output.sha256_of(copy.target)
         if found == copy.sha256:
             return replace(copy, condition="written")
+        if copy.condition == "withdrawn":
+            return copy
         if found is None and copy.condition == "written":
             log.info("copy was deleted and stays so: %s", copy.target)
             return replace(copy, condition="deleted")
         # A crash between the announcement and the writing leaves what was before.
         if copy.condition == "writing" and found == (copy.former or None):
-            return replace(copy, condition="withdrawn", sha256=copy.former, pixels=())
+            condition = "written" if copy.former else "withdrawn"
+            return replace(copy, condition=condition, sha256=copy.former, pixels=())
         log.warning(
             "copy was changed, left alone: %s",
             copy.target,
@@ -216,13 +215,13 @@ class Copies:
             return self._record(replace(copy, notes=f"not renewed: {reason}"))
         return self._record(replace(copy, condition="refused", notes=reason))
 
-    def _write(self, source: Photo, copy: Copy, mended: Mended) -> Copy:
+    def _write(self, source: Photo, output: Output, copy: Copy, mended: Mended) -> Copy:
         """Write the bytes of `mended`, announced in the ledger before."""
         repaired = mended.repaired
         if repaired is None:
             raise AssertionError("nothing to write")
         sha256 = hashlib.sha256(repaired.data).hexdigest()
-        found = _sha256_of(copy.target, self._max_bytes)
+        found = output.sha256_of(copy.target)
         if found not in {None, sha256, copy.sha256}:
             log.warning(
                 "another file is in the place of a copy: %s",
@@ -244,39 +243,36 @@ class Copies:
             rewrites=max(rewrites, copy.rewrites),
         )
         self._record(new)
-        make_folder(copy.target.parent)
         mtime_ns = source.signature.mtime_ns + new.rewrites * NANOSECONDS
-        write(copy.target, repaired.data, mtime_ns=mtime_ns)
+        self._sweep(output, new)
+        output.write(copy.target, repaired.data, mtime_ns)
         return self._record(replace(new, condition="written"))
 
+    def _sweep(self, output: Output, copy: Copy) -> None:
+        """Clear a folder of what a crash left there, before the first copy."""
+        if copy.target.parent not in self._swept:
+            output.sweep(copy.target.parent)
+            self._swept.add(copy.target.parent)
+
     def _without_defects(
-        self, source: Photo, folder: Folder, copy: Copy
+        self, source: Photo, output: Output, copy: Copy
     ) -> Copy | None:
         """Withdraw a copy that repairs nothing any more, or make a plain one."""
         if copy.condition == "written" and copy.method not in {"link", "copy"}:
-            remove(copy.target)
-            log.info("copy withdrawn, nothing left to repair: %s", copy.target)
+            # Recorded before: what is gone without a record was deleted by the user.
             copy = replace(copy, condition="withdrawn", pixels=(), notes="")
-        if folder.unchanged == "skip" or copy.condition == "written":
+            self._record(copy)
+            output.remove(copy.target)
+            log.info("copy withdrawn, nothing left to repair: %s", copy.target)
+        unchanged = output.folder.unchanged
+        if unchanged == "skip" or copy.condition == "written":
             return self._record(copy) if copy.sha256 else None
-        if _sha256_of(copy.target, self._max_bytes) is not None:
+        if output.sha256_of(copy.target) is not None:
             notes = "another file is in its place"
             return self._record(replace(copy, condition="foreign", notes=notes))
-        make_folder(copy.target.parent)
-        method = _place_unchanged(source, copy.target, folder.unchanged)
         sha256 = hashlib.sha256(source.data).hexdigest()
-        new = Copy(copy.source, copy.target, "written", sha256=sha256, method=method)
-        return self._record(new)
-
-
-def _place_unchanged(source: Photo, target: Path, how: str) -> str:
-    """Put the photo itself at `target`; return how: a link cannot cross file systems."""
-    if how == "link":
-        try:
-            os.link(source.path, target, follow_symlinks=False)
-        except OSError as error:
-            log.debug("cannot link %s, copying: %s", target, error)
-        else:
-            return "link"
-    write(target, source.data, mtime_ns=source.signature.mtime_ns)
-    return "copy"
+        new = Copy(copy.source, copy.target, "writing", sha256=sha256)
+        self._record(new)
+        self._sweep(output, new)
+        method = output.place(source, copy.target, unchanged)
+        return self._record(replace(new, condition="written", method=method))

@@ -109,7 +109,7 @@ def _look_again(
     image, paths = wanted
     for path in paths:
         try:
-            source = photo.examine(path, limits.max_bytes, limits.max_pixels)
+            source = photo.examine(path, limits.max_bytes, limits.most_pixels)
             if source.identity == image.identity:
                 return sampled(source, image, photo.decode(source), suspects)
         except PhotoError as error:
@@ -148,7 +148,8 @@ class Sampling:
         Parameters
         ----------
         most : int
-            Photos to decode at the most.
+            Photos to decode at the most.  Those that were never sampled come first; the
+            others are for dating a new suspect, and need less haste: a third of it.
 
         Returns
         -------
@@ -160,12 +161,16 @@ class Sampling:
             one.image: one.version
             for one in self._ledger.samples.newest(camera.id, JUDGED)
         }
-        paths = self._ledger.paths
-        wanted = [
-            (image, paths.of_image(image.id))
-            for image in self._ledger.images.newest(camera.id, JUDGED)
-            if versions.get(image.id) != suspects.version
-        ][:most]
+        images = self._ledger.images.newest(camera.id, JUDGED)
+        never = [one for one in images if one.id not in versions]
+        before = [
+            one
+            for one in images
+            if versions.get(one.id) not in {None, suspects.version}
+        ]
+        rest = max(most - len(versions), most // 3) - len(never)
+        chosen = never[:most] + before[: max(rest, 0)]
+        wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
         look = partial(_look_again, limits=self._config.limits, suspects=suspects)
         again = 0
         for told in ahead(self._workers, look, wanted, self._window):

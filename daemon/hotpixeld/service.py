@@ -1,28 +1,28 @@
-"""The daemon: one loop that waits for photos, works them off, and keeps its promises.
-
-Signal handlers only put a word into a queue; the loop takes it out and acts.
-"""
+"""The daemon: one loop that waits for photos, works them off, and keeps its promises."""
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import queue
-import signal
 import time
 from typing import TYPE_CHECKING
 
+from hotpixeld.access import Access
 from hotpixeld.errors import ConfigError, LedgerError
 from hotpixeld.intake import Intake
 from hotpixeld.messages import MessageId, plain
+from hotpixeld.pause import Pause
 from hotpixeld.publisher import Publisher
 from hotpixeld.session import Session
+from hotpixeld.signals import LOOK, RELOAD, STOP, handling
 from hotpixeld.systemd import Notifier
 from hotpixeld.watch import WatchedFolder, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from hotpixeld.config import Config
@@ -31,31 +31,8 @@ log = logging.getLogger(__name__)
 
 REPAIR_CHUNK = 8
 """Earlier photos looked at again in one go, while there is nothing new."""
-PAUSE_SECONDS = 30.0
-"""How long to wait before a full or faulty disk is tried again."""
 RETRY_COPIES_SECONDS = 300.0
 """How often copies that could not be written are tried again."""
-
-
-@contextlib.contextmanager
-def handling(words: queue.SimpleQueue[str]) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into "stop", SIGHUP into "reload", while the block runs."""
-    meaning = {
-        signal.SIGTERM: "stop",
-        signal.SIGINT: "stop",
-        signal.SIGHUP: "reload",
-    }
-    before = {
-        number: signal.signal(
-            number, lambda got, _frame: words.put(meaning[signal.Signals(got)])
-        )
-        for number in meaning
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Service:
@@ -67,7 +44,7 @@ class Service:
         Loads the configuration, again at each reload; raises ConfigError.
     session : Session
     words : SimpleQueue
-        "stop", "reload", or "" to look around.
+        Those of `signals`.
     notifier : Notifier
     clock : callable
         Monotonic seconds.
@@ -90,12 +67,12 @@ class Service:
         self._repairs: list[tuple[Path, str]] = []
         self._repairs_due = 0.0
         self._maps_seen = -1
-        self._paused_until: float | None = None
-        self._fault = ""
-        self._last = ""
+        self._pause = Pause(clock)
+        self._refused = self._last = ""
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder)
         self._watcher = self._watch(session.config)
+        self._access = Access(session.config, os.environ)
 
     def _watch(self, config: Config) -> Watcher:
         outputs = tuple(folder.repaired for folder in config.folders)
@@ -105,7 +82,7 @@ class Service:
         ]
         canary = self._publisher.folder / f"canary-{os.getpid()}" / "canary"
         watcher = Watcher(
-            watched, lambda: self._words.put(""), self._clock, canary=canary
+            watched, lambda: self._words.put(LOOK), self._clock, canary=canary
         )
         watcher.start()
         return watcher
@@ -118,9 +95,12 @@ class Service:
         HotpixeldError, OSError
             The state cannot be used any more.
         """
-        again = self._session.states.recover()
+        again = 0
+        with self._pause.guarding():
+            again = self._session.states.recover()
         if again:
             log.info("folded again after an unclean stop: %d photos", again)
+        self._look_for_access()
         self._notifier.ready()
         log.info("watching %d folders", len(self._session.config.folders))
         while not self._stopping:
@@ -129,32 +109,34 @@ class Service:
 
     def _step(self) -> None:
         """Do what there is to do, then wait for the next."""
-        if self._reload_wanted:
+        if self._reload_wanted and not self._pause.rests():
             self._reload()
         now = self._clock()
-        self._notifier.watchdog()
+        self._notifier.progress()
         self._intake.note(self._watcher.tick(now), now)
-        if self._paused_until is None or now >= self._paused_until:
-            with self._pausing():
+        if not self._pause.rests():
+            with self._pause.guarding():
                 self._work()
+                self._pause.end()
         self._publish()
         self._listen(self._wait())
 
     def _work(self) -> None:
         """Take new photos, or with none waiting, look at an earlier one again."""
-        if self._fault:
+        if self._pause.fault:
             self._resume()
         if self._intake.backlog:
             self._take()
         self._session.keep_up()
         if self._maps_seen != self._session.maps.made:
             self._maps_seen = self._session.maps.made
-            self._repairs = self._session.unrepaired()
+            self._repairs = self._repairable()
         if not self._intake.backlog and self._repairs:
             self._repair()
         if not self._repairs and self._clock() >= self._repairs_due:
             self._repairs_due = self._clock() + RETRY_COPIES_SECONDS
-            self._repairs = self._session.unrepaired()
+            self._look_for_access()
+            self._repairs = self._repairable()
 
     def _take(self) -> None:
         """Take a chunk of new photos to their outcomes."""
@@ -165,6 +147,16 @@ class Service:
                 self._listen(0.0)
                 if self._stopping:
                     return
+
+    def _repairable(self) -> list[tuple[Path, str]]:
+        """Return the photos to look at again, but for those whose copies must wait."""
+        unrepaired = self._session.unrepaired()
+        return [one for one in unrepaired if self._access.is_open(one[0])]
+
+    def _look_for_access(self) -> None:
+        for fault in self._access.look():
+            extra = {"MESSAGE_ID": MessageId.FOLDER_CLOSED}
+            log.warning("%s", fault, extra=extra)
 
     def _repair(self) -> None:
         chunk, self._repairs = (
@@ -177,39 +169,22 @@ class Service:
                 if self._stopping:
                     return
 
-    @contextlib.contextmanager
-    def _pausing(self) -> Iterator[None]:
-        """Pause when the disk is full or faulty: nothing is lost, it is tried again."""
-        try:
-            yield
-        except (OSError, LedgerError) as error:
-            if not self._fault:
-                log.error(  # noqa: TRY400 - one line; the disk is at fault, not the code
-                    "paused, tried again every %.0f s: %s",
-                    PAUSE_SECONDS,
-                    error,
-                    extra={"MESSAGE_ID": MessageId.DISK_FULL},
-                )
-            self._fault = str(error)
-            self._paused_until = self._clock() + PAUSE_SECONDS
-
     def _resume(self) -> None:
         """Go on from what is durable: a failed commit may or may not have been one."""
         self._session.reset()
-        log.warning("resumed", extra={"MESSAGE_ID": MessageId.DISK_RESUMED})
-        self._fault, self._paused_until = "", None
+        self._session.states.save_all()  # what could not be saved may be the fault
+        self._repairs = self._repairable()
 
     def _wait(self) -> float:
         """Return how many seconds there is nothing to do."""
         now = self._clock()
-        if self._intake.backlog or self._repairs:
-            return 0.0 if not self._fault else max((self._paused_until or now) - now, 0)
-        deadlines = [
-            self._watcher.next_deadline(now),
-            self._intake.next_deadline(now),
-            self._session.states.next_deadline(),
-            self._repairs_due,
-        ]
+        if not self._pause.fault and (self._intake.backlog or self._repairs):
+            return 0.0
+        deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
+        if self._pause.fault:
+            deadlines.append(self._pause.until)
+        else:
+            deadlines += [self._session.states.next_deadline(), self._repairs_due]
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
         known = [deadline for deadline in deadlines if deadline is not None]
@@ -220,23 +195,28 @@ class Service:
         with contextlib.suppress(queue.Empty):
             word = self._words.get(block=seconds > 0, timeout=seconds)
             while True:
-                self._stopping |= word == "stop"
-                self._reload_wanted |= word == "reload"
+                self._stopping |= word == STOP
+                self._reload_wanted |= word == RELOAD
                 word = self._words.get_nowait()
 
     def _reload(self) -> None:
         """Use the configuration as it is now; a faulty one changes nothing."""
-        self._reload_wanted = False
         self._notifier.reloading()
         try:
             config = self._configuration()
-            with self._pausing():
+            self._refused = ""
+            with self._pause.guarding():
                 self._session.reconfigure(config)
                 self._watcher.stop()
                 self._watcher = self._watch(config)
-                self._repairs = self._session.unrepaired()
+                self._access = Access(config, os.environ)
+                self._look_for_access()
+                self._repairs = self._repairable()
                 log.info("reloaded: watching %d folders", len(config.folders))
+                self._reload_wanted = False
         except ConfigError as error:
+            self._reload_wanted = False
+            self._refused = f"configuration refused: {plain(error.problems[0])}"
             for problem in error.problems:
                 log.error(  # noqa: TRY400 - the fault is the file's, not the code's
                     "configuration refused, the former one holds: %s",
@@ -247,14 +227,17 @@ class Service:
 
     def _publish(self) -> None:
         """Tell systemd and `status` how things are."""
-        waiting = len(self._intake)
-        faults = [*self._watcher.faults(), *([self._fault] if self._fault else [])]
-        text = f"{len(self._session.config.folders)} folders, {waiting} photos waiting"
+        told = [f"{len(self._session.config.folders)} folders"]
+        told.append(f"{len(self._intake)} photos waiting")
         if self._repairs:
-            text += f", {len(self._repairs)} to look at again"
+            told.append(f"{len(self._repairs)} to look at again")
         if self._last:
-            text += f", last: {self._last}"
-        text = plain("; ".join([text, *faults]))
+            told.append(f"last photo: {self._last}")
+        if self._session.maps.last:
+            told.append(f"last map: {self._session.maps.last}")
+        faults = [*self._access.faults, *self._watcher.faults()]
+        faults += [fault for fault in (self._refused, self._pause.fault) if fault]
+        text = plain("; ".join([", ".join(told), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
         busy = bool(self._intake.backlog or self._repairs)
@@ -262,9 +245,11 @@ class Service:
 
     def _stop(self) -> None:
         """Take the last checkpoint; what it does not hold is pending, not lost."""
-        self._notifier.stopping()
+        self._notifier.stopping("taking the last checkpoint")
         self._watcher.stop()
         try:
+            if self._pause.fault:
+                self._session.reset()
             self._session.states.save_all()
         except (OSError, LedgerError):
             log.exception("no last checkpoint: pending photos are folded again")
@@ -291,10 +276,12 @@ def run(configuration: Callable[[], Config], folder: Path, jobs: int) -> None:
     """
     words: queue.SimpleQueue[str] = queue.SimpleQueue()
     notifier = Notifier()
+    # The watchdog ends a hung daemon with SIGABRT: the log then says where it hung.
+    faulthandler.enable()
     with (
         handling(words),
         Session(
-            configuration(), folder, jobs, time.monotonic, notifier.watchdog
+            configuration(), folder, jobs, time.monotonic, notifier.progress
         ) as session,
     ):
         Service(configuration, session, words, notifier).run()

@@ -10,17 +10,19 @@ import fcntl
 import itertools
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld import scan
-from hotpixeld.errors import StateInUseError
+from hotpixeld.errors import SkippedPhotoError, StateInUseError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
 from hotpixeld.maps import Maps
+from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
+from hotpixeld.sampling import Sampling
 from hotpixeld.states import States
+from hotpixeld.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -35,8 +37,10 @@ log = logging.getLogger(__name__)
 
 LOOK_BACK = 16
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
-LOOK_BACK_ONCE = 128
+LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""
+SAMPLED_ONCE = 64
+"""The last photos of such a run, sampled as they come: no need to look back on them."""
 
 
 def lock(folder: Path) -> int:
@@ -48,7 +52,8 @@ def lock(folder: Path) -> int:
         Another process holds it; says which.
     """
     path = folder / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -58,8 +63,9 @@ def lock(folder: Path) -> int:
             f"{folder}: in use by another hotpixeld, process {holder}: stop it first, or"
             " name another --state"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    with contextlib.suppress(OSError):  # on a full disk it is held without a name
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
 
 
@@ -97,23 +103,35 @@ class Session:
         self._progress = progress
         self._jobs = jobs
         self._lock = lock(folder)
-        sweep(folder)
         self.ledger = Ledger(folder / "ledger.sqlite3")
-        self._executor = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
+        self.ledger.hazards.open()
+        self._workers = Workers(jobs, progress)
         self._use(config)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what a crash left: unfinished files, checkpoints never committed."""
+        sweep(self.folder)
+        self.states.tidy()
+        for copy in self.ledger.copies.unfinished():
+            # A folder that is offline, or not configured any more, is left alone.
+            with contextlib.suppress(SkippedPhotoError, OSError):
+                folder = self.config.folder_of(copy.source)
+                Output(folder, self.config.limits.max_bytes).sweep(copy.target.parent)
 
     def _use(self, config: Config) -> None:
         self.config = config
         self.states = States(
             self.ledger, config, self.folder, self._clock, self._progress
         )
-        self.maps = Maps(self.ledger, config, self.states, self._progress)
+        sampling = Sampling(self.ledger, config, self._workers, self._jobs)
+        self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
         self._pipeline = Pipeline(
             self.ledger,
             config,
             self.states,
             self.maps,
-            self._executor,
+            self._workers,
             self._jobs,
         )
 
@@ -130,7 +148,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of the state folder; call `States.save_all` before to keep all."""
-        self._executor.shutdown(cancel_futures=True)
+        self._workers.close()
         self.ledger.close()
         os.close(self._lock)
 
@@ -157,12 +175,15 @@ class Session:
 
     def fail(self, path: Path, reason: str) -> None:
         """Record that a photo that was waiting will not come any more."""
+        known = self.ledger.paths.find(path)
+        seen = known.signature if known else None
         with self.ledger.transaction():
-            self.ledger.paths.record(path, "failed", reason=reason)
+            self.ledger.paths.record(path, "failed", reason=reason, signature=seen)
         log.warning("failed %s: %s", path, reason)
 
     def reset(self) -> None:
         """Go back to what is durable and fold again what is pending."""
+        self.ledger.renew_log()
         self._use(self.config)
         self.states.recover()
 
@@ -176,10 +197,14 @@ class Session:
         with contextlib.closing(
             self._pipeline.run(ordered, with_copies=not once, patient=not once)
         ) as under_way:
-            for done in under_way:
+            for left, done in zip(
+                range(len(ordered) - 1, -1, -1), under_way, strict=True
+            ):
                 self._progress()
                 yield done
                 self.keep_up(with_maps=not once)
+                if once and left == SAMPLED_ONCE:
+                    self.maps.list_suspects()
 
     def keep_up(self, *, with_maps: bool = True) -> None:
         """Take the checkpoints and make the maps that are due."""
@@ -200,12 +225,11 @@ class Session:
         With the version of that list, for `repair`.
         """
         past = self.config.repair.past
-        found = []
-        for known in self.ledger.images.cameras():
-            version = self.maps.version(known.camera)
-            records = self.ledger.paths.to_repair(known.camera.id, version, past=past)
-            found += [(record.path, version) for record in records]
-        return found
+        versions = {
+            known.camera.id: self.maps.version(known.camera)
+            for known in self.ledger.images.cameras()
+        }
+        return self.ledger.paths.to_repair(versions, past=past)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos against their camera's present pixel list; write what changes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotpixeld import checkpoint, photo
-from hotpixeld.errors import PhotoError
+from hotpixeld.errors import CheckpointError, PhotoError
 from hotpixeld.messages import MessageId
 from hotpixeld.welford import State
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hotpixeld.camera import Camera
+    from hotpixeld.checkpoint import Checkpoint
     from hotpixeld.config import Config
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
+    from hotpixeld.photo import Photo
     from hotpixeld.welford import Frame
 
 log = logging.getLogger(__name__)
@@ -84,7 +87,8 @@ class States:
         Raises
         ------
         CheckpointError
-            The checkpoint is missing or damaged; nothing is overwritten.
+            The checkpoint is missing or damaged, and so is the one before; nothing is
+            overwritten.
         """
         if camera_id not in self._running:
             self._running[camera_id] = self._load(camera_id)
@@ -94,11 +98,58 @@ class States:
         record = self._ledger.images.camera(camera_id)
         if record is None or record.checkpoint is None:
             return Running(None, 0, 0)
-        folder, saved = self.folder_of(camera_id), record.checkpoint
-        checkpoint.remove_others(folder, saved.generation)
-        height, width = record.camera.height, record.camera.width
-        state = checkpoint.load(folder, saved, height, width)
-        return Running(state, record.folded_to, saved.generation)
+        try:
+            state = self._read(record.camera, record.checkpoint)
+        except CheckpointError as error:
+            return self._fall_back(record.camera, error)
+        return Running(state, record.folded_to, record.checkpoint.generation)
+
+    def _read(self, camera: Camera, saved: Checkpoint) -> State:
+        folder = self.folder_of(camera.id)
+        return checkpoint.load(folder, saved, camera.height, camera.width)
+
+    def _fall_back(self, camera: Camera, damage: CheckpointError) -> Running:
+        """Return the state of the checkpoint before, with what it lacks folded again."""
+        images, generations = self._ledger.images, self._ledger.generations
+        previous = generations.previous(camera.id)
+        try:
+            if previous is None:
+                raise damage
+            state = self._read(camera, previous)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; there is no checkpoint before it that could be used:"
+                f" `hotpixeld forget {camera.id}` learns the camera anew"
+            ) from damage
+        with self._ledger.transaction(durable=True):
+            lacking = generations.fall_back(camera.id)
+        log.error(
+            "checkpoint damaged, the one before it is used and %d photos are folded"
+            " again: %s",
+            lacking,
+            damage,
+            extra={"MESSAGE_ID": MessageId.CHECKPOINT_DAMAGED, "CAMERA": camera.id},
+        )
+        record = images.camera(camera.id)
+        folded_to = record.folded_to if record else 0
+        running = Running(state, folded_to, previous.generation)
+        for image in images.pending(camera.id):
+            self._fold_from_file(running, image)
+            self._progress()
+        return running
+
+    def tidy(self) -> None:
+        """Remove what a crash left of checkpoints in the cameras' folders."""
+        for record in self._ledger.images.cameras():
+            self._tidy(record.camera.id, record.checkpoint)
+
+    def _tidy(self, camera_id: str, current: Checkpoint | None) -> None:
+        previous = self._ledger.generations.previous(camera_id)
+        checkpoint.tidy(
+            self.folder_of(camera_id),
+            current.generation if current else None,
+            previous.generation if previous else None,
+        )
 
     def photos(self, camera_id: str) -> int:
         """Return how many photos a camera's state holds, without loading it."""
@@ -135,9 +186,9 @@ class States:
         limits = self._config.limits
         for path in self._ledger.paths.of_image(image.id):
             try:
-                found = photo.examine(path, limits.max_bytes, limits.max_pixels)
+                found = photo.examine(path, limits.max_bytes, limits.most_pixels)
                 if found.identity == image.identity:
-                    self._fold(running, image, photo.decode(found))
+                    self._fold(running, image, self._decode(found))
                     return
             except PhotoError as error:
                 log.debug("pending photo: %s", error)
@@ -149,6 +200,16 @@ class States:
         )
         with self._ledger.transaction():
             self._ledger.images.mark_lost(image)
+            for path in self._ledger.paths.of_image(image.id):
+                # When its folder is there again, it is read and folded after all.
+                self._ledger.paths.mark_unseen(path, None)
+
+    def _decode(self, found: Photo) -> Frame:
+        hazards = self._ledger.hazards
+        if reason := hazards.reason(found.identity, found.data):
+            raise PhotoError(found.path, reason)
+        with hazards.under_way(found.identity):
+            return photo.decode(found)
 
     def recover(self) -> int:
         """Fold what a crash left pending, camera by camera, in sequence.
@@ -166,6 +227,8 @@ class States:
                 running.state is None and len(pending) < ALLOCATE_AT
             ):
                 continue
+            # Falling back to an earlier checkpoint has folded them already.
+            pending = [one for one in pending if one.sequence > running.folded_to]
             if running.state is None:
                 running.state = State.empty(record.camera.height, record.camera.width)
             for image in pending:
@@ -205,7 +268,7 @@ class States:
         with self._ledger.transaction(durable=True):
             self._ledger.images.commit_checkpoint(camera_id, saved, running.folded_to)
         running.generation, running.unsaved = generation, 0
-        checkpoint.remove_others(folder, generation)
+        self._tidy(camera_id, saved)
         log.info(
             "checkpoint of %s: %d photos",
             camera_id,

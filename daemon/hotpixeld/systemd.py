@@ -26,6 +26,10 @@ MISSING: Final = (
     " the extra hotpixeld[systemd] (it needs libsystemd-dev, pkg-config and a C compiler)"
 )
 
+EXTEND_SECONDS: Final = 120
+"""Between two signs of progress while starting or stopping: the fsync of a large
+checkpoint on a slow disk fits in."""
+
 _STANDARD_ERROR = 2
 
 FIELDS: Final = (
@@ -54,10 +58,11 @@ class Notifier:
             _log.warning("%s", MISSING)
             self._is_on = False
         self._has_failed = False
+        self._is_settled = False
 
     @property
     def watchdog_period(self) -> float | None:
-        """Return how often to call `watchdog`, in seconds; None is never.
+        """Return how often to call `progress`, in seconds; None is never.
 
         Half of the time after which systemd kills who has not called.
         """
@@ -84,6 +89,7 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """Say that the start, or a reload, is over."""
+        self._is_settled = True
         self._send(READY=1, STATUS=status)
 
     def status(self, status: str) -> None:
@@ -100,15 +106,16 @@ class Notifier:
 
     def stopping(self, status: str = "") -> None:
         """Say that the end has begun."""
+        self._is_settled = False
         self._send(STOPPING=1, STATUS=status)
 
-    def watchdog(self) -> None:
-        """Say that work goes on; for the loop itself, never for a thread of its own."""
-        self._send(WATCHDOG=1)
+    def progress(self) -> None:
+        """Say that work goes on, and get more time for it while starting or stopping.
 
-    def extend_timeout(self, seconds: float) -> None:
-        """Ask for so many seconds from now, while starting or stopping takes long."""
-        self._send(EXTEND_TIMEOUT_USEC=int(seconds * 1e6))
+        For whoever sees real progress, never for a thread of its own.
+        """
+        more = 0 if self._is_settled else EXTEND_SECONDS * 1_000_000
+        self._send(WATCHDOG=1, EXTEND_TIMEOUT_USEC=more)
 
 
 def _priority(level: int) -> int:

@@ -1,0 +1,139 @@
+"""Calibration: what chance makes of these very photos, learnt from the control sites.
+
+Three things spoil the arithmetic of independent photos: photos that show the same things,
+the sensor's fixed pattern, and scenes that keep their places. The control sites, ordinary
+ones that are sampled in the same photos, show all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hotpixeld.evidence import Samples
+    from hotpixeld.likelihood import Grid
+
+# Rounding to whole levels, and to JPEG's steps in smooth blocks.
+ROUNDING = 0.5
+# A sample tells nothing where more than this share (of 255) is clipped white.
+CLIPPED = 64
+# Photos whose residuals correlate over the controls, by more than so many standard
+# errors, show the same things: they share a vote.
+SAME = 3.0
+BOUND = 3.0
+# The sensor's fixed pattern is at least so strong (levels).
+LEAST_GRAIN = 0.15
+# The calibration leaves out the strongest, which may be defects, and the bulk: of the
+# controls hardly any can be a defect, of the suspects many.
+FAIR = (1 / 128, 1 / 8)
+SELECTED = (1 / 4, 1 / 2)
+STEEPEST = 4.0
+
+
+@dataclass(slots=True)
+class Plane:
+    """Samples of one plane, ready to weigh; all (photos, sites) float32.
+
+    Attributes
+    ----------
+    residual, spread, level
+        As in `evidence.SAMPLE`, levels; the spread with rounding noise.
+    share
+        Of a vote: 0 where the photo tells nothing, 1 where it stands alone.
+    """
+
+    residual: Grid
+    spread: Grid
+    level: Grid
+    share: Grid
+
+    @classmethod
+    def of(cls, samples: Samples, plane: int) -> Plane:
+        """Return plane 0 (luma), 1 (red) or 2 (blue difference) of the samples."""
+        residual = samples["residual"][..., plane].astype(np.float32)
+        spread = samples["spread"][..., plane].astype(np.float32)
+        telling = samples["clipped"] <= CLIPPED
+        return cls(
+            residual,
+            np.hypot(spread, np.float32(ROUNDING)),
+            samples["level"].astype(np.float32),
+            telling.astype(np.float32),
+        )
+
+
+def vote_shares(controls: Plane) -> Grid:
+    """Return each photo's share of a vote, (photos, 1): 1 over the number alike."""
+    ratio = np.clip(controls.residual / controls.spread, -BOUND, BOUND)
+    ratio -= ratio.mean(axis=1, keepdims=True)
+    ratio /= np.sqrt((ratio**2).mean(axis=1, keepdims=True)) + np.float32(1e-6)
+    alike = ratio @ ratio.T / ratio.shape[1]
+    alike = np.where(alike > SAME / np.sqrt(ratio.shape[1]), alike, 0)
+    np.fill_diagonal(alike, 1)
+    return np.asarray(1 / alike.sum(axis=1, keepdims=True), np.float32)
+
+
+def local_shares(plane: Plane) -> Grid:
+    """Return each sample's share of a vote: 1 over the photos that look alike there.
+
+    Surroundings of the same level and the same texture are the same surroundings: a bar, a
+    caption, a wall behind a tripod.
+    """
+    texture = np.rint(np.log2(plane.spread) * 4).astype(np.int32) + 128
+    key = (np.rint(plane.level / 2).astype(np.int32) << 8) | texture
+    alike = np.zeros(key.shape, np.float32)
+    for other in key:
+        alike += key == other
+    return np.asarray(1 / alike, np.float32)
+
+
+def grain(controls: Plane) -> float:
+    """Return the standard deviation of the sensor's fixed pattern, in levels.
+
+    What the controls' mean residuals vary beyond the noise of these means.
+    """
+    weight = controls.share / controls.spread**2
+    bound = BOUND * controls.spread
+    bounded = np.clip(controls.residual, -bound, bound)
+    total = weight.sum(axis=0) + np.float32(1e-9)
+    mean = (weight * bounded).sum(axis=0) / total
+    noise = ((weight * (bounded - mean)) ** 2).sum(axis=0) / total**2
+    spread = 1.4826 * float(np.median(np.abs(mean - np.median(mean))))
+    return max(
+        float(np.sqrt(max(spread**2 - float(np.median(noise)), 0.0))), LEAST_GRAIN
+    )
+
+
+def line(
+    controls: NDArray[np.floating], suspects: NDArray[np.floating], pixels: int
+) -> tuple[float, float]:
+    """Return scale and exponent of strength = scale * ratio ^ exponent under chance.
+
+    Strengths are sqrt(2 weight), ratios those of a Gaussian. Two ends hold the line: the
+    controls, a fair sample, and the suspects behind the strongest, which are among the
+    extremes of all `pixels`. Scale and exponent are 1 where chance is as assumed, and
+    greater where scenes repeat; what the model overrates is not credited.
+    """
+    points = []
+    for strengths, trials, part in (
+        (controls, len(controls), FAIR),
+        (suspects, pixels, SELECTED),
+    ):
+        ordered = np.sort(strengths)[::-1]
+        first, last = (int(share * len(ordered)) for share in part)
+        for rank in range(first, last):
+            ratio = -NormalDist().inv_cdf((rank + 0.5) / trials)
+            points.append((ratio, max(float(ordered[rank]), ratio), 1 / (last - first)))
+    ratio, size, weight = np.array(points).T
+    ratio, size = np.log(ratio), np.log(size)
+    middle, height = np.average(ratio, weights=weight), np.average(size, weights=weight)
+    slope = (weight * (ratio - middle) * (size - height)).sum() / (
+        weight * (ratio - middle) ** 2
+    ).sum()
+    exponent = min(max(float(slope), 1.0), STEEPEST)
+    return max(float(np.exp(height - exponent * middle)), 1.0), exponent

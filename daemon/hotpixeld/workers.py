@@ -1,0 +1,106 @@
+"""Workers: threads that get ahead, and a look whether each of them gets on.
+
+A service manager is to be told only of real progress.  Decoding one photo may take long,
+and so may reading it from a slow disk; a thread that gets on at either uses processor
+time, one that hangs does not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LOOK_SECONDS = 0.5
+"""How often whoever waits for a worker looks at all of them."""
+TASK_SECONDS = 900.0
+"""A worker that is still at one photo after so long goes round in a circle."""
+
+
+@dataclass(slots=True)
+class Task:
+    """What one worker is at.
+
+    Attributes
+    ----------
+    began : float
+        Monotonic seconds.
+    clock : int
+        Tells the processor time of the worker's thread.
+    used : int
+        That time at the last look, in nanoseconds.
+    """
+
+    began: float
+    clock: int
+    used: int
+
+    def gets_on(self, now: float) -> bool:
+        """Tell whether the worker did anything since this was asked last."""
+        used = time.clock_gettime_ns(self.clock)
+        has_moved, self.used = used != self.used, used
+        return has_moved and now - self.began < TASK_SECONDS
+
+
+class Workers:
+    """Threads of one owner, who alone calls what is public here.
+
+    Parameters
+    ----------
+    count : int
+        Threads; each is started when it is first needed.
+    progress : callable
+        Called every now and then while the owner waits, as long as every worker that has
+        something to do gets on with it.
+    """
+
+    def __init__(self, count: int, progress: Callable[[], None]) -> None:
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
+        self._progress = progress
+        self._tasks: dict[int, Task] = {}
+
+    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Let a worker do ``work(item)`` when one is free."""
+        return self._threads.submit(self._run, work, item)
+
+    def _run(self, work: Callable[[Item], Result], item: Item) -> Result:
+        own = threading.get_ident()
+        clock = time.pthread_getcpuclockid(own)
+        used = time.clock_gettime_ns(clock)
+        self._tasks[own] = Task(time.monotonic(), clock, used)
+        try:
+            return work(item)
+        finally:
+            del self._tasks[own]
+
+    def result(self, future: Future[Result]) -> Result:
+        """Return what a worker came to; see meanwhile whether all get on.
+
+        Raises
+        ------
+        Exception
+            What the work raised.
+        """
+        while not wait([future], timeout=LOOK_SECONDS).done:
+            if self._get_on():
+                self._progress()
+        return future.result()
+
+    def _get_on(self) -> bool:
+        """Tell whether there are busy workers, and each got on since the last look."""
+        now = time.monotonic()
+        # A list, not a generator: every one is looked at, whatever the others do.
+        looks = [task.gets_on(now) for task in list(self._tasks.values())]
+        return bool(looks) and all(looks)
+
+    def close(self) -> None:
+        """End: what has begun is waited for, what has not is dropped."""
+        self._threads.shutdown(cancel_futures=True)

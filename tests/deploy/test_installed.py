@@ -1,0 +1,530 @@
+"""hotpixeld installed on a machine with a real systemd: what an administrator relies on.
+
+The tests share one machine and run from installing to removing; each brings photos and a
+configuration of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.conftest import ROOT, SOURCE, put_source
+from deploy.machine import Machine, until
+from hotpixeld import commands
+from hotpixeld.messages import MessageId
+from sensor import Sensor, scattered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+pytestmark = pytest.mark.slow
+
+SHARED = "/srv/hotpixeld"
+SENSOR = Sensor(height=200, width=280, defects=scattered(1, 200, 280, levels=(80,)))
+NUMBERS = itertools.count()
+"""No photo is used twice: each is new to the daemon."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One hotpixeld service on the machine."""
+
+    machine: Machine
+    unit: str
+    settings: str
+    state: str
+    user: str
+
+    def show(self, name: str) -> str:
+        return self.machine.run(
+            "systemctl", "show", f"--property={name}", "--value", self.unit
+        ).strip()
+
+    def ctl(self, verb: str, *, check: bool = True) -> str:
+        return self.machine.run("systemctl", verb, self.unit, check=check)
+
+    def configure(self, *folders: str, extra: str = "") -> None:
+        """Write the configuration: these folders, and the defect of the camera."""
+        defect = SENSOR.defects[0]
+        lines = [f"  - {{path: {folder}, settle_seconds: 0.2}}" for folder in folders]
+        self.machine.path(self.settings).write_text(
+            "\n".join(["folders:", *lines])
+            + "\ncameras:\n  - {model: Model One, size: [280, 200],"
+            f" pixels: [[{defect.col}, {defect.row}]]}}\n{extra}"
+        )
+
+    def apply(self) -> None:
+        arguments = [] if self.user == "hotpixeld" else [self.user]
+        self.machine.run("hotpixeld-apply", *arguments)
+
+    def status(self) -> dict[str, dict[str, int]]:
+        """Return what `hotpixeld status` would print, without starting it each time."""
+        found: dict[str, dict[str, int]] = commands.status(self.machine.path(self.state))
+        return found
+
+    def known(self) -> int:
+        photos = self.status()["photos"]
+        return photos["folded"] + photos["pending"]
+
+    def drop(self, folder: str, count: int = 1, user: str = "anna") -> list[str]:
+        """Let a user put new photos into a folder; return their names."""
+        names = []
+        for number in itertools.islice(NUMBERS, count):
+            path = SENSOR.write(self.machine.path("/tmp"), 1, start=number)[0]  # noqa: S108 - the guest's own
+            moved = ["mv", f"/tmp/{path.name}", f"{folder}/{path.name}"]  # noqa: S108 - likewise
+            os.chown(path, *self.machine.ids(user))
+            self.machine.run(*moved, user=user)
+            names.append(path.name)
+        return names
+
+    def journal(self, *matches: str) -> list[dict[str, str]]:
+        output = self.machine.run(
+            "journalctl", "--output=json", f"_SYSTEMD_UNIT={self.unit}", *matches
+        )
+        return [json.loads(line) for line in output.splitlines() if "{" in line]
+
+    def log(self) -> str:
+        return "\n".join(str(one["MESSAGE"]) for one in self.journal())
+
+    def override(self, **settings: str) -> None:
+        """Set what `systemctl edit` would; nothing takes it back."""
+        folder = self.machine.path(f"/etc/systemd/system/{self.unit}.d")
+        folder.mkdir(exist_ok=True)
+        lines = [f"{name}={value}" for name, value in settings.items()]
+        (folder / "90-test.conf").write_text("\n".join(["[Service]", *lines, ""]))
+        self.machine.run("systemctl", "daemon-reload")
+
+    def copy(self, folder: str, name: str) -> Path:
+        """Return where the copy of a photo can be read once it is there."""
+        path = self.machine.path(f"{folder}/repaired/c_{name}")
+        until(path.exists, f"{path}\n{self.log()[-3000:]}")
+        return path
+
+
+@pytest.fixture
+def shared(installed: Machine) -> Iterator[Service]:
+    """Return the system service, running, on the shared folder."""
+    settings = "/etc/hotpixeld/hotpixeld.yaml"
+    service = Service(
+        installed, "hotpixeld.service", settings, "/var/lib/hotpixeld", "hotpixeld"
+    )
+    installed.run("usermod", "--append", "--groups", "hotpixeld", "anna")
+    service.override(WatchdogSec="2", RestartSec="100ms", TimeoutAbortSec="2")
+    service.configure(SHARED)
+    service.apply()
+    until(lambda: ", 0 photos waiting" in service.show("StatusText"), "nothing to do")
+    yield service
+    installed.run("systemctl", "reset-failed", service.unit)
+
+
+@pytest.fixture
+def annas(installed: Machine) -> Service:
+    """Return anna's own service, running, on her pictures."""
+    service = Service(
+        installed,
+        "hotpixeld@anna.service",
+        "/etc/hotpixeld/anna.yaml",
+        "/var/lib/hotpixeld-anna",
+        "anna",
+    )
+    installed.run(
+        "mkdir", "-p", "/home/anna/Pictures", "/home/anna/secret", user="anna"
+    )
+    service.configure("~/Pictures")
+    service.apply()
+    return service
+
+
+# ptrace(2) is the one way to stop one thread of a process (PTRACE_SEIZE, PTRACE_INTERRUPT);
+# its end must be waited for, or the process never ends.
+HANG = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for thread in map(int, sys.argv[1:]):
+    assert libc.ptrace(0x4206, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+    assert libc.ptrace(0x4207, thread, None, None) == 0
+try:
+    while True:
+        os.waitpid(-1, 0x40000000)
+except ChildProcessError:
+    pass
+"""
+
+
+def threads(machine: Machine, pid: int) -> Iterable[int]:
+    """Return the threads of a guest's process but its main one, as numbered here."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        main = int(status.parent.name)
+        try:
+            fields = dict(
+                re.findall(r"^(\w+):\s*(.*)$", status.read_text(), re.MULTILINE)
+            )
+        except OSError:  # it has ended
+            continue
+        inside = fields["NSpid"].split()
+        if len(inside) > 1 and inside[-1] == str(pid) and machine.holds(main):
+            return [
+                int(task.name)
+                for task in (status.parent / "task").iterdir()
+                if int(task.name) != main
+            ]
+    raise AssertionError(f"no process {pid} in the guest")
+
+
+def test_the_installer_starts_a_service_that_is_ready(installed: Machine) -> None:
+    settings = installed.path("/etc/hotpixeld/hotpixeld.yaml").read_text()
+    show = installed.run(
+        "systemctl",
+        "show",
+        "--property=ActiveState,UnitFileState,StatusText",
+        "hotpixeld",
+    )
+
+    assert sorted(show.splitlines()) == [
+        "ActiveState=active",
+        "StatusText=1 folders, 0 photos waiting",
+        "UnitFileState=enabled",
+    ]
+    assert "\n  - path: /srv/hotpixeld\n" in settings
+    assert settings.count("#") > 30
+    assert installed.run("stat", "--format=%A %U %G", SHARED).split() == [
+        "drwxrws---",
+        "root",
+        "hotpixeld",
+    ]
+
+
+def test_the_units_are_sound_and_shut_in(installed: Machine) -> None:
+    units = ("hotpixeld.service", "hotpixeld@anna.service")
+    assert installed.run("systemd-analyze", "verify", *units) == ""
+    user_unit = "/usr/local/lib/systemd/user/hotpixeld.service"
+    runtime = ("env", "XDG_RUNTIME_DIR=/tmp")  # it asks for one, whatever is in it
+    assert (
+        installed.run(*runtime, "systemd-analyze", "verify", "--user", user_unit) == ""
+    )
+    for unit in units:
+        told = installed.run("systemd-analyze", "security", "--no-pager", unit)
+        line = told.splitlines()[-1]
+        print(line)  # noqa: T201 - the figure is to be shown
+        figure = re.search(r"([0-9.]+) SAFE", line)
+        assert figure
+        assert float(figure[1]) <= 1.5
+
+
+def test_a_start_blocks_until_the_folders_are_watched(shared: Service) -> None:
+    shared.ctl("stop")
+    before = len(shared.journal())
+    shared.ctl("start")
+    log = "\n".join(str(one["MESSAGE"]) for one in shared.journal()[before:])
+
+    assert shared.show("ActiveState") == "active"
+    assert "watching 1 folders" in log
+
+
+def test_a_copy_in_a_shared_folder_is_for_its_group(shared: Service) -> None:
+    (name,) = shared.drop(SHARED)
+    copy = shared.copy(SHARED, name)
+    about = shared.machine.run(
+        "stat", "--format=%A %U %G", f"{SHARED}/repaired", f"{SHARED}/repaired/c_{name}"
+    )
+
+    assert about.split() == [
+        *("drwxrws---", "hotpixeld", "hotpixeld"),
+        *("-rw-rw----", "hotpixeld", "hotpixeld"),
+    ]
+    assert copy.read_bytes() != shared.machine.path(f"{SHARED}/{name}").read_bytes()
+    shared.machine.run("test", "-r", f"{SHARED}/repaired/c_{name}", user="anna")
+    shared.machine.run("rm", f"{SHARED}/repaired/c_{name}", user="anna")
+
+
+def test_a_setgid_folder_of_another_group_keeps_it(shared: Service) -> None:
+    run = shared.machine.run
+    run("groupadd", "--force", "studio")
+    run("usermod", "--append", "--groups", "studio", "hotpixeld")
+    run("usermod", "--append", "--groups", "studio", "anna")
+    run("install", "-d", "-m", "2770", "-g", "studio", "/srv/studio")
+    shared.configure(SHARED, "/srv/studio")
+    shared.apply()
+    (name,) = shared.drop("/srv/studio")
+    shared.copy("/srv/studio", name)
+    about = run("stat", "--format=%A %G", f"/srv/studio/repaired/c_{name}")
+
+    assert about.split() == ["-rw-rw----", "studio"]
+
+
+def test_a_copy_of_ones_own_photo_is_ones_own(annas: Service) -> None:
+    (name,) = annas.drop("/home/anna/Pictures")
+    copy = annas.copy("/home/anna/Pictures", name)
+    main = annas.show("MainPID")
+    enter = ["nsenter", "--target", main, "--mount", "ls", "-A"]
+
+    assert copy.stat().st_uid == annas.machine.ids("anna")[0]
+    assert annas.machine.run(*enter, "/home/anna") == "Pictures\n"
+    assert "last photo: folded" in annas.show("StatusText")
+
+
+def test_a_reload_reads_a_new_shared_folder_and_apply_opens_it(shared: Service) -> None:
+    shared.machine.run("install", "-d", "-m", "2770", "-g", "hotpixeld", "/srv/more")
+    shared.configure(SHARED, "/srv/more")
+    shared.ctl("reload")
+    known = shared.known()
+    (name,) = shared.drop("/srv/more")
+    until(lambda: shared.known() == known + 1, "the photo is folded at once")
+    advice = (
+        "/srv/more/repaired: copies wait: not writable for the service:"
+        " run `sudo hotpixeld-apply`"
+    )
+
+    until(lambda: advice in shared.show("StatusText"), "the status says what to do")
+    assert not shared.machine.path("/srv/more/repaired").exists()
+    (entry,) = shared.journal(f"MESSAGE_ID={MessageId.FOLDER_CLOSED}")[-1:]
+    assert (entry["MESSAGE"], entry["PRIORITY"]) == (advice, "4")
+    shared.machine.run("sh", "-c", advice.split("`")[1].removeprefix("sudo "))
+    shared.copy("/srv/more", name)
+    assert shared.known() == known + 1
+    until(lambda: "wait:" not in shared.show("StatusText"), "the fault is over")
+
+
+def test_apply_shows_a_service_a_new_folder_of_a_home(annas: Service) -> None:
+    annas.machine.run("mkdir", "-p", '/home/anna/More "50%": a', user="anna")
+    folder = '/home/anna/More "50%": a'
+    annas.configure("~/Pictures", f"'{folder}'")
+    annas.ctl("reload")
+    (name,) = annas.drop(folder)
+    advice = "not visible to the service: run `sudo hotpixeld-apply anna`"
+
+    until(lambda: advice in annas.show("StatusText"), "the status says what to do")
+    annas.machine.run("hotpixeld-apply", "anna")
+    annas.copy(folder, name)
+
+
+def test_a_broken_configuration_changes_nothing_on_reload(shared: Service) -> None:
+    shared.machine.path(shared.settings).write_text("fodlers: []\n")
+    shared.ctl("reload")
+    problem = f"{shared.settings}:1: unknown key 'fodlers': did you mean 'folders'?"
+    until(lambda: problem in shared.show("StatusText"), "the status says what is wrong")
+    entry = shared.journal(f"MESSAGE_ID={MessageId.CONFIGURATION_REFUSED}")[-1]
+    (name,) = shared.drop(SHARED)
+
+    assert entry["MESSAGE"].endswith(problem)
+    assert entry["PRIORITY"] == "3"
+    shared.copy(SHARED, name)
+    assert shared.machine.code("hotpixeld-apply") == 78
+    assert shared.show("ActiveState") == "active"
+    shared.configure(SHARED)
+    shared.ctl("reload")
+    until(lambda: "refused" not in shared.show("StatusText"), "the fault is over")
+
+
+def test_a_broken_configuration_at_the_start_is_no_loop(shared: Service) -> None:
+    shared.ctl("stop")
+    shared.machine.path(shared.settings).write_text("fodlers: []\n")
+    shared.ctl("start", check=False)
+
+    assert shared.show("ActiveState") == "failed"
+    assert shared.show("ExecMainStatus") == "78"
+    assert shared.show("NRestarts") == "0"
+
+
+def test_kill_9_loses_nothing(shared: Service) -> None:
+    known, restarts = shared.known(), int(shared.show("NRestarts"))
+    shared.drop(SHARED, 6)
+    until(lambda: shared.known() > known, "a photo is pending")
+    shared.machine.run("kill", "-9", shared.show("MainPID"))
+    until(lambda: int(shared.show("NRestarts")) == restarts + 1, "it is restarted")
+    until(lambda: shared.known() == known + 6, "every photo is known")
+
+    assert shared.status()["photos"].get("lost", 0) == 0
+
+
+def test_a_stopped_process_trips_the_watchdog(shared: Service) -> None:
+    pid, known = shared.show("MainPID"), shared.known()
+    shared.machine.run("kill", "-STOP", pid)
+    shared.drop(SHARED)
+    until(
+        lambda: shared.show("MainPID") not in {pid, "0"}, "it is killed and restarted"
+    )
+
+    until(lambda: shared.known() == known + 1, "the photo is known")
+    assert "Watchdog timeout" in shared.machine.run("journalctl", "--unit", shared.unit)
+
+
+def test_a_hung_worker_trips_the_watchdog(shared: Service) -> None:
+    """Only the workers hang: the main loop runs and could feed a watchdog."""
+    pid, known = shared.show("MainPID"), shared.known()
+    shared.machine.path("/srv/batch").mkdir(exist_ok=True)
+    names = shared.drop("/srv/batch", 60, user="root")
+    for name in names:
+        os.chown(
+            shared.machine.path(f"/srv/batch/{name}"), *shared.machine.ids("hotpixeld")
+        )
+    shared.machine.run("mv", "/srv/batch", f"{SHARED}/batch")
+    until(lambda: shared.known() > known, "the batch is under way")
+    hung = list(map(str, threads(shared.machine, int(pid))))
+    holder = subprocess.Popen([sys.executable, "-c", HANG, *hung])
+    assert shared.known() < known + 60, "there is nothing left to hang in"
+    until(
+        lambda: shared.show("MainPID") not in {pid, "0"}, "it is killed and restarted"
+    )
+
+    until(lambda: shared.known() == known + 60, "every photo is known")
+    assert 'File "' in shared.log(), "the log says where it hung"
+    assert holder.wait(10) == 0
+
+
+def test_a_stop_takes_a_checkpoint(shared: Service) -> None:
+    shared.drop(SHARED, 4)
+    until(lambda: shared.status()["photos"]["pending"] > 0, "photos are pending")
+    shared.ctl("stop")
+    photos = shared.status()["photos"]
+
+    assert photos["pending"] == 0
+    assert photos["folded"] >= 4
+    assert shared.show("Result") == "success"
+
+
+def test_after_a_reboot_it_goes_on(shared: Service, annas: Service) -> None:
+    known = shared.known()
+    (name,) = shared.drop(SHARED)
+    until(lambda: shared.known() == known + 1, "the photo is known")
+    shared.machine.shutdown()
+    shared.machine.boot()
+    until(lambda: shared.show("ActiveState") == "active", "it starts by itself")
+    until(lambda: annas.show("ActiveState") == "active", "hers too")
+
+    assert shared.known() == known + 1
+    assert shared.status()["photos"]["pending"] == 0
+    (other,) = shared.drop(SHARED)
+    shared.copy(SHARED, name)
+    shared.copy(SHARED, other)
+
+
+def test_a_medium_that_is_unplugged_stops_nothing(shared: Service) -> None:
+    run = shared.machine.run
+    shared.configure(SHARED, "/media/card/DCIM")
+    shared.apply()
+    until(lambda: "offline" in shared.show("StatusText"), "the status says so")
+    (name,) = shared.drop(SHARED)
+    shared.copy(SHARED, name)
+    run("mkdir", "-p", "/media/card")
+    run("mount", "-t", "tmpfs", "card", "/media/card")
+    run("install", "-d", "-m", "2777", "/media/card/DCIM")
+    (other,) = shared.drop("/media/card/DCIM")
+    shared.copy("/media/card/DCIM", other)
+    pid = shared.show("MainPID")
+    run("umount", "/media/card")
+    until(lambda: "offline" in shared.show("StatusText"), "the status says so again")
+
+    assert shared.show("MainPID") == pid
+
+
+def test_the_journal_answers_questions(shared: Service) -> None:
+    (name,) = shared.drop(SHARED)
+    shared.copy(SHARED, name)
+    done = f"MESSAGE_ID={MessageId.PHOTO_DONE}"
+    until(lambda: shared.journal(done, f"PHOTO={SHARED}/{name}"), "a line about it")
+    (entry,) = shared.journal(done, f"PHOTO={SHARED}/{name}")
+    defect = SENSOR.defects[0]
+
+    assert entry["OUTCOME"] == "folded"
+    assert entry["PIXELS"] == f"{defect.col},{defect.row}"
+    assert entry["PRIORITY"] == "6"
+    assert re.fullmatch("[0-9a-f]{64}", entry["PHOTO_SHA256"])
+    assert entry["CAMERA"] in shared.machine.run("hotpixeld", "map")
+    explained = shared.machine.run("journalctl", "--catalog", "-n1", done)
+    assert "A photo is done: folded" in explained
+    listed = shared.machine.run("journalctl", "--list-catalog")
+    assert all(message_id in listed for message_id in MessageId)
+
+
+def test_the_status_is_for_every_user(shared: Service) -> None:
+    command = ("hotpixeld", "status", "--json", "--state", shared.state)
+    told = shared.machine.run(*command, user="nobody")
+
+    assert f'"state": "{shared.state}"' in told
+
+
+def test_a_user_runs_it_without_an_administrator(installed: Machine) -> None:
+    uid = installed.ids("anna")[0]
+    installed.run("systemctl", "start", f"user@{uid}.service")
+    environment = ("env", f"XDG_RUNTIME_DIR=/run/user/{uid}")
+
+    def control(*arguments: str) -> str:
+        return installed.run(
+            *environment, "systemctl", "--user", *arguments, user="anna"
+        )
+
+    settings = "/home/anna/.config/hotpixeld/hotpixeld.yaml"
+    installed.run(
+        "mkdir", "-p", str(Path(settings).parent), "/home/anna/own", user="anna"
+    )
+    installed.path(settings).write_text(
+        "folders: [{path: ~/own, settle_seconds: 0.2}]\n"
+    )
+    control("enable", "--now", "hotpixeld")
+    service = Service(
+        installed,
+        "user@.service",
+        settings,
+        "/home/anna/.local/state/hotpixeld",
+        "anna",
+    )
+    service.drop("/home/anna/own", 4)
+    status = ("hotpixeld", "status", "--state", service.state)
+
+    assert control("is-active", "hotpixeld") == "active\n"
+    until(lambda: "4 pending" in installed.run(*status), "her photos are known")
+    control("disable", "--now", "hotpixeld")
+    assert "4 folded" in installed.run(*status)
+
+
+def test_an_upgrade_keeps_everything(shared: Service, annas: Service) -> None:
+    before = [one.known() for one in (shared, annas)]
+    settings = shared.machine.path(shared.settings).read_text()
+    pids = [one.show("MainPID") for one in (shared, annas)]
+    put_source(shared.machine)
+    shared.machine.run(f"{SOURCE}/deploy/install")
+    version = re.search(
+        r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+
+    assert version
+    assert version[1] in shared.machine.run("hotpixeld", "--version")
+    assert [one.known() for one in (shared, annas)] == before
+    assert shared.machine.path(shared.settings).read_text() == settings
+    for one, pid in zip((shared, annas), pids, strict=True):
+        assert one.show("ActiveState") == "active"
+        assert one.show("MainPID") != pid
+    (name,) = shared.drop(SHARED)
+    shared.copy(SHARED, name)
+    assert len(list(shared.machine.path("/opt").glob("hotpixeld-*"))) == 1
+
+
+def test_removing_it_leaves_the_photos(shared: Service, annas: Service) -> None:
+    (name,) = shared.drop(SHARED)
+    shared.copy(SHARED, name)
+    own = sorted(path.name for path in annas.machine.path("/home/anna").rglob("*.JPG"))
+    photos = len(list(shared.machine.path(SHARED).rglob("*.JPG")))
+    path = shared.machine.path
+    shared.machine.run(f"{SOURCE}/deploy/install", "remove")
+
+    assert shared.show("LoadState") == annas.show("LoadState") == "not-found"
+    assert not list(path("/opt").glob("hotpixeld*"))
+    assert path(shared.settings).exists()
+    assert path(f"{shared.state}/ledger.sqlite3").exists()
+    shared.machine.run(f"{SOURCE}/deploy/install", "remove", "--purge")
+    assert not path(shared.state).exists()
+    assert not path("/etc/hotpixeld").exists()
+    assert len(list(path(SHARED).rglob("*.JPG"))) == photos
+    left = sorted(path.name for path in path("/home/anna").rglob("*.JPG"))
+    assert left == own

@@ -1,0 +1,198 @@
+"""Kill at every call that changes a file; fail at every one of them."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from faults.hotpixel import Fault, Mode
+from faults.world import World, in_the_end, right_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from faults.hotpixel import Zygote
+
+PHOTOS = 12
+"""Of two cameras, 8 and 4: checkpoints of both, two generations of one, and its map."""
+
+
+class Table:
+    """Tries and losses, a row a fault."""
+
+    def __init__(self) -> None:
+        self.tries: Counter[str] = Counter()
+        self.losses: Counter[str] = Counter()
+        self.told: list[str] = []
+        self.peaks: dict[str, int] = {}
+
+    def note(self, fault: str, wrong: list[str], what: str = "") -> None:
+        """Count one try."""
+        self.tries[fault] += 1
+        if wrong:
+            self.losses[fault] += 1
+            self.told.append(f"{fault} {what}: " + "; ".join(wrong[:4]))
+
+    def markdown(self) -> str:
+        """Return the table as the README shows it."""
+        rows = [f"| {name} | {count} | {self.losses[name]} |"
+                for name, count in self.tries.items()]  # fmt: skip
+        return "\n".join(["| fault | tries | losses |", "|---|---|---|", *rows])
+
+
+def once(zygote: Zygote, world: World, fault: Fault | None = None) -> int:
+    """Run `hotpixeld run --once`; return its exit code."""
+    arguments = ("run", "--once", "--jobs", "1", "--config", world.config)
+    return zygote.start(*arguments, log=world.log, fault=fault).wait()
+
+
+def calls(zygote: Zygote, world: World) -> list[str]:
+    """Return the calls that a run makes, without any fault."""
+    trace = world.root / "trace"
+    trace.unlink(missing_ok=True)
+    world.reset()
+    code = once(zygote, world, Fault(roots=world.roots, trace=str(trace)))
+    if code:
+        raise AssertionError(world.log.read_text())
+    wrong = in_the_end(world)
+    if wrong:
+        raise AssertionError(wrong)
+    return trace.read_text().splitlines()
+
+
+def filled(root: Path, photos: int = PHOTOS) -> World:
+    """Return a world with photos in it."""
+    world = World.new(root)
+    for index in range(photos):
+        world.put(index)
+    return world
+
+
+def retried(world: World) -> list[str]:
+    """Return the syncs that were tried again on a file that was not written anew."""
+    trace = world.root / "trace"
+    if not trace.exists():
+        return []
+    return [
+        line for line in trace.read_text().splitlines() if line.startswith("retried")
+    ]
+
+
+def spread(count: int, most: int) -> Iterable[int]:
+    """Return the numbers from 1 to `count`, or `most` of them, evenly spread."""
+    if count <= most:
+        return range(1, count + 1)
+    return sorted({1 + index * count // most for index in range(most)})
+
+
+def _name(mode: Mode) -> str:
+    names = {
+        Mode.KILL: "kill -9 before",
+        Mode.TORN: "kill -9 in",
+        Mode.EIO: "EIO at",
+        Mode.ENOSPC: "ENOSPC at",
+    }
+    return f"{names[mode]} a call, run --once"
+
+
+def at_every_call(
+    zygote: Zygote, root: Path, table: Table, modes: Iterable[Mode], most: int
+) -> None:
+    """Let `run --once` die or fail at each call in turn, then run again."""
+    world = filled(root)
+    count = len(calls(zygote, world))
+    for mode in modes:
+        for at in spread(count, most):
+            world.reset()
+            trace = world.root / "trace"
+            trace.unlink(missing_ok=True)
+            code = once(zygote, world, Fault(mode, at, at, world.roots, str(trace)))
+            wrong = right_after(world) + retried(world)
+            expected = (
+                {-signal.SIGKILL} if mode in {Mode.KILL, Mode.TORN} else {0, 1, 4}
+            )
+            if code not in expected:
+                wrong.append(f"exit code {code}")
+            if once(zygote, world):
+                wrong.append("the next run failed")
+            wrong += in_the_end(world)
+            lines = trace.read_text().splitlines()
+            table.note(_name(mode), wrong, lines[at - 1] if at <= len(lines) else "")
+
+
+def daemon_at_every_call(
+    zygote: Zygote, root: Path, table: Table, modes: Iterable[Mode], most: int
+) -> None:
+    """Let a call of the daemon fail: it pauses, and ends the work by itself."""
+    world = filled(root)
+    count = len(calls(zygote, world))
+    for mode in modes:
+        for at in spread(count, most):
+            world.reset()
+            (world.root / "trace").unlink(missing_ok=True)
+            fault = Fault(mode, at, at + 1, world.roots, str(world.root / "trace"))
+            wrong = _pauses(zygote, world, fault)
+            table.note(f"{mode.name.strip('_')} at a call, daemon", wrong, f"at {at}")
+
+
+def is_done(world: World, photos: int) -> bool:
+    """Return whether the daemon has folded and copied all it was given."""
+    counts = world.counts()
+    folded = counts.get("folded", 0) + counts.get("pending", 0)
+    copies = ("lossless", "link", "withdrawn")
+    return folded == photos and sum(counts.get(one, 0) for one in copies) == photos
+
+
+def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
+    arguments = ("run", "--jobs", "1", "--config", world.config)
+    daemon = zygote.start(*arguments, log=world.log, fault=fault)
+    wrong = []
+    done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+    if not done and not daemon.is_alive() and "watching" not in daemon.text():
+        # It could not even start: whoever started it starts it again.
+        daemon = zygote.start(*arguments, log=world.log)
+        done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+    if not done:
+        wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
+        daemon.stop(signal.SIGKILL)
+    elif code := daemon.stop():
+        wrong.append(f"exit code {code}: {daemon.text()[-600:]}")
+    if daemon.text().count("paused") > 1 + daemon.text().count("resumed"):
+        wrong.append("paused told more than once")
+    wrong += retried(world)
+    if "no last checkpoint" in daemon.text():  # what it held is pending, not lost
+        once(zygote, world)
+    return wrong + in_the_end(world)
+
+
+def at_random_moments(
+    zygote: Zygote, root: Path, table: Table, kills: int, seed: int = 0
+) -> None:
+    """Kill the daemon at random moments of one long run, photos coming all the time."""
+    world = World.new(root)
+    random_ = random.Random(seed)  # noqa: S311 - moments, not secrets
+    coming: Iterator[int] = iter(range(10**6))
+    arguments = ("run", "--jobs", "2", "--config", world.config)
+    photos = 0
+    for _ in range(kills):
+        daemon = zygote.start(*arguments, log=world.log)
+        ends = time.monotonic() + random_.uniform(0.05, 1.2)
+        while time.monotonic() < ends:
+            if random_.random() < 0.5 and photos < 3 * kills:
+                world.put(next(coming))
+                photos += 1
+            time.sleep(0.02)
+        code = daemon.stop(signal.SIGKILL)
+        wrong = right_after(world)
+        if code != -signal.SIGKILL:
+            wrong.append(f"exit code {code}: {daemon.text()[-600:]}")
+        table.note("kill -9 at a random moment, daemon", wrong)
+    daemon = zygote.start(*arguments, log=world.log)
+    done = daemon.until(lambda: is_done(world, photos), 120.0)
+    wrong = [] if done else [f"not done: {world.counts()} of {photos}"]
+    wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
+    table.note("the same state in the end", wrong + in_the_end(world))

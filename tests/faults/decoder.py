@@ -1,0 +1,75 @@
+"""A photo that brings down the decoder, and with it the daemon: once, not twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faults.crash import is_done
+from faults.hotpixel import PATCH, Zygote
+from hotpixeld.ledger import Ledger
+from faults.world import World, in_the_end
+
+if TYPE_CHECKING:
+    from faults.crash import Table
+
+PHOTOS = 12
+POISONED = Path(__file__).parent / "poison"
+
+
+def poison(path: Path, how: str) -> None:
+    """Make a photo one that the decoder does not survive."""
+    data = path.read_bytes()
+    text = f"POISON: {how}".encode()
+    comment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
+    path.write_bytes(data[:2] + comment + data[2:])
+
+
+def _reasons(world: World) -> dict[str, str]:
+    ledger = Ledger(world.state / "ledger.sqlite3", read_only=True)
+    found = {one.path.name: one.reason for one in ledger.paths.with_reason(99)}
+    ledger.close()
+    return found
+
+
+def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
+    world = World.new(root)
+    arguments = ("run", "--jobs", "2", "--config", world.config)
+    patch = {**PATCH, "trial.SECONDS": 2.0}
+    bad = world.put(PHOTOS)
+    poison(bad, how)
+    for index in range(PHOTOS):
+        world.put(index)
+    first = zygote.start(*arguments, log=world.log, patch=patch)
+    if how == "HANG":  # the service manager's watchdog would end it
+        first.until((world.state / "under-way").exists, 10.0)
+        time.sleep(1.5)
+        first.stop(signal.SIGKILL)
+    elif first.wait() != -signal.SIGSEGV:
+        return [f"not brought down: {first.text()[-800:]}"]
+    second = zygote.start(*arguments, log=world.log, patch=patch)
+    done = second.until(lambda: is_done(world, PHOTOS), 30.0)
+    wrong = [] if done else [f"not done: {second.is_alive()} {second.text()[-800:]}"]
+    twin = bad.with_name("twin.jpg")
+    shutil.copy(bad, twin)
+    second.until(lambda: twin.name in _reasons(world), 10.0)
+    wrong += [f"exit code {code}"] if (code := second.stop()) else []
+    for path in (bad, twin):
+        if _reasons(world).get(path.name) != reason:
+            wrong.append(f"{path.name}: {_reasons(world)}")
+        path.unlink(missing_ok=True)
+    return wrong + in_the_end(world)
+
+
+def both(root: Path, table: Table) -> None:
+    """Bring the decoder down, and hang it."""
+    path = [str(POISONED), *filter(None, [os.environ.get("PYTHONPATH")])]
+    root.mkdir(parents=True, exist_ok=True)
+    with Zygote(root, environment={"PYTHONPATH": ":".join(path)}) as zygote:
+        crash, hang = "crashes the decoder (SIGSEGV)", "takes longer than 2 s to decode"
+        table.note("decoder crashes", _try(zygote, root / "w", "CRASH", crash))
+        table.note("decoder hangs", _try(zygote, root / "w", "HANG", hang))

@@ -1,0 +1,144 @@
+"""A long life in a short time: 20,000 photos, bad ones, doubles, folders that come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faults.world import World
+from hotpixeld import commands
+from hotpixeld.ledger import Ledger
+
+if TYPE_CHECKING:
+    from faults.crash import Table
+    from faults.hotpixel import Process, Zygote
+
+CHUNK = 500
+"""Photos between two looks at the daemon."""
+
+
+@dataclass
+class Looks:
+    """What the daemon uses, from look to look."""
+
+    memory: list[int] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+
+    def look(self, pid: int) -> None:
+        """Look once."""
+        status = Path(f"/proc/{pid}/status").read_text()
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        self.memory.append(int(fields["VmRSS"].split()[0]) << 10)
+        self.threads.append(int(fields["Threads"]))
+        self.descriptors.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+
+    def wrong(self) -> list[str]:
+        """Return what grew after the warm-up, the first quarter."""
+        start = max(len(self.memory) // 4, 1)
+        wrong = []
+        early, late = self.memory[start], self.memory[-1]
+        if late > early * 1.10 + (8 << 20):
+            wrong.append(f"memory grew from {early >> 20} to {late >> 20} MiB")
+        for name, found in (
+            ("descriptors", self.descriptors),
+            ("threads", self.threads),
+        ):
+            settled = found[start:]
+            if max(settled) > found[start] + 4:
+                wrong.append(f"{name}: {settled}")
+        return wrong
+
+
+def _arrive(world: World, random_: random.Random, numbers: range) -> dict[str, int]:
+    """Let photos arrive, some twice, some broken; return how many of which."""
+    came = {"distinct": 0, "duplicate": 0, "bad": 0}
+    template = world.put(0).read_bytes()
+    folder = world.folders[0] / f"set{numbers.start // 2000}"
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        # Another image each, cheap to make: one coefficient of the last block differs.
+        text = f"{number:08d}".encode()
+        quantised = bytearray(template)
+        place = quantised.rindex(b"\xff\xdb") + 5
+        table = quantised[place : place + 64]
+        table[-3:] = bytes(1 + digit % 250 for digit in (
+            number % 240, number // 240 % 240, number // 57600))  # fmt: skip
+        quantised[place : place + 64] = table
+        chance = random_.random()
+        path = folder / f"IMG_{text.decode()}.JPG"
+        if chance < 0.03:
+            path.write_bytes(quantised[: len(quantised) // 2] + b"\xff\xd9")
+            came["bad"] += 1
+            continue
+        path.write_bytes(quantised)
+        came["distinct"] += 1
+        if chance > 0.95:
+            shutil.copy(path, folder / f"twin_{text.decode()}.JPG")
+            came["duplicate"] += 1
+    return came
+
+
+def _come_and_go(world: World, round_: int) -> None:
+    """Rename a watched folder away and back."""
+    folder = world.folders[1]
+    away = folder.with_name("away")
+    with contextlib.suppress(OSError):
+        (away if round_ % 2 else folder).rename(folder if round_ % 2 else away)
+
+
+def soak(zygote: Zygote, root: Path, table: Table, photos: int = 20_000) -> Looks:
+    """Feed a daemon so many photos and watch what it uses."""
+    world, looks = World.new(root), Looks()
+    random_ = random.Random(0)  # noqa: S311 - a mixture, not secrets
+    arguments = ("run", "--jobs", "2", "--config", world.config)
+    daemon = zygote.start(*arguments, log=world.log, patch={})
+    total = {"distinct": 1, "duplicate": 0, "bad": 0}
+    wrong = []
+    for round_, start in enumerate(range(1, photos + 1, CHUNK)):
+        came = _arrive(world, random_, range(start, min(start + CHUNK, photos + 1)))
+        total = {name: total[name] + count for name, count in came.items()}
+        if round_ % 3 == 0:
+            os.kill(daemon.pid, signal.SIGHUP)
+            _come_and_go(world, round_ // 3)
+        if not daemon.until(lambda: _known(world) >= sum(total.values()), 120.0):
+            wrong.append(f"stuck at {_known(world)} of {total}")
+            break
+        looks.look(daemon.pid)
+    wrong += _end(world, daemon, total) + looks.wrong()
+    table.note(f"soak of {photos} photos", wrong)
+    return looks
+
+
+def _known(world: World) -> int:
+    """Return how many paths have an outcome."""
+    with (
+        contextlib.suppress(Exception),
+        contextlib.closing(
+            Ledger(world.state / "ledger.sqlite3", read_only=True)
+        ) as ledger,
+    ):
+        run = ledger.connection.execute
+        (count,) = run("SELECT count(*) FROM paths").fetchone()
+        return int(count)
+    return 0
+
+
+def _end(world: World, daemon: Process, total: dict[str, int]) -> list[str]:
+    code = daemon.stop()
+    wrong = [f"exit code {code}: {daemon.text()[-500:]}"] if code else []
+    found = commands.status(world.state)["photos"]
+    if (found["folded"], found["duplicate"]) != (total["distinct"], total["duplicate"]):
+        wrong.append(f"{total}, but {found}")
+    lines = daemon.text().splitlines()
+    for word in (" folded /", " duplicate /", " failed /"):
+        told = [line.split(word)[1].split(".JPG")[0] for line in lines if word in line]
+        if len(told) != len(set(told)):
+            wrong.append(f"told twice: {word.strip()}")
+    return wrong
