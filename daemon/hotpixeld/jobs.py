@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,6 +68,13 @@ class Job:
     seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
     version: str | None = None  # of the pixel list, where the photo is looked at again
+
+    @property
+    def log_level(self) -> int:
+        """Return how loud to tell of it: looking again without a new copy is no news."""
+        again = self.version is not None
+        is_written = self.mended is not None and self.mended.repaired is not None
+        return logging.DEBUG if again and not is_written else logging.INFO
 
     @property
     def identity(self) -> str:

@@ -248,7 +248,7 @@ class Pipeline:
         camera = job.camera.id if job.camera else "?"
         told = copied or (reason and f", {reason}")
         log.log(
-            logging.WARNING if reason else logging.INFO,
+            logging.WARNING if reason else job.log_level,
             "%s %s: %s%s",
             job.outcome,
             job.path,
