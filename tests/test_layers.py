@@ -12,17 +12,25 @@ PACKAGE = Path(hotpixeld.__file__).parent
 LAYERS = {
     0: "errors camera pixels messages",
     1: (
-        "welford hotmap contrast evidence likelihood verdict repair footprint blocks"
-        " files markers tables huffman intervals splice makernote edited settle visibility yamltext"
-        " grammar pixellist config configcheck"
+        "welford hotmap contrast tails evidence likelihood weighing calibration verdict"
+        " repair footprint blocks markers tables huffman intervals splice files"
+        " makernote edited settle visibility yamltext grammar pixellist config"
+        " configcheck"
     ),
     2: (
-        "checkpoint generations migrations hazards tallies trial configfile copies defects difference events images ledger samples"
-        " lossless rescan plane coefficients turbojpeg reencode mapfile"
-        " metadata mounts paths photo place scan survey systemd watch workers"
+        "checkpoint generations migrations hazards tallies trial configfile copies"
+        " defects difference events images ledger samples lossless rescan plane"
+        " coefficients turbojpeg reencode mapfile metadata mounts paths photo place scan"
+        " survey systemd watch workers"
     ),
-    3: "repairs output states sampling lives maps pipeline jobs session statefolder intake access",
-    4: "service pause signals report publisher progress once commands terminal logs exits dropin",
+    3: (
+        "repairs output states sampling lives maps pipeline jobs session statefolder"
+        " intake access"
+    ),
+    4: (
+        "service pause signals report publisher progress once commands terminal logs"
+        " exits dropin"
+    ),
     5: "cli __main__",
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.split()}

@@ -15,7 +15,7 @@ def frame(texture: float, seed: int = 0) -> np.ndarray:
     y, x = np.mgrid[:40, :60]
     light = 60 + 0.7 * x + 0.4 * y
     levels = light[..., None] + rng.normal(scale=texture, size=(40, 60, 3))
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)
 
 
 def test_a_defect_in_smooth_light_is_visible_and_measured() -> None:

@@ -126,6 +126,25 @@ def _amplitude(contrasts: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([luma + red, green, luma + blue], axis=1)
 
 
+def _weigh_planes(
+    suspects: Samples,
+    controls: Samples,
+    shares: Grid,
+    order: NDArray[np.intp],
+) -> tuple[list[Weighed], list[list[Hypothesis]]]:
+    """Return what suspects and controls weigh in each plane, by which hypotheses."""
+    both = np.concatenate([suspects, controls], axis=1)
+    found: list[Weighed] = []
+    options: list[list[Hypothesis]] = []
+    for number in range(3):
+        plane = Plane.of(both, number)
+        plane.share *= np.minimum(shares, calibration.local_shares(plane))
+        grain = calibration.grain(Plane.of(controls, number))
+        options.append(list(likelihood.hypotheses(colour=number > 0)))
+        found.append(weigh(plane, options[-1], order, grain))
+    return found, options
+
+
 def judge(
     suspects: Samples,
     controls: Samples,
@@ -150,17 +169,9 @@ def judge(
     Verdicts
     """
     photos, count = suspects.shape
-    both = np.concatenate([suspects, controls], axis=1)
-    order = _exposure_order(exposure, photos)
     shares = calibration.vote_shares(Plane.of(controls, 0))
-    found: list[Weighed] = []
-    options: list[list[Hypothesis]] = []
-    for number in range(3):
-        plane = Plane.of(both, number)
-        plane.share *= np.minimum(shares, calibration.local_shares(plane))
-        grain = calibration.grain(Plane.of(controls, number))
-        options.append(list(likelihood.hypotheses(colour=number > 0)))
-        found.append(weigh(plane, options[-1], order, grain))
+    order = _exposure_order(exposure, photos)
+    found, options = _weigh_planes(suspects, controls, shares, order)
     weights = np.stack([one.weight for one in found])
     best = weights.argmax(axis=0)
     # The choice among three planes costs its logarithm.
@@ -168,22 +179,21 @@ def judge(
     strength = np.sqrt(2 * weight)
     scale, exponent = calibration.line(strength[count:], strength[:count], pixels)
     score = (strength[:count] / scale) ** (1 / exponent)
-    chosen = [
-        options[best[site]][found[best[site]].index[site]] for site in range(count)
-    ]
-    site = np.arange(count)
-    shown = np.stack([one.shown for one in found])[best[:count], :, site].T
+    site, plane = np.arange(count), best[:count]
+    shown = np.stack([one.shown for one in found])[plane, :, site].T
     contrasts = _contrasts(suspects, shown)
+    expected = [pixels * NormalDist().cdf(-one) for one in score.tolist()]
     return Verdicts(
         score=score,
-        false_alarms=np.array(
-            [pixels * NormalDist().cdf(-one) for one in score.tolist()]
+        false_alarms=np.array(expected),
+        hypothesis=tuple(
+            options[number][found[number].index[one]]
+            for one, number in enumerate(plane.tolist())
         ),
-        hypothesis=tuple(chosen),
-        plane=best[:count],
-        support=np.stack([one.support for one in found])[best[:count], :, site].T,
+        plane=plane,
+        support=np.stack([one.support for one in found])[plane, :, site].T,
         shown=shown,
-        contrast=contrasts[best[:count], site],
+        contrast=contrasts[plane, site],
         amplitude=_amplitude(contrasts),
         votes=float(shares.sum()),
     )
