@@ -9,6 +9,7 @@ import click
 import pytest
 
 from hotpixeld import cli, report
+from hotpixeld.configfile import parse
 from hotpixeld.exits import ExitCode
 
 ROOT = Path(__file__).parent.parent
@@ -80,8 +81,6 @@ def test_ci_calls_exactly_the_readmes_test_command() -> None:
 
 
 def test_the_yaml_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
-    from hotpixeld.configfile import parse
-
     block = README.split("```yaml\n")[1].split("```")[0]
     config = parse(block, tmp_path / "hotpixeld.yaml")
 
