@@ -79,3 +79,40 @@ def test_leftovers_of_a_crash_are_written_over_and_removed(
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000002", "map.yaml"]
     assert checkpoint.load(tmp_path, replace(saved, photos=1), 5, 7).photos == 1
+
+
+def test_the_one_before_is_kept_aside_and_can_be_loaded(
+    tmp_path: Path, state: State
+) -> None:
+    first = checkpoint.save(tmp_path, 1, state)
+    old = state.mean.copy()
+    state.fold(np.full((5, 7, 3), 200, np.uint8))
+    checkpoint.save(tmp_path, 2, state)
+    left = tmp_path / "previous" / "00000000.mean.npy"
+    left.parent.mkdir()
+    left.write_bytes(b"of long ago")
+    checkpoint.tidy(tmp_path, 2, 1)
+
+    assert list(tmp_path.glob("**/mean.npy")) == [tmp_path / "00000002" / "mean.npy"]
+    assert {path.name for path in left.parent.iterdir()} == {
+        "00000001.mean.npy",
+        "00000001.m2.npy",
+    }
+    np.testing.assert_array_equal(checkpoint.load(tmp_path, first, 5, 7).mean, old)
+    checkpoint.tidy(tmp_path, 1, None)  # after it was fallen back on
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001"]
+    np.testing.assert_array_equal(checkpoint.load(tmp_path, first, 5, 7).mean, old)
+
+
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(
+    tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.save(tmp_path, 1, state)
+
+    def fail(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("pathlib.Path.open", fail)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        checkpoint.load(tmp_path, saved, 5, 7)

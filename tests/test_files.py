@@ -102,3 +102,75 @@ def test_only_regular_files_of_sensible_size_are_read(tmp_path: Path) -> None:
     with pytest.raises(files.UnsuitableError, match="not a regular file"):
         files.read_regular(tmp_path, 100)
     assert files.read_regular(big, 11)[0] == bytes(11)
+
+
+def test_a_folder_whose_name_cannot_be_synced_is_not_left_for_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            files.make_folder(tmp_path / "a" / "b")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_below_a_root_are_made(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "copy"
+    files.write(target, b"copy", root=tmp_path)
+
+    assert files.read_regular(target, 9, tmp_path)[0] == b"copy"
+    files.remove(target, tmp_path)
+    files.remove(target, tmp_path)
+    assert not target.exists()
+
+
+def test_a_link_below_the_root_is_not_followed(tmp_path: Path) -> None:
+    precious, root = tmp_path / "precious", tmp_path / "root"
+    precious.mkdir()
+    root.mkdir()
+    (precious / "file").write_bytes(b"precious")
+    left = precious / f"{files.TEMPORARY_PREFIX}0123{files.TEMPORARY_SUFFIX}"
+    left.touch()
+    (root / "out").symlink_to(precious)
+    target = root / "out" / "file"
+
+    with pytest.raises(NotADirectoryError, match="a link or a file where a folder"):
+        files.write(target, b"copy", root=root)
+    with pytest.raises(NotADirectoryError):
+        files.remove(target, root)
+    with pytest.raises(NotADirectoryError):
+        files.read_regular(target, 99, root)
+    with pytest.raises(NotADirectoryError):
+        files.link(left, target.with_name("link"), left.stat().st_ino, root)
+    with pytest.raises(NotADirectoryError):
+        files.sweep(root / "out", root)
+    assert sorted(precious.iterdir()) == [left, precious / "file"]
+    assert (precious / "file").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("place", ["../file", "a/../../file"])
+def test_nothing_is_written_outside_the_root(tmp_path: Path, place: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for target in (root / place, tmp_path / "file"):
+        with pytest.raises(PermissionError, match="not below"):
+            files.write(target, b"copy", root=root)
+
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_only_the_file_that_was_meant_is_linked(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "folder" / "target"
+    source.write_bytes(b"photo")
+    inode = source.stat().st_ino
+    files.link(source, target, inode, tmp_path)
+    assert target.stat().st_ino == inode
+    target.unlink()
+
+    with pytest.raises(OSError, match="Stale"):
+        files.link(source, target, inode + 1, tmp_path)
+    assert not target.exists()

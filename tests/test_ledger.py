@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sqlite3
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+from hotpixeld import migrations
 from hotpixeld.camera import Camera
 from hotpixeld.checkpoint import Checkpoint
 from hotpixeld.copies import Copy
@@ -22,6 +24,19 @@ from hotpixeld.pixels import Defect, Kind
 from hotpixeld.settle import Signature
 
 CAMERA = Camera("Maker", "One", "0123", 70, 50)
+VERSION_1 = (Path(__file__).parent / "ledger_v1.sql").read_text()
+CONTENT = (
+    "INSERT INTO cameras (id, make, model, serial, width, height, sequence,"
+    " generation, folded_to, photos, weight) VALUES"
+    " ('c', 'Maker', 'One', '1', 70, 50, 2, 4, 1, 1, 1.0);"
+    "INSERT INTO images VALUES (1, x'01', 'c', 1, 'folded', NULL),"
+    " (2, x'02', 'c', 2, 'pending', NULL);"
+    "INSERT INTO paths (folder, name, outcome, image) VALUES"
+    " (x'2f', x'61', 'image', 1), (x'2f', x'62', 'failed', NULL);"
+    "INSERT INTO copies (source, target, condition, method) VALUES"
+    " (x'2f61', x'2f62', 'written', 'lossless');"
+    "INSERT INTO defects VALUES ('c', 1, 2, '{}');"
+)
 NOON = dt.datetime(2024, 3, 1, 12)
 SEEN = Signature(inode=7, size=1000, mtime_ns=1, ctime_ns=2)
 
@@ -248,3 +263,128 @@ def test_a_reader_sees_what_the_writer_commits(tmp_path: Path, ledger: Ledger) -
     with pytest.raises(LedgerError, match="readonly"), reader.transaction():
         reader.paths.record(Path("/photos/1.jpg"), "failed")
     reader.close()
+
+
+def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return what a ledger is made of: columns, indexes and triggers by name."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        run = connection.execute
+        found = run("SELECT type, name, sql FROM sqlite_master").fetchall()
+        columns = {
+            name: run("SELECT * FROM pragma_table_info(?)", (name,)).fetchall()
+            for kind, name, _ in found
+            if kind == "table"
+        }
+    plain = {
+        name: [(" ".join(str(sql).split()),)]
+        for kind, name, sql in found
+        if kind != "table"
+    }
+    return columns | plain
+
+
+def test_an_older_ledger_becomes_one_of_today_with_all_it_held(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.sqlite3", tmp_path / "new.sqlite3"
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        connection.executescript(VERSION_1 + CONTENT + "PRAGMA user_version = 1;")
+    with pytest.raises(LedgerError, match="written by an older hotpixeld"):
+        Ledger(old, read_only=True)
+    migrated = Ledger(old)
+    Ledger(new).close()
+
+    assert migrated.images.counts("c")["folded"] == 1
+    assert migrated.images.counts()["pending"] == 1
+    assert migrated.paths.counts()["failed"] == 1
+    assert migrated.copies.counts() == {"lossless": 1}
+    migrated.close()
+    assert tables(old) == tables(new)
+    Ledger(old, read_only=True).close()
+
+
+def test_a_migration_that_fails_leaves_the_older_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1 + "PRAGMA user_version = 1;")
+    before = tables(path)
+    monkeypatch.setattr(
+        migrations, "STEPS", ("CREATE TABLE new (a); CREATE TABLE images (a);",)
+    )
+    with pytest.raises(LedgerError, match="already exists"):
+        Ledger(path)
+
+    assert tables(path) == before
+
+
+def test_the_tallies_follow_every_change(ledger: Ledger) -> None:
+    admit(ledger, 1, 2, 3)
+    with ledger.transaction():
+        saved = Checkpoint(1, 2, 2.0, "aa", "bb")
+        ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=2)
+        ledger.paths.record(Path("/photos/1.jpg"), "failed", reason="gone bad")
+        ledger.paths.record(Path("/photos/4.jpg"), "skipped", reason="edited")
+        source = Path("/photos/1.jpg")
+        copy = Copy(source, source, "writing")
+        ledger.copies.record(copy)
+        ledger.copies.record(replace(copy, condition="written", method="link"))
+    run = ledger.connection.execute
+    counted = dict(run("SELECT outcome, count(*) FROM images GROUP BY 1").fetchall())
+
+    assert {k: v for k, v in ledger.images.counts().items() if v} == counted
+    assert counted == {"folded": 2, "pending": 1}
+    assert ledger.images.counts("another camera")["folded"] == 0
+    assert ledger.paths.counts() == {
+        "duplicate": 0,
+        "skipped": 1,
+        "failed": 1,
+        "waiting": 0,
+    }
+    assert ledger.copies.counts() == {"link": 1}
+
+
+def test_falling_back_makes_what_the_checkpoint_before_lacks_pending(
+    ledger: Ledger,
+) -> None:
+    admit(ledger, 1, 2, 3, 4)
+    first, second = Checkpoint(1, 2, 2.0, "aa", "bb"), Checkpoint(2, 3, 3.0, "cc", "dd")
+    for saved in (first, second):
+        with ledger.transaction(durable=True):
+            ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=saved.photos)
+    with ledger.transaction():
+        ledger.images.set_mapped(CAMERA.id, 3)
+    assert ledger.generations.previous(CAMERA.id) == first
+    with ledger.transaction(durable=True):
+        assert ledger.generations.fall_back(CAMERA.id) == 1
+    record = ledger.images.camera(CAMERA.id)
+
+    assert record is not None
+    assert (record.checkpoint, record.folded_to, record.mapped) == (first, 2, 2)
+    assert [one.sequence for one in ledger.images.pending(CAMERA.id)] == [3, 4]
+    assert ledger.generations.previous(CAMERA.id) is None
+
+
+def test_a_renewed_log_begins_from_nothing(tmp_path: Path, ledger: Ledger) -> None:
+    admit(ledger, 1, 2, 3)
+    log = tmp_path / "ledger.sqlite3-wal"
+    assert log.stat().st_size > 0
+    ledger.renew_log()
+
+    assert log.stat().st_size == 0
+    admit(ledger, 4)
+    assert ledger.images.counts()["pending"] == 4
+
+
+def test_a_statement_outside_a_transaction_fails_with_our_own_error(
+    ledger: Ledger,
+) -> None:
+    with pytest.raises(LedgerError, match="cannot be used: no such table"):
+        ledger.connection.execute("SELECT * FROM nowhere")
+
+
+def test_copies_under_way_are_told(ledger: Ledger) -> None:
+    copy = Copy(Path("/photos/1.jpg"), Path("/photos/repaired/c_1.jpg"), "writing")
+    ledger.copies.record(copy)
+    ledger.copies.record(replace(copy, source=Path("/a.jpg"), condition="written"))
+
+    assert ledger.copies.unfinished() == [copy]

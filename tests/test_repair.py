@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from hotpixeld import repair
-from hotpixeld.footprint import Box, Grid, Spot
+from hotpixeld.field import Dense
+from hotpixeld.footprint import Grid, Spot
 from hotpixeld.pixels import Defect
 from jpegs import FOOTPRINT
 
+Scene = NDArray[np.float64]
+
 ONE = Grid(1, 1)
-WHOLE = Box(0, 0, 23, 31)
 
 
-def plane(seed: int = 0, noise: float = 1.0) -> repair.Samples:
+def plane(seed: int = 0, noise: float = 1.0) -> Scene:
     """Return a slope with an edge across it: (23, 31)."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:23, 0:31]
@@ -22,21 +25,30 @@ def plane(seed: int = 0, noise: float = 1.0) -> repair.Samples:
     return np.asarray(scene + rng.normal(0, noise, scene.shape))
 
 
-def hot(scene: repair.Samples, row: int, col: int, level: float) -> repair.Samples:
+def hot(scene: Scene, row: int, col: int, level: float) -> Scene:
     out = np.pad(scene, 1)
     out[row : row + 3, col : col + 3] += level * FOOTPRINT
     return out[1:-1, 1:-1]
 
 
 def without(
-    seen: repair.Samples, spots: list[Spot], fill: repair.Fill = "adaptive"
-) -> repair.Samples:
-    out = seen.copy()
-    for spot in spots:
-        excess = repair.excess(seen, WHOLE, ONE, spot, spots, fill=fill)
-        if excess is not None:
-            out[excess.box.within(WHOLE)] -= excess.mean
-    return out
+    seen: Scene, spots: list[Spot], fill: repair.Fill = "adaptive", grid: Grid = ONE
+) -> Scene:
+    """Return samples without what was found to be added to them."""
+    excesses = repair.excesses(Dense(seen), grid, spots, fill=fill)
+    return repair_dense(seen, excesses)
+
+
+def repair_dense(seen: Scene, excesses: list[repair.Excess]) -> Scene:
+    room = 20
+    out = np.pad(seen, room)
+    for excess in excesses:
+        height, width = excess.mean.shape[1:]
+        for top, left, mean in zip(
+            excess.tops + room, excess.lefts + room, excess.mean, strict=True
+        ):
+            out[top : top + height, left : left + width] -= mean
+    return out[room:-room, room:-room]
 
 
 def around(row: int, col: int) -> tuple[slice, slice]:
@@ -82,12 +94,12 @@ def test_a_spot_without_a_defect_is_left_nearly_alone() -> None:
 def test_only_the_footprint_is_touched() -> None:
     seen = hot(plane(), 11, 15, 90.0)
 
-    excess = repair.excess(seen, WHOLE, ONE, Spot(11, 15, 3), [], fill="adaptive")
+    (excess,) = repair.excesses(Dense(seen), ONE, [Spot(11, 15, 3)])
 
-    assert excess is not None
-    assert excess.box == Box(8, 12, 15, 19)
+    assert (excess.tops.tolist(), excess.lefts.tolist()) == ([8], [12])
+    assert excess.mean.shape == (1, 7, 7)
     assert excess.covariance is not None
-    assert np.linalg.eigvalsh(excess.covariance).min() > -1e-6
+    assert np.linalg.eigvalsh(excess.covariance[0]).min() > -0.01
 
 
 def test_neighbouring_defects_do_not_feed_each_other() -> None:
@@ -108,13 +120,12 @@ def test_a_component_at_half_size_is_repaired_in_its_own_samples() -> None:
     seen = scene.copy()
     seen[5:7, 7:9] += 20.0
 
-    spot = Spot(11, 15, 3)
-    excess = repair.excess(seen, WHOLE, Grid(2, 2), spot, [], fill="adaptive")
+    repaired = without(seen, [Spot(11, 15, 3)], grid=Grid(2, 2))
 
-    assert excess is not None
-    assert excess.box == Box(4, 6, 8, 10)
-    left = seen[excess.box.within(WHOLE)] - excess.mean - scene[4:8, 6:10]
-    assert np.abs(left).mean() < 2
+    assert np.abs(repaired - scene)[4:8, 6:10].mean() < 2
+    changed = np.argwhere(repaired != seen)
+    assert changed.min(axis=0).tolist() == [4, 6]
+    assert changed.max(axis=0).tolist() == [7, 9]
 
 
 def test_the_original_fill_is_the_mean_of_eight_with_weaker_diagonals() -> None:
@@ -137,12 +148,63 @@ def test_the_original_fill_uses_what_neighbours_a_corner_has() -> None:
     assert without(seen, [Spot(0, 0, 3)], "neighbours")[0, 0] == pytest.approx(7)
 
 
-def test_a_frame_of_one_pixel_cannot_be_judged() -> None:
-    one = Box(0, 0, 1, 1)
+@pytest.mark.parametrize("fill", ["adaptive", "neighbours"])
+def test_a_frame_of_one_pixel_cannot_be_judged(fill: repair.Fill) -> None:
+    assert np.array_equal(without(np.ones((1, 1)), [Spot(0, 0, 3)], fill), [[1.0]])
 
-    for fill in ("adaptive", "neighbours"):
-        spot = Spot(0, 0, 3)
-        assert repair.excess(np.zeros((1, 1)), one, ONE, spot, [], fill=fill) is None
+
+def test_no_defects_no_excess() -> None:
+    assert repair.excesses(Dense(plane()), ONE, []) == []
+
+
+def line(count: int, rows: int = 1) -> list[Spot]:
+    return [Spot(20 + row, 15 + col, 3) for row in range(rows) for col in range(count)]
+
+
+def wide() -> Scene:
+    rows, columns = np.mgrid[0:48, 0:90]
+    grain = np.random.default_rng(3).normal(0, 1, rows.shape)
+    return np.asarray(60 + 1.5 * rows + 0.5 * columns + grain)
+
+
+@pytest.mark.parametrize(
+    ("spots", "worst"),
+    [(line(60), 4.0), (line(50, 2), 5.0), (line(20, 8), 5.0)],
+    ids=["a line", "a double line", "a block"],
+)
+def test_lines_and_blocks_of_defects_close(spots: list[Spot], worst: float) -> None:
+    scene = wide()
+    seen = scene
+    levels = np.random.default_rng(1).uniform(20, 90, len(spots))
+    for spot, level in zip(spots, levels, strict=True):
+        seen = hot(seen, spot.row, spot.col, float(level))
+
+    repaired = without(seen, spots)
+
+    window = np.s_[14:34, 9:81]
+    assert np.abs(repaired - scene)[window].mean() < worst
+    assert (
+        np.abs(repaired - scene)[window].mean()
+        < 0.2 * np.abs(seen - scene)[window].mean()
+    )
+
+
+def test_a_frame_full_of_defects_is_left_alone() -> None:
+    seen = plane()[:12, :14]
+    spots = [Spot(row, col, 3) for row in range(12) for col in range(14)]
+
+    assert np.array_equal(without(seen, spots), seen)
+
+
+def test_the_order_of_the_defects_does_not_matter() -> None:
+    seen = plane()
+    spots = [Spot(10, 8, 3), Spot(10, 10, 3), Spot(18, 25, 5), Spot(2, 27, 3)]
+    for spot in spots:
+        seen = hot(seen, spot.row, spot.col, 60.0)
+
+    one, other = without(seen, spots), without(seen, spots[::-1])
+
+    assert np.abs(one - other).max() < 0.05
 
 
 def test_the_callers_window_is_left_as_it_is() -> None:

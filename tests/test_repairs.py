@@ -262,3 +262,141 @@ def test_a_photo_that_cannot_be_repaired_says_why(
     assert copy is not None
     assert (copy.condition, copy.notes) == ("refused", mended.refused)
     assert not target.exists()
+
+
+def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
+    copies: Copies,
+    source: Photo,
+    folder: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle(copies, source, folder, ONE)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("hotpixeld.output.remove", "hotpixeld.repairs.log.info"):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, killed)
+            with pytest.raises(KeyboardInterrupt):
+                settle(copies, source, folder)
+    assert not target.exists()
+    copy = settle(copies, source, folder, ONE)
+
+    assert copy is not None
+    assert copy.condition == "written"
+    assert target.exists()
+
+
+def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
+    copies: Copies,
+    source: Photo,
+    folder: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle(copies, source, folder, ONE)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hotpixeld.output.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            settle(copies, source, folder)
+    copy = settle(copies, source, folder)
+
+    assert copy is not None
+    assert copy.condition == "withdrawn"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("unchanged", ["link", "copy"])
+def test_a_crash_after_placing_a_photo_is_recognised(
+    copies: Copies, ledger: Ledger, source: Photo, folder: Path, unchanged: str
+) -> None:
+    copy = settle(copies, source, folder, unchanged=unchanged)
+    assert copy is not None
+    ledger.copies.record(replace(copy, condition="writing", method=""))
+    again = settle(copies, source, folder, unchanged=unchanged)
+
+    assert again is not None
+    assert again.condition == "written"
+
+
+def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
+    copies: Copies,
+    ledger: Ledger,
+    source: Photo,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle(copies, source, folder, ONE)
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hotpixeld.output.read_regular", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            settle(copies, source, folder, ONE, TWO)
+    known = ledger.copies.find(source.path)
+
+    assert known is not None
+    assert known.condition == "written"
+
+
+def test_a_name_that_would_be_too_long_is_refused_for_good(
+    copies: Copies, source: Photo, folder: Path
+) -> None:
+    path = source.path.with_name("x" * 251 + ".jpg")
+    source.path.rename(path)
+    copy = settle(copies, replace(source, path=path), folder, ONE)
+
+    assert copy is not None
+    assert (copy.condition, copy.notes) == (
+        "refused",
+        "the name of the copy would be too long",
+    )
+
+
+def test_a_link_in_the_output_leads_nowhere(
+    copies: Copies, source: Photo, folder: Path, target: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    target.parent.parent.mkdir()
+    target.parent.symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError, match="where a folder belongs"):
+        settle(copies, source, folder, ONE)
+
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_a_crash_left_beside_a_copy_is_swept_before_the_next(
+    copies: Copies, source: Photo, folder: Path, target: Path
+) -> None:
+    target.parent.mkdir(parents=True)
+    (target.parent / ".hotpixeld-0123.tmp").write_bytes(b"half a copy")
+    settle(copies, source, folder, ONE)
+
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_copies_go_where_the_configuration_says_now(
+    copies: Copies, source: Photo, folder: Path, target: Path, tmp_path: Path
+) -> None:
+    settle(copies, source, folder, ONE)
+    moved = Folder.model_validate({"path": str(folder), "repaired": "fixed"})
+    mended = mend(source, None, PixelList((), (ONE, TWO), "v"), None, Repair())
+    copy = copies.settle(source, moved, mended)
+
+    assert copy is not None
+    assert copy.target == folder / "fixed" / "sub" / "c_IMG_1.JPG"
+    assert copy.target.exists()
+    assert target.exists()
+    outside = tmp_path / "outside" / "deep"
+    moved = Folder.model_validate({"path": str(folder), "repaired": str(outside)})
+    copies.settle(source, moved, mended)
+    assert (outside / "sub" / "c_IMG_1.JPG").exists()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld import photo, states
+from hotpixeld import photo, scan, states
+from hotpixeld.copies import Copy
 from hotpixeld.errors import CheckpointError, StateInUseError
 from hotpixeld.session import lock
 from hotpixeld.welford import State
@@ -245,3 +246,107 @@ def test_the_state_folder_is_private(open_session: Open, tmp_path: Path) -> None
     open_session()
 
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_lost_photo_is_folded_when_its_file_comes_back(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    take(open_session(), *photos)
+    away = folder.parent / "away"
+    photos[2].rename(away)  # its folder is unmounted, say
+    session = open_session()
+    session.states.recover()
+    assert session.ledger.images.counts()["lost"] == 1
+    away.rename(photos[2])
+    seen = scan.look(photos[2])
+    assert seen is not None
+    assert session.unknown([(photos[2], seen)]) == [photos[2]]
+    take(session, photos[2])
+
+    assert only_state(session).photos == 6
+    assert session.ledger.images.counts()["lost"] == 0
+
+
+def checkpointed(session: Session, *photos: Path) -> None:
+    take(session, *photos)
+    session.states.save_all()
+
+
+def test_a_damaged_checkpoint_falls_back_on_the_one_before(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photos = sensor.write(folder, 12)
+    session = open_session()
+    checkpointed(session, *photos[:5])
+    checkpointed(session, *photos[5:9])
+    (mean,) = (tmp_path / "state").glob("cameras/*/**/mean.npy")
+    mean.write_bytes(mean.read_bytes()[:-1])
+    photos[6].unlink()
+    session = open_session()
+    checkpointed(session, *photos[9:])
+    straight = State.empty(*only_state(session).mean.shape[:2])
+    for path in photos[:6] + photos[7:]:
+        straight.fold(photo.decode(photo.examine(path, 10**9, 10**9)), 100)
+
+    assert_same(only_state(open_session()), straight)
+    assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
+    (told,) = [one for one in caplog.messages if "the one before it is used" in one]
+    assert "4 photos are folded again" in told
+
+
+def test_a_failed_photo_is_read_again_only_when_it_changes(
+    open_session: Open, folder: Path
+) -> None:
+    bad = folder / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    session = open_session()
+    assert take(session, bad) == {"failed": 1}
+    seen = scan.look(bad)
+    assert seen is not None
+    assert session.unknown([(bad, seen)]) == []
+    assert session.changed([bad]) == []
+    bad.write_bytes(b"no photo either")
+    later = scan.look(bad)
+    assert later is not None
+
+    assert session.unknown([(bad, later)]) == [bad]
+
+
+def test_what_a_crash_left_is_removed_at_the_start(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    session = open_session()
+    checkpointed(session, *sensor.write(folder, 5))
+    (camera,) = (tmp_path / "state" / "cameras").iterdir()
+    copies = folder / "repaired"
+    copies.mkdir()
+    source = folder / "IMG_0001.JPG"
+    with session.ledger.transaction():
+        copy = Copy(source, copies / "c_IMG_0001.JPG", "writing")
+        session.ledger.copies.record(copy)
+    (camera / "00000007").mkdir()
+    (camera / "00000007" / "mean.npy").write_bytes(b"torn")
+    for place in (tmp_path / "state", camera, copies):
+        (place / ".hotpixeld-0123.tmp").write_bytes(b"torn")
+    open_session()
+
+    assert [path.name for path in camera.iterdir()] == ["00000001"]
+    assert list(copies.iterdir()) == []
+    assert not (tmp_path / "state" / ".hotpixeld-0123.tmp").exists()
+
+
+def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    (one,) = sensor.write(folder, 1)
+    limits = config.limits.model_copy(update={"memory": 24 * 55_999})
+    session = open_session(config.model_copy(update={"limits": limits}))
+    assert take(session, one) == {"failed": 1}
+    (problem,) = session.ledger.paths.with_reason(9)
+
+    assert problem.reason.startswith("280x200 is 56000 pixels, limit is 55999")

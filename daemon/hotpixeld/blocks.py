@@ -7,12 +7,15 @@ ITU-T T.81 (1992), annex A.3.3: the transform.
 
 from __future__ import annotations
 
+import functools
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float64]
-Steps = NDArray[np.float64]
-"""(8, 8) float64: a quantisation table."""
+Samples = NDArray[np.float32]
+Steps = NDArray[np.float32]
+"""(8, 8) float32: a quantisation table."""
 Block = NDArray[np.int32]
 """(..., 8, 8) int32: quantised coefficients."""
 
@@ -22,7 +25,7 @@ _LOWEST = np.full((8, 8), -1023)
 _LOWEST[0, 0] = -1024
 # Trust in the blocks around: their mean size counts as this many coefficients seen, so
 # that a coefficient much larger than they are is unlikely, not impossible.
-TAIL = 1.5
+TAIL = 2.0
 # Before any block is seen: mean size of a coefficient in steps, and its weight in blocks.
 USUAL, USUAL_WEIGHT = 0.2, 5
 # The excess was told from the scene by their smoothness once; counting the uncertainty
@@ -30,8 +33,10 @@ USUAL, USUAL_WEIGHT = 0.2, 5
 CERTAINTY = 0.1
 # Spread, in steps, of an excess that is known exactly; below _NOTHING it is none.
 _EXACT, _NOTHING = 0.03, 0.02
+# Variance of grain, and the part of the rounding error's that counts as noise.
+GRAIN, ROUNDED = 0.7, 0.3
 # Where the scene is looked for, in steps around the estimate.
-_AROUND = (np.arange(21.0) - 10) / 7
+_AROUND = ((np.arange(21) - 10) / 7).astype(np.float32)
 
 
 def _cosines() -> Samples:
@@ -39,75 +44,153 @@ def _cosines() -> Samples:
     frequency, place = np.mgrid[0:8, 0:8]
     matrix = np.cos((2 * place + 1) * frequency * np.pi / 16) / 2
     matrix[0] /= np.sqrt(2)
-    return np.asarray(matrix, np.float64)
+    return np.asarray(matrix, np.float32)
 
 
 _DCT = _cosines()
-# (64, 8, 8): the samples of each coefficient's wave.
-_WAVES = np.einsum("uy,vx->uvyx", _DCT, _DCT).reshape(64, 8, 8)
 
 
 def samples(coefficients: NDArray[np.int16], steps: Steps) -> Samples:
-    """Return the decoded samples of a rectangle of blocks, neither rounded nor clipped.
+    """Return the decoded samples of blocks, neither rounded nor clipped.
 
     Parameters
     ----------
-    coefficients : (rows, columns, 8, 8) int16
-    steps : (8, 8) float64
+    coefficients : (n, 8, 8) int16
+    steps : (8, 8) float32
 
     Returns
     -------
-    (8 rows, 8 columns) float64, 0-255
+    (n, 8, 8) float32, 0-255
     """
-    decoded = _DCT.T @ (coefficients * steps) @ _DCT
-    rows, columns = coefficients.shape[:2]
-    return np.asarray(
-        decoded.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns) + 128.0
-    )
+    return np.asarray(_DCT.T @ (coefficients * steps) @ _DCT + np.float32(128))
 
 
-def in_steps(change: Samples, steps: Steps) -> Samples:
-    """Return the DCT of an (8, 8) change of samples, in quantisation steps."""
-    return np.asarray(_DCT @ change @ _DCT.T / steps)
+@functools.lru_cache(maxsize=32)
+def _waves(length: int) -> Samples:
+    """Return the waves over `length` samples from each place in a block on.
+
+    (8 places, blocks, 8 frequencies, `length`): 0 where a sample is in another block.
+    """
+    count = -(-(length + 7) // 8)
+    table = np.zeros((8, count, 8, length), np.float32)
+    for start, sample in np.ndindex(8, length):
+        block, place = divmod(start + sample, 8)
+        table[start, block, :, sample] = _DCT[:, place]
+    return table
 
 
-def spread(covariance: Samples, places: NDArray[np.bool_], steps: Steps) -> Samples:
-    """Return the variance of a block's coefficients, in steps squared.
+class Cut(NamedTuple):
+    """Boxes of samples cut into blocks and transformed.
+
+    Attributes
+    ----------
+    rows, columns : (k,) intp
+        Of each block in its plane.
+    change : (k, 8, 8) float32, steps
+    variance : (k, 8, 8) float32, steps squared
+    """
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    change: Samples
+    variance: Samples
+
+
+def cut(
+    place: tuple[NDArray[np.intp], NDArray[np.intp]],
+    mean: Samples,
+    covariance: Samples | None,
+    steps: Steps,
+) -> Cut:
+    """Cut n boxes of samples along the blocks, and return the DCT of each part.
 
     Parameters
     ----------
-    covariance : (n, n) float64
-        Of the block's n samples in `places`, in levels squared.
-    places : (8, 8) bool
-    steps : (8, 8) float64
+    place : two (n,) intp
+        Top and left of each box.
+    mean : (n, rows, columns) float32, levels
+    covariance : (n, rows * columns, rows * columns) float32, levels squared, or None
+    steps : (8, 8) float32
     """
-    waves = _WAVES[:, places]
-    variance = ((waves @ covariance) * waves).sum(axis=1)
-    return np.asarray(np.maximum(variance, 0.0).reshape(8, 8) / steps**2)
+    (tops, lefts), (height, width) = place, mean.shape[1:]
+    down, across = _waves(height)[tops % 8], _waves(width)[lefts % 8]
+    parts = []
+    for y, x in np.ndindex(down.shape[1], across.shape[1]):
+        # A box may end before its last block.
+        some = np.flatnonzero((tops % 8 + height > 8 * y) & (lefts % 8 + width > 8 * x))
+        one, two = down[some, y], across[some, x]
+        levels = one @ mean[some] @ two.transpose(0, 2, 1)
+        change = np.asarray(levels / steps, np.float32)
+        variance = np.zeros_like(change)
+        if covariance is not None:
+            waves = one[:, :, None, :, None] * two[:, None, :, None, :]
+            waves = waves.reshape(some.size, 64, height * width)
+            spread = ((waves @ covariance[some]) * waves).sum(axis=-1)
+            spread = np.maximum(spread, 0).reshape(change.shape)
+            variance = np.asarray(spread / steps**2, np.float32)
+        rows, columns = tops[some] // 8 + y, lefts[some] // 8 + x
+        parts.append(Cut(rows, columns, change, variance))
+    return Cut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def expected_size(clean: Samples) -> Samples:
-    """Return the expected size of a coefficient, from the blocks around.
+def expected_size(total: Samples, count: NDArray[np.intp]) -> Samples:
+    """Return the expected size of coefficients, from the blocks around each block.
 
     Parameters
     ----------
-    clean : (n, 8, 8)
-        Coefficients of blocks without defects, n may be 0.
+    total : (n, 8, 8) float32, steps
+        Sum of the sizes in the blocks around that hold no defect.
+    count : (n,) intp
+        Their number.
 
     Returns
     -------
-    (8, 8) float64, steps
-        The mean level is not predicted: infinite at [0, 0].
+    (n, 8, 8) float32, steps
+        The mean level is not predicted: infinite at [:, 0, 0].
     """
-    total = np.abs(clean).sum(axis=0) + USUAL * USUAL_WEIGHT
-    size = np.asarray(total / (len(clean) + USUAL_WEIGHT), np.float64)
-    size[0, 0] = np.inf
+    weight = (count + USUAL_WEIGHT)[:, None, None]
+    size = np.asarray((total + USUAL * USUAL_WEIGHT) / weight, np.float32)
+    size[:, 0, 0] = np.inf
     return size
+
+
+def noise(steps: Steps) -> Samples:
+    """Return the covariance of two samples' noise, by the shift between them.
+
+    Grain that neighbours do not share, and a part of what rounding adds, which is the
+    more the finer the detail; the scene's statistics hold the rest.
+
+    Returns
+    -------
+    (15, 15) float32, levels squared
+        For shifts of -7 to 7; further apart there is none.
+    """
+    spread = ROUNDED * steps.astype(float) ** 2 / 12
+    # A wave's autocovariance within a block, averaged over the places in the block.
+    waves = np.stack([np.convolve(wave, wave[::-1]) for wave in _DCT.astype(float)]) / 8
+    out = waves.T @ spread @ waves
+    out[7, 7] += GRAIN
+    return np.asarray(out, np.float32)
 
 
 def _logistic(value: Samples) -> Samples:
     """Return a close, quick stand-in for the normal distribution function."""
     return np.asarray(1 / (1 + np.exp(np.clip(-1.702 * value, -60, 60))))
+
+
+def _best(
+    block: NDArray[np.int16], change: Samples, variance: Samples, size: Samples
+) -> Samples:
+    """Return the mean of what (k,) coefficients may have been, in steps."""
+    total = block + change
+    scene = np.rint(total)[:, None] + _AROUND
+    sigma = np.sqrt(CERTAINTY * variance + _EXACT**2)[:, None]
+    likelihood = _logistic((scene - total[:, None] + 0.5) / sigma)
+    likelihood -= _logistic((scene - total[:, None] - 0.5) / sigma)
+    mass = likelihood * (1 + np.abs(scene) / (TAIL * size[:, None])) ** -(TAIL + 1)
+    weight = mass.sum(axis=1)
+    mean = (mass * scene).sum(axis=1) / np.where(weight > 0, weight, 1.0)
+    return np.asarray(np.where(weight > 0, mean, total), np.float32)
 
 
 def requantised(
@@ -124,27 +207,20 @@ def requantised(
     Parameters
     ----------
     block : (n, 8, 8) int16
-    change : (n, 8, 8) float64, steps
+    change : (n, 8, 8) float32, steps
         The excess, negated.
-    variance : (n, 8, 8) float64, steps squared
+    variance : (n, 8, 8) float32, steps squared
         Of `change`.
-    size : (n, 8, 8) float64, steps
+    size : (n, 8, 8) float32, steps
         As from `expected_size`.
     """
-    seen = np.rint(block + change)
-    scene = seen[..., None] + _AROUND
-    sum_seen = (block + change)[..., None]
-    sigma = np.sqrt(CERTAINTY * variance + _EXACT**2)[..., None]
-    likelihood = _logistic((scene - sum_seen + 0.5) / sigma)
-    likelihood -= _logistic((scene - sum_seen - 0.5) / sigma)
-    prior = (1 + np.abs(scene) / (TAIL * size[..., None])) ** -(TAIL + 1)
-    mass = likelihood * prior
-    total = mass.sum(axis=-1)
-    mean = (mass * scene).sum(axis=-1) / np.where(total > 0, total, 1.0)
-    best = np.where((np.abs(change) < _NOTHING) | (total <= 0), block, np.rint(mean))
-    return np.clip(best, _LOWEST, _HIGHEST).astype(np.int32)
+    out = block.astype(np.int32)
+    some = np.abs(change) >= _NOTHING
+    best = _best(block[some], change[some], variance[some], size[some])
+    out[some] = np.rint(best)
+    return np.asarray(np.clip(out, _LOWEST, _HIGHEST), np.int32)
 
 
 def rounded(block: NDArray[np.int16], change: Samples) -> Block:
-    """Return a block with a change of samples, in steps, added and rounded."""
+    """Return blocks with a change, in steps, added and rounded."""
     return np.clip(block + np.rint(change), _LOWEST, _HIGHEST).astype(np.int32)

@@ -100,7 +100,10 @@ class _Editor:
             return
         area = self.areas[index]
         line = self.wanted[index][row - area.top]
-        changed = (line != self.found[index][row - area.top]).any(axis=(1, 2))
+        before = self.found[index][row - area.top]
+        if line.tobytes() == before.tobytes():
+            return
+        changed = (line != before).any(axis=(1, 2))
         for column in np.flatnonzero(changed):
             block = np.ascontiguousarray(line[column], np.int16)
             place = coefficients + 128 * (area.left + int(column))

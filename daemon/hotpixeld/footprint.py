@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from hotpixeld import shapes
 
+if TYPE_CHECKING:
     from hotpixeld.pixels import Defect
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 # Half width of the footprint that is always reckoned with: a DSLR shows 3x3, a compact
 # 7x7 with a dark ring; compression smears either.
 HALF_WIDTH = 3
-# No camera shows more; a larger radius would only make the equations slow.
-LARGEST = 8
-# Expected strength of a footprint, centre = 1, by squared distance from the centre.
-STRENGTH = {0: 1.0, 1: 0.4, 2: 0.25, 4: 0.2, 5: 0.17, 8: 0.12}
-FAINT = 0.06
-# Share of that strength by which a footprint may differ from its mirror images.
-ASYMMETRY = 0.25
+# A larger radius is cut: no camera shows more, and the equations would be slow.
+LARGEST = shapes.LARGEST
 
 
 class Grid(NamedTuple):
@@ -92,55 +87,71 @@ class Box(NamedTuple):
         )
 
 
-def reaching(spots: Sequence[Spot], outer: Box, grid: Grid) -> list[Spot]:
-    """Return the spots whose footprint reaches into a box of samples."""
-    row, col, half = np.array(spots).reshape(-1, 3).T
-    inside = (row + half) // grid.down >= outer.top
-    inside &= (row - half) // grid.down < outer.bottom
-    inside &= (col + half) // grid.across >= outer.left
-    inside &= (col - half) // grid.across < outer.right
-    return [spots[index] for index in np.flatnonzero(inside).tolist()]
-
-
-@functools.lru_cache(maxsize=256)
-def _prior(half: int, grid: Grid, down: int, across: int) -> Samples:
-    """Return the covariance of a footprint of amplitude 1 over the samples of its box.
+@functools.lru_cache(maxsize=64)
+def _pooling(half: int, grid: Grid, down: int, across: int) -> tuple[Box, Samples]:
+    """Return the samples of a footprint, and what share of its pixels goes into each.
 
     `down` and `across` are the place of the defect's pixel within its sample.
-    Pixels at mirrored places rise and fall together, up to ASYMMETRY.
     """
     box = Spot(down, across, half).box(grid)
-    offsets = range(-half, half + 1)
-    mirrored: dict[tuple[int, int], Samples] = {}
-    own = np.zeros(box.shape)
-    share = 1 / (grid.down * grid.across)
-    for y in offsets:
-        for x in offsets:
-            strength = share * STRENGTH.get(y * y + x * x, FAINT)
-            place = (
-                (down + y) // grid.down - box.top,
-                (across + x) // grid.across - box.left,
-            )
-            key = abs(y), abs(x)
-            mirrored.setdefault(key, np.zeros(box.shape))[place] += strength
-            own[place] += (ASYMMETRY * strength) ** 2 if y or x else 0.0
-    basis = np.array([part.ravel() for part in mirrored.values()])
-    prior: Samples = basis.T @ basis + np.diag(own.ravel())
-    prior.setflags(write=False)
-    return prior
+    side = 2 * half + 1
+    share = np.zeros((*box.shape, side, side))
+    for y, x in np.ndindex(side, side):
+        row = (down + y - half) // grid.down - box.top
+        column = (across + x - half) // grid.across - box.left
+        share[row, column, y, x] = 1 / (grid.down * grid.across)
+    return box, share.reshape(box.shape[0] * box.shape[1], side * side)
 
 
-def embedded(spot: Spot, grid: Grid, patch: Box) -> tuple[NDArray[np.intp], Samples]:
-    """Return the places of a footprint's samples in a flat patch, and their prior."""
-    box = spot.box(grid)
-    prior = _prior(spot.half, grid, spot.row % grid.down, spot.col % grid.across)
-    rows, columns = np.indices(box.shape)
-    rows, columns = rows + box.top - patch.top, columns + box.left - patch.left
-    inside = (
-        (rows >= 0)
-        & (rows < patch.shape[0])
-        & (columns >= 0)
-        & (columns < patch.shape[1])
-    ).ravel()
-    places = (rows * patch.shape[1] + columns).ravel()[inside]
-    return places, prior[np.ix_(inside, inside)]
+def of_half(covariance: Samples, half: int) -> Samples:
+    """Return the part of a footprint's covariance within a half width."""
+    inner = slice(LARGEST - half, LARGEST + half + 1)
+    square = covariance.reshape((2 * LARGEST + 1,) * 4)[inner, inner, inner, inner]
+    return square.reshape(((2 * half + 1) ** 2,) * 2)
+
+
+class Shape:
+    """What is known of the shape of a camera's footprints in one component.
+
+    Parameters
+    ----------
+    covariance : (289, 289) float64
+        Of the pixels of a footprint of amplitude 1, 17 x 17, row by row.
+    """
+
+    def __init__(self, covariance: Samples) -> None:
+        self._covariance = covariance
+        self._known: dict[tuple[int, ...], Samples] = {}
+
+    def prior(self, half: int, grid: Grid, down: int, across: int) -> Samples:
+        """Return the covariance over the samples of a footprint's box.
+
+        `down` and `across` are the place of the defect's pixel within its sample.
+        """
+        key = half, *grid, down, across
+        if key not in self._known:
+            _, share = _pooling(half, grid, down, across)
+            pooled = share @ of_half(self._covariance, half) @ share.T
+            self._known[key] = pooled.astype(np.float32)
+        return self._known[key]
+
+    def embedded(self, spot: Spot, grid: Grid, outer: Box) -> Samples:
+        """Return the prior of a footprint over another box, 0 where it does not reach."""
+        box = spot.box(grid)
+        phase = spot.row % grid.down, spot.col % grid.across
+        place = outer.top - box.top, outer.left - box.left
+        key = spot.half, *grid, *phase, *place, *outer.shape
+        if key not in self._known:
+            common = box.clipped(outer)
+            into, out_of = common.within(outer), common.within(box)
+            prior = self.prior(spot.half, grid, *phase).reshape(box.shape * 2)
+            whole = np.zeros(outer.shape * 2, np.float32)
+            whole[into + into] = prior[out_of + out_of]
+            self._known[key] = whole.reshape((outer.shape[0] * outer.shape[1],) * 2)
+        return self._known[key]
+
+
+@functools.cache
+def usual() -> Shape:
+    """Return the shape of a camera that is not known better."""
+    return Shape(shapes.usual())

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from hotpixeld import trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hotpixeld.ledger import Ledger
+    import sqlite3
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,25 @@ class Hazards:
     """The table `hazards`, and the marks of what is being decoded now.
 
     One thread owns it; `under_way` alone may be called by any.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    transaction : callable
+        As `Ledger.transaction`.
+    marks : Path
+        The file of the marks.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        transaction: Callable[[], AbstractContextManager[None]],
+        marks: Path,
+    ) -> None:
+        self._connection = connection
+        self._transaction = transaction
+        self._marks = marks
         self._descriptor: int | None = None
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -53,16 +69,15 @@ class Hazards:
         OSError, LedgerError
             The marks cannot be kept.
         """
-        path = self._ledger.path.with_name("under-way")
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(path, flags, 0o600)
+        self._descriptor = os.open(self._marks, flags, 0o600)
         found = os.read(self._descriptor, SLOT * SLOTS)
         slots = {found[start : start + SLOT] for start in range(0, len(found), SLOT)}
         left = {slot for slot in slots if len(slot) == SLOT and any(slot)}
         if left:
-            with self._ledger.transaction():
+            with self._transaction():
                 for identity in left:
-                    self._ledger.connection.execute(
+                    self._connection.execute(
                         "INSERT OR IGNORE INTO hazards VALUES (?, '')", (identity,)
                     )
         # Written out, not a hole: a mark needs no room on a full disk then.
@@ -109,7 +124,7 @@ class Hazards:
         data : bytes
             The photo's file.
         """
-        run = self._ledger.connection.execute
+        run = self._connection.execute
         key = (bytes.fromhex(identity),)
         row = run("SELECT reason FROM hazards WHERE identity = ?", key).fetchone()
         if row is None or row[0]:
@@ -118,7 +133,7 @@ class Hazards:
         log.info(
             "tried a photo that was being decoded in a crash: %s", reason or "fine"
         )
-        with self._ledger.transaction():
+        with self._transaction():
             if reason:
                 run("UPDATE hazards SET reason = ? WHERE identity = ?", (reason, *key))
             else:

@@ -79,7 +79,9 @@ class Ledger:
             self.copies = copies.Copies(self.connection)
             self.defects = defects.Defects(self.connection)
             self.samples = samples.SampleTables(self.connection)
-            self.hazards = hazards.Hazards(self)
+            self.hazards = hazards.Hazards(
+                self.connection, self.transaction, path.with_name("under-way")
+            )
         except sqlite3.Error as error:
             raise LedgerError(f"{path}: cannot be used: {error}") from error
 

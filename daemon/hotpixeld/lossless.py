@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from hotpixeld import markers, rescan, splice, tables, turbojpeg
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.footprint import Box, Grid, Spot
-from hotpixeld.intervals import Place
 from hotpixeld.plane import Plane
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from hotpixeld.blocks import Block
     from hotpixeld.coefficients import Coefficients
+    from hotpixeld.intervals import Place
+    from hotpixeld.learning import Footprint
     from hotpixeld.markers import Structure
     from hotpixeld.pixels import Defect
     from hotpixeld.repair import Fill
@@ -94,7 +95,7 @@ def checked(data: bytes, defects: Sequence[Defect]) -> Structure:
 
 
 def _planes(
-    data: bytes, structure: Structure, spots: tuple[Spot, ...], fill: Fill
+    data: bytes, structure: Structure, spots: tuple[Spot, ...], wanted: _Wanted
 ) -> list[Plane]:
     """Return the photo's components, planned."""
     steps_of = tables.quantisation(data, structure)
@@ -105,14 +106,22 @@ def _planes(
             raise RefusedError(f"sampling {component.h}x{component.v} of {h}x{v}")
         if component.table not in steps_of:
             raise RefusedError(f"quantisation table {component.table} is missing")
-        steps = np.array(steps_of[component.table], float).reshape(8, 8)
+        steps = np.array(steps_of[component.table], np.float32).reshape(8, 8)
         if not steps.all():
             raise RefusedError("a quantisation table (DQT) holds a zero")
         grid = Grid(v // component.v, h // component.h)
         frame = Box(0, 0, *structure.plane(component))
-        planes.append(Plane(index, grid, frame, steps, spots, fill))
-        planes[-1].plan()
+        # What is learned of a camera is how its luma shows a defect.
+        shape = wanted.footprint.luma if wanted.footprint and index == 0 else None
+        planes.append(Plane(index, grid, frame, steps, spots, wanted.fill, shape))
     return planes
+
+
+class _Wanted(NamedTuple):
+    """How the holes are to be filled."""
+
+    fill: Fill
+    footprint: Footprint | None
 
 
 class _Edit:
@@ -120,30 +129,28 @@ class _Edit:
 
     def __init__(self, planes: Sequence[Plane]) -> None:
         self.planes = planes
-        self.areas = [area for plane in planes for area in plane.areas]
+        self._areas = [plane.areas() for plane in planes]
+        self.areas = [area for part in self._areas for area in part]
         self.places = [place for plane in planes for place in plane.places()]
         self.changed: dict[Place, Block] = {}
 
     def __call__(self, found: list[Coefficients]) -> list[Coefficients]:
         """Return the areas' coefficients without the defects."""
         rest = iter(found)
-        for plane in self.planes:
-            part = [next(rest) for _ in plane.areas]
-            for (row, column), block in plane.edited(part).items():
-                self.changed[Place(plane.index, row, column)] = block
         wanted = []
-        for area, old in zip(self.areas, found, strict=True):
-            new = old.copy()
-            for row, column in np.ndindex(*area.shape[:2]):
-                place = Place(area.component, area.top + row, area.left + column)
-                if place in self.changed:
-                    new[row, column] = self.changed[place]
-            wanted.append(new)
+        for plane, areas in zip(self.planes, self._areas, strict=True):
+            new, changed = plane.edited([next(rest) for _ in areas])
+            wanted += new
+            self.changed |= changed
         return wanted
 
 
 def repaired(
-    data: bytes, defects: Sequence[Defect], *, fill: Fill = "adaptive"
+    data: bytes,
+    defects: Sequence[Defect],
+    *,
+    fill: Fill = "adaptive",
+    footprint: Footprint | None = None,
 ) -> Repaired:
     """Return a copy of a photo without some defects; all else in it stays as it is.
 
@@ -155,6 +162,8 @@ def repaired(
         All are taken to be visible.
     fill : str
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
+    footprint : Footprint or None
+        What was learned of the camera's footprints; None for what is usual.
 
     Raises
     ------
@@ -166,7 +175,7 @@ def repaired(
     structure = checked(data, defects)
     spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
     try:
-        edit = _Edit(_planes(data, structure, spots, fill))
+        edit = _Edit(_planes(data, structure, spots, _Wanted(fill, footprint)))
         out, notes = rescan.written(data, structure, edit)
     except turbojpeg.CodecError as error:
         raise RefusedError(error.reason) from error

@@ -183,10 +183,11 @@ class Maps:
         grid = self._evidence(record.camera, state, former, most)
         evidence = None if grid is None else (grid, former)
         found = find(self._config, record.camera, self._cameras(), state, evidence)
+        # The file first: a crash in between leaves the map due, and both are made again.
+        self._publish(record.camera, found, state.photos)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
             self._ledger.images.set_mapped(camera_id, state.photos)
-        self._publish(record.camera, found, state.photos)
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"

@@ -24,8 +24,7 @@ HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 # Everything that decides the pixels.
 CODING = FRAMES | {DQT, DHT, DAC, DRI, SOS}
 
-# Ten times what the longest XMP takes; more is there to use up memory.
-MOST_SEGMENTS = 20_000
+MOST_SEGMENTS = 20_000  # ten times what the longest XMP takes
 
 # A marker inside coded data: neither a stuffed FF00, nor a restart, nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -166,9 +165,8 @@ def _next_segment(data: bytes, offset: int) -> Segment | None:
 def _scan(data: bytes, header: Segment) -> Scan:
     """Return the scan that `header` opens."""
     found = _MARKER.search(data, header.end)
-    end = len(data) if found is None else found.start()
-    end = header.end + len(data[header.end : end].rstrip(b"\xff"))
-    return Scan(header, header.end, end)
+    coded = data[header.end : found.start() if found else len(data)].rstrip(b"\xff")
+    return Scan(header, header.end, header.end + len(coded))
 
 
 def _frame(data: bytes, segments: list[Segment]) -> tuple[Segment, list[Component]]:

@@ -81,8 +81,19 @@ CREATE INDEX copies_to_look_at ON copies (source)
 CREATE INDEX copies_unfinished ON copies (source) WHERE condition = 'writing';
 CREATE INDEX images_by_camera ON images (camera, id);
 """
+# Several lives of one pixel.
+_LIVES = """
+ALTER TABLE defects RENAME TO former_defects;
+CREATE TABLE defects (
+  camera TEXT NOT NULL REFERENCES cameras, row INTEGER NOT NULL, col INTEGER NOT NULL,
+  verdict TEXT NOT NULL                     -- JSON of the rest of pixels.Defect
+);
+CREATE INDEX defects_by_camera ON defects (camera, row, col);
+INSERT INTO defects SELECT * FROM former_defects;
+DROP TABLE former_defects;
+"""
 
-STEPS = (_KEEP_A_GENERATION + _COUNT,)
+STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES,)
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
 """Of the ledgers that this hotpixeld writes, as SQLite's user_version."""

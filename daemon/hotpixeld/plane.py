@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import blocks, repair
+from hotpixeld.blocks import Cut
 from hotpixeld.coefficients import Area
-from hotpixeld.footprint import Box, Grid, Spot
+from hotpixeld.field import Mosaic, PlaceSet
+from hotpixeld.footprint import Box, Grid, Shape, Spot
 from hotpixeld.intervals import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hotpixeld.blocks import Block, Steps
+    from numpy.typing import NDArray
+
+    from hotpixeld.blocks import Block, Samples, Steps
     from hotpixeld.coefficients import Coefficients
-    from hotpixeld.repair import Excess, Fill
+    from hotpixeld.repair import Fill
 
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
@@ -34,13 +38,13 @@ class Plane:
     grid : Grid
     frame : Box
         The whole plane.
-    steps : (8, 8) float64
+    steps : (8, 8) float32
         Its quantisation table.
     spots : tuple of Spot
         All defects of the photo.
     fill : str
-    areas : list of Area
-        The blocks to look at, one area for each spot, after `plan`.
+    shape : Shape or None
+        How footprints look in it; None for what is usual.
     """
 
     index: int
@@ -49,119 +53,110 @@ class Plane:
     steps: Steps
     spots: tuple[Spot, ...]
     fill: Fill
-    areas: list[Area] = field(default_factory=list)
+    shape: Shape | None = None
+    _under: PlaceSet = field(init=False)
+    _seen: PlaceSet = field(init=False)
 
-    def plan(self) -> None:
-        """List the blocks to look at, an area for each spot."""
-        last = Box(0, 0, -(-self.frame.bottom // 8), -(-self.frame.right // 8))
-        for spot in self.spots:
-            whole = self._blocks(spot)
-            self.areas.append(Area(self.index, *whole.grown(CONTEXT).clipped(last)))
+    def __post_init__(self) -> None:
+        """Find the blocks that footprints touch, and those around them."""
+        last = self._blocks(self.frame)
+        under = [self._blocks(s.box(self.grid).clipped(self.frame)) for s in self.spots]
+        seen = [box.grown(CONTEXT).clipped(last) for box in under]
+        object.__setattr__(self, "_under", PlaceSet.of(last, under))
+        object.__setattr__(self, "_seen", PlaceSet.of(last, seen))
+
+    @staticmethod
+    def _blocks(box: Box) -> Box:
+        """Return the blocks that a box of samples touches."""
+        return Box(box.top // 8, box.left // 8, -(-box.bottom // 8), -(-box.right // 8))
+
+    def areas(self) -> list[Area]:
+        """Return the blocks to look at, as runs of one row each."""
+        rows, columns = self._seen.coordinates()
+        starts = np.flatnonzero(np.diff(self._seen.numbers, prepend=-2) != 1)
+        lengths = np.diff(starts, append=rows.size)
+        runs = zip(
+            rows[starts].tolist(),
+            columns[starts].tolist(),
+            lengths.tolist(),
+            strict=True,
+        )
+        return [
+            Area(self.index, row, column, row + 1, column + length)
+            for row, column, length in runs
+        ]
 
     def places(self) -> Iterator[Place]:
         """Yield the blocks that may change."""
-        for spot in self.spots:
-            box = self._blocks(spot)
-            for row in range(box.top, box.bottom):
-                for column in range(box.left, box.right):
-                    yield Place(self.index, row, column)
+        rows, columns = self._under.coordinates()
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            yield Place(self.index, row, column)
 
-    def _blocks(self, spot: Spot) -> Box:
-        """Return the blocks that a spot's footprint touches."""
-        box = spot.box(self.grid).clipped(self.frame)
-        return Box(box.top // 8, box.left // 8, -(-box.bottom // 8), -(-box.right // 8))
+    def edited(
+        self, found: Sequence[Coefficients]
+    ) -> tuple[list[Coefficients], dict[Place, Block]]:
+        """Return the areas' coefficients without the defects, and the changed blocks."""
+        if not found:
+            return [], {}
+        old = np.concatenate([part.reshape(-1, 8, 8) for part in found])
+        new = old.copy()
+        under = self._under.coordinates()
+        rank, _ = self._seen.index(*under)
+        new[rank] = self._without(old, rank)
+        moved = np.flatnonzero((new[rank] != old[rank]).any(axis=(1, 2)))
+        places = zip(*(part[moved].tolist() for part in under), strict=True)
+        changed = {
+            Place(self.index, *place): new[rank[block]].astype(np.int32)
+            for place, block in zip(places, moved.tolist(), strict=True)
+        }
+        ends = np.cumsum([part.shape[1] for part in found])[:-1]
+        return [part[None] for part in np.split(new, ends)], changed
 
-    def edited(self, found: Sequence[Coefficients]) -> dict[tuple[int, int], Block]:
-        """Return the blocks that change, by block row and column."""
-        known: dict[tuple[int, int], _Sum] = {}
-        for spot, area, old in zip(self.spots, self.areas, found, strict=True):
-            excess = self._excess(spot, area, old)
-            if excess is not None:
-                for place, part in self._parts(excess):
-                    total = known.setdefault(place, _Sum())
-                    total.add(*part)
-                    total.source = area, old
-        if not known:
-            return {}
-        old_blocks, sizes = [], []
-        for (row, column), total in known.items():
-            area, old = total.source
-            old_blocks.append(old[row - area.top, column - area.left])
-            sizes.append(self._around(area, old, known))
-        before = np.array(old_blocks)
-        after = self._new(before, list(known.values()), np.array(sizes))
-        moved = np.flatnonzero((before != after).any(axis=(1, 2)))
-        places = list(known)
-        return {places[index]: after[index] for index in moved}
-
-    def _excess(self, spot: Spot, area: Area, old: Coefficients) -> Excess | None:
-        """Return what a spot added to the samples around it."""
-        outer = Box(8 * area.top, 8 * area.left, 8 * area.bottom, 8 * area.right)
-        inside = outer.clipped(self.frame)
-        window = blocks.samples(old, self.steps)[inside.within(outer)]
-        return repair.excess(
-            window, inside, self.grid, spot, self.spots, fill=self.fill
-        )
-
-    def _parts(
-        self, excess: Excess
-    ) -> Iterator[tuple[tuple[int, int], tuple[Steps, Steps | None]]]:
-        """Cut an excess into blocks: change and variance, both in steps."""
-        box = excess.box
-        for row in range(box.top // 8, -(-box.bottom // 8)):
-            for column in range(box.left // 8, -(-box.right // 8)):
-                block = Box(8 * row, 8 * column, 8 * row + 8, 8 * column + 8)
-                common = block.clipped(box)
-                change = np.zeros((8, 8))
-                change[common.within(block)] = -excess.mean[common.within(box)]
-                variance = None
-                if excess.covariance is not None:
-                    places = np.zeros((8, 8), bool)
-                    places[common.within(block)] = True
-                    held = np.zeros(box.shape, bool)
-                    held[common.within(box)] = True
-                    inside = np.flatnonzero(held)
-                    covariance = excess.covariance[np.ix_(inside, inside)]
-                    variance = blocks.spread(covariance, places, self.steps)
-                yield (row, column), (blocks.in_steps(change, self.steps), variance)
-
-    @staticmethod
-    def _around(
-        area: Area, old: Coefficients, known: dict[tuple[int, int], _Sum]
-    ) -> Steps:
-        """Return the expected coefficients, from an area's blocks without a defect."""
-        clean = [
-            old[row - area.top, column - area.left]
-            for row in range(area.top, area.bottom)
-            for column in range(area.left, area.right)
-            if (row, column) not in known
+    def _without(self, old: NDArray[np.int16], rank: NDArray[np.intp]) -> Block:
+        """Return the blocks under footprints, at `rank` of those seen, repaired."""
+        mosaic = Mosaic(self.frame, self._seen, blocks.samples(old, self.steps))
+        cuts = [
+            blocks.cut((part.tops, part.lefts), part.mean, part.covariance, self.steps)
+            for part in repair.excesses(
+                mosaic,
+                self.grid,
+                self.spots,
+                fill=self.fill,
+                shape=self.shape,
+                noise=blocks.noise(self.steps),
+            )
         ]
-        return blocks.expected_size(np.array(clean, float).reshape(-1, 8, 8))
+        change, variance = self._summed(cuts)
+        if self.fill == "neighbours":
+            return blocks.rounded(old[rank], -change)
+        return blocks.requantised(old[rank], -change, variance, self._sizes(old))
 
-    @staticmethod
-    def _new(before: Coefficients, totals: Sequence[_Sum], sizes: Steps) -> Block:
-        """Return blocks, (n, 8, 8), after what is to change in each."""
-        change = np.array([total.change for total in totals])
-        variances = [t.variance for t in totals if t.variance is not None]
-        if not variances:
-            return blocks.rounded(before, change)
-        return blocks.requantised(before, change, np.array(variances), sizes)
+    def _summed(self, cuts: Sequence[Cut]) -> tuple[Samples, Samples]:
+        """Return what all footprints added to the blocks under them, and its variance."""
+        count = self._under.numbers.size
+        if not cuts:
+            nothing = np.zeros((count, 8, 8), np.float32)
+            return nothing, nothing
+        every = Cut(*(np.concatenate(part) for part in zip(*cuts, strict=True)))
+        rank, inside = self._under.index(every.rows, every.columns)
+        place = (64 * rank[inside, None] + np.arange(64)).ravel()
 
+        def total(part: Samples) -> Samples:
+            sums = np.bincount(place, part[inside].ravel(), 64 * count)
+            return sums.reshape(count, 8, 8).astype(np.float32)
 
-class _Sum:
-    """What all spots together change in one block; the source holds the block."""
+        return total(every.change), total(every.variance)
 
-    change: Steps
-    variance: Steps | None
-    source: tuple[Area, Coefficients]
-
-    def __init__(self) -> None:
-        self.change = np.zeros((8, 8))
-        self.variance = None
-
-    def add(self, change: Steps, variance: Steps | None) -> None:
-        """Add one spot's part."""
-        self.change = self.change + change
-        if variance is not None:
-            before = 0.0 if self.variance is None else self.variance
-            self.variance = before + variance
+    def _sizes(self, old: NDArray[np.int16]) -> Samples:
+        """Return the expected coefficients of the blocks under footprints."""
+        rows, columns = self._under.coordinates()
+        around = np.arange(-2, 3)
+        near = rows[:, None, None] + around[:, None], columns[:, None, None] + around
+        rank, known = self._seen.index(*near)
+        known &= ~self._under.index(*near)[1]
+        size = np.abs(old).reshape(-1, 64).astype(np.float32)
+        total = np.zeros((rows.size, 64), np.float32)
+        for y, x in np.ndindex(5, 5):
+            some = known[:, y, x]
+            total[some] += size[rank[some, y, x]]
+        return blocks.expected_size(total.reshape(-1, 8, 8), known.sum(axis=(1, 2)))

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from hotpixeld import markers, repair, splice
-from hotpixeld.footprint import Box, Grid, Spot
+from hotpixeld.field import Dense, window
+from hotpixeld.footprint import Grid, Spot
 from hotpixeld.lossless import RefusedError, Repaired
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hotpixeld.learning import Footprint
     from hotpixeld.markers import Structure
     from hotpixeld.pixels import Defect
     from hotpixeld.repair import Fill
 
-# Pixels around a footprint that the scene is learned from.
-CONTEXT = 8
+_ONE = Grid(1, 1)
 _APP0, _APP14 = 0xE0, 0xEE
 
 
@@ -38,7 +39,11 @@ def _decoded(data: bytes) -> tuple[Image.Image, NDArray[np.uint8]]:
 
 
 def filled(
-    frame: NDArray[np.uint8], defects: Sequence[Defect], *, fill: Fill = "adaptive"
+    frame: NDArray[np.uint8],
+    defects: Sequence[Defect],
+    *,
+    fill: Fill = "adaptive",
+    footprint: Footprint | None = None,
 ) -> NDArray[np.uint8]:
     """Return a copy of a frame without some defects.
 
@@ -47,18 +52,23 @@ def filled(
     frame : (H, W, channels) uint8
     defects : sequence of Defect
         Inside the frame.
+    fill : str
+        ``adaptive``, or ``neighbours`` for the weighted mean of eight.
+    footprint : Footprint or None
+        What was learned of the camera's footprints; None for what is usual.
     """
-    grid = Grid(1, 1)
-    whole = Box(0, 0, frame.shape[0], frame.shape[1])
-    spots = list(dict.fromkeys(Spot.of(defect) for defect in defects))
-    out = frame.astype(np.float64)
-    for spot in spots:
-        outer = spot.box(grid).grown(CONTEXT).clipped(whole)
-        for channel in range(frame.shape[2]):
-            window = frame[..., channel][outer.within(whole)].astype(np.float64)
-            excess = repair.excess(window, outer, grid, spot, spots, fill=fill)
-            if excess is not None:
-                out[..., channel][excess.box.within(whole)] -= excess.mean
+    spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
+    shape = footprint.luma if footprint else None
+    out = frame.astype(np.float32)
+    for channel in range(frame.shape[2]):
+        field = Dense(frame[..., channel])
+        for excess in repair.excesses(field, _ONE, spots, fill=fill, shape=shape):
+            rows, columns = window(excess.tops, excess.lefts, excess.mean.shape[1:3])
+            inside = (rows >= 0) & (rows < len(frame))
+            inside = inside & (columns >= 0) & (columns < frame.shape[1])
+            each = np.broadcast_arrays(rows, columns)
+            place = each[0][inside], each[1][inside]
+            np.subtract.at(out[..., channel], place, excess.mean[inside])
     return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
@@ -120,7 +130,11 @@ def _primary(source: bytes, structure: Structure, coded: bytes) -> bytes:
 
 
 def reencoded(
-    data: bytes, defects: Sequence[Defect], *, fill: Fill = "adaptive"
+    data: bytes,
+    defects: Sequence[Defect],
+    *,
+    fill: Fill = "adaptive",
+    footprint: Footprint | None = None,
 ) -> Repaired:
     """Return a repaired copy, encoded anew with the photo's own settings.
 
@@ -145,7 +159,7 @@ def reencoded(
             raise RefusedError(f"pixel {defect.x},{defect.y} is outside the photo")
     image, frame = _decoded(data)
     rgb = _is_rgb(data, structure)
-    new = filled(frame, defects, fill=fill)
+    new = filled(frame, defects, fill=fill, footprint=footprint)
     coded = _encoded(image, new, structure, rgb=rgb)
     try:
         out, notes = splice.attached(data, structure, _primary(data, structure, coded))

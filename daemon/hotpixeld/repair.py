@@ -1,236 +1,285 @@
-"""What a defect added to a photo, estimated from the scene around it.
+"""What defects added to a photo, estimated from the scene around them.
 
 A defect's footprint hides the scene, but not all of it: the scene continues what lies
-around, and the footprint is alike above and below, left and right.  Both are Gaussian
+around, and the footprint has one of the shapes that cameras make.  Both are Gaussian
 priors here, so that one set of linear equations tells scene and defect apart, says how
-sure that is, and leaves alone what the defect cannot have changed.
-
-References
-----------
-C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning" (2006),
-section 2.2: the conditional mean and covariance.
+sure that is, and leaves alone what the defect cannot have changed.  The equations of
+many defects are solved side by side.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.footprint import Box, Grid, Spot, embedded, reaching
+from hotpixeld import crowd, footprint, neighbours, scene
+from hotpixeld.field import PlaceSet
+from hotpixeld.overlaps import overlapping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from hotpixeld.field import Field, Places
+    from hotpixeld.footprint import Box, Grid, Shape, Spot
+    from hotpixeld.overlaps import Overlaps
 
 Fill = Literal["adaptive", "neighbours"]
-Samples = NDArray[np.float64]
+Samples = NDArray[np.float32]
 
-# Samples beyond the footprint that the scene is continued from.
-MARGIN = 2
-# Variances in levels squared: of a sample's own noise, of the local level.
-NOISE = 1.0
-LEVEL = 1e4
+# Covariance of noise by shift in levels squared, where nothing better is known.
+NOISE = np.ones((1, 1), np.float32)
 # First guess of a defect's amplitude in levels, and the smallest that is reckoned with.
 STRONG, WEAK = 100.0, 0.5
-# Fewer clean samples than this say nothing about the scene.
-FEWEST = 9
+# With more footprints than this over its own, a defect is one of a crowd.
+CROWD = 30
+# Defects solved side by side: their equations stay in a core's cache.
+CHUNK = 32
+# Linked defects whose equations are kept from the first round to the second.
+KEPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """What a defect added to the samples of one component.
+    """What n defects added to the samples of one component, in equal boxes.
 
     Attributes
     ----------
-    box : Box
-        The samples that it may have changed.
-    mean : (rows, columns) float64, levels
-        To be subtracted.
-    covariance : (rows * columns, rows * columns) float64, levels squared, or None
+    tops, lefts : (n,) intp
+        The boxes' first samples; a box may reach out of the frame.
+    mean : (n, rows, columns) float32, levels
+        To be subtracted; where boxes overlap, all of it.
+    covariance : (n, rows * columns, rows * columns) float32, levels squared, or None
         How uncertain `mean` is; None where it is to be taken as it stands.
     """
 
-    box: Box
+    tops: Places
+    lefts: Places
     mean: Samples
     covariance: Samples | None
 
 
-def _detrended(window: Samples, clean: NDArray[np.bool_]) -> Samples:
-    """Return the window less the plane that fits its clean samples best."""
-    rows, columns = np.indices(window.shape, dtype=float)
-    plane = np.stack(
-        [
-            np.ones(window.size),
-            rows.ravel() / window.shape[0] - 0.5,
-            columns.ravel() / window.shape[1] - 0.5,
-        ]
+class _Group(NamedTuple):
+    """Spots whose boxes have one shape, (rows, columns)."""
+
+    shape: tuple[int, int]
+    spots: Places
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One component and all its spots: what every equation needs."""
+
+    field: Field
+    grid: Grid
+    spots: Sequence[Spot]
+    boxes: list[Box]
+    corners: Places  # top, left, half width, place within the sample: of each spot
+    hidden: PlaceSet
+    overlaps: Overlaps
+    shape: Shape
+    noise: Samples
+
+    @classmethod
+    def of(
+        cls,
+        field: Field,
+        grid: Grid,
+        spots: Sequence[Spot],
+        shape: Shape,
+        noise: Samples,
+    ) -> _Task:
+        """Return the task of repairing some spots."""
+        boxes = [spot.box(grid) for spot in spots]
+        corners = np.array(
+            [
+                (*box[:2], spot.half, spot.row % grid.down, spot.col % grid.across)
+                for box, spot in zip(boxes, spots, strict=True)
+            ]
+        )
+        return cls(
+            field,
+            grid,
+            spots,
+            boxes,
+            corners,
+            PlaceSet.of(field.frame, boxes),
+            overlapping(boxes, CROWD),
+            shape,
+            noise,
+        )
+
+    def chunks(self, members: Places) -> Iterator[_Group]:
+        """Yield spots with boxes of one shape, a chunk at a time."""
+        groups: dict[tuple[tuple[int, int], int], list[int]] = {}
+        for spot in members.tolist():
+            key = self.boxes[spot].shape, self.spots[spot].half
+            groups.setdefault(key, []).append(spot)
+        for (shape, _), spots in groups.items():
+            for start in range(0, len(spots), CHUNK):
+                yield _Group(shape, np.array(spots[start : start + CHUNK]))
+
+
+class _Pairs(NamedTuple):
+    """Spots of a chunk, by their rank in it, and others that overlap them."""
+
+    spot: Places
+    rank: Places
+    other: Places
+
+    @classmethod
+    def of(cls, task: _Task, group: _Group) -> _Pairs:
+        """Return all pairs of a chunk."""
+        others = [task.overlaps.of(spot) for spot in group.spots.tolist()]
+        rank = np.repeat(np.arange(len(others)), [len(found) for found in others])
+        other = np.concatenate([np.empty(0, np.intp), *others])
+        return cls(group.spots[rank], rank, other)
+
+    def alike(self, task: _Task) -> Iterator[_Pairs]:
+        """Yield the pairs whose footprints lie to each other in the same way."""
+        one, other = task.corners[self.spot], task.corners[self.other]
+        keys = np.column_stack([other[:, :2] - one[:, :2], other[:, 2:]])
+        _, kind = np.unique(keys, axis=0, return_inverse=True)
+        for number in range(int(kind.max()) + 1):
+            some = kind == number
+            yield _Pairs(*(part[some] for part in self))
+
+
+class _Equations:
+    """A chunk's equations: the scene under its footprints, and the footprints' priors."""
+
+    def __init__(self, task: _Task, group: _Group) -> None:
+        self.task, self.group = task, group
+        self.pairs = _Pairs.of(task, group)
+        self.place = task.corners[group.spots, 0], task.corners[group.spots, 1]
+        self.scene = scene.continued(
+            task.field, task.hidden, self.place, group.shape, task.noise
+        )
+        own = np.stack([self._prior(spot) for spot in group.spots.tolist()])
+        inside = self.scene.inside
+        self.own = own * (inside[:, :, None] & inside[:, None, :])
+
+    def _prior(self, number: int) -> Samples:
+        spot, grid = self.task.spots[number], self.task.grid
+        down, across = spot.row % grid.down, spot.col % grid.across
+        return self.task.shape.prior(spot.half, grid, down, across)
+
+    def _total(self, amplitudes: Samples) -> Samples:
+        """Return the covariance of the scene and all footprints together."""
+        own = amplitudes[self.group.spots] ** 2
+        total = self.scene.unsure + own[:, None, None] * self.own
+        if self.pairs.rank.size:
+            total += self._of_others(amplitudes)
+        return total
+
+    def _of_others(self, amplitudes: Samples) -> Samples:
+        """Return the covariance of what other spots' footprints add."""
+        out = np.zeros_like(self.own)
+        for pairs in self.pairs.alike(self.task):
+            one, other = int(pairs.rank[0]), int(pairs.other[0])
+            prior = self.task.shape.embedded(
+                self.task.spots[other],
+                self.task.grid,
+                self.task.boxes[int(self.group.spots[one])],
+            )
+            # No spot overlaps another twice in the same way: no rank comes twice.
+            out[pairs.rank] += amplitudes[pairs.other][:, None, None] ** 2 * prior
+        inside = self.scene.inside
+        return out * (inside[:, :, None] & inside[:, None, :])
+
+    def amplitudes(self, guessed: Samples) -> Samples:
+        """Return the peak of each footprint, any amplitude being possible."""
+        solved = np.linalg.solve(self._total(guessed), self.scene.left[..., None])
+        added = STRONG**2 * (self.own @ solved)[..., 0]
+        # A pixel's amplitude: a sample shows only its share of a pixel.
+        pixels = self.task.grid.down * self.task.grid.across
+        peaks = np.abs(added).max(axis=1) * np.float32(pixels)
+        return np.asarray(np.maximum(peaks, WEAK), np.float32)
+
+    def excess(self, amplitudes: Samples) -> Excess:
+        """Return what the footprints added, their amplitudes being about the given."""
+        own = amplitudes[self.group.spots][:, None, None] ** 2 * self.own
+        right = np.concatenate([self.scene.left[..., None], own], axis=2)
+        solved = own @ np.linalg.solve(self._total(amplitudes), right)
+        mean = solved[..., 0].reshape(-1, *self.group.shape)
+        judged = self.scene.judged
+        tops, lefts = self.place
+        covariance = own - solved[..., 1:]
+        return Excess(tops[judged], lefts[judged], mean[judged], covariance[judged])
+
+
+def _adaptive(task: _Task) -> Iterator[Excess]:
+    """Yield what the defects added: scene and footprints told apart."""
+    amplitudes = np.full(len(task.spots), STRONG, np.float32)
+    guessed = amplitudes.copy()
+    overlaps = task.overlaps
+    # Thousands are solved again rather than kept: their equations would fill the memory.
+    kept: list[_Equations] = []
+    for group in task.chunks(overlaps.linked):
+        equations = _Equations(task, group)
+        amplitudes[group.spots] = equations.amplitudes(guessed)
+        if overlaps.linked.size <= KEPT:
+            kept.append(equations)
+    closed = PlaceSet.of(
+        task.field.frame, [task.boxes[spot] for spot in overlaps.crowded.tolist()]
     )
-    known = plane * clean.ravel()
-    # A window one sample wide has no slope across: the small ridge keeps it solvable.
-    normal = known @ known.T + 1e-6 * np.eye(3)
-    slopes = np.linalg.solve(normal, known @ window.ravel())
-    return np.asarray(window - (slopes @ plane).reshape(window.shape))
+    for equations in kept or (
+        _Equations(task, group) for group in task.chunks(overlaps.linked)
+    ):
+        yield _without(equations.excess(amplitudes), closed)
+    for group in task.chunks(overlaps.alone):
+        equations = _Equations(task, group)
+        amplitudes[group.spots] = equations.amplitudes(guessed)
+        yield equations.excess(amplitudes)
+    if closed.numbers.size:
+        mean = crowd.filled(task.field, task.hidden, closed)
+        yield Excess(*closed.coordinates(), mean[:, None, None], None)
 
 
-@functools.lru_cache(maxsize=64)
-def _shifts(shape: tuple[int, int], padded: tuple[int, int]) -> NDArray[np.intp]:
-    """Return where in a flat array of shifts each pair of a patch's samples looks."""
-    rows, columns = (index.ravel() for index in np.indices(shape))
-    down = (rows[:, None] - rows[None, :]) % padded[0]
-    across = (columns[:, None] - columns[None, :]) % padded[1]
-    return np.asarray(down * padded[1] + across, np.intp)
+def _without(excess: Excess, closed: PlaceSet) -> Excess:
+    """Return an excess less what the filling of a crowd replaces."""
+    taken = closed.cut(excess.tops, excess.lefts, excess.mean.shape[1:3])
+    mean = np.where(taken, np.float32(0), excess.mean)
+    return Excess(excess.tops, excess.lefts, mean, excess.covariance)
 
 
-def _scene_prior(
-    residual: Samples, clean: NDArray[np.bool_], shape: tuple[int, int]
-) -> Samples:
-    """Return the covariance of a patch of scene, alike at equal distances.
-
-    The autocovariance of the clean samples, edges and grain in their directions;
-    divided by their number, not by that of the pairs, it is a valid covariance.
-    """
-    padded = 2 * residual.shape[0], 2 * residual.shape[1]
-    spectrum = np.fft.rfft2(np.where(clean, residual, 0.0), padded)
-    power = spectrum.real**2 + spectrum.imag**2
-    by_shift = np.fft.irfft2(power, padded) / clean.sum()
-    return np.asarray(by_shift.ravel()[_shifts(shape, padded)])
-
-
-def _continued(
-    scene: Samples, seen: Samples, hidden: NDArray[np.bool_]
-) -> tuple[Samples, Samples]:
-    """Return what the scene around does not explain of the hidden samples.
-
-    Their difference from the continued scene, and the covariance of that.
-    """
-    across = scene[np.ix_(~hidden, hidden)]
-    known = np.column_stack([across, seen[~hidden]])
-    weights = np.linalg.solve(scene[np.ix_(~hidden, ~hidden)], known)
-    unsure = scene[np.ix_(hidden, hidden)] - across.T @ weights[:, :-1]
-    return seen[hidden] - across.T @ weights[:, -1], unsure
-
-
-def _with_defects(
-    scene: Samples,
-    defects: Sequence[tuple[NDArray[np.intp], Samples]],
-    amplitudes: Sequence[float],
-) -> Samples:
-    """Return the covariance of scene and defects together."""
-    total = scene.copy()
-    for (places, prior), amplitude in zip(defects, amplitudes, strict=True):
-        total[np.ix_(places, places)] += amplitude**2 * prior
-    return total
-
-
-def _told_apart(
-    left: Samples,
-    unsure: Samples,
-    defects: Sequence[tuple[NDArray[np.intp], Samples]],
-    scale: int,
-) -> tuple[Samples, Samples]:
-    """Return what the first defect added at its places, and the covariance of that.
-
-    Solved twice: with any amplitude possible, then with about the ones found.
-    """
-    total = _with_defects(unsure, defects, [STRONG] * len(defects))
-    weights = np.linalg.solve(total, left)
-    amplitudes = []
-    for places, prior in defects:
-        peak = np.abs(STRONG**2 * prior @ weights[places]).max()
-        amplitudes.append(max(float(peak) * scale, WEAK))
-    total = _with_defects(unsure, defects, amplitudes)
-    places, prior = defects[0]
-    own = amplitudes[0] ** 2 * prior
-    right = np.zeros((left.size, 1 + places.size))
-    right[:, 0] = left
-    right[places, 1:] = own
-    solved = np.linalg.solve(total, right)[places]
-    return own @ solved[:, 0], own - own @ solved[:, 1:]
-
-
-def _adaptive(
-    window: Samples, outer: Box, grid: Grid, spot: Spot, spots: Sequence[Spot]
-) -> Excess | None:
-    """Return what `spot` added, the other spots' footprints being unknown as well."""
-    clean = np.ones(window.shape, bool)
-    for other in spots:
-        clean[other.box(grid).clipped(outer).within(outer)] = False
-    if clean.sum() < FEWEST:
-        return None
-    patch = spot.box(grid).grown(MARGIN).clipped(outer)
-    residual = _detrended(window, clean)
-    scene = _scene_prior(residual, clean, patch.shape) + LEVEL
-    scene[np.diag_indices_from(scene)] += NOISE
-    hidden = ~clean[patch.within(outer)].ravel()
-    left, unsure = _continued(scene, residual[patch.within(outer)].ravel(), hidden)
-    # Places in the patch become places among its hidden samples.
-    rank = np.cumsum(hidden) - 1
-    embeddings = [embedded(other, grid, patch) for other in spots]
-    defects = [(rank[places], prior) for places, prior in embeddings if places.size]
-    mean, covariance = _told_apart(left, unsure, defects, grid.down * grid.across)
-    box = spot.box(grid).clipped(patch)
-    return Excess(box, mean.reshape(box.shape), covariance)
-
-
-def _neighbours(
-    window: Samples, outer: Box, grid: Grid, spot: Spot, spots: Sequence[Spot]
-) -> Excess | None:
-    """Return what to take off for the weighted mean of the eight neighbours.
-
-    Diagonal ones weigh 1/sqrt(2); those outside the frame and other defects nothing.
-    """
-    row, col = spot.row // grid.down, spot.col // grid.across
-    bad = {(other.row // grid.down, other.col // grid.across) for other in spots}
-    total = weight = 0.0
-    for y, x in np.ndindex(3, 3):
-        place = row + y - 1, col + x - 1
-        inside = outer.top <= place[0] < outer.bottom
-        if place in bad or not (inside and outer.left <= place[1] < outer.right):
-            continue
-        share = 1 / float(np.hypot(y - 1, x - 1))
-        total += share * float(window[place[0] - outer.top, place[1] - outer.left])
-        weight += share
-    if not weight:
-        return None
-    here = float(window[row - outer.top, col - outer.left])
-    box = Box(row, col, row + 1, col + 1)
-    return Excess(box, np.array([[here - total / weight]]), None)
-
-
-def excess(
-    window: Samples,
-    outer: Box,
+def excesses(
+    field: Field,
     grid: Grid,
-    spot: Spot,
     spots: Sequence[Spot],
     *,
     fill: Fill = "adaptive",
-) -> Excess | None:
-    """Estimate what one defect added to the samples of one component.
+    shape: Shape | None = None,
+    noise: Samples = NOISE,
+) -> list[Excess]:
+    """Estimate what defects added to the samples of one component.
 
     Parameters
     ----------
-    window : (rows, columns) float64, levels
-        Samples around the defect, some 16 on each side where the frame has them.
-    outer : Box
-        Where the window lies in the component's plane.
+    field : Field
+        The component, known some 8 samples around each footprint.
     grid : Grid
-    spot : Spot
-        The defect, inside the window.
     spots : sequence of Spot
-        All defects; those whose footprint reaches into the window are reckoned with.
+        All defects, each once.
     fill : str
         ``adaptive``: scene and footprint told apart; ``neighbours``: the centre becomes
         the mean of its eight neighbours, diagonals weighing 1/sqrt(2).
+    shape : Shape or None
+        How footprints look in this component; None for what is usual.
+    noise : (2 k + 1, 2 k + 1) float32, levels squared
+        Covariance of two samples' noise, by their shift of -k to k.
 
     Returns
     -------
-    Excess or None
-        None where nothing clean is left to judge from.
+    list of Excess
+        Nothing about defects around which nothing clean is left to judge from.
     """
-    near = [other for other in reaching(spots, outer, grid) if other != spot]
-    method = _adaptive if fill == "adaptive" else _neighbours
-    return method(window, outer, grid, spot, [spot, *near])
+    if not spots:
+        return []
+    if fill == "neighbours":
+        rows, columns, added = neighbours.filled(field, grid, spots)
+        return [Excess(rows, columns, added[:, None, None], None)]
+    task = _Task.of(field, grid, spots, shape or footprint.usual(), noise)
+    return list(_adaptive(task))

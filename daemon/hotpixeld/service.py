@@ -101,6 +101,7 @@ class Service:
         if again:
             log.info("folded again after an unclean stop: %d photos", again)
         self._look_for_access()
+        self._publish()
         self._notifier.ready()
         log.info("watching %d folders", len(self._session.config.folders))
         while not self._stopping:

@@ -110,6 +110,11 @@ def _moved(primary: bytes, growth: int) -> tuple[bytes, int]:
     return bytes(out), changed
 
 
+def _is_metadata(segment: Segment) -> bool:
+    """Return whether a segment is APPn or a comment."""
+    return segment.marker & 0xF0 == 0xE0 or segment.marker == markers.COM
+
+
 def _check_offsets(source: bytes, structure: Structure) -> None:
     """Refuse where an offset outside the MPF index leads behind the image.
 
@@ -118,9 +123,14 @@ def _check_offsets(source: bytes, structure: Structure) -> None:
     and distances from the end of the file (motion photos, gain maps), stay true.
     """
     head = source[: structure.scans[0].start]
-    spans = [(s.offset, s.end) for s in structure.segments if mp_entries(source, s)]
+    # Tables hold no offsets, but bytes that look like any small one.
+    spans = [
+        (s.offset, s.end)
+        for s in structure.segments
+        if mp_entries(source, s) or not _is_metadata(s)
+    ]
     for first, last in spans:
-        head = head[:first] + bytes(last - first) + head[last:]
+        head = head[:first] + bytes(min(last, len(head)) - first) + head[last:]
     bases = {0}
     for start in (b"II*\0", b"MM\0*"):
         place = head.find(start)

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Become the init of a guest: what `machine.py` starts in namespaces of its own.
-#   guest.sh FOLDER    FOLDER/up and FOLDER/work keep what the guest writes
+#   guest.sh FOLDER LOWER    FOLDER/up and FOLDER/work keep what the guest writes
 #
-# The guest's root is this machine's, seen through an overlay: a real systemd, the units and
-# packages that are installed here, and nothing that it writes stays.
+# The guest's root is the file system LOWER (this machine's is /), seen through an overlay:
+# nothing that it writes stays.
 set -eu
 base=$1
+lower=$2
 root=$base/root
 mkdir -p "$root"
-mount -t overlay -o "lowerdir=/,upperdir=$base/up,workdir=$base/work" overlay "$root"
+mount -t overlay -o "lowerdir=$lower,upperdir=$base/up,workdir=$base/work" overlay "$root"
 mount -t proc proc "$root/proc"
 # /proc/sys belongs to the host: sysctls have no namespace.
 mount --bind "$root/proc/sys" "$root/proc/sys"

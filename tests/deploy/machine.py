@@ -1,7 +1,7 @@
 """A machine to install on: a guest with a real systemd as its PID 1.
 
 Not a test.  The guest lives in namespaces, on an overlay of this machine's root whose
-upper layer is kept over reboots and gone at the end.  No image, no download, no container
+upper layer is kept over reboots and gone at the end; or of another root.  No image, no download, no container
 engine: it needs root, namespaces, overlayfs, and systemd installed.
 """
 
@@ -37,7 +37,7 @@ cat
 START = """
 echo $$ >"$2/cgroup/guest-$3/cgroup.procs"
 exec unshare --mount --pid --cgroup --uts --ipc --fork --kill-child \
-    --propagation private sh "$1" "$2"
+    --propagation private sh "$1" "$2" "$4"
 """
 
 
@@ -70,6 +70,8 @@ class Machine:
     ----------
     folder : Path
         An empty folder to mount things on.
+    root : Path
+        The file system to boot from; nothing is written to it.
 
     Raises
     ------
@@ -77,7 +79,7 @@ class Machine:
         There can be no guest here.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path = Path("/")) -> None:
         if os.geteuid() != 0:
             raise NoMachineError(
                 "only root can start a guest with a systemd of its own"
@@ -85,6 +87,7 @@ class Machine:
         if not Path("/lib/systemd/systemd").exists() or not shutil.which("unshare"):
             raise NoMachineError("systemd or unshare is not installed")
         self._folder = folder
+        self._root = root
         self._holder = subprocess.Popen(
             [
                 "unshare",
@@ -122,7 +125,7 @@ class Machine:
         enter = ["setpriv", "--pdeathsig", "KILL"]
         enter += ["nsenter", "--target", holder, "--mount", "sh", "-c"]
         self._outer = subprocess.Popen(
-            [*enter, START, "sh", GUEST, self._folder, holder],
+            [*enter, START, "sh", GUEST, self._folder, holder, self._root],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -209,8 +212,8 @@ class Machine:
         """Shut the guest down as a machine is: units are stopped in order."""
         self.run("systemctl", "exit", check=False)
         assert self._outer
-        self._outer.wait(DEADLINE)
-        self._init = 0
+        self._outer.communicate(timeout=DEADLINE)
+        self._outer, self._init = None, 0
 
     def _end(self) -> str:
         """End the guest at once; return what was printed at its start."""

@@ -20,7 +20,6 @@ import pytest
 
 from deploy.conftest import ROOT, SOURCE, put_source
 from deploy.machine import Machine, until
-from hotpixeld import commands
 from hotpixeld.messages import MessageId
 from sensor import Sensor, scattered
 
@@ -33,6 +32,14 @@ SHARED = "/srv/hotpixeld"
 SENSOR = Sensor(height=200, width=280, defects=scattered(1, 200, 280, levels=(80,)))
 NUMBERS = itertools.count()
 """No photo is used twice: each is new to the daemon."""
+
+
+COUNT = """
+import json, sqlite3, sys
+ledger = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+query = "SELECT outcome, count(*) FROM images GROUP BY outcome"
+print(json.dumps(dict(ledger.execute(query))))
+"""
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,15 @@ class Service:
         arguments = [] if self.user == "hotpixeld" else [self.user]
         self.machine.run("hotpixeld-apply", *arguments)
 
-    def status(self) -> dict[str, dict[str, int]]:
-        """Return what `hotpixeld status` would print, without starting it each time."""
-        found: dict[str, dict[str, int]] = commands.status(self.machine.path(self.state))
-        return found
+    def photos(self) -> dict[str, int]:
+        """Return the images by outcome, in a tenth of the time of `hotpixeld status`."""
+        ledger = f"{self.state}/ledger.sqlite3"
+        output = self.machine.run("/usr/bin/python3", "-I", "-c", COUNT, ledger)
+        counted: dict[str, int] = json.loads(output)
+        return {"folded": 0, "pending": 0, "lost": 0, **counted}
 
     def known(self) -> int:
-        photos = self.status()["photos"]
+        photos = self.photos()
         return photos["folded"] + photos["pending"]
 
     def drop(self, folder: str, count: int = 1, user: str = "anna") -> list[str]:
@@ -124,7 +133,7 @@ def shared(installed: Machine) -> Iterator[Service]:
     service.apply()
     until(lambda: ", 0 photos waiting" in service.show("StatusText"), "nothing to do")
     yield service
-    installed.run("systemctl", "reset-failed", service.unit)
+    installed.run("systemctl", "reset-failed", service.unit, check=False)
 
 
 @pytest.fixture
@@ -344,7 +353,7 @@ def test_kill_9_loses_nothing(shared: Service) -> None:
     until(lambda: int(shared.show("NRestarts")) == restarts + 1, "it is restarted")
     until(lambda: shared.known() == known + 6, "every photo is known")
 
-    assert shared.status()["photos"].get("lost", 0) == 0
+    assert shared.photos()["lost"] == 0
 
 
 def test_a_stopped_process_trips_the_watchdog(shared: Service) -> None:
@@ -362,12 +371,10 @@ def test_a_stopped_process_trips_the_watchdog(shared: Service) -> None:
 def test_a_hung_worker_trips_the_watchdog(shared: Service) -> None:
     """Only the workers hang: the main loop runs and could feed a watchdog."""
     pid, known = shared.show("MainPID"), shared.known()
-    shared.machine.path("/srv/batch").mkdir(exist_ok=True)
-    names = shared.drop("/srv/batch", 60, user="root")
-    for name in names:
-        os.chown(
-            shared.machine.path(f"/srv/batch/{name}"), *shared.machine.ids("hotpixeld")
-        )
+    batch = shared.machine.path("/srv/batch")
+    for number in itertools.islice(NUMBERS, 60):
+        (path,) = SENSOR.write(batch, 1, start=number)
+        os.chown(path, *shared.machine.ids("hotpixeld"))
     shared.machine.run("mv", "/srv/batch", f"{SHARED}/batch")
     until(lambda: shared.known() > known, "the batch is under way")
     hung = list(map(str, threads(shared.machine, int(pid))))
@@ -384,9 +391,9 @@ def test_a_hung_worker_trips_the_watchdog(shared: Service) -> None:
 
 def test_a_stop_takes_a_checkpoint(shared: Service) -> None:
     shared.drop(SHARED, 4)
-    until(lambda: shared.status()["photos"]["pending"] > 0, "photos are pending")
+    until(lambda: shared.photos()["pending"] > 0, "photos are pending")
     shared.ctl("stop")
-    photos = shared.status()["photos"]
+    photos = shared.photos()
 
     assert photos["pending"] == 0
     assert photos["folded"] >= 4
@@ -403,7 +410,7 @@ def test_after_a_reboot_it_goes_on(shared: Service, annas: Service) -> None:
     until(lambda: annas.show("ActiveState") == "active", "hers too")
 
     assert shared.known() == known + 1
-    assert shared.status()["photos"]["pending"] == 0
+    assert shared.photos()["pending"] == 0
     (other,) = shared.drop(SHARED)
     shared.copy(SHARED, name)
     shared.copy(SHARED, other)

@@ -191,7 +191,9 @@ def at_random_moments(
         if code != -signal.SIGKILL:
             wrong.append(f"exit code {code}: {daemon.text()[-600:]}")
         table.note("kill -9 at a random moment, daemon", wrong)
+    world.log.unlink()
     daemon = zygote.start(*arguments, log=world.log)
+    daemon.until(lambda: "watching" in daemon.text())
     done = daemon.until(lambda: is_done(world, photos), 120.0)
     wrong = [] if done else [f"not done: {world.counts()} of {photos}"]
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []

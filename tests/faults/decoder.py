@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from faults.crash import is_done
 from faults.hotpixel import PATCH, Zygote
-from hotpixeld.ledger import Ledger
 from faults.world import World, in_the_end
+from hotpixeld.ledger import Ledger
 
 if TYPE_CHECKING:
     from faults.crash import Table

@@ -57,7 +57,7 @@ def _rests(daemon: Process, world: World) -> list[str]:
     if not daemon.until(lambda: "paused" in daemon.text(), 20.0):
         return [f"not paused: {world.counts()} {daemon.text()[-800:]}"]
     before = world.counts()
-    time.sleep(1.5)  # several attempts, at the harness's pace
+    time.sleep(1.0)  # several attempts, at the harness's pace
     wrong = [] if daemon.is_alive() else ["died"]
     if (said := daemon.text().count("paused")) != 1:
         wrong.append(f"paused told {said} times")

@@ -275,15 +275,28 @@ int linkat(int from, const char *source, int to, const char *target, int flags)
     AT(linkat, to, from, source, to, target, flags);
 }
 
+/* A file that is gone: its number may be another's soon. */
+static void note_gone(int from, const char *target)
+{
+    struct stat now;
+    if (!failures || fstatat(from, target, &now, AT_SYMLINK_NOFOLLOW))
+        return;
+    for (int index = 0; index < failures && index < 64; index++)
+        if (failed[index].dev == now.st_dev && failed[index].ino == now.st_ino)
+            failed[index].rewritten = 1;
+}
+
 int unlink(const char *target)
 {
     REAL(unlink);
+    note_gone(AT_FDCWD, target);
     AT(unlink, AT_FDCWD, target);
 }
 
 int unlinkat(int from, const char *target, int flags)
 {
     REAL(unlinkat);
+    note_gone(from, target);
     AT(unlinkat, from, from, target, flags);
 }
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from faults.world import World
 from hotpixeld import markers, metadata, photo, repairs
 from hotpixeld.config import Limits, Repair
 from hotpixeld.errors import PhotoError
 from hotpixeld.ledger import Ledger
 from hotpixeld.pixels import Defect
-from faults.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld import commands, report
+from hotpixeld import commands, maps, report
 from hotpixeld.camera import Camera
 from hotpixeld.configfile import for_folders
 from hotpixeld.ledger import Ledger
@@ -16,6 +15,7 @@ from hotpixeld.settle import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from faults.crash import Table
 
@@ -38,6 +38,7 @@ def fill(state: Path, folder: Path, photos: int) -> None:
     """Write a ledger of so many folded photos, each with its copy."""
     state.mkdir(parents=True)
     ledger = Ledger(state / "ledger.sqlite3")
+    ledger.connection.execute("PRAGMA cache_size = -1000000")  # 1 GB, to be done soon
     cameras = [Camera("Maker", "One", str(n), 160, 120) for n in range(CAMERAS)]
     run = ledger.connection.executemany
     with ledger.transaction():
@@ -49,7 +50,8 @@ def fill(state: Path, folder: Path, photos: int) -> None:
             " VALUES (?, ?, ?, ?, 'folded')",
             _rows(photos, [camera.id for camera in cameras]),
         )
-        version = "0123456789abcdef"
+        config = for_folders([folder])
+        versions = [maps.version(config, camera, []) for camera in cameras]
         run(
             "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, 1000, 1, 2, ?)",
             (
@@ -60,7 +62,7 @@ def fill(state: Path, folder: Path, photos: int) -> None:
                     "" if number % 50 else "corrupt",
                     number + 1 if number % 50 else None,
                     number,
-                    version,
+                    versions[number % len(cameras)],
                 )
                 for number in range(photos)
             ),

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def _arrive(world: World, random_: random.Random, numbers: range) -> dict[str, i
     folder = world.folders[0] / f"set{numbers.start // 2000}"
     folder.mkdir(exist_ok=True)
     for number in numbers:
-        # Another image each, cheap to make: one coefficient of the last block differs.
+        # Another image each, cheap to make: another quantisation table.
         text = f"{number:08d}".encode()
         quantised = bytearray(template)
         place = quantised.rindex(b"\xff\xdb") + 5
@@ -107,13 +108,18 @@ def soak(zygote: Zygote, root: Path, table: Table, photos: int = 20_000) -> Look
         if round_ % 3 == 0:
             os.kill(daemon.pid, signal.SIGHUP)
             _come_and_go(world, round_ // 3)
-        if not daemon.until(lambda: _known(world) >= sum(total.values()), 120.0):
+        wanted = sum(total.values())
+        if not daemon.until(partial(_knows, world, wanted), 120.0):
             wrong.append(f"stuck at {_known(world)} of {total}")
             break
         looks.look(daemon.pid)
     wrong += _end(world, daemon, total) + looks.wrong()
     table.note(f"soak of {photos} photos", wrong)
     return looks
+
+
+def _knows(world: World, photos: int) -> bool:
+    return _known(world) >= photos
 
 
 def _known(world: World) -> int:

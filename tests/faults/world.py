@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hotpixeld import checkpoint, photo
+from hotpixeld import checkpoint, mapfile, photo
 from hotpixeld.errors import CheckpointError
 from hotpixeld.ledger import Ledger
 from hotpixeld.welford import State
@@ -36,10 +36,11 @@ EXPECTED = re.compile(
 @functools.cache
 def _bytes(serial: str, index: int) -> bytes:
     """Return a photo's file."""
-    buffer = io.BytesIO()
     taken = START.replace(minute=index % 60, hour=index // 60 % 24)
-    write_jpeg(buffer, SENSOR.frame(index), taken, serial=serial)
-    return buffer.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        write_jpeg(path, SENSOR.frame(index), taken, serial=serial)
+        return path.read_bytes()
 
 
 @functools.cache
@@ -185,9 +186,11 @@ def _litter(world: World) -> list[str]:
         for path in world.state.rglob("*")
         if path.is_file() and not EXPECTED.fullmatch(str(path.relative_to(world.state)))
     ]
-    for camera in world.state.glob("cameras/*"):
-        if len(list(camera.glob("**/mean.npy"))) > 1:
-            wrong.append(f"two current generations in {camera}")
+    wrong += [
+        f"two current generations in {camera}"
+        for camera in world.state.glob("cameras/*")
+        if len(list(camera.glob("**/mean.npy"))) > 1
+    ]
     for root in world.roots[1:]:
         files = [path for path in root.rglob("*") if path.is_file()]
         wrong += [f"litter: {path}" for path in files if path.name[:2] != "c_"]
@@ -234,6 +237,17 @@ def _state(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
     return wrong
 
 
+def _map(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
+    """Return how a camera's map.yaml differs from the ledger's map."""
+    if not record.mapped:
+        return []
+    camera = record.camera
+    path = world.state / "cameras" / camera.id / "map.yaml"
+    listed = ledger.defects.of(camera.id)
+    same = path.read_text() == mapfile.dump(camera, listed, photos=record.mapped)
+    return [] if same else [f"{path} is not the ledger's map"]
+
+
 def in_the_end(world: World) -> list[str]:
     """Return what is wrong after a run that ended well: lost, twice, torn, left over."""
     wrong = _litter(world)
@@ -244,7 +258,7 @@ def in_the_end(world: World) -> list[str]:
     if counts != {"folded": distinct, "pending": 0, "lost": 0, "forgotten": 0}:
         wrong.append(f"{distinct} photos, but {counts}")
     for record in ledger.images.cameras():
-        wrong += _state(world, ledger, record)
+        wrong += _state(world, ledger, record) + _map(world, ledger, record)
     for original in originals:
         known = ledger.copies.find(original)
         if known is None:
