@@ -13,12 +13,13 @@ LAYERS = {
     0: "errors camera pixels messages",
     1: (
         "welford hotmap contrast tails evidence likelihood weighing calibration verdict"
-        " repair footprint blocks markers tables huffman intervals splice files"
-        " makernote edited settle visibility yamltext grammar pixellist config"
-        " configcheck"
+        " repair scene shapes field crowd overlaps neighbours learning footprint blocks"
+        " markers tables huffman intervals splice files"
+        " makernote edited settle visibility"
     ),
     2: (
-        "checkpoint generations migrations hazards tallies trial configfile copies"
+        "yamltext grammar pixellist config configcheck configfile checkpoint generations"
+        " migrations hazards tallies trial copies"
         " defects difference events images ledger samples lossless rescan plane"
         " coefficients turbojpeg reencode mapfile metadata mounts paths photo place scan"
         " survey systemd watch workers"
