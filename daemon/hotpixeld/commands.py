@@ -175,9 +175,7 @@ def repair(
     target = (output or path.parent / "repaired") / f"c_{path.name}"
     if named:
         defects = named
-        repaired = repairs.mend_bytes(
-            source.data, defects, settings.fill, settings.fallback
-        )
+        repaired = repairs.mend_bytes(source.data, defects, settings)
     else:
         mended = repairs.mend(
             source, None, _pixel_list(source, config, folder), None, settings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hotpixeld import hotmap, lives, mapfile
+from hotpixeld import hotmap, learning, lives, mapfile
 from hotpixeld.config import is_largest
-from hotpixeld.files import make_folder, write
+from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repairs import PixelList
 from hotpixeld.sampling import grid_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config import Config
+    from hotpixeld.learning import Footprint
     from hotpixeld.ledger import Ledger
     from hotpixeld.pixels import Defect
     from hotpixeld.sampling import Grid, Sampling
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FOOTPRINT_NAME = "footprint.json"
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 FEWEST_NEW, MOST_NEW = 8, 32
@@ -139,6 +142,7 @@ class Maps:
         self._config = config
         self._states = states
         self._versions: dict[str, str] = {}
+        self._footprints: dict[str, Footprint | None] = {}
         self.made = 0
         self.last = ""
 
@@ -185,6 +189,7 @@ class Maps:
         found = find(self._config, record.camera, self._cameras(), state, evidence)
         # The file first: a crash in between leaves the map due, and both are made again.
         self._publish(record.camera, found, state.photos)
+        self._learn(camera_id, state, found)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
             self._ledger.images.set_mapped(camera_id, state.photos)
@@ -208,6 +213,30 @@ class Maps:
         make_folder(folder)
         text = mapfile.dump(camera, found, photos=photos)
         write(folder / "map.yaml", text.encode())
+
+    def _learn(self, camera_id: str, state: State, found: list[Defect]) -> None:
+        """Keep how the camera's defects show, where they do so in a way of their own."""
+        learned = learning.learn(state.mean, found)
+        path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
+        if learned is not None:
+            write(path, learned.to_json().encode())
+        elif path.exists():
+            remove(path)
+        self._footprints[camera_id] = learned
+
+    def _footprint(self, camera_id: str) -> Footprint | None:
+        """Return what was learned of the camera's footprints."""
+        if camera_id not in self._footprints:
+            path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
+            try:
+                learned = learning.Footprint.from_json(path.read_text())
+            except FileNotFoundError:
+                learned = None
+            except (OSError, ValueError) as error:
+                log.warning("learned footprint is not used: %s: %s", path, error)
+                learned = None
+            self._footprints[camera_id] = learned
+        return self._footprints[camera_id]
 
     def _tell(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
         """Log the map in one line, and every defect that came or went."""
@@ -240,7 +269,8 @@ class Maps:
     def pixel_list(self, camera: Camera, when: dt.datetime | None) -> PixelList:
         """Return what may be repaired in a photo of `camera` taken at `when`."""
         detected = self._ledger.defects.of(camera.id)
-        return pixel_list(self._config, camera, self._cameras(), detected, when)
+        listed = pixel_list(self._config, camera, self._cameras(), detected, when)
+        return replace(listed, footprint=self._footprint(camera.id))
 
     def version(self, camera: Camera) -> str:
         """Return the version of a camera's pixel list: it changes when the list does."""

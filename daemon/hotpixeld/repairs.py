@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from hotpixeld import lossless, markers, photo, reencode, visibility
 from hotpixeld.copies import Copy
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config import Folder, Repair
+    from hotpixeld.learning import Footprint
     from hotpixeld.ledger import Ledger
     from hotpixeld.lossless import Repaired
     from hotpixeld.photo import Photo
@@ -47,11 +48,14 @@ class PixelList:
         Repaired where they can be seen.
     version : str
         Changes when the list does: a short hash.
+    footprint : Footprint or None
+        How this camera's defects show, where that was learned.
     """
 
     configured: tuple[Defect, ...]
     detected: tuple[Defect, ...]
     version: str
+    footprint: Footprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ class Mended:
 def mend_bytes(
     data: bytes,
     defects: tuple[Defect, ...],
-    fill: Literal["adaptive", "neighbours"],
-    fallback: Literal["refuse", "reencode"],
+    settings: Repair,
+    footprint: Footprint | None = None,
 ) -> Repaired:
     """Return the repaired bytes of a photo, re-encoded only where that is allowed.
 
@@ -92,12 +96,14 @@ def mend_bytes(
         The photo cannot be repaired; says why.
     """
     try:
-        return lossless.repaired(data, defects, fill=fill)
+        return lossless.repaired(data, defects, fill=settings.fill, footprint=footprint)
     except lossless.RefusedError as error:
-        if fallback == "refuse":
+        if settings.fallback == "refuse":
             raise
         log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
-        return reencode.reencoded(data, defects, fill=fill)
+        return reencode.reencoded(
+            data, defects, fill=settings.fill, footprint=footprint
+        )
 
 
 def mend(
@@ -129,9 +135,8 @@ def mend(
     mended = Mended(tuple(places[place] for place in sorted(places)))
     if not mended.defects or mended.pixels == known:
         return mended
-    fill, fallback = settings.fill, settings.fallback
     try:
-        repaired = mend_bytes(source.data, mended.defects, fill, fallback)
+        repaired = mend_bytes(source.data, mended.defects, settings, pixels.footprint)
     except lossless.RefusedError as error:
         return replace(mended, refused=error.reason)
     return replace(mended, repaired=repaired)

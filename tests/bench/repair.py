@@ -1,6 +1,6 @@
 """Measure repairs against clean twins, beside the ways it was done before.
 
-    python tests/bench/repair.py FOLDER... [--variety FOLDER] [--photos 3] [--count 24]
+    python tests/bench/repair.py FOLDER... [--variety FOLDER] [--photos 4] [--count 24]
 
 Defects are planted into photos of each folder by the project's planting script (found by
 --plant, or beside $HOTPIXELD_PHOTOS), which also encodes the clean twin.  Our repair gets
@@ -334,7 +334,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--variety", type=Path)
     parser.add_argument("--plant", type=Path)
-    parser.add_argument("--photos", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=4)
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
