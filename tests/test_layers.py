@@ -19,7 +19,7 @@ LAYERS = {
     ),
     2: (
         "yamltext grammar pixellist config configcheck configfile checkpoint generations"
-        " migrations hazards tallies trial copies"
+        " migrations aliases hazards tallies trial copies"
         " defects difference events images ledger samples lossless rescan plane"
         " coefficients turbojpeg reencode mapfile metadata mounts paths photo place scan"
         " survey systemd watch workers"

@@ -14,6 +14,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld import (
+    aliases,
     copies,
     defects,
     generations,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 SCHEMA = "".join(
     module.SCHEMA
     for module in (
-        *(images, generations, paths, copies, defects, samples, hazards, tallies),
+        *(images, aliases, generations, paths, copies, defects, samples, hazards),
+        tallies,
     )
 )
 """What a new ledger holds: `migrations.VERSION`."""
@@ -73,6 +75,7 @@ class Ledger:
         try:
             self.connection = self._open(read_only=read_only)
             self._bring_up_to_date(read_only=read_only)
+            self.aliases = aliases.Aliases(self.connection)
             self.images = images.Images(self.connection)
             self.generations = generations.Generations(self.connection)
             self.paths = paths.Paths(self.connection)

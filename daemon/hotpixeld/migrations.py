@@ -93,7 +93,13 @@ INSERT INTO defects SELECT * FROM former_defects;
 DROP TABLE former_defects;
 """
 
-STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES,)
+_ALIASES = """
+CREATE TABLE aliases (
+  id TEXT PRIMARY KEY, camera TEXT NOT NULL REFERENCES cameras
+) WITHOUT ROWID;
+"""
+
+STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES,)
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
 """Of the ledgers that this hotpixeld writes, as SQLite's user_version."""

@@ -149,13 +149,9 @@ class Pipeline:
     def _camera(self, source: Photo) -> Camera:
         """Return the photo's camera, if it may be folded at all."""
         about, folder = source.metadata, self._config.folder_of(source.path)
-        try:
-            camera = photo.camera(source)
-        except SkippedPhotoError:
-            named = self._config.camera_of(folder, about.width, about.height)
-            if named is None:
-                raise
-            camera = named
+        named = self._config.camera_of(folder, about.width, about.height)
+        has_identity = about.make or about.model
+        camera = named if named and not has_identity else photo.camera(source)
         why = metadata.edit(about) if folder.edited == "skip" else None
         if why:
             raise SkippedPhotoError(source.path, why)
@@ -173,6 +169,8 @@ class Pipeline:
         """Put the photo into the ledger, and fold it if its image is new."""
         if job.error or job.photo is None or job.camera is None:
             return job
+        named = any(one.serial for one in self._config.camera_entries(job.camera))
+        job.camera = self._ledger.aliases.resolve(job.camera, may_appear=not named)
         # The same image may have been admitted while this one was under way.
         job.image = job.image or self._known(job.photo)
         record = self._ledger.paths.find(job.path)
