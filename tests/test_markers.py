@@ -158,3 +158,11 @@ def test_quantisation_tables_come_in_the_order_of_the_block() -> None:
     assert [found[i] for i in range(4)] == [3, 2, 2, 3]
     assert found[8] == 2
     assert found[63] == 16
+
+
+def test_what_only_uses_up_time_and_memory_is_refused() -> None:
+    head, rest = b"\xff\xd8", b"\xff\xe0\x00\x02"
+    with pytest.raises(markers.MarkerError, match="more than 20000 segments"):
+        markers.parse(head + rest * 20_001)
+    with pytest.raises(markers.MarkerError, match="1048577 stray bytes at byte 2"):
+        markers.parse(head + bytes((1 << 20) + 1) + rest)

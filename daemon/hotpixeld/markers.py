@@ -24,7 +24,8 @@ HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 # Everything that decides the pixels.
 CODING = FRAMES | {DQT, DHT, DAC, DRI, SOS}
 
-MOST_SEGMENTS = 20_000  # ten times what the longest XMP takes
+# Bounds far above what cameras write: more is there to use up time and memory.
+MOST_STRAYS, MOST_SEGMENTS = 1 << 20, 20_000
 
 # A marker inside coded data: neither a stuffed FF00, nor a restart, nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -150,6 +151,8 @@ def _next_segment(data: bytes, offset: int) -> Segment | None:
     if found is None:
         return None
     start, marker = found.start(), data[found.start() + 1]
+    if start - offset > MOST_STRAYS:
+        raise MarkerError(f"{start - offset} stray bytes at byte {offset}")
     if marker in {SOI, EOI} or marker == 0x01:
         return Segment(marker, start, 2)
     if start + 4 > len(data):
@@ -267,13 +270,8 @@ def identity(data: bytes, structure: Structure) -> str:
     """Return the identity of a photo: hex SHA-256 of its primary image's coded data.
 
     Frame and scan headers, tables, restart intervals and coded data count; metadata,
-    fill bytes and everything after EOI do not.
-
-    Parameters
-    ----------
-    data : bytes
-    structure : Structure
-        Of the same `data`, with its scans.
+    fill bytes and everything after EOI do not.  `structure` is that of the same `data`,
+    with its scans.
     """
     view, digest = memoryview(data), hashlib.sha256()
     coded = {scan.header.offset: scan for scan in structure.scans}

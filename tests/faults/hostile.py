@@ -173,6 +173,7 @@ def bombs() -> dict[str, bytes]:
         "10,000 scans": _scans(progressive, 10_000),
         "a million segments": head + b"\xff\xe0\x00\x02" * 1_000_000 + frame,
         "50 MB of fill bytes": small[:-2] + b"\xff" * 50_000_000 + b"\xff\xd9",
+        "50 MB of fill bytes in front": head + b"\xff" * 50_000_000 + frame,
         "50 MB of nothing": head + bytes(50_000_000),
         "50 MB of comments": head + (b"\xff\xfe\xff\xff" + bytes(65533)) * 760 + frame,
         "0x0": _sized(small, 0, 0),
