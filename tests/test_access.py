@@ -32,16 +32,6 @@ def test_a_folder_that_is_not_there_is_the_watchers_business(tmp_path: Path) -> 
     assert closed(Folder(path=tmp_path / "unplugged"), COMMAND) == ""
 
 
-def test_a_folder_in_a_home_may_be_hidden_from_a_service() -> None:
-    watched = Folder(path=Path("/home/nobody-at-all/Pictures"))
-
-    assert closed(watched, COMMAND) == (
-        "/home/nobody-at-all/Pictures: not visible to the service:"
-        " run `sudo hotpixeld-apply`"
-    )
-    assert closed(watched, {}) == ""
-
-
 # A read-only mount, and a folder of another user, as their owner's process meets them.
 SCRIPT = """
 import os, sys

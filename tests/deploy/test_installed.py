@@ -146,9 +146,11 @@ def annas(installed: Machine) -> Service:
         "/var/lib/hotpixeld-anna",
         "anna",
     )
-    installed.run(
-        "mkdir", "-p", "/home/anna/Pictures", "/home/anna/secret", user="anna"
+    put = (
+        "cd; mkdir -p Pictures .ssh .config/nothing;"
+        " echo secret >.ssh/id; echo secret >.netrc"
     )
+    installed.run("sh", "-c", put, user="anna")
     service.configure("~/Pictures")
     service.apply()
     return service
@@ -274,12 +276,31 @@ def test_a_setgid_folder_of_another_group_keeps_it(shared: Service) -> None:
 def test_a_copy_of_ones_own_photo_is_ones_own(annas: Service) -> None:
     (name,) = annas.drop("/home/anna/Pictures")
     copy = annas.copy("/home/anna/Pictures", name)
-    main = annas.show("MainPID")
-    enter = ["nsenter", "--target", main, "--mount", "ls", "-A"]
 
     assert copy.stat().st_uid == annas.machine.ids("anna")[0]
-    assert annas.machine.run(*enter, "/home/anna") == "Pictures\n"
     assert "last photo: folded" in annas.show("StatusText")
+
+
+def test_of_a_home_the_service_writes_to_its_folders_and_reads_no_secrets(
+    annas: Service,
+) -> None:
+    run = annas.machine.run
+    inside = ["nsenter", "--target", annas.show("MainPID"), "--mount", "sh", "-c"]
+    # The same user as the service, in its sandbox: the mode is not what forbids it.
+    script = "cat {0}/.ssh/id {0}/.netrc; ls {0}/.config; touch {0}/a {0}/Pictures/b"
+    asked = script.format("/home/anna")
+    told = run("runuser", "-u", "anna", "--", "sh", "-c", f"{asked}; :")
+    run("rm", "-f", "/home/anna/a", "/home/anna/Pictures/b")
+    shut = run(*inside, f"runuser -u anna -- sh -c '{asked}; :'")
+
+    assert told == "secret\nsecret\nnothing\n"
+    assert sorted(re.findall(r"/home/anna/(\S+)'?: (.+)", shut)) == [
+        (".config'", "Permission denied"),
+        (".netrc", "Permission denied"),
+        (".ssh/id", "Permission denied"),
+        ("a'", "Read-only file system"),
+    ]
+    assert annas.machine.path("/home/anna/Pictures/b").exists()
 
 
 def test_a_reload_reads_a_new_shared_folder_and_apply_opens_it(shared: Service) -> None:
@@ -304,17 +325,27 @@ def test_a_reload_reads_a_new_shared_folder_and_apply_opens_it(shared: Service) 
     until(lambda: "wait:" not in shared.show("StatusText"), "the fault is over")
 
 
-def test_apply_shows_a_service_a_new_folder_of_a_home(annas: Service) -> None:
-    annas.machine.run("mkdir", "-p", '/home/anna/More "50%": a', user="anna")
+def test_a_reload_reads_a_new_folder_of_a_home_and_apply_opens_it(
+    annas: Service,
+) -> None:
     folder = '/home/anna/More "50%": a'
+    annas.machine.run("mkdir", "-p", folder, user="anna")
     annas.configure("~/Pictures", f"'{folder}'")
     annas.ctl("reload")
+    known = annas.known()
     (name,) = annas.drop(folder)
-    advice = "not visible to the service: run `sudo hotpixeld-apply anna`"
+    until(lambda: annas.known() == known + 1, "the photo is folded at once")
+    advice = (
+        f"{folder}/repaired: copies wait: not writable for the service:"
+        " run `sudo hotpixeld-apply anna`"
+    )
 
     until(lambda: advice in annas.show("StatusText"), "the status says what to do")
+    assert not annas.machine.path(f"{folder}/repaired").exists()
     annas.machine.run("hotpixeld-apply", "anna")
-    annas.copy(folder, name)
+    copy = annas.copy(folder, name)
+    assert annas.known() == known + 1
+    assert copy.stat().st_uid == annas.machine.ids("anna")[0]
 
 
 def test_a_broken_configuration_changes_nothing_on_reload(shared: Service) -> None:
