@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from hotpixeld import access
 from hotpixeld.access import Access, closed
 from hotpixeld.config import Folder
 from hotpixeld.configfile import for_folders
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMAND = {access.COMMAND_VARIABLE: "sudo hotpixeld-apply"}
 

@@ -36,6 +36,26 @@ def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path, state: State) -> Non
     loaded.fold(np.zeros((5, 7, 3), np.uint8))  # it goes on
 
 
+def test_every_piece_of_a_large_one_is_progress(
+    tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHUNK", 100)
+    written: list[int] = []
+
+    def wrote() -> None:
+        written.append(sum(path.stat().st_size for path in tmp_path.rglob("*.tmp")))
+
+    saved = checkpoint.save(tmp_path, 1, state, wrote)
+    read: list[None] = []
+    loaded = checkpoint.load(tmp_path, saved, 5, 7, lambda: read.append(None))
+    header = (tmp_path / "00000001" / "mean.npy").stat().st_size - 5 * 7 * 3 * 4
+
+    np.testing.assert_array_equal(loaded.m2, state.m2)
+    pieces = [header + size for size in (100, 200, 300, 400)]
+    assert [written[0:4], written[5:9]] == [pieces, pieces], "each is with the kernel"
+    assert len(read) == len(written) == 10
+
+
 def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:
     checkpoint.save(tmp_path, 3, state)
     mean = np.load(tmp_path / "00000003" / "mean.npy", allow_pickle=False)

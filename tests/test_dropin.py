@@ -38,7 +38,9 @@ def test_of_a_home_what_begins_with_a_dot_is_hidden(tmp_path: Path) -> None:
     (tmp_path / ".netrc").touch()
     (tmp_path / ".latest").symlink_to(tmp_path / "Pictures")
     (tmp_path / "Album").symlink_to(tmp_path / ".photos")
-    folders = f"folders: [{{path: {tmp_path}/Pictures}}, {{path: {tmp_path}/Album/new}}]"
+    folders = (
+        f"folders: [{{path: {tmp_path}/Pictures}}, {{path: {tmp_path}/Album/new}}]"
+    )
 
     assert settings(folders, tmp_path) == [
         f'ReadWritePaths="-{tmp_path}/Album/new"',

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, sampling
+from hotpixeld import evidence, sampling, workers
+from hotpixeld.camera import Camera
+from hotpixeld.configfile import for_folders
 from hotpixeld.sampling import grid_of
+from hotpixeld.session import Session
+from hotpixeld.welford import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hotpixeld.session import Session
+    import pytest
+
     from sensor import Sensor
 
 
@@ -79,3 +85,25 @@ def test_a_row_takes_as_many_bytes_as_promised() -> None:
     suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
 
     assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
+
+
+def test_a_map_of_a_large_frame_is_progress_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.02)
+    told: list[float] = []
+    config, state = for_folders([tmp_path]), State.empty(1200, 1600)
+    state.fold(np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), np.uint8))
+    camera = Camera("Maker", "One", "1", 1600, 1200)
+    with Session(
+        config, tmp_path / "state", 1, time.monotonic, lambda: told.append(0)
+    ) as session:
+        with session.ledger.transaction():
+            session.ledger.images.admit("00" * 32, camera, None)
+        session.states.running(camera.id).state = state
+        began = time.monotonic()
+        session.maps.make(camera.id, most=0)
+        seconds = time.monotonic() - began
+
+    assert seconds > 0.1, "one step long enough to be looked at"
+    assert len(told) > seconds / 0.02 / 4

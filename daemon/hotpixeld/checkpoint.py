@@ -15,6 +15,7 @@ import errno
 import hashlib
 import io
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,11 +29,13 @@ from hotpixeld.welford import Plane, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from io import BufferedReader
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# Bytes per write: small enough that a slow disk lets the watchdog be fed in between.
+# Bytes in one go, durable before the next: a disk of a megabyte a second still lets the
+# watchdog be fed in between, where one fsync of a large file could take minutes.
 CHUNK = 1 << 24
 PREVIOUS = "previous"
 NAMES = ("mean.npy", "m2.npy")
@@ -84,6 +87,9 @@ def _write(target: Path, array: Plane, progress: Callable[[], None]) -> str:
             chunk = octets[start : start + CHUNK]
             file.write(chunk)
             digest.update(chunk)
+            if start + CHUNK < len(octets):
+                file.flush()
+                os.fdatasync(file.fileno())
             progress()
     return digest.hexdigest()
 
@@ -106,7 +112,7 @@ def save(
     camera_folder : Path
         Created when missing.
     progress : callable
-        Called after every 16 MiB written.
+        Called after every 16 MiB.
 
     Raises
     ------
@@ -123,26 +129,53 @@ def save(
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 
 
-def _read(sources: Sequence[Path], shape: tuple[int, int, int], sha256: str) -> Plane:
+def _array(
+    file: BufferedReader, shape: tuple[int, int, int], progress: Callable[[], None]
+) -> tuple[Plane, str]:
+    """Return the array in a .npy file of ours, and the file's SHA-256 in hex.
+
+    Raises
+    ------
+    ValueError
+        It holds no array of float32 in this shape; says what it does hold.
+    """
+    npy.read_magic(file)
+    found, is_fortran, dtype = npy.read_array_header_1_0(file)
+    if (found, is_fortran, dtype) != (shape, False, np.dtype("<f4")):
+        raise ValueError(f"holds {dtype} {found}, not float32 {shape}")
+    size = file.tell()
+    file.seek(0)
+    digest = hashlib.sha256(file.read(size))
+    array = np.empty(shape, np.float32)
+    octets = array.reshape(-1).view(np.uint8).data
+    for start in range(0, len(octets), CHUNK):
+        chunk = octets[start : start + CHUNK]
+        digest.update(chunk[: file.readinto(chunk)])
+        progress()
+    digest.update(file.read())
+    return array, digest.hexdigest()
+
+
+def _read(
+    sources: Sequence[Path],
+    shape: tuple[int, int, int],
+    sha256: str,
+    progress: Callable[[], None],
+) -> Plane:
     """Return the array in the first source there is, checked against the ledger."""
     source = next((path for path in sources if path.exists()), sources[0])
     try:
         with source.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
-        array = np.load(source, allow_pickle=False)
+            array, found = _array(file, shape, progress)
     except (FileNotFoundError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
     except OSError as error:
         if error.errno != errno.EIO:
             raise  # not the file's fault: too many open files, no permission
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
-    if array.shape != shape or array.dtype != np.float32:
-        raise CheckpointError(
-            f"{source}: holds {array.dtype} {array.shape}, not float32 {shape}"
-        )
-    return np.asarray(array, np.float32)
+    if found != sha256:
+        raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
+    return array
 
 
 def _places(camera_folder: Path, generation: int, name: str) -> tuple[Path, Path]:
@@ -151,8 +184,19 @@ def _places(camera_folder: Path, generation: int, name: str) -> tuple[Path, Path
     return folder_of(camera_folder, generation) / name, kept
 
 
-def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -> State:
+def load(
+    camera_folder: Path,
+    checkpoint: Checkpoint,
+    height: int,
+    width: int,
+    progress: Callable[[], None] = _nothing,
+) -> State:
     """Return the state that `checkpoint` names, the current one or the one before.
+
+    Parameters
+    ----------
+    progress : callable
+        Called after every 16 MiB.
 
     Raises
     ------
@@ -164,7 +208,7 @@ def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -
     shape, generation = (height, width, 3), checkpoint.generation
     sums = (checkpoint.mean_sha256, checkpoint.m2_sha256)
     mean, m2 = (
-        _read(_places(camera_folder, generation, name), shape, sha256)
+        _read(_places(camera_folder, generation, name), shape, sha256, progress)
         for name, sha256 in zip(NAMES, sums, strict=True)
     )
     return State(checkpoint.photos, checkpoint.weight, mean, m2)

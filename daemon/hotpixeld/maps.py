@@ -16,7 +16,7 @@ from hotpixeld.sampling import grid_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from hotpixeld.camera import Camera
     from hotpixeld.config import Config
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hotpixeld.sampling import Grid, Sampling
     from hotpixeld.states import States
     from hotpixeld.welford import State
+    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -134,9 +135,9 @@ class Maps:
         config: Config,
         states: States,
         sampling: Sampling,
-        progress: Callable[[], None],
+        workers: Workers,
     ) -> None:
-        self._progress = progress
+        self._workers = workers
         self._sampling = sampling
         self._ledger = ledger
         self._config = config
@@ -186,7 +187,10 @@ class Maps:
         former = self._ledger.defects.of(camera_id)
         grid = self._evidence(record.camera, state, former, most)
         evidence = None if grid is None else (grid, former)
-        found = find(self._config, record.camera, self._cameras(), state, evidence)
+        cameras = self._cameras()
+        found = self._workers.call(
+            find, self._config, record.camera, cameras, state, evidence
+        )
         # The file first: a crash in between leaves the map due, and both are made again.
         self._publish(record.camera, found, state.photos)
         self._learn(camera_id, state, found)
@@ -205,7 +209,7 @@ class Maps:
         if self._config.detection.method == "variance":
             return None
         self._sampling.renew(camera.id, state, former)
-        self._sampling.sample_again(camera, most, self._progress)
+        self._sampling.sample_again(camera, most)
         return grid_of(self._ledger, camera)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
@@ -216,7 +220,7 @@ class Maps:
 
     def _learn(self, camera_id: str, state: State, found: list[Defect]) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
-        learned = learning.learn(state.mean, found)
+        learned = self._workers.call(learning.learn, state.mean, found)
         path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
         if learned is not None:
             write(path, learned.to_json().encode())

@@ -20,7 +20,7 @@ from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -120,7 +120,8 @@ def _look_again(
 class Sampling:
     """The samples of all cameras; used by one thread.
 
-    `workers` decode earlier photos again, `window` more of them than are in use.
+    `workers` look for suspects, and decode earlier photos again, `window` more of them
+    than are in use.
     """
 
     def __init__(
@@ -133,16 +134,14 @@ class Sampling:
 
     def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
         """List the suspects that the state shows now, and what is in the map."""
-        found = hotmap.suspects(state, SUSPECTS).sites
+        found = self._workers.call(hotmap.suspects, state, SUSPECTS).sites
         places = dict.fromkeys((one.row, one.col) for one in listed)
         places |= dict.fromkeys((row, col) for row, col in found.tolist())
         sites = np.array(list(places), np.intp).reshape(-1, 2)
         with self._ledger.transaction():
             return self._ledger.samples.list_suspects(camera_id, sites)
 
-    def sample_again(
-        self, camera: Camera, most: int, progress: Callable[[], None]
-    ) -> int:
+    def sample_again(self, camera: Camera, most: int) -> int:
         """Sample earlier photos at the present suspects, from their files.
 
         Parameters
@@ -178,7 +177,7 @@ class Sampling:
                 with self._ledger.transaction():
                     self._ledger.samples.record(camera.id, told)
                 again += 1
-            progress()
+            self._workers.progress()
         return again
 
 

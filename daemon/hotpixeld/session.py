@@ -125,7 +125,7 @@ class Session:
             self.ledger, config, self.folder, self._clock, self._progress
         )
         sampling = Sampling(self.ledger, config, self._workers, self._jobs)
-        self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
+        self.maps = Maps(self.ledger, config, self.states, sampling, self._workers)
         self._pipeline = Pipeline(
             self.ledger,
             config,

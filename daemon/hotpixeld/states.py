@@ -105,8 +105,8 @@ class States:
         return Running(state, record.folded_to, record.checkpoint.generation)
 
     def _read(self, camera: Camera, saved: Checkpoint) -> State:
-        folder = self.folder_of(camera.id)
-        return checkpoint.load(folder, saved, camera.height, camera.width)
+        folder, progress = self.folder_of(camera.id), self._progress
+        return checkpoint.load(folder, saved, camera.height, camera.width, progress)
 
     def _fall_back(self, camera: Camera, damage: CheckpointError) -> Running:
         """Return the state of the checkpoint before, with what it lacks folded again."""

@@ -1,8 +1,8 @@
 """Workers: threads that get ahead, and a look whether each of them gets on.
 
 A service manager is to be told only of real progress.  Decoding one photo may take long,
-and so may reading it from a slow disk; a thread that gets on at either uses processor
-time, one that hangs does not.
+and so may reading it from a slow disk, or making a map of a large frame; a thread that
+gets on at any of them uses processor time, one that hangs does not.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Item = TypeVar("Item")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.5
@@ -64,20 +65,25 @@ class Workers:
 
     def __init__(self, count: int, progress: Callable[[], None]) -> None:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
-        self._progress = progress
+        self.progress = progress
         self._tasks: dict[int, Task] = {}
 
-    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-        """Let a worker do ``work(item)`` when one is free."""
-        return self._threads.submit(self._run, work, item)
+    def submit(
+        self,
+        work: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        """Let a worker do ``work(...)`` when one is free."""
+        return self._threads.submit(self._run, partial(work, *args, **kwargs))
 
-    def _run(self, work: Callable[[Item], Result], item: Item) -> Result:
+    def _run(self, work: Callable[[], Result]) -> Result:
         own = threading.get_ident()
         clock = time.pthread_getcpuclockid(own)
         used = time.clock_gettime_ns(clock)
         self._tasks[own] = Task(time.monotonic(), clock, used)
         try:
-            return work(item)
+            return work()
         finally:
             del self._tasks[own]
 
@@ -91,8 +97,25 @@ class Workers:
         """
         while not wait([future], timeout=LOOK_SECONDS).done:
             if self._get_on():
-                self._progress()
+                self.progress()
         return future.result()
+
+    def call(
+        self,
+        work: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Let a worker do one long step, and wait for it: like calling `work` itself.
+
+        What the owner does itself tells nobody whether it gets on.
+
+        Raises
+        ------
+        Exception
+            What the work raised.
+        """
+        return self.result(self.submit(work, *args, **kwargs))
 
     def _get_on(self) -> bool:
         """Tell whether there are busy workers, and each got on since the last look."""
