@@ -122,7 +122,7 @@ class Session:
     def _use(self, config: Config) -> None:
         self.config = config
         self.states = States(
-            self.ledger, config, self.folder, self._clock, self._progress
+            self.ledger, config, self.folder, self._clock, self._workers
         )
         sampling = Sampling(self.ledger, config, self._workers, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self._workers)

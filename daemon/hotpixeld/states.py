@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hotpixeld.ledger import Ledger
     from hotpixeld.photo import Photo
     from hotpixeld.welford import Frame
+    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,10 @@ class Running:
 
 
 class States:
-    """The states of all cameras under one state folder; used by one thread."""
+    """The states of all cameras under one state folder; used by one thread.
+
+    `workers` decode photos again, and are told of the progress of checkpoints.
+    """
 
     def __init__(
         self,
@@ -68,13 +72,13 @@ class States:
         config: Config,
         folder: Path,
         clock: Callable[[], float],
-        progress: Callable[[], None],
+        workers: Workers,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._folder = folder
         self._clock = clock
-        self._progress = progress
+        self._workers = workers
         self._running: dict[str, Running] = {}
 
     def folder_of(self, camera_id: str) -> Path:
@@ -105,7 +109,7 @@ class States:
         return Running(state, record.folded_to, record.checkpoint.generation)
 
     def _read(self, camera: Camera, saved: Checkpoint) -> State:
-        folder, progress = self.folder_of(camera.id), self._progress
+        folder, progress = self.folder_of(camera.id), self._workers.progress
         return checkpoint.load(folder, saved, camera.height, camera.width, progress)
 
     def _fall_back(self, camera: Camera, damage: CheckpointError) -> Running:
@@ -135,7 +139,7 @@ class States:
         running = Running(state, folded_to, previous.generation)
         for image in images.pending(camera.id):
             self._fold_from_file(running, image)
-            self._progress()
+            self._workers.progress()
         return running
 
     def tidy(self) -> None:
@@ -170,6 +174,7 @@ class States:
             for earlier in waiting:
                 if earlier.sequence < image.sequence:
                     self._fold_from_file(running, earlier)
+                    self._workers.progress()
         self._fold(running, image, frame)
 
     def _fold(self, running: Running, image: Image, frame: Frame) -> None:
@@ -186,7 +191,9 @@ class States:
         limits = self._config.limits
         for path in self._ledger.paths.of_image(image.id):
             try:
-                found = photo.examine(path, limits.max_bytes, limits.most_pixels)
+                found = self._workers.call(
+                    photo.examine, path, limits.max_bytes, limits.most_pixels
+                )
                 if found.identity == image.identity:
                     self._fold(running, image, self._decode(found))
                     return
@@ -209,7 +216,7 @@ class States:
         if reason := hazards.reason(found.identity, found.data):
             raise PhotoError(found.path, reason)
         with hazards.under_way(found.identity):
-            return photo.decode(found)
+            return self._workers.call(photo.decode, found)
 
     def recover(self) -> int:
         """Fold what a crash left pending, camera by camera, in sequence.
@@ -233,7 +240,7 @@ class States:
                 running.state = State.empty(record.camera.height, record.camera.width)
             for image in pending:
                 self._fold_from_file(running, image)
-                self._progress()
+                self._workers.progress()
                 again += 1
         return again
 
@@ -264,7 +271,9 @@ class States:
             return
         folder = self.folder_of(camera_id)
         generation = running.generation + 1
-        saved = checkpoint.save(folder, generation, running.state, self._progress)
+        saved = checkpoint.save(
+            folder, generation, running.state, self._workers.progress
+        )
         with self._ledger.transaction(durable=True):
             self._ledger.images.commit_checkpoint(camera_id, saved, running.folded_to)
         running.generation, running.unsaved = generation, 0

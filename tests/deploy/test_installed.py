@@ -6,22 +6,29 @@ configuration of its own.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from deploy.conftest import ROOT, SOURCE, put_source
 from deploy.machine import Machine, until
+from hotpixeld import migrations
 from hotpixeld.messages import MessageId
-from sensor import Sensor, scattered
+from sensor import Sensor, scattered, write_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,13 +112,22 @@ class Service:
     def log(self) -> str:
         return "\n".join(str(one["MESSAGE"]) for one in self.journal())
 
-    def override(self, **settings: str) -> None:
+    def override(self, text: str, name: str = "90-test") -> None:
         """Set what `systemctl edit` would; nothing takes it back."""
-        folder = self.machine.path(f"/etc/systemd/system/{self.unit}.d")
-        folder.mkdir(exist_ok=True)
-        lines = [f"{name}={value}" for name, value in settings.items()]
-        (folder / "90-test.conf").write_text("\n".join(["[Service]", *lines, ""]))
-        self.machine.run("systemctl", "daemon-reload")
+        path = self.machine.path(f"/etc/systemd/system/{self.unit}.d/{name}.conf")
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            self.machine.run("systemctl", "daemon-reload")
+
+    def serve(self, *folders: str) -> None:
+        """Have the service run on these folders; it may have done so all the time."""
+        path = self.machine.path(self.settings)
+        before = path.read_text() if path.exists() else ""
+        self.configure(*folders)
+        if path.read_text() != before or self.show("ActiveState") != "active":
+            self.apply()
+        until(lambda: ", 0 photos waiting" in self.show("StatusText"), "nothing to do")
 
     def copy(self, folder: str, name: str) -> Path:
         """Return where the copy of a photo can be read once it is there."""
@@ -128,10 +144,8 @@ def shared(installed: Machine) -> Iterator[Service]:
         installed, "hotpixeld.service", settings, "/var/lib/hotpixeld", "hotpixeld"
     )
     installed.run("usermod", "--append", "--groups", "hotpixeld", "anna")
-    service.override(WatchdogSec="2", RestartSec="100ms", TimeoutAbortSec="2")
-    service.configure(SHARED)
-    service.apply()
-    until(lambda: ", 0 photos waiting" in service.show("StatusText"), "nothing to do")
+    service.override("[Service]\nWatchdogSec=2\nRestartSec=100ms\nTimeoutAbortSec=2\n")
+    service.serve(SHARED)
     yield service
     installed.run("systemctl", "reset-failed", service.unit, check=False)
 
@@ -151,8 +165,7 @@ def annas(installed: Machine) -> Service:
         " echo secret >.ssh/id; echo secret >.netrc"
     )
     installed.run("sh", "-c", put, user="anna")
-    service.configure("~/Pictures")
-    service.apply()
+    service.serve("~/Pictures")
     return service
 
 
@@ -172,8 +185,8 @@ except ChildProcessError:
 """
 
 
-def threads(machine: Machine, pid: int) -> Iterable[int]:
-    """Return the threads of a guest's process but its main one, as numbered here."""
+def numbered_here(machine: Machine, pid: str) -> int:
+    """Return the number that a guest's process has here."""
     for status in Path("/proc").glob("[0-9]*/status"):
         main = int(status.parent.name)
         try:
@@ -183,13 +196,40 @@ def threads(machine: Machine, pid: int) -> Iterable[int]:
         except OSError:  # it has ended
             continue
         inside = fields["NSpid"].split()
-        if len(inside) > 1 and inside[-1] == str(pid) and machine.holds(main):
-            return [
-                int(task.name)
-                for task in (status.parent / "task").iterdir()
-                if int(task.name) != main
-            ]
+        if len(inside) > 1 and inside[-1] == pid and machine.holds(main):
+            return main
     raise AssertionError(f"no process {pid} in the guest")
+
+
+def threads(machine: Machine, pid: str) -> Iterable[int]:
+    """Return the threads of a guest's process but its main one, as numbered here."""
+    main = numbered_here(machine, pid)
+    numbers = [int(task.name) for task in Path(f"/proc/{main}/task").iterdir()]
+    return [number for number in numbers if number != main]
+
+
+@contextlib.contextmanager
+def slowed(machine: Machine, pid: str, share: float) -> Iterator[None]:
+    """Let a guest's process run for a small share of the time only, evenly."""
+    process = os.pidfd_open(numbered_here(machine, pid))
+    over = threading.Event()
+
+    def hold() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            while not over.wait(0.1 * share):
+                signal.pidfd_send_signal(process, signal.SIGSTOP)
+                time.sleep(0.1 * (1 - share))
+                signal.pidfd_send_signal(process, signal.SIGCONT)
+            signal.pidfd_send_signal(process, signal.SIGCONT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        holder.join()
+        os.close(process)
 
 
 def test_the_installer_starts_a_service_that_is_ready(installed: Machine) -> None:
@@ -232,14 +272,29 @@ def test_the_units_are_sound_and_shut_in(installed: Machine) -> None:
         assert float(figure[1]) <= 1.5
 
 
+def test_people_at_the_machine_come_first(shared: Service) -> None:
+    status = shared.machine.path(f"/proc/{shared.show('MainPID')}/stat").read_text()
+    niceness = status.rpartition(")")[2].split()[16]
+    names = ("IOSchedulingClass", "CPUWeight", "IOWeight", "MemoryHigh", "MemoryMax")
+    settings = [shared.show(name) for name in names]
+
+    assert niceness == "10"
+    assert settings == ["3", "20", "20", str(1500 << 20), str(3 << 30)]
+
+
 def test_a_start_blocks_until_the_folders_are_watched(shared: Service) -> None:
     shared.ctl("stop")
     before = len(shared.journal())
     shared.ctl("start")
     log = "\n".join(str(one["MESSAGE"]) for one in shared.journal()[before:])
+    began, ready = (
+        int(shared.show(f"{name}TimestampMonotonic"))
+        for name in ("ExecMainStart", "ActiveEnter")
+    )
 
     assert shared.show("ActiveState") == "active"
     assert "watching 1 folders" in log
+    assert ready - began > 50_000, "no Python is ready at once"
 
 
 def test_a_copy_in_a_shared_folder_is_for_its_group(shared: Service) -> None:
@@ -367,6 +422,9 @@ def test_a_broken_configuration_changes_nothing_on_reload(shared: Service) -> No
 
 
 def test_a_broken_configuration_at_the_start_is_no_loop(shared: Service) -> None:
+    hook = shared.machine.path("/etc/systemd/system/tell@.service")
+    hook.write_text("[Service]\nType=oneshot\nExecStart=touch /run/told-%i\n")
+    shared.override("[Unit]\nOnFailure=tell@%n.service\n", name="91-hook")
     shared.ctl("stop")
     shared.machine.path(shared.settings).write_text("fodlers: []\n")
     shared.ctl("start", check=False)
@@ -374,6 +432,7 @@ def test_a_broken_configuration_at_the_start_is_no_loop(shared: Service) -> None
     assert shared.show("ActiveState") == "failed"
     assert shared.show("ExecMainStatus") == "78"
     assert shared.show("NRestarts") == "0"
+    until(shared.machine.path(f"/run/told-{shared.unit}").exists, "the hook is called")
 
 
 def test_kill_9_loses_nothing(shared: Service) -> None:
@@ -408,7 +467,7 @@ def test_a_hung_worker_trips_the_watchdog(shared: Service) -> None:
         os.chown(path, *shared.machine.ids("hotpixeld"))
     shared.machine.run("mv", "/srv/batch", f"{SHARED}/batch")
     until(lambda: shared.known() > known, "the batch is under way")
-    hung = list(map(str, threads(shared.machine, int(pid))))
+    hung = list(map(str, threads(shared.machine, pid)))
     holder = subprocess.Popen([sys.executable, "-c", HANG, *hung])
     assert shared.known() < known + 60, "there is nothing left to hang in"
     until(
@@ -418,6 +477,43 @@ def test_a_hung_worker_trips_the_watchdog(shared: Service) -> None:
     until(lambda: shared.known() == known + 60, "every photo is known")
     assert 'File "' in shared.log(), "the log says where it hung"
     assert holder.wait(10) == 0
+
+
+def put_large(shared: Service, count: int) -> Path:
+    """Put photos of another camera beside the watched folder; return where they are."""
+    folder, rng = shared.machine.path("/srv/large"), np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(count):
+        path = folder / f"{number}.JPG"
+        write_jpeg(path, rng.integers(0, 256, (1200, 1600, 3), np.uint8))
+        os.chown(path, *shared.machine.ids("hotpixeld"))
+    return folder
+
+
+def test_on_a_slow_machine_long_steps_are_no_hang(shared: Service) -> None:
+    """A map that takes longer than the watchdog waits, and a stop than it may take."""
+    run, pid = shared.machine.run, shared.show("MainPID")
+    shared.override("[Service]\nTimeoutStopSec=1\n", name="92-stop")
+    shared.configure(SHARED, extra="detection: {min_photos: 4}\n")
+    shared.ctl("reload")
+    until(lambda: shared.photos()["pending"] == 0, "the reload's checkpoint")
+    put_large(shared, 4)
+    run("sh", "-c", f"mv /srv/large/[012].JPG {SHARED}")
+    until(lambda: shared.photos()["pending"] == 3, "three photos wait for the fourth")
+    with slowed(shared.machine, pid, share=0.06):
+        run("mv", "/srv/large/3.JPG", SHARED)
+        until(lambda: shared.photos()["pending"] == 4, "the fourth is folded")
+        began = time.monotonic()
+        until(lambda: "last map" in shared.show("StatusText"), "the map is made")
+        made = time.monotonic()
+        shared.ctl("stop")
+        stopped = time.monotonic()
+
+    assert made - began > 2, "longer than the watchdog waits"
+    assert stopped - made > 1, "longer than a stop may take"
+    assert shared.show("Result") == "success"
+    assert shared.photos()["pending"] == 0
+    assert shared.show("ExecMainPID") == pid, "it was never restarted"
 
 
 def test_a_stop_takes_a_checkpoint(shared: Service) -> None:
@@ -479,6 +575,13 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     assert entry["PRIORITY"] == "6"
     assert re.fullmatch("[0-9a-f]{64}", entry["PHOTO_SHA256"])
     assert entry["CAMERA"] in shared.machine.run("hotpixeld", "map")
+    found = f"MESSAGE_ID={MessageId.DEFECT_FOUND}"
+    if not shared.journal(found):
+        shared.drop(SHARED, 24)
+    until(lambda: shared.journal(found), "a defect is found")
+    new = {one["PIXELS"]: one["MESSAGE"] for one in shared.journal(found)}
+    place = f"{defect.col},{defect.row}"
+    assert new[place] == f"new defect of {entry['CAMERA']}: hot pixel at {place}"
     explained = shared.machine.run("journalctl", "--catalog", "-n1", done)
     assert "A photo is done: folded" in explained
     listed = shared.machine.run("journalctl", "--list-catalog")
@@ -526,10 +629,50 @@ def test_a_user_runs_it_without_an_administrator(installed: Machine) -> None:
     assert "4 folded" in installed.run(*status)
 
 
+# What an earlier version would have left: its tables, with what of today's fits in them.
+OLDER = """
+import sqlite3, sys
+new, path, schema = sys.argv[1:]
+older = sqlite3.connect(path)
+older.executescript(open(schema).read())
+older.execute("ATTACH ? AS new", (new,))
+for (table,) in older.execute("SELECT name FROM main.sqlite_master WHERE type='table'"):
+    names = ", ".join(row[1] for row in older.execute(f"PRAGMA main.table_info({table})"))
+    older.execute(f"INSERT OR IGNORE INTO {table} ({names}) SELECT {names} FROM new.{table}")
+older.execute("PRAGMA user_version = 1")
+older.commit()
+"""
+
+
+def make_older(service: Service) -> None:
+    """Turn a stopped service's ledger into one of version 1."""
+    machine, ledger = service.machine, f"{service.state}/ledger.sqlite3"
+    shutil.copy(ROOT / "tests" / "ledger_v1.sql", machine.path("/run/v1.sql"))
+    convert = ("/usr/bin/python3", "-I", "-c", OLDER, ledger, f"{ledger}.older")
+    machine.run(*convert, "/run/v1.sql")
+    machine.run("sh", "-c", f"rm -f {ledger}-*; mv {ledger}.older {ledger}")
+    machine.run("chown", f"{service.user}:", ledger)
+
+
+def version_of(service: Service) -> str:
+    """Return the version of a service's ledger."""
+    show = (
+        "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute(sys.argv[2]))"
+    )
+    ask = ("/usr/bin/python3", "-I", "-c", show, f"{service.state}/ledger.sqlite3")
+    return service.machine.run(*ask, "PRAGMA user_version").strip("(,)\n")
+
+
 def test_an_upgrade_keeps_everything(shared: Service, annas: Service) -> None:
+    """One service runs, and goes on; the other is stopped, with a ledger of old."""
+    annas.drop("/home/anna/Pictures", 4)
+    until(lambda: annas.photos()["pending"] >= 4, "hers are pending")
+    annas.ctl("stop")
+    make_older(annas)
+    assert version_of(annas) == "1"
     before = [one.known() for one in (shared, annas)]
     settings = shared.machine.path(shared.settings).read_text()
-    pids = [one.show("MainPID") for one in (shared, annas)]
+    pid = shared.show("MainPID")
     put_source(shared.machine)
     shared.machine.run(f"{SOURCE}/deploy/install")
     version = re.search(
@@ -538,13 +681,18 @@ def test_an_upgrade_keeps_everything(shared: Service, annas: Service) -> None:
 
     assert version
     assert version[1] in shared.machine.run("hotpixeld", "--version")
-    assert [one.known() for one in (shared, annas)] == before
     assert shared.machine.path(shared.settings).read_text() == settings
-    for one, pid in zip((shared, annas), pids, strict=True):
-        assert one.show("ActiveState") == "active"
-        assert one.show("MainPID") != pid
-    (name,) = shared.drop(SHARED)
-    shared.copy(SHARED, name)
+    assert shared.show("ActiveState") == "active"
+    assert shared.show("MainPID") != pid
+    assert annas.show("ActiveState") == "inactive", "what was stopped stays so"
+    annas.ctl("start")
+    assert version_of(annas) == str(migrations.VERSION)
+    assert [one.known() for one in (shared, annas)] == before
+    for one, folder in ((shared, SHARED), (annas, "/home/anna/Pictures")):
+        known = one.known()
+        (name,) = one.drop(folder)
+        one.copy(folder, name)
+        assert one.known() == known + 1, "nothing is folded again"
     assert len(list(shared.machine.path("/opt").glob("hotpixeld-*"))) == 1
 
 
