@@ -102,8 +102,8 @@ class Service:
             log.info("folded again after an unclean stop: %d photos", again)
         self._look_for_access()
         self._publish()
-        self._notifier.ready()
         log.info("watching %d folders", len(self._session.config.folders))
+        self._notifier.ready()
         while not self._stopping:
             self._step()
         self._stop()

@@ -27,8 +27,8 @@ MISSING: Final = (
 )
 
 EXTEND_SECONDS: Final = 120
-"""Between two signs of progress while starting or stopping: the fsync of a large
-checkpoint on a slow disk fits in."""
+"""Between two signs of progress while starting, reloading or stopping: reading a photo,
+or the fsync of a piece of a checkpoint, from or to a slow disk fits in."""
 
 _STANDARD_ERROR = 2
 
@@ -101,6 +101,7 @@ class Notifier:
 
         The time goes with it since systemd 253 (Type=notify-reload); older ones ignore it.
         """
+        self._is_settled = False
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(RELOADING=1, MONOTONIC_USEC=microseconds)
 
@@ -110,7 +111,7 @@ class Notifier:
         self._send(STOPPING=1, STATUS=status)
 
     def progress(self) -> None:
-        """Say that work goes on, and get more time for it while starting or stopping.
+        """Say that work goes on; with more time for it but in normal operation.
 
         For whoever sees real progress, never for a thread of its own.
         """
