@@ -292,7 +292,7 @@ def test_a_service_manager_is_told_of_everything_in_its_order(
     config.write_text(good)
     daemon = start("--config", config)
     at_start = manager("READY")
-    assert "watching 1 folders" in daemon.log.read_text()
+    assert "watching 1 folder" in daemon.log.read_text()
     sensor.write(folder, 4)
     at_work = manager("last map")
     config.write_text("fodlers: []\n")
@@ -309,7 +309,7 @@ def test_a_service_manager_is_told_of_everything_in_its_order(
     assert [one for one in at_start[:-1] if "STATUS" not in one] == []
     assert {"WATCHDOG": "1"} in at_work
     last = at_work[-1]["STATUS"]
-    assert last.startswith("1 folders, 0 photos waiting, last photo: folded IMG_0003")
+    assert last.startswith("1 folder, 0 photos waiting, last photo: folded IMG_0003")
     assert re.search(r", last map: maker-model-one-.*, \d defects$", last)
     reloading = next(one for one in at_reload if "RELOADING" in one)
     assert int(reloading["MONOTONIC_USEC"]) >= before
