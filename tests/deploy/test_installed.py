@@ -231,7 +231,8 @@ def slowed(machine: Machine, pid: str, share: float) -> Iterator[None]:
         while not over.wait(0.005):
             before, now = now, time.monotonic()
             used_before, used = used, time.clock_gettime(clock)
-            credit = min(credit + share * (now - before) - (used - used_before), 0.01)
+            credit += share * (now - before) - (used - used_before)
+            credit = min(max(credit, -0.01), 0.01)  # no long stop after a late look
             word = signal.SIGSTOP if credit < 0 else signal.SIGCONT
             signal.pidfd_send_signal(process, word)
         signal.pidfd_send_signal(process, signal.SIGCONT)
