@@ -65,11 +65,17 @@ def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:
     assert mean.shape == m2.shape == (5, 7, 3)
 
 
-def test_damage_is_noticed_and_named(tmp_path: Path, state: State) -> None:
+@pytest.mark.parametrize("place", [0, 9, 20, 60, -1, None])
+def test_damage_is_noticed_and_named(
+    place: int | None, tmp_path: Path, state: State
+) -> None:
     saved = checkpoint.save(tmp_path, 1, state)
     path = tmp_path / "00000001" / "m2.npy"
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    if place is None:
+        del content[5:]
+    else:
+        content[place] ^= 1
     path.write_bytes(content)
 
     with pytest.raises(CheckpointError, match=r"m2\.npy: damaged: SHA-256"):

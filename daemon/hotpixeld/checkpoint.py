@@ -131,21 +131,15 @@ def save(
 
 def _array(
     file: BufferedReader, shape: tuple[int, int, int], progress: Callable[[], None]
-) -> tuple[Plane, str]:
-    """Return the array in a .npy file of ours, and the file's SHA-256 in hex.
+) -> tuple[bytes, Plane, str]:
+    """Return the header of a .npy file, what follows as an array, and its SHA-256 in hex.
 
-    Raises
-    ------
-    ValueError
-        It holds no array of float32 in this shape; says what it does hold.
+    What it is is for the caller to see, once the SHA-256 is right.
     """
-    npy.read_magic(file)
-    found, is_fortran, dtype = npy.read_array_header_1_0(file)
-    if (found, is_fortran, dtype) != (shape, False, np.dtype("<f4")):
-        raise ValueError(f"holds {dtype} {found}, not float32 {shape}")
-    size = file.tell()
+    size = 10 + int.from_bytes(file.read(10)[8:], "little")  # NEP 1, version 1.0
     file.seek(0)
-    digest = hashlib.sha256(file.read(size))
+    header = file.read(size)
+    digest = hashlib.sha256(header)
     array = np.empty(shape, np.float32)
     octets = array.reshape(-1).view(np.uint8).data
     for start in range(0, len(octets), CHUNK):
@@ -153,7 +147,16 @@ def _array(
         digest.update(chunk[: file.readinto(chunk)])
         progress()
     digest.update(file.read())
-    return array, digest.hexdigest()
+    return header, array, digest.hexdigest()
+
+
+def _check(header: bytes, shape: tuple[int, int, int]) -> None:
+    """Raise ValueError where a header is not that of float32 in this shape."""
+    file = io.BytesIO(header)
+    npy.read_magic(file)
+    found, _, dtype = npy.read_array_header_1_0(file)
+    if found != shape or dtype != np.float32:
+        raise ValueError(f"holds {dtype} {found}, not float32 {shape}")
 
 
 def _read(
@@ -166,15 +169,16 @@ def _read(
     source = next((path for path in sources if path.exists()), sources[0])
     try:
         with source.open("rb") as file:
-            array, found = _array(file, shape, progress)
+            header, array, found = _array(file, shape, progress)
+        if found != sha256:
+            raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
+        _check(header, shape)
     except (FileNotFoundError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
     except OSError as error:
         if error.errno != errno.EIO:
             raise  # not the file's fault: too many open files, no permission
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
-    if found != sha256:
-        raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
     return array
 
 
