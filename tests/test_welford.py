@@ -104,7 +104,7 @@ def test_the_order_of_merging_counts_once_it_forgets() -> None:
 def test_the_compiled_fold_and_numpys_agree_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch, memory: int
 ) -> None:
-    if welford.library() is None:
+    if welford.compiled() is None:
         pytest.skip("the package was built without a compiler: there is only numpy")
     frames = np.random.default_rng(2).integers(0, 256, (9, *SHAPE), np.uint8)
     compiled = folded(frames, memory)

@@ -15,11 +15,12 @@ from __future__ import annotations
 import ctypes
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hotpixeld.compiled import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,16 +51,15 @@ class Step(NamedTuple):
 
 
 @functools.cache
-def library() -> Callable[..., None] | None:
-    """Return the compiled fold, None where the package was built without a compiler.
+def compiled() -> Callable[..., None] | None:
+    """Return the compiled fold, None where there is none.
 
     It takes levels (uint8), mean and M2 (float32, edited in place), their number, and
-    the three of `Step`; the GIL is released meanwhile.
+    the three of `Step`.
     """
     try:
-        compiled = ctypes.CDLL(str(Path(__file__).with_name("_fold.so")))
-        function = compiled.hotpixeld_fold_1
-    except (OSError, AttributeError):
+        function = library().hotpixeld_fold_1  # type: ignore[union-attr]
+    except AttributeError:
         return None
     plane = np.ctypeslib.ndpointer(
         np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE")
@@ -72,7 +72,7 @@ def library() -> Callable[..., None] | None:
 
 
 def fold_in_blocks(levels: Frame, mean: Plane, m2: Plane, step: Step) -> None:
-    """Edit `mean` and `m2`, (N,) float32, in place: what `library` does, in numpy."""
+    """Edit `mean` and `m2`, (N,) float32, in place: what `compiled` does, in numpy."""
     scratch = np.empty((2, BLOCK), np.float32)
     share, spread, decay = (np.float32(number) for number in step)
     for start in range(0, levels.size, BLOCK):
@@ -146,11 +146,11 @@ class State:
         levels = np.ascontiguousarray(frame).reshape(-1)
         mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
         step = Step(1.0 / (before + 1.0), before / (before + 1.0), decay)
-        compiled = library()
-        if compiled is None:
+        compiled_fold = compiled()
+        if compiled_fold is None:
             fold_in_blocks(levels, mean, m2, step)
         else:
-            compiled(levels, mean, m2, levels.size, *step)
+            compiled_fold(levels, mean, m2, levels.size, *step)
         self.photos += 1
         self.weight = before + 1.0
 
