@@ -11,13 +11,14 @@ generation nor as the one before is what a crash left, and is removed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
 import logging
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -72,19 +73,19 @@ def _header(array: Plane) -> bytes:
     return buffer.getvalue()
 
 
-def _write(target: Path, array: Plane, progress: Callable[[], None]) -> str:
+def _write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
     """Write `array` as .npy, chunk by chunk; return the SHA-256 of the file in hex."""
     octets = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data
     digest = hashlib.sha256()
-    with replacing(target) as file:
-        header = _header(array)
-        file.write(header)
-        digest.update(header)
-        for start in range(0, len(octets), CHUNK):
-            chunk = octets[start : start + CHUNK]
-            file.write(chunk)
-            digest.update(chunk)
-            progress()
+    header = _header(array)
+    file.write(header)
+    digest.update(header)
+    for start in range(0, len(octets), CHUNK):
+        chunk = octets[start : start + CHUNK]
+        file.write(chunk)
+        digest.update(chunk)
+        progress()
+    file.flush()
     return digest.hexdigest()
 
 
@@ -98,8 +99,12 @@ def save(
     generation: int,
     state: State,
     progress: Callable[[], None] = _nothing,
+    copied: Callable[[], None] = _nothing,
 ) -> Checkpoint:
     """Write `state` durably as `generation`; the caller commits it to the ledger.
+
+    The state may change again as soon as its bytes are the kernel's, long before the disk
+    has them: until then `copied` was not called.
 
     Parameters
     ----------
@@ -107,6 +112,8 @@ def save(
         Created when missing.
     progress : callable
         Called after every 16 MiB written.
+    copied : callable
+        Called when the state is not needed any more.
 
     Raises
     ------
@@ -117,8 +124,12 @@ def save(
     if folder.exists():
         shutil.rmtree(folder)  # never committed, or damaged and given up
     make_folder(folder)
-    mean = _write(folder / "mean.npy", state.mean, progress)
-    m2 = _write(folder / "m2.npy", state.m2, progress)
+    with contextlib.ExitStack() as files:  # synced and renamed as they are left
+        mean, m2 = (
+            _write(files.enter_context(replacing(folder / name)), array, progress)
+            for name, array in zip(NAMES, (state.mean, state.m2), strict=True)
+        )
+        copied()
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 

@@ -67,6 +67,7 @@ class Job:
     error: PhotoError | None = None
     seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
+    room: int = 0  # bytes of memory that it was given
     version: str | None = None  # of the pixel list, where the photo is looked at again
 
     @property

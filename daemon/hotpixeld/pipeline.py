@@ -22,6 +22,7 @@ from hotpixeld.files import DISK_FAULTS
 from hotpixeld.jobs import Done, Job, ahead, fields
 from hotpixeld.messages import MessageId
 from hotpixeld.sampling import sampled
+from hotpixeld.stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.maps import Maps
+    from hotpixeld.memory import Memory
     from hotpixeld.photo import Photo
     from hotpixeld.states import States
     from hotpixeld.workers import Workers
@@ -46,8 +48,11 @@ class Pipeline:
     ----------
     workers : Workers
         Whose threads read, decode and repair.
+    memory : Memory
+        Bounds the photos under way.
     window : int
-        Photos under way at each of these stages, beyond the one being finished.
+        Photos under way at each of these stages, beyond the one being finished, where
+        memory allows.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Pipeline:
         states: States,
         maps: Maps,
         workers: Workers,
+        memory: Memory,
         window: int,
     ) -> None:
         self._ledger = ledger
@@ -65,7 +71,9 @@ class Pipeline:
         self._maps = maps
         self._copies = repairs.Copies(ledger, config.limits.max_bytes)
         self._workers = workers
+        self._memory = memory
         self._window = window
+        self._stages = Stages(workers, memory, window)
 
     def run(
         self, paths: Iterable[Path], *, with_copies: bool, patient: bool
@@ -81,15 +89,14 @@ class Pipeline:
         patient : bool
             A photo that is cut short waits for its end; else it has failed at once.
         """
-        jobs = self._ahead(
-            self._examine, (Job(path, patient=patient) for path in paths)
-        )
-        jobs = (self._triage(self._check(job)) for job in jobs)
-        jobs = self._ahead(self._decode, jobs)
-        jobs = (self._admit(job) for job in jobs)
-        jobs = (self._list_pixels(job) if with_copies else job for job in jobs)
-        for job in self._ahead(self._look, jobs):
-            yield self._finish(job)
+
+        def admit(job: Job) -> Job:
+            admitted = self._admit(job)
+            return self._list_pixels(admitted) if with_copies else admitted
+
+        new = (Job(path, patient=patient) for path in paths)
+        jobs = (self._triage(self._check(job)) for job in self._examined(new))
+        yield from self._through(jobs, admit)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos that are in the ledger against their camera's pixel list again.
@@ -100,14 +107,24 @@ class Pipeline:
             With the version of that list.
         """
         again = (Job(path, version=version) for path, version in photos)
-        jobs = self._ahead(self._examine, again)
-        jobs = (self._recognise(self._check(job)) for job in jobs)
-        jobs = (self._list_pixels(job) for job in jobs)
-        for job in self._ahead(self._look, jobs):
-            yield self._finish(job)
+        jobs = (self._recognise(self._check(job)) for job in self._examined(again))
+        yield from self._through(jobs, self._list_pixels)
 
-    def _ahead(self, work: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[Job]:
-        """Let workers do `work` on the jobs ahead of their turn; errors end the job."""
+    def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        return ahead(self._workers, self._attempt(self._examine), jobs, self._window)
+
+    def _through(
+        self, jobs: Iterable[Job], admit: Callable[[Job], Job]
+    ) -> Generator[Done]:
+        decode, look = self._attempt(self._decode), self._attempt(self._look)
+        with contextlib.closing(
+            self._stages.through(jobs, decode, admit, look)
+        ) as looked_at:
+            for job in looked_at:
+                yield self._finish(job)
+
+    def _attempt(self, work: Callable[[Job], None]) -> Callable[[Job], Job]:
+        """Return what a worker does: `work` on a job, which errors end."""
 
         def attempt(job: Job) -> Job:
             try:
@@ -115,10 +132,10 @@ class Pipeline:
                     with self._ledger.hazards.under_way(job.identity):
                         work(job)
             except PhotoError as error:
-                job.error = error
+                job.error, job.frame = error, None
             return job
 
-        return ahead(self._workers, attempt, jobs, self._window)
+        return attempt
 
     def _examine(self, job: Job) -> None:
         limits = self._config.limits
@@ -162,8 +179,8 @@ class Pipeline:
         return None if image is None or image.outcome == "lost" else image
 
     def _decode(self, job: Job) -> None:
-        if job.photo is not None and job.image is None:
-            job.frame = photo.decode(job.photo)
+        if job.photo is not None and job.frame is not None:
+            photo.decode(job.photo, job.frame)
 
     def _admit(self, job: Job) -> Job:
         """Put the photo into the ledger, and fold it if its image is new."""
@@ -176,7 +193,7 @@ class Pipeline:
         record = self._ledger.paths.find(job.path)
         signature = job.photo.signature
         new = job.image is None
-        self._states.running(job.camera.id)  # its checkpoint may be damaged
+        self._states.load(job.camera.id)  # its checkpoint may be damaged
         with self._ledger.transaction():
             if job.image is None:
                 captured = job.photo.metadata.captured
@@ -221,13 +238,19 @@ class Pipeline:
             job.told = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:
             settings = self._config.repair
+            if job.pixels.detected and job.frame is None:
+                structure = job.photo.structure
+                frame = self._memory.frames.take(structure.height, structure.width)
+                job.frame = photo.decode(job.photo, frame)
             job.mended = repairs.mend(
                 job.photo, job.frame, job.pixels, job.known, settings
             )
         job.frame = None
 
     def _finish(self, job: Job) -> Done:
-        """Write the copy, and say in one line what became of the photo."""
+        """Fold the frame, write the copy, and say in one line what became of the photo."""
+        if job.image is not None:  # it has the memory of those that were admitted since
+            self._states.fold_waiting(job.image.camera)
         if job.error is not None:
             return self._give_up(job, job.error)
         copied, reason = "", ""

@@ -18,6 +18,7 @@ from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
 from hotpixeld.maps import Maps
+from hotpixeld.memory import Memory
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
 from hotpixeld.sampling import Sampling
@@ -106,6 +107,7 @@ class Session:
         self.ledger = Ledger(folder / "ledger.sqlite3")
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
+        self._upkeep = Workers(1, progress)
         self._use(config)
         self._tidy()
 
@@ -121,8 +123,15 @@ class Session:
 
     def _use(self, config: Config) -> None:
         self.config = config
+        self._memory = Memory(config.limits.memory)
         self.states = States(
-            self.ledger, config, self.folder, self._clock, self._progress
+            self.ledger,
+            config,
+            self.folder,
+            self._memory,
+            self._upkeep,
+            self._clock,
+            self._progress,
         )
         sampling = Sampling(self.ledger, config, self._workers, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
@@ -132,6 +141,7 @@ class Session:
             self.states,
             self.maps,
             self._workers,
+            self._memory,
             self._jobs,
         )
 
@@ -149,6 +159,7 @@ class Session:
     def close(self) -> None:
         """Let go of the state folder; call `States.save_all` before to keep all."""
         self._workers.close()
+        self._upkeep.close()
         self.ledger.close()
         os.close(self._lock)
 
@@ -208,8 +219,9 @@ class Session:
 
     def keep_up(self, *, with_maps: bool = True) -> None:
         """Take the checkpoints and make the maps that are due."""
+        self.states.commit_written()
         for camera_id in self.states.due(self._clock()):
-            self.states.save(camera_id)
+            self.states.begin_save(camera_id)
         if with_maps:
             self.make_maps()
 

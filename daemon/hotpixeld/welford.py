@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Frame = NDArray[np.uint8]
 """A decoded photo: (H, W, 3) uint8, red, green, blue, 0-255."""
@@ -49,26 +49,50 @@ class Step(NamedTuple):
     decay: float
 
 
+class _Step(ctypes.Structure):
+    """`Step`, as the compiled fold takes it."""
+
+    _fields_ = (
+        ("share", ctypes.c_float),
+        ("spread", ctypes.c_float),
+        ("decay", ctypes.c_float),
+    )
+
+
 @functools.cache
 def library() -> Callable[..., None] | None:
     """Return the compiled fold, None where the package was built without a compiler.
 
-    It takes levels (uint8), mean and M2 (float32, edited in place), their number, and
-    the three of `Step`; the GIL is released meanwhile.
+    It takes the addresses of the frames and their steps, the number of both, mean and M2
+    (float32, edited in place) and their size; the GIL is released meanwhile.
     """
     try:
         compiled = ctypes.CDLL(str(Path(__file__).with_name("_fold.so")))
-        function = compiled.hotpixeld_fold_1
+        function = compiled.hotpixeld_fold
     except (OSError, AttributeError):
         return None
     plane = np.ctypeslib.ndpointer(
         np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE")
     )
-    levels = np.ctypeslib.ndpointer(np.uint8, ndim=1, flags="C_CONTIGUOUS")
-    numbers = [ctypes.c_float] * 3
-    function.argtypes = [levels, plane, plane, ctypes.c_size_t, *numbers]
+    frames, steps = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(_Step)
+    size = ctypes.c_size_t
+    function.argtypes = [frames, steps, size, plane, plane, size]
     function.restype = None
     return cast("Callable[..., None]", function)
+
+
+def _fold_compiled(
+    function: Callable[..., None],
+    frames: Sequence[Frame],
+    mean: Plane,
+    m2: Plane,
+    steps: Sequence[Step],
+) -> None:
+    """Edit `mean` and `m2`, (N,) float32, in place, by the compiled `function`."""
+    count = len(frames)
+    places = (ctypes.c_void_p * count)(*(frame.ctypes.data for frame in frames))
+    numbers = (_Step * count)(*(_Step(*step) for step in steps))
+    function(places, numbers, count, mean, m2, mean.size)
 
 
 def fold_in_blocks(levels: Frame, mean: Plane, m2: Plane, step: Step) -> None:
@@ -119,19 +143,7 @@ class State:
         return cls(0, 0.0, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def fold(self, frame: Frame, memory: int = 0) -> None:
-        """Fold one photo into this state, in place.
-
-        Parameters
-        ----------
-        frame : (H, W, 3) uint8, 0-255
-            Left as it is.
-        memory : int
-            Photos to remember; 0 never forgets.
-
-        Raises
-        ------
-        ValueError
-            The frame is of another shape.
+        """Fold one photo into this state, in place; see `fold_all`.
 
         >>> state = State.empty(1, 1)
         >>> for level in (10, 20, 60):
@@ -139,20 +151,43 @@ class State:
         >>> float(state.mean[0, 0, 0]), float(state.variance()[0, 0, 0])
         (30.0, 700.0)
         """
-        if frame.shape != self.mean.shape:
-            raise ValueError(f"frame is {frame.shape}, state is {self.mean.shape}")
+        self.fold_all([frame], memory)
+
+    def fold_all(self, frames: Sequence[Frame], memory: int = 0) -> None:
+        """Fold photos into this state, in place, to the same bits as one by one.
+
+        Parameters
+        ----------
+        frames : sequence of (H, W, 3) uint8, 0-255
+            Left as they are.
+        memory : int
+            Photos to remember; 0 never forgets.
+
+        Raises
+        ------
+        ValueError
+            A frame is of another shape; none was folded.
+        """
+        for frame in frames:
+            if frame.shape != self.mean.shape:
+                raise ValueError(f"frame is {frame.shape}, state is {self.mean.shape}")
+        levels = [np.ascontiguousarray(frame, np.uint8).reshape(-1) for frame in frames]
+        mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
+        steps = [self._count_one(memory) for _ in frames]
+        compiled = library()
+        if compiled is not None:
+            _fold_compiled(compiled, levels, mean, m2, steps)
+            return
+        for one, step in zip(levels, steps, strict=True):
+            fold_in_blocks(one, mean, m2, step)
+
+    def _count_one(self, memory: int) -> Step:
+        """Count one more photo, and return how it is to be folded."""
         decay = _decay(self.weight, memory - 1) if memory else 1.0
         before = self.weight * decay
-        levels = np.ascontiguousarray(frame).reshape(-1)
-        mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
-        step = Step(1.0 / (before + 1.0), before / (before + 1.0), decay)
-        compiled = library()
-        if compiled is None:
-            fold_in_blocks(levels, mean, m2, step)
-        else:
-            compiled(levels, mean, m2, levels.size, *step)
         self.photos += 1
         self.weight = before + 1.0
+        return Step(1.0 / self.weight, before / self.weight, decay)
 
     @classmethod
     def merge(cls, older: State, newer: State, memory: int = 0) -> State:
