@@ -109,7 +109,7 @@ def test_after_a_crash_the_state_comes_out_bit_identical(
     stop_after: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS", 6)
+    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS_ONCE", 6)
     photos = sensor.write(folder, 14)
     session = open_session()
     for count, _ in enumerate(session.take(photos, once=True), start=1):

@@ -10,6 +10,8 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.messages import MessageId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotpixeld.config import Limits
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
@@ -21,12 +23,22 @@ log = logging.getLogger(__name__)
 
 
 class Again:
-    """Decodes pending images again; used by one thread."""
+    """Decodes pending images again; used by one thread.
 
-    def __init__(self, ledger: Ledger, limits: Limits, frames: Frames) -> None:
+    `progress` is called after each.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        limits: Limits,
+        frames: Frames,
+        progress: Callable[[], None],
+    ) -> None:
         self._ledger = ledger
         self._limits = limits
         self._frames = frames
+        self._progress = progress
 
     def frame(self, image: Image) -> Frame | None:
         """Return the frame of a pending image; without a file of it, it is lost."""
@@ -47,7 +59,9 @@ class Again:
             raise PhotoError(found.path, reason)
         size = found.structure.height, found.structure.width
         with hazards.under_way(found.identity):
-            return photo.decode(found, self._frames.take(*size))
+            frame = photo.decode(found, self._frames.take(*size))
+        self._progress()
+        return frame
 
     def _lose(self, image: Image) -> None:
         log.warning(

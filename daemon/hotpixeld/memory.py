@@ -2,11 +2,12 @@
 
 `limits: memory` bounds, in bytes,
 
-    BASE + the states in memory (24 a pixel each) + what is under way
+    BASE + the states in memory (24 a pixel each) + what is under way + a map being made
 
 where each photo under way takes 3 a pixel for its frame, its file, and for as long as its
 coefficients are in memory (progressive coding, repair) 2 for each of them.  All that is
-known from the header, before anything is decoded.  One photo and the state of its camera
+known from the header, before anything is decoded.  A map takes 8 a pixel, and a frame for
+each worker; photos make room for it as they end.  One photo and the state of its camera
 may always be worked on, so a limit that is too small for the camera at hand is exceeded
 by that much and no more.
 """
@@ -27,8 +28,10 @@ BASE = 90_000_000
 """The interpreter with its libraries, and what SQLite keeps."""
 STATE_BYTES, FRAME_BYTES = 24, 3
 """A pixel: mean and M2 of three channels in float32; three levels."""
+MAP_BYTES = 8
+"""A pixel: what the scan for suspects takes beside the state."""
 WORK_BYTES = 12
-"""A pixel, kept free of states: two frames, and the coefficients or a map's scratch."""
+"""A pixel, kept free of states: a frame, and the coefficients or a map's scratch."""
 
 
 def frame_bytes(structure: Structure) -> int:
@@ -63,7 +66,7 @@ class Frames:
         except IndexError:
             memory = np.empty(size, np.uint8)
         # What is derived from this view keeps it alive, and not only the memory.
-        view = np.frombuffer(memoryview(memory), np.uint8)
+        view = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(view, self._spare.append, memory).atexit = False
         return view.reshape(height, width, 3)
 
@@ -82,7 +85,9 @@ class Memory:
     states : int
         Bytes of the states in memory.
     under_way : int
-        Bytes that photos under way and maps being made may take.
+        Bytes that photos under way may take.
+    making : int
+        Bytes that a map being made may take.
     frames : Frames
     """
 
@@ -90,12 +95,20 @@ class Memory:
         self.limit = limit
         self.states = 0
         self.under_way = 0
+        self.making = 0
         self.frames = Frames()
 
     def has_room(self, size: int) -> bool:
         """Tell whether `size` more bytes are within the limit; a first one always is."""
-        taken = BASE + self.states + self.under_way
-        return not self.under_way or taken + size <= self.limit
+        return not self.under_way or self._taken + size <= self.limit
+
+    def is_within_limit(self) -> bool:
+        """Tell whether all that is taken is within the limit."""
+        return self._taken <= self.limit
+
+    @property
+    def _taken(self) -> int:
+        return BASE + self.states + self.under_way + self.making
 
     def has_room_for_state(self, pixels: int) -> bool:
         """Tell whether a state of so many pixels fits beside those in memory."""

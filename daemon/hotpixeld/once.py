@@ -107,7 +107,7 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
         for done in shown(work.take(photos, once=True), len(photos), "folding"):
             outcomes[done.outcome] += 1
         work.states.save_all()
-        work.make_maps(once=True)
+        work.make_maps()
         due = work.unrepaired()
         for done in shown(work.repair(due), len(due), "repairing"):
             outcomes["no copy"] += bool(done.reason)

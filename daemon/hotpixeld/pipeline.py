@@ -8,21 +8,13 @@ photos in their order, whatever order the workers end in.
 from __future__ import annotations
 
 import contextlib
-import logging
 from typing import TYPE_CHECKING
 
 from hotpixeld import metadata, photo, repairs, scan
-from hotpixeld.errors import (
-    PhotoError,
-    PhotoGoneError,
-    SkippedPhotoError,
-    TruncatedPhotoError,
-)
-from hotpixeld.files import DISK_FAULTS
-from hotpixeld.jobs import Done, Job, ahead, fields
-from hotpixeld.messages import MessageId
+from hotpixeld.errors import PhotoError, PhotoGoneError, SkippedPhotoError
+from hotpixeld.jobs import Done, Job
+from hotpixeld.outcome import Outcomes
 from hotpixeld.sampling import sampled
-from hotpixeld.stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -33,12 +25,9 @@ if TYPE_CHECKING:
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.maps import Maps
-    from hotpixeld.memory import Memory
     from hotpixeld.photo import Photo
+    from hotpixeld.stages import Stages
     from hotpixeld.states import States
-    from hotpixeld.workers import Workers
-
-log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -46,13 +35,8 @@ class Pipeline:
 
     Parameters
     ----------
-    workers : Workers
-        Whose threads read, decode and repair.
-    memory : Memory
-        Bounds the photos under way.
-    window : int
-        Photos under way at each of these stages, beyond the one being finished, where
-        memory allows.
+    stages : Stages
+        Whose workers read, decode and repair, as far as memory goes.
     """
 
     def __init__(
@@ -61,19 +45,14 @@ class Pipeline:
         config: Config,
         states: States,
         maps: Maps,
-        workers: Workers,
-        memory: Memory,
-        window: int,
+        stages: Stages,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._states = states
         self._maps = maps
-        self._copies = repairs.Copies(ledger, config.limits.max_bytes)
-        self._workers = workers
-        self._memory = memory
-        self._window = window
-        self._stages = Stages(workers, memory, window)
+        self._outcomes = Outcomes(ledger, config, states)
+        self._stages = stages
 
     def run(
         self, paths: Iterable[Path], *, with_copies: bool, patient: bool
@@ -111,7 +90,7 @@ class Pipeline:
         yield from self._through(jobs, self._list_pixels)
 
     def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        return ahead(self._workers, self._attempt(self._examine), jobs, self._window)
+        return self._stages.ahead(self._attempt(self._examine), jobs)
 
     def _through(
         self, jobs: Iterable[Job], admit: Callable[[Job], Job]
@@ -121,7 +100,7 @@ class Pipeline:
             self._stages.through(jobs, decode, admit, look)
         ) as looked_at:
             for job in looked_at:
-                yield self._finish(job)
+                yield self._outcomes.finish(job)
 
     def _attempt(self, work: Callable[[Job], None]) -> Callable[[Job], Job]:
         """Return what a worker does: `work` on a job, which errors end."""
@@ -229,7 +208,7 @@ class Pipeline:
         if not job.error and job.photo is not None and job.camera is not None:
             captured = job.photo.metadata.captured
             job.pixels = self._maps.pixel_list(job.camera, captured)
-            job.known = self._copies.known(job.path)
+            job.known = self._outcomes.copies.known(job.path)
         return job
 
     def _look(self, job: Job) -> None:
@@ -240,82 +219,9 @@ class Pipeline:
             settings = self._config.repair
             if job.pixels.detected and job.frame is None:
                 structure = job.photo.structure
-                frame = self._memory.frames.take(structure.height, structure.width)
+                frame = self._stages.frames.take(structure.height, structure.width)
                 job.frame = photo.decode(job.photo, frame)
             job.mended = repairs.mend(
                 job.photo, job.frame, job.pixels, job.known, settings
             )
         job.frame = None
-
-    def _finish(self, job: Job) -> Done:
-        """Fold the frame, write the copy, and say in one line what became of the photo."""
-        if job.image is not None:  # it has the memory of those that were admitted since
-            self._states.fold_waiting(job.image.camera)
-        if job.error is not None:
-            return self._give_up(job, job.error)
-        copied, reason = "", ""
-        if job.told and job.image:
-            with self._ledger.transaction():
-                self._ledger.samples.record(job.image.camera, job.told)
-        try:
-            copied = self._copy(job)
-        except OSError as error:  # the photo stays due for repair
-            if error.errno in DISK_FAULTS:
-                raise
-            target = self._config.folder_of(job.path).copy_path(job.path)
-            reason = f"no copy: {error.strerror}: {target.parent}"
-        except PhotoError as error:  # its folder is not watched any more
-            return self._give_up(job, error)
-        camera = job.camera.id if job.camera else "?"
-        told = copied or (reason and f", {reason}")
-        log.log(
-            logging.WARNING if reason else job.log_level,
-            "%s %s: %s%s",
-            job.outcome,
-            job.path,
-            camera,
-            told,
-            extra=fields(job, job.outcome, MessageId.PHOTO_DONE),
-        )
-        return Done(job.path, job.outcome, reason)
-
-    def _copy(self, job: Job) -> str:
-        """Bring the photo's copy up to date; return what there is to tell of it."""
-        if not (job.photo and job.mended and job.pixels):
-            return ""
-        folder = self._config.folder_of(job.path)
-        copy = self._copies.settle(job.photo, folder, job.mended)
-        with self._ledger.transaction():
-            self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
-        if copy is None or copy.condition == "withdrawn":
-            return ""
-        return f", copy {copy.condition}, {len(copy.pixels)} pixels"
-
-    def _give_up(self, job: Job, error: PhotoError) -> Done:
-        """Record why a photo comes to nothing, now or for good."""
-        if job.version is not None or isinstance(error, PhotoGoneError):
-            with self._ledger.transaction():
-                self._ledger.paths.mark_unseen(job.path, job.version)
-            log.debug("gone or replaced: %s: %s", job.path, error.reason)
-            return Done(job.path, "gone", error.reason)
-        outcome = "failed"
-        if isinstance(error, TruncatedPhotoError) and job.patient:
-            outcome = "waiting"
-        elif isinstance(error, SkippedPhotoError):
-            outcome = "skipped"
-        signature = job.photo.signature if job.photo else job.seen
-        with self._ledger.transaction():
-            self._ledger.paths.record(
-                job.path, outcome, reason=error.reason, signature=signature
-            )
-        failed = outcome == "failed"
-        message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED
-        log.log(
-            logging.WARNING if failed else logging.INFO,
-            "%s %s: %s",
-            outcome,
-            job.path,
-            error.reason,
-            extra=fields(job, outcome, message_id),
-        )
-        return Done(job.path, outcome, error.reason)

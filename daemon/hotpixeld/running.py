@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,14 @@ class Running:
         Photos folded since, or waiting.
     oldest : float
         When the first of these came, by the clock that `States` was given.
-    waiting : list of Frame
-        To be folded, in this order: several at once cost little more than one.
+    waiting : list of (int, Frame)
+        Sequence and frame of what is to be folded, in this order: several at once cost
+        little more than one.
     readers : list of Future
         Threads that read the arrays: nothing is folded before they are done.
     saving : Saving or None
+    held : int
+        Bytes of frames that wait though their photos have ended.
     """
 
     state: State | None
@@ -61,20 +64,33 @@ class Running:
     generation: int
     unsaved: int = 0
     oldest: float = 0.0
-    waiting: list[Frame] = field(default_factory=list)
-    readers: list[Future[None]] = field(default_factory=list)
+    waiting: list[tuple[int, Frame]] = field(default_factory=list)
+    readers: list[Future[Any]] = field(default_factory=list)
     saving: Saving | None = None
+    held: int = 0
 
     def add(self, frame: Frame, sequence: int, now: float) -> None:
         """Let a frame wait to be folded."""
-        self.waiting.append(frame)
+        self.waiting.append((sequence, frame))
         self.folded_to = sequence
         if not self.unsaved:
             self.oldest = now
         self.unsaved += 1
 
-    def still(self, result: Callable[[Future[None]], None]) -> None:
-        """Wait, by `result`, until nobody reads the arrays."""
+    def fold(self, memory: int) -> None:
+        """Fold the frames that wait, with this `memory`; nobody may read the arrays."""
+        if self.state is None:
+            raise AssertionError("folding before the arrays are allocated")
+        self.state.fold_all([frame for _, frame in self.waiting], memory)
+        self.waiting.clear()
+
+    @property
+    def is_read(self) -> bool:
+        """Tell whether somebody reads the arrays."""
+        return not all(reader.done() for reader in self.readers)
+
+    def still(self, wait: Callable[[Future[Any]], None]) -> None:
+        """Wait, by `wait`, until nobody reads the arrays."""
         while self.readers:
-            result(self.readers[0])
+            wait(self.readers[0])
             self.readers.pop(0)

@@ -20,7 +20,7 @@ from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,6 +71,11 @@ class Grid:
                 for one in self.photos
             ]
         )
+
+
+def scan(state: State) -> NDArray[np.intp]:
+    """Return the (N, 2) places that stand out most: reads all of the state."""
+    return hotmap.suspects(state, SUSPECTS).sites
 
 
 def take(frame: Frame, suspects: Suspects) -> Samples:
@@ -131,9 +136,10 @@ class Sampling:
         self._workers = workers
         self._window = window
 
-    def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
-        """List the suspects that the state shows now, and what is in the map."""
-        found = hotmap.suspects(state, SUSPECTS).sites
+    def renew(
+        self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
+    ) -> Suspects:
+        """List the suspects that the state shows now (`scan`), and what is in the map."""
         places = dict.fromkeys((one.row, one.col) for one in listed)
         places |= dict.fromkeys((row, col) for row, col in found.tolist())
         sites = np.array(list(places), np.intp).reshape(-1, 2)
@@ -142,19 +148,14 @@ class Sampling:
 
     def sample_again(
         self, camera: Camera, most: int, progress: Callable[[], None]
-    ) -> int:
-        """Sample earlier photos at the present suspects, from their files.
+    ) -> Generator[None]:
+        """Sample earlier photos at the present suspects, from their files, one a step.
 
         Parameters
         ----------
         most : int
             Photos to decode at the most.  Those that were never sampled come first; the
             others are for dating a new suspect, and need less haste: a third of it.
-
-        Returns
-        -------
-        int
-            How many were.
         """
         suspects = self._ledger.samples.suspects(camera.id)
         versions = {
@@ -172,14 +173,12 @@ class Sampling:
         chosen = never[:most] + before[: max(rest, 0)]
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
         look = partial(_look_again, limits=self._config.limits, suspects=suspects)
-        again = 0
         for told in ahead(self._workers, look, wanted, self._window):
             if told is not None:
                 with self._ledger.transaction():
                     self._ledger.samples.record(camera.id, told)
-                again += 1
             progress()
-        return again
+            yield
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

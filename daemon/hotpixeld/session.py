@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld import scan
@@ -17,11 +18,13 @@ from hotpixeld.errors import SkippedPhotoError, StateInUseError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
+from hotpixeld.making import Making
 from hotpixeld.maps import Maps
 from hotpixeld.memory import Memory
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
 from hotpixeld.sampling import Sampling
+from hotpixeld.stages import Stages
 from hotpixeld.states import States
 from hotpixeld.workers import Workers
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
+    from hotpixeld.camera import Camera
     from hotpixeld.config import Config
     from hotpixeld.jobs import Done
     from hotpixeld.settle import Signature
@@ -131,18 +135,16 @@ class Session:
             self._memory,
             self._upkeep,
             self._clock,
-            self._progress,
         )
         sampling = Sampling(self.ledger, config, self._workers, self._jobs)
+        self._making = Making(self._memory, self._upkeep, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
         self._pipeline = Pipeline(
             self.ledger,
             config,
             self.states,
             self.maps,
-            self._workers,
-            self._memory,
-            self._jobs,
+            Stages(self._workers, self._memory, self._jobs),
         )
 
     def reconfigure(self, config: Config) -> None:
@@ -213,23 +215,45 @@ class Session:
             ):
                 self._progress()
                 yield done
-                self.keep_up(with_maps=not once)
+                self.keep_up(once=once)
                 if once and left == SAMPLED_ONCE:
-                    self.maps.list_suspects()
+                    self._list_suspects()
+        self._memory.frames.trim()
 
-    def keep_up(self, *, with_maps: bool = True) -> None:
-        """Take the checkpoints and make the maps that are due."""
+    def keep_up(self, *, once: bool = False) -> None:
+        """Take the checkpoints and make the maps that are due; no maps yet if `once`."""
         self.states.commit_written()
-        for camera_id in self.states.due(self._clock()):
+        for camera_id in self.states.due(self._clock(), once=once):
             self.states.begin_save(camera_id)
-        if with_maps:
-            self.make_maps()
+        if not once:
+            for camera in self.maps.due():
+                self._make(camera, LOOK_BACK)
+        self._making.step()
 
-    def make_maps(self, *, once: bool = False) -> None:
-        """Make the maps that are due, or `once` those of all cameras, with more care."""
-        for camera_id in list(self.maps.due(now=once)):
-            self.maps.make(camera_id, LOOK_BACK_ONCE if once else LOOK_BACK)
-            self._progress()
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a map or a checkpoint is being made, beside the photos."""
+        return self._making.is_busy or self.states.is_saving
+
+    def make_maps(self) -> None:
+        """Make the maps of all cameras that may have one, with more care, now."""
+        for camera in list(self.maps.due(now=True)):
+            self.make_map(camera, LOOK_BACK_ONCE)
+
+    def make_map(self, camera: Camera, most: int) -> None:
+        """Make a camera's map now, looking at `most` earlier photos again."""
+        self._making.finish()
+        self._make(camera, most)
+        self._making.finish()
+
+    def _make(self, camera: Camera, most: int) -> None:
+        begin = partial(self.maps.make, camera.id, most)
+        self._making.add(camera.id, camera.width * camera.height, begin)
+
+    def _list_suspects(self) -> None:
+        for camera in self.maps.due(now=True):
+            begin = partial(self.maps.list_suspects, camera.id)
+            self._making.add(camera.id, camera.width * camera.height, begin)
 
     def unrepaired(self) -> list[tuple[Path, str]]:
         """Return the photos not yet held against their camera's present pixel list.
@@ -249,3 +273,4 @@ class Session:
             for done in under_way:
                 self._progress()
                 yield done
+        self._memory.frames.trim()

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hotpixeld.jobs import ahead
 from hotpixeld.memory import coefficient_bytes, frame_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from hotpixeld.jobs import Job
@@ -55,14 +56,24 @@ class Stages:
         Bounds how many are under way.
     window : int
         Photos at each of these stages, beyond the oldest one.
+
+    Attributes
+    ----------
+    frames : Frames
+        To decode into.
     """
 
     def __init__(self, workers: Workers, memory: Memory, window: int) -> None:
         self._workers = workers
         self._memory = memory
+        self.frames = memory.frames
         self._window = window
         self._decoding: UnderWay = deque()
         self._looking: UnderWay = deque()
+
+    def ahead(self, work: Work, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Yield ``work(job)`` in order; workers do it some photos ahead."""
+        return ahead(self._workers, work, jobs, self._window)
 
     def through(
         self, jobs: Iterable[Job], decode: Work, admit: Work, look: Work
@@ -119,6 +130,6 @@ class Stages:
 
     def _end(self) -> Generator[Job]:
         job = self._workers.result(self._looking[0][1])
-        yield job
         self._looking.popleft()
         self._memory.under_way -= job.room
+        yield job

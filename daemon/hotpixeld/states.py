@@ -7,33 +7,35 @@ ledger and are folded from their files when the 4th comes, as after a crash.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from hotpixeld import checkpoint
 from hotpixeld.again import Again
 from hotpixeld.errors import CheckpointError
-from hotpixeld.messages import MessageId
-from hotpixeld.running import Running
+from hotpixeld.loading import Loader
 from hotpixeld.saving import Saver
 from hotpixeld.welford import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
-    from hotpixeld.checkpoint import Checkpoint
     from hotpixeld.config import Config
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.memory import Memory
+    from hotpixeld.running import Running
     from hotpixeld.welford import Frame
     from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 ALLOCATE_AT = 4
 CHECKPOINT_PHOTOS = 32
+CHECKPOINT_PHOTOS_ONCE = 128
+"""In a run that is done once: what is pending is still there to be read again."""
 CHECKPOINT_SECONDS = 600.0
 
 
@@ -48,8 +50,6 @@ class States:
         One thread, which writes checkpoints while photos go on.
     clock : callable
         Monotonic seconds.
-    progress : callable
-        Called whenever a step of work is done.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class States:
         memory: Memory,
         upkeep: Workers,
         clock: Callable[[], float],
-        progress: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._config = config
@@ -68,9 +67,9 @@ class States:
         self._memory = memory
         self._upkeep = upkeep
         self._clock = clock
-        self._progress = progress
         self._saver = Saver(ledger, folder / "cameras", upkeep)
-        self._again = Again(ledger, config.limits, memory.frames)
+        again = Again(ledger, config.limits, memory.frames, upkeep.progress)
+        self._loader = Loader(ledger, config, folder / "cameras", again, clock)
         self._running: dict[str, Running] = {}  # the one used last comes last
 
     def folder_of(self, camera_id: str) -> Path:
@@ -101,14 +100,9 @@ class States:
 
     def _read_in(self, camera_id: str) -> Running:
         record = self._ledger.images.camera(camera_id)
-        if record is None or record.checkpoint is None:
-            return Running(None, 0, 0)
-        self._make_room(record.camera.height, record.camera.width)
-        try:
-            state = self._read(record.camera, record.checkpoint)
-        except CheckpointError as error:
-            return self._fall_back(record.camera, error)
-        return Running(state, record.folded_to, record.checkpoint.generation)
+        if record is not None and record.checkpoint is not None:
+            self._make_room(record.camera.height, record.camera.width)
+        return self._loader.load(camera_id)
 
     def _make_room(self, height: int, width: int) -> None:
         """Save and drop the states used least recently, for one more to fit in."""
@@ -117,7 +111,7 @@ class States:
 
     def _drop(self, camera_id: str) -> None:
         self.save(camera_id)
-        self._running[camera_id].still(self._upkeep.result)
+        self._running[camera_id].still(self._upkeep.wait)
         del self._running[camera_id]
         self._count()
         log.debug("state of %s leaves the memory to others", camera_id)
@@ -125,39 +119,6 @@ class States:
     def _count(self) -> None:
         states = (running.state for running in self._running.values())
         self._memory.states = sum(2 * one.mean.nbytes for one in states if one)
-
-    def _read(self, camera: Camera, saved: Checkpoint) -> State:
-        folder = self.folder_of(camera.id)
-        return checkpoint.load(folder, saved, camera.height, camera.width)
-
-    def _fall_back(self, camera: Camera, damage: CheckpointError) -> Running:
-        """Return the state of the checkpoint before, with what it lacks folded again."""
-        images, generations = self._ledger.images, self._ledger.generations
-        previous = generations.previous(camera.id)
-        try:
-            if previous is None:
-                raise damage
-            state = self._read(camera, previous)
-        except CheckpointError as error:
-            raise CheckpointError(
-                f"{error}; there is no checkpoint before it that could be used:"
-                f" `hotpixeld forget {camera.id}` learns the camera anew"
-            ) from damage
-        with self._ledger.transaction(durable=True):
-            lacking = generations.fall_back(camera.id)
-        log.error(
-            "checkpoint damaged, the one before it is used and %d photos are folded"
-            " again: %s",
-            lacking,
-            damage,
-            extra={"MESSAGE_ID": MessageId.CHECKPOINT_DAMAGED, "CAMERA": camera.id},
-        )
-        record = images.camera(camera.id)
-        folded_to = record.folded_to if record else 0
-        running = Running(state, folded_to, previous.generation)
-        for image in images.pending(camera.id):
-            self._fold_from_file(running, image)
-        return running
 
     def tidy(self) -> None:
         """Remove what a crash left of checkpoints in the cameras' folders."""
@@ -186,32 +147,50 @@ class States:
             self._allocate(running, *frame.shape[:2])
             for earlier in waiting:
                 if earlier.sequence < image.sequence:
-                    self._fold_from_file(running, earlier)
+                    self._loader.fold_again(running, earlier)
         running.add(frame, image.sequence, self._clock())
+
+    def read(self, camera_id: str, work: Callable[[State], Result]) -> Future[Result]:
+        """Let the upkeep thread do `work` on a camera's state; nothing is folded meanwhile.
+
+        Raises
+        ------
+        CheckpointError
+            As `load`; also where there is no state yet.
+        """
+        running = self.running(camera_id)
+        if running.state is None:
+            raise CheckpointError(f"{camera_id}: no state that could be read")
+        future = self._upkeep.submit(work, running.state)
+        running.readers.append(future)
+        return future
 
     def _allocate(self, running: Running, height: int, width: int) -> None:
         self._make_room(height, width)
         running.state = State.empty(height, width)
         self._count()
 
-    def fold_waiting(self, camera_id: str) -> None:
-        """Fold the frames of a camera that wait; all that refers to them is let go of."""
-        if camera_id in self._running:
-            self._fold_waiting(self._running[camera_id])
+    def fold_waiting(self, image: Image) -> None:
+        """See to it that an image is folded: with it, all of its camera that wait.
+
+        While the state is read it may go on waiting, if others have room beside it.
+        """
+        running = self._running.get(image.camera)
+        if not running or not running.waiting or running.waiting[0][0] > image.sequence:
+            return
+        size = running.waiting[0][1].nbytes
+        if running.is_read and self._memory.has_room(2 * size):
+            running.held += size
+            self._memory.under_way += size
+        else:
+            self._fold_waiting(running)
 
     def _fold_waiting(self, running: Running) -> None:
         if running.state is not None and running.waiting:
-            running.still(self._upkeep.result)
-            running.state.fold_all(running.waiting, self._config.detection.memory)
-            running.waiting.clear()
-
-    def _fold_from_file(self, running: Running, image: Image) -> None:
-        """Fold a pending image from wherever its file is now, or mark it lost."""
-        frame = self._again.frame(image)
-        if frame is not None:
-            running.add(frame, image.sequence, self._clock())
-            self._fold_waiting(running)
-        self._progress()
+            running.still(self._upkeep.wait)
+            running.fold(self._config.detection.memory)
+            self._memory.under_way -= running.held
+            running.held = 0
 
     def recover(self) -> int:
         """Fold what a crash left pending, camera by camera, in sequence.
@@ -234,16 +213,17 @@ class States:
             if running.state is None:
                 self._allocate(running, record.camera.height, record.camera.width)
             for image in pending:
-                self._fold_from_file(running, image)
+                self._loader.fold_again(running, image)
                 again += 1
         return again
 
-    def due(self, now: float) -> list[str]:
+    def due(self, now: float, *, once: bool = False) -> list[str]:
         """Return the cameras whose checkpoint is due."""
+        most = CHECKPOINT_PHOTOS_ONCE if once else CHECKPOINT_PHOTOS
         return [
             camera_id
             for camera_id, running in self._running.items()
-            if running.unsaved >= CHECKPOINT_PHOTOS
+            if running.unsaved >= most
             or (running.unsaved and now - running.oldest >= CHECKPOINT_SECONDS)
         ]
 
