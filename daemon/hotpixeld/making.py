@@ -66,6 +66,7 @@ class Making:
             self._begin()
         if self._steps is None or not self._has_room():
             return
+        self._memory.frames.trim()  # what photos gave back is the map's now
         if self._future is None or self._future.done():
             self._go_on(self._steps)
 

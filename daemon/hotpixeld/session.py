@@ -20,7 +20,7 @@ from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
 from hotpixeld.making import Making
 from hotpixeld.maps import Maps
-from hotpixeld.memory import Memory
+from hotpixeld.memory import Memory, give_back_large_blocks
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
 from hotpixeld.sampling import Sampling
@@ -102,6 +102,7 @@ class Session:
         clock: Callable[[], float],
         progress: Callable[[], None],
     ) -> None:
+        give_back_large_blocks()
         make_folder(folder, mode=0o700)
         self.folder = folder
         self._clock = clock
