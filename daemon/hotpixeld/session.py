@@ -201,18 +201,21 @@ class Session:
         self._use(self.config)
         self.states.recover()
 
-    def take(self, paths: Iterable[Path], *, once: bool = False) -> Generator[Done]:
+    def take(
+        self, paths: Iterable[Path], *, once: bool = False, ordered: bool = False
+    ) -> Generator[Done]:
         """Take photos to their outcomes, with the checkpoints that are due.
 
         Copies are written and maps are made as well, unless it is done `once`: then both
-        come at the end, and a photo that is cut short has failed.
+        come at the end, and a photo that is cut short has failed.  They are taken
+        `in_order`, or as they are if they are `ordered` already.
         """
-        ordered = in_order(paths)
+        paths = list(paths) if ordered else in_order(paths)
         with contextlib.closing(
-            self._pipeline.run(ordered, with_copies=not once, patient=not once)
+            self._pipeline.run(paths, with_copies=not once, patient=not once)
         ) as under_way:
             for left, done in zip(
-                range(len(ordered) - 1, -1, -1), under_way, strict=True
+                range(len(paths) - 1, -1, -1), under_way, strict=True
             ):
                 self._progress()
                 yield done
