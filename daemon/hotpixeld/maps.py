@@ -275,6 +275,12 @@ class Maps:
         listed = pixel_list(self._config, camera, self._cameras(), detected, when)
         return replace(listed, footprint=self._footprint(camera.id))
 
+    def lists_any(self, camera: Camera) -> bool:
+        """Tell whether any pixel of a camera might be repaired, in whatever photo."""
+        detected = self._ledger.defects.of(camera.id)
+        listed = any(entry.pixels for entry in self._config.camera_entries(camera))
+        return listed or any(hotmap.is_certain(one) for one in detected)
+
     def version(self, camera: Camera) -> str:
         """Return the version of a camera's pixel list: it changes when the list does."""
         if camera.id not in self._versions:

@@ -54,6 +54,11 @@ def frame_bytes(structure: Structure) -> int:
     return FRAME_BYTES * structure.width * structure.height
 
 
+def state_bytes(structure: Structure) -> int:
+    """Return what the state of a photo's camera takes."""
+    return STATE_BYTES * structure.width * structure.height
+
+
 def coefficient_bytes(structure: Structure) -> int:
     """Return what the DCT coefficients of a photo take: 64 a block, two bytes each."""
     sizes = (structure.blocks(component) for component in structure.components)
@@ -113,9 +118,13 @@ class Memory:
         self.making = 0
         self.frames = Frames()
 
-    def has_room(self, size: int) -> bool:
-        """Tell whether `size` more bytes are within the limit; a first one always is."""
-        return not self.under_way or self._taken + size <= self.limit
+    def has_room(self, size: int, state: int = 0) -> bool:
+        """Tell whether `size` more bytes are within the limit; a first one always is.
+
+        With room left for a state of so many bytes, where there is none yet.
+        """
+        more = size + max(state - self.states, 0)
+        return not self.under_way or self._taken + more <= self.limit
 
     def is_within_limit(self) -> bool:
         """Tell whether all that is taken is within the limit."""
@@ -127,5 +136,6 @@ class Memory:
 
     def has_room_for_state(self, pixels: int) -> bool:
         """Tell whether a state of so many pixels fits beside those in memory."""
-        wanted = self.states + (STATE_BYTES + WORK_BYTES) * pixels
+        work = max(self.under_way, WORK_BYTES * pixels)
+        wanted = self.states + STATE_BYTES * pixels + work
         return not self.states or BASE + wanted <= self.limit

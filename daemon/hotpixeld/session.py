@@ -29,7 +29,7 @@ from hotpixeld.states import States
 from hotpixeld.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
     from hotpixeld.camera import Camera
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from hotpixeld.settle import Signature
 
 log = logging.getLogger(__name__)
-
 
 LOOK_BACK = 16
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
@@ -128,24 +127,24 @@ class Session:
 
     def _use(self, config: Config) -> None:
         self.config = config
-        self._memory = Memory(config.limits.memory)
+        self.memory = Memory(config.limits.memory)
         self.states = States(
             self.ledger,
             config,
             self.folder,
-            self._memory,
+            self.memory,
             self._upkeep,
             self._clock,
         )
         sampling = Sampling(self.ledger, config, self._workers, self._jobs)
-        self._making = Making(self._memory, self._upkeep, self._jobs)
+        self._making = Making(self.memory, self._upkeep, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
         self._pipeline = Pipeline(
             self.ledger,
             config,
             self.states,
             self.maps,
-            Stages(self._workers, self._memory, self._jobs),
+            Stages(self._workers, self.memory, self._jobs),
         )
 
     def reconfigure(self, config: Config) -> None:
@@ -222,7 +221,7 @@ class Session:
                 self.keep_up(once=once)
                 if once and left == SAMPLED_ONCE:
                     self._list_suspects()
-        self._memory.frames.trim()
+        self.memory.frames.trim()
 
     def keep_up(self, *, once: bool = False) -> None:
         """Take the checkpoints and make the maps that are due; no maps yet if `once`."""
@@ -269,7 +268,28 @@ class Session:
             known.camera.id: self.maps.version(known.camera)
             for known in self.ledger.images.cameras()
         }
-        return self.ledger.paths.to_repair(versions, past=past)
+        due = self.ledger.paths.to_repair(versions, past=past)
+        settled = self._settle_unlisted(due, versions)
+        return [one for one in due if one[0] not in settled]
+
+    def _settle_unlisted(
+        self, due: list[tuple[Path, str]], versions: Mapping[str, str]
+    ) -> set[Path]:
+        """Let go, unread, of photos without a copy whose cameras have no pixels to list."""
+        if any(folder.unchanged != "skip" for folder in self.config.folders):
+            return set()
+        unlisted = {
+            versions[known.camera.id]
+            for known in self.ledger.images.cameras()
+            if not self.maps.lists_any(known.camera)
+        }
+        settled = set()
+        with self.ledger.transaction():
+            for path, version in due:
+                if version in unlisted and self.ledger.copies.find(path) is None:
+                    self.ledger.paths.set_repaired_with(path, version)
+                    settled.add(path)
+        return settled
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos against their camera's present pixel list; write what changes."""
@@ -277,4 +297,4 @@ class Session:
             for done in under_way:
                 self._progress()
                 yield done
-        self._memory.frames.trim()
+        self.memory.frames.trim()

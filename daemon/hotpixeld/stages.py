@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hotpixeld.jobs import ahead
-from hotpixeld.memory import coefficient_bytes, frame_bytes
+from hotpixeld.memory import coefficient_bytes, frame_bytes, state_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -90,7 +90,7 @@ class Stages:
         try:
             for job in jobs:
                 size = _to_decode(job)
-                while self._is_full(size):
+                while self._is_full(size, job):
                     yield from self._advance(admit, look)
                 self._begin(self._decoding, decode, job, size)
             while self._decoding or self._looking:
@@ -102,11 +102,12 @@ class Stages:
             self._decoding.clear()
             self._looking.clear()
 
-    def _is_full(self, size: int) -> bool:
+    def _is_full(self, size: int, job: Job) -> bool:
         if len(self._decoding) > self._window:
             return True
+        state = state_bytes(job.photo.structure) if job.photo else 0
         is_idle = not (self._decoding or self._looking)
-        return not is_idle and not self._memory.has_room(size)
+        return not is_idle and not self._memory.has_room(size, state)
 
     def _begin(self, stage: UnderWay, work: Work, job: Job, size: int) -> None:
         job.room += size

@@ -15,7 +15,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from hotpixeld import photo
 from hotpixeld.welford import State
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
 
 SAMPLE = 12
