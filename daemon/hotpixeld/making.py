@@ -7,6 +7,7 @@ ones.  All that the ledger keeps is written by its own thread.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.memory import FRAME_BYTES, MAP_BYTES
@@ -66,7 +67,8 @@ class Making:
             self._begin()
         if self._steps is None or not self._has_room():
             return
-        self._memory.frames.trim()  # what photos gave back is the map's now
+        if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
+            self._memory.frames.trim()  # what photos gave back is the map's now
         if self._future is None or self._future.done():
             self._go_on(self._steps)
 

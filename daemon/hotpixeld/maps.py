@@ -215,8 +215,7 @@ class Maps:
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)
         make_folder(folder)
-        text = mapfile.dump(camera, found, photos=photos)
-        write(folder / "map.yaml", text.encode())
+        write(folder / "map.yaml", mapfile.dump(camera, found, photos=photos).encode())
 
     def _keep(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
@@ -277,9 +276,10 @@ class Maps:
 
     def lists_any(self, camera: Camera) -> bool:
         """Tell whether any pixel of a camera might be repaired, in whatever photo."""
-        detected = self._ledger.defects.of(camera.id)
-        listed = any(entry.pixels for entry in self._config.camera_entries(camera))
-        return listed or any(hotmap.is_certain(one) for one in detected)
+        which, entries = self._config.repair.pixels, self._config.camera_entries(camera)
+        listed = which != "detected" and any(entry.pixels for entry in entries)
+        certain = any(map(hotmap.is_certain, self._ledger.defects.of(camera.id)))
+        return listed or (which != "configured" and certain)
 
     def version(self, camera: Camera) -> str:
         """Return the version of a camera's pixel list: it changes when the list does."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hotpixeld.markers import Structure
     from hotpixeld.welford import Frame
 
-BASE = 90_000_000
+BASE = 100_000_000
 """The interpreter with its libraries, and what SQLite keeps."""
 STATE_BYTES, FRAME_BYTES = 24, 3
 """A pixel: mean and M2 of three channels in float32; three levels."""
@@ -36,17 +36,21 @@ WORK_BYTES = 12
 """A pixel, kept free of states: a frame, and the coefficients or a map's scratch."""
 
 
-_MMAP_THRESHOLD, _LARGE = -3, 1 << 20  # see mallopt(3)
+# See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
+# how many heaps there are.
+_ALLOCATOR = {-3: 32 << 20, -1: 64 << 20, -8: 1}
 
 
-def give_back_large_blocks() -> None:
-    """Have large arrays go back to the system as they are freed, where glibc is.
+def share_one_heap() -> None:
+    """Have all threads take their memory from one heap, which keeps some, where glibc is.
 
-    It would raise the size from which on it does so to that of our arrays, and keep the
-    holes that they leave: 60 MB of them, measured.
+    Each would have its own, with holes that no other can use: 60 MB in all, measured.  And
+    what the decoder takes and frees for every photo would come anew from the kernel, filled
+    with zeros: a third of a repair.
     """
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+        for option, value in _ALLOCATOR.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def frame_bytes(structure: Structure) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hotpixeld.evidence import Samples
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
+    from hotpixeld.memory import Frames
     from hotpixeld.photo import Photo
     from hotpixeld.pixels import Defect
     from hotpixeld.welford import Frame, State
@@ -108,7 +109,11 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _look_again(
-    wanted: tuple[Image, list[Path]], *, limits: Limits, suspects: Suspects
+    wanted: tuple[Image, list[Path]],
+    *,
+    limits: Limits,
+    suspects: Suspects,
+    frames: Frames,
 ) -> SampledPhoto | None:
     """Sample a photo from wherever its file is now, if it still is anywhere."""
     image, paths = wanted
@@ -116,7 +121,9 @@ def _look_again(
         try:
             source = photo.examine(path, limits.max_bytes, limits.most_pixels)
             if source.identity == image.identity:
-                return sampled(source, image, photo.decode(source), suspects)
+                size = source.structure.height, source.structure.width
+                frame = photo.decode(source, frames.take(*size))
+                return sampled(source, image, frame, suspects)
         except PhotoError as error:
             log.debug("not sampled again: %s", error)
     return None
@@ -125,16 +132,23 @@ def _look_again(
 class Sampling:
     """The samples of all cameras; used by one thread.
 
-    `workers` decode earlier photos again, `window` more of them than are in use.
+    `workers` decode earlier photos again into `frames`, `window` more of them than are
+    in use.
     """
 
     def __init__(
-        self, ledger: Ledger, config: Config, workers: Workers, window: int
+        self,
+        ledger: Ledger,
+        config: Config,
+        workers: Workers,
+        window: int,
+        frames: Frames,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._workers = workers
         self._window = window
+        self._frames = frames
 
     def renew(
         self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
@@ -172,7 +186,12 @@ class Sampling:
         rest = max(most - len(versions), most // 3) - len(never)
         chosen = never[:most] + before[: max(rest, 0)]
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
-        look = partial(_look_again, limits=self._config.limits, suspects=suspects)
+        look = partial(
+            _look_again,
+            limits=self._config.limits,
+            suspects=suspects,
+            frames=self._frames,
+        )
         for told in ahead(self._workers, look, wanted, self._window):
             if told is not None:
                 with self._ledger.transaction():

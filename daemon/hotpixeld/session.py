@@ -20,7 +20,7 @@ from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
 from hotpixeld.making import Making
 from hotpixeld.maps import Maps
-from hotpixeld.memory import Memory, give_back_large_blocks
+from hotpixeld.memory import Memory, share_one_heap
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
 from hotpixeld.sampling import Sampling
@@ -101,7 +101,7 @@ class Session:
         clock: Callable[[], float],
         progress: Callable[[], None],
     ) -> None:
-        give_back_large_blocks()
+        share_one_heap()
         make_folder(folder, mode=0o700)
         self.folder = folder
         self._clock = clock
@@ -136,16 +136,12 @@ class Session:
             self._upkeep,
             self._clock,
         )
-        sampling = Sampling(self.ledger, config, self._workers, self._jobs)
+        frames = self.memory.frames
+        sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
         self._making = Making(self.memory, self._upkeep, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
-        self._pipeline = Pipeline(
-            self.ledger,
-            config,
-            self.states,
-            self.maps,
-            Stages(self._workers, self.memory, self._jobs),
-        )
+        stages = Stages(self._workers, self.memory, self._jobs)
+        self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration from now on, after a checkpoint of what there is."""
