@@ -39,9 +39,13 @@ class Outcomes:
         self.copies = repairs.Copies(ledger, config.limits.max_bytes)
 
     def finish(self, job: Job) -> Done:
-        """Fold the frame, write the copy, and say in one line what became of the photo."""
-        if job.image is not None:  # it has the memory of those that were admitted since
+        """Write the copy, fold the frame, and say in one line what became of the photo."""
+        done = self._end(job)
+        if job.image is not None:  # with those that were admitted since
             self._states.fold_waiting(job.image)
+        return done
+
+    def _end(self, job: Job) -> Done:
         if job.error is not None:
             return self._give_up(job, job.error)
         copied, reason = "", ""

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Run hotpixeld with a clock in each step; print where the processor time went, as JSON.
+"""Run hotpixeld with a clock in each step; write where the processor time went, as JSON.
 
     python tests/bench/shares.py OUTPUT hotpixeld-arguments ...
 
 Times are those of the threads (user and system), each step without the steps inside it.
+Besides, by the clock: how long folding waited for a checkpoint or a map to be done with
+the state.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from hotpixeld import (
     once,
     photo,
     pipeline,
+    running,
     sampling,
     turbojpeg,
     visibility,
@@ -55,6 +58,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
 }
 
 _spent: Counter[str] = Counter()
+_waits: list[float] = []
 _local = threading.local()
 
 
@@ -77,16 +81,29 @@ def _timed(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return timed
 
 
+def _waited(still: Callable[..., None]) -> Callable[..., None]:
+    """Return `Running.still` with its seconds noted."""
+
+    @functools.wraps(still)
+    def noted(*arguments: Any) -> None:
+        began = time.monotonic()
+        still(*arguments)
+        _waits.append(time.monotonic() - began)
+
+    return noted
+
+
 def main() -> None:
     """Run the command and write the seconds by step."""
     output, *arguments = sys.argv[1:]
     for step, functions in STEPS.items():
         for owner, name in functions:
             setattr(owner, name, _timed(step, getattr(owner, name)))
+    running.Running.still = _waited(running.Running.still)  # type: ignore[method-assign] # to time it
     status = cli.main(arguments)
     rest = time.process_time() - sum(_spent.values())
     found = {**_spent, "interpreter, imports, all else": rest}
-    Path(output).write_text(json.dumps(found))
+    Path(output).write_text(json.dumps({"steps": found, "waits": _waits}))
     raise SystemExit(status)
 
 

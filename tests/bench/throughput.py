@@ -23,7 +23,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import material
 import numpy as np
@@ -166,8 +166,8 @@ def steps(paths: list[Path], jobs: int) -> list[Row]:
     ]
 
 
-def measure(bench: Bench, jobs: int) -> tuple[list[Row], dict[str, float]]:
-    """Return the rows, and the processor seconds of the whole job by step."""
+def measure(bench: Bench, jobs: int) -> tuple[list[Row], dict[str, Any]]:
+    """Return the rows, and what `shares.py` found in the whole job."""
     # First, while this process is small: a child's peak starts at its parent's size.
     rows = [
         bench.run(workers, pixels)
@@ -178,7 +178,7 @@ def measure(bench: Bench, jobs: int) -> tuple[list[Row], dict[str, float]]:
     return steps(bench.paths, jobs) + rows, json.loads(output.read_text())
 
 
-def show(rows: list[Row], shares: dict[str, float]) -> None:
+def show(rows: list[Row], shares: dict[str, float], waits: list[float]) -> None:
     """Print the table, the targets, and the shares."""
     pillow, original = rows[0], rows[4]
     print(f"{'':34} {'ms/photo':>8} {'of Pillow':>9} {'CPU ms':>7} {'of Pillow':>9}")
@@ -196,6 +196,10 @@ def show(rows: list[Row], shares: dict[str, float]) -> None:
     print("processor time of the whole job with a copy of every photo, by step:")
     for step, seconds in sorted(shares.items(), key=lambda item: -item[1]):
         print(f"  {step:32} {seconds / total:6.1%}")
+    print(
+        f"folding waited {sum(waits):.1f} s in all for checkpoints and maps, at most"
+        f" {max(waits, default=0):.2f} s"
+    )
 
 
 def main() -> None:
@@ -217,9 +221,9 @@ def main() -> None:
             )
         else:
             paths = material.copies(arguments.folder, root / "photos", count)
-        rows, shares = measure(Bench(paths, root, arguments.memory), arguments.jobs)
+        rows, found = measure(Bench(paths, root, arguments.memory), arguments.jobs)
     print(f"{count} photos of {arguments.folder.name}")
-    show(rows, shares)
+    show(rows, found["steps"], found["waits"])
 
 
 if __name__ == "__main__":
