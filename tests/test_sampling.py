@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, sampling
+from hotpixeld import evidence, sampling, suspects
 from hotpixeld.sampling import grid_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_photos_are_sampled_once_there_are_suspects(
     (record,) = session.ledger.images.cameras()
     camera = record.camera
     assert session.ledger.samples.newest(camera.id, 99) == []
-    session.maps.make(camera.id, most=10)
+    session.make_map(camera, most=10)
     assert len(session.ledger.samples.newest(camera.id, 99)) == 10
     for _ in session.take(photos[16:], once=True):
         pass
@@ -49,9 +49,11 @@ def test_what_was_sampled_at_another_list_keeps_what_both_have(
         pass
     (record,) = session.ledger.images.cameras()
     camera, tables = record.camera, session.ledger.samples
-    session.maps.make(camera.id, most=16)
+    session.make_map(camera, most=16)
     before = grid_of(session.ledger, camera)
-    moved = np.concatenate([[[0, 0]], before.sites[::-1]])
+    places = {(row, col) for row, col in before.sites.tolist()}
+    new = next((row, 0) for row in range(200) if (row, 0) not in places)
+    moved = np.concatenate([[new], before.sites[::-1]])
     tables.list_suspects(camera.id, moved)
     after = grid_of(session.ledger, camera)
 
@@ -70,12 +72,12 @@ def test_a_photo_whose_file_is_gone_is_passed_over(
     photos[3].unlink()
     photos[5].write_bytes(photos[6].read_bytes())
     (record,) = session.ledger.images.cameras()
-    session.maps.make(record.camera.id, most=99)
+    session.make_map(record.camera, most=99)
 
     assert len(grid_of(session.ledger, record.camera).photos) == 14
 
 
 def test_a_row_takes_as_many_bytes_as_promised() -> None:
-    suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
+    most = suspects.BY_TRACE + suspects.BY_MEAN + len(evidence.controls(200, 280))
 
-    assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
+    assert evidence.SAMPLE.itemsize * most < 14_500

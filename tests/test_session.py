@@ -109,7 +109,7 @@ def test_after_a_crash_the_state_comes_out_bit_identical(
     stop_after: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS", 6)
+    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS_ONCE", 6)
     photos = sensor.write(folder, 14)
     session = open_session()
     for count, _ in enumerate(session.take(photos, once=True), start=1):
@@ -350,3 +350,16 @@ def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
     (problem,) = session.ledger.paths.with_reason(9)
 
     assert problem.reason.startswith("280x200 is 56000 pixels, limit is 55999")
+
+
+def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos)
+    assert session.unrepaired() == []
+    copying = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session.reconfigure(config.model_copy(update={"folders": (copying,)}))
+
+    assert [path for path, _ in session.unrepaired()] == photos

@@ -116,6 +116,26 @@ def test_the_compiled_fold_and_numpys_agree_bit_for_bit(
     np.testing.assert_array_equal(compiled.m2, blocked.m2)
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_folding_several_at_once_is_folding_them_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, *, is_compiled: bool
+) -> None:
+    if not is_compiled:
+        monkeypatch.setattr(welford, "library", lambda: None)
+    shape = (50, 70, 3)  # more than a block of the compiled fold
+    frames = np.random.default_rng(6).integers(0, 256, (7, *shape), np.uint8)
+    single, several = State.empty(50, 70), State.empty(50, 70)
+    for frame in frames:
+        single.fold(frame, 4)
+    several.fold_all(list(frames[:3]), 4)
+    several.fold_all([], 4)
+    several.fold_all(list(frames[3:]), 4)
+
+    assert (several.photos, several.weight) == (single.photos, single.weight)
+    np.testing.assert_array_equal(several.mean, single.mean)
+    np.testing.assert_array_equal(several.m2, single.m2)
+
+
 @settings(deadline=None)
 @given(stacks, st.integers(2, 6))
 def test_numpys_fold_is_right_too(frames: np.ndarray, memory: int) -> None:

@@ -1,7 +1,9 @@
-"""Checkpoints: a camera's Welford state as two .npy files in a generation folder.
+"""Checkpoints: a camera's Welford state as .npy files in a generation folder.
 
 ``FOLDER/00000012/mean.npy`` and ``m2.npy``, float32 (H, W, 3), are complete and durable
-before the ledger names generation 12; the ledger's transaction is the commit.
+before the ledger names generation 12; the ledger's transaction is the commit. The trace,
+``trace.npz``, goes with them; it only serves to find suspects, so one that is missing or
+damaged is begun anew.
 
 The generation before is kept as ``FOLDER/previous/00000011.mean.npy`` and ``.m2.npy``,
 for the day on which the newest is damaged: between checkpoints there is one ``mean.npy``
@@ -11,19 +13,22 @@ generation nor as the one before is what a crash left, and is removed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
 import logging
 import shutil
+import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
 from hotpixeld.errors import CheckpointError
 from hotpixeld.files import make_folder, replacing, sweep, sync_folder
+from hotpixeld.trace import Trace
 from hotpixeld.welford import Plane, State
 
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 24
 PREVIOUS = "previous"
 NAMES = ("mean.npy", "m2.npy")
+TRACE = "trace.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +78,45 @@ def _header(array: Plane) -> bytes:
     return buffer.getvalue()
 
 
-def _write(target: Path, array: Plane, progress: Callable[[], None]) -> str:
+def _write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
     """Write `array` as .npy, chunk by chunk; return the SHA-256 of the file in hex."""
     octets = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data
     digest = hashlib.sha256()
-    with replacing(target) as file:
-        header = _header(array)
-        file.write(header)
-        digest.update(header)
-        for start in range(0, len(octets), CHUNK):
-            chunk = octets[start : start + CHUNK]
-            file.write(chunk)
-            digest.update(chunk)
-            progress()
+    header = _header(array)
+    file.write(header)
+    digest.update(header)
+    for start in range(0, len(octets), CHUNK):
+        chunk = octets[start : start + CHUNK]
+        file.write(chunk)
+        digest.update(chunk)
+        progress()
+    file.flush()
     return digest.hexdigest()
+
+
+def _write_trace(file: BinaryIO, trace: Trace) -> None:
+    """Write a trace as .npz: a ZIP file, whose CRCs tell damage."""
+    np.savez(file, photos=trace.photos, total=trace.total, telling=trace.telling)
+    file.flush()
+
+
+def _read_trace(path: Path, height: int, width: int) -> Trace:
+    """Return the trace in a file, or an empty one."""
+    empty = Trace.empty(height, width)
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            found = Trace(int(saved["photos"]), saved["total"], saved["telling"])
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("suspects are looked for anew: %s: %s", path, error)
+        return empty
+    parts = (
+        (found.total, empty.total),
+        (found.telling, empty.telling),
+    )
+    fits = all(a.shape == b.shape and a.dtype == b.dtype for a, b in parts)
+    return found if fits else empty
 
 
 def folder_of(camera_folder: Path, generation: int) -> Path:
@@ -98,8 +129,12 @@ def save(
     generation: int,
     state: State,
     progress: Callable[[], None] = _nothing,
+    copied: Callable[[], None] = _nothing,
 ) -> Checkpoint:
     """Write `state` durably as `generation`; the caller commits it to the ledger.
+
+    The state may change again as soon as its bytes are the kernel's, long before the disk
+    has them: until then `copied` was not called.
 
     Parameters
     ----------
@@ -107,6 +142,8 @@ def save(
         Created when missing.
     progress : callable
         Called after every 16 MiB written.
+    copied : callable
+        Called when the state is not needed any more.
 
     Raises
     ------
@@ -117,8 +154,15 @@ def save(
     if folder.exists():
         shutil.rmtree(folder)  # never committed, or damaged and given up
     make_folder(folder)
-    mean = _write(folder / "mean.npy", state.mean, progress)
-    m2 = _write(folder / "m2.npy", state.m2, progress)
+    with contextlib.ExitStack() as files:  # synced and renamed as they are left
+        mean, m2 = (
+            _write(files.enter_context(replacing(folder / name)), array, progress)
+            for name, array in zip(NAMES, (state.mean, state.m2), strict=True)
+        )
+        if state.trace is not None:
+            _write_trace(files.enter_context(replacing(folder / TRACE)), state.trace)
+            progress()
+        copied()
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 
@@ -167,7 +211,8 @@ def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -
         _read(_places(camera_folder, generation, name), shape, sha256)
         for name, sha256 in zip(NAMES, sums, strict=True)
     )
-    return State(checkpoint.photos, checkpoint.weight, mean, m2)
+    trace = _read_trace(folder_of(camera_folder, generation) / TRACE, height, width)
+    return State(checkpoint.photos, checkpoint.weight, mean, m2, trace)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -189,6 +234,8 @@ def tidy(camera_folder: Path, current: int | None, previous: int | None) -> None
     if not camera_folder.is_dir():
         return
     keep: set[Path] = set()
+    if current is not None:
+        keep.add(folder_of(camera_folder, current) / TRACE)
     for name in NAMES:
         if current is not None:
             now, before = _places(camera_folder, current, name)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, hotmap, photo
+from hotpixeld import evidence, photo
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
+from hotpixeld.suspects import nominated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hotpixeld.evidence import Samples
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
+    from hotpixeld.memory import Frames
     from hotpixeld.photo import Photo
     from hotpixeld.pixels import Defect
     from hotpixeld.welford import Frame, State
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUSPECTS = 500
 JUDGED = 128
 """Photos that a verdict looks back on."""
 UNTOLD = 255
@@ -73,6 +74,13 @@ class Grid:
         )
 
 
+def scan(state: State) -> NDArray[np.intp]:
+    """Return the (N, 2) places that stand out most: reads all of the state."""
+    if state.trace is None:
+        raise AssertionError("a state that keeps no trace has no suspects")
+    return nominated(state, state.trace)
+
+
 def take(frame: Frame, suspects: Suspects) -> Samples:
     """Return the samples of a frame: of the suspects, then of the controls."""
     height, width, _ = frame.shape
@@ -103,7 +111,11 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _look_again(
-    wanted: tuple[Image, list[Path]], *, limits: Limits, suspects: Suspects
+    wanted: tuple[Image, list[Path]],
+    *,
+    limits: Limits,
+    suspects: Suspects,
+    frames: Frames,
 ) -> SampledPhoto | None:
     """Sample a photo from wherever its file is now, if it still is anywhere."""
     image, paths = wanted
@@ -111,7 +123,9 @@ def _look_again(
         try:
             source = photo.examine(path, limits.max_bytes, limits.most_pixels)
             if source.identity == image.identity:
-                return sampled(source, image, photo.decode(source), suspects)
+                size = source.structure.height, source.structure.width
+                frame = photo.decode(source, frames.take(*size))
+                return sampled(source, image, frame, suspects)
         except PhotoError as error:
             log.debug("not sampled again: %s", error)
     return None
@@ -120,20 +134,28 @@ def _look_again(
 class Sampling:
     """The samples of all cameras; used by one thread.
 
-    `workers` decode earlier photos again, `window` more of them than are in use.
+    `workers` decode earlier photos again into `frames`, `window` more of them than are
+    in use.
     """
 
     def __init__(
-        self, ledger: Ledger, config: Config, workers: Workers, window: int
+        self,
+        ledger: Ledger,
+        config: Config,
+        workers: Workers,
+        window: int,
+        frames: Frames,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._workers = workers
         self._window = window
+        self._frames = frames
 
-    def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
-        """List the suspects that the state shows now, and what is in the map."""
-        found = hotmap.suspects(state, SUSPECTS).sites
+    def renew(
+        self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
+    ) -> Suspects:
+        """List the suspects that the state shows now (`scan`), and what is in the map."""
         places = dict.fromkeys((one.row, one.col) for one in listed)
         places |= dict.fromkeys((row, col) for row, col in found.tolist())
         sites = np.array(list(places), np.intp).reshape(-1, 2)
@@ -142,19 +164,14 @@ class Sampling:
 
     def sample_again(
         self, camera: Camera, most: int, progress: Callable[[], None]
-    ) -> int:
-        """Sample earlier photos at the present suspects, from their files.
+    ) -> Generator[None]:
+        """Sample earlier photos at the present suspects, from their files, one a step.
 
         Parameters
         ----------
         most : int
             Photos to decode at the most.  Those that were never sampled come first; the
             others are for dating a new suspect, and need less haste: a third of it.
-
-        Returns
-        -------
-        int
-            How many were.
         """
         suspects = self._ledger.samples.suspects(camera.id)
         versions = {
@@ -171,15 +188,18 @@ class Sampling:
         rest = max(most - len(versions), most // 3) - len(never)
         chosen = never[:most] + before[: max(rest, 0)]
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
-        look = partial(_look_again, limits=self._config.limits, suspects=suspects)
-        again = 0
+        look = partial(
+            _look_again,
+            limits=self._config.limits,
+            suspects=suspects,
+            frames=self._frames,
+        )
         for told in ahead(self._workers, look, wanted, self._window):
             if told is not None:
                 with self._ledger.transaction():
                     self._ledger.samples.record(camera.id, told)
-                again += 1
             progress()
-        return again
+            yield
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

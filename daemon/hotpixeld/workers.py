@@ -53,6 +53,8 @@ class Task:
 class Workers:
     """Threads of one owner, who alone calls what is public here.
 
+    `progress` is an attribute, too.
+
     Parameters
     ----------
     count : int
@@ -64,7 +66,7 @@ class Workers:
 
     def __init__(self, count: int, progress: Callable[[], None]) -> None:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
-        self._progress = progress
+        self.progress = progress
         self._tasks: dict[int, Task] = {}
 
     def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
@@ -89,10 +91,14 @@ class Workers:
         Exception
             What the work raised.
         """
+        self.wait(future)
+        return future.result()
+
+    def wait(self, future: Future[Result]) -> None:
+        """Wait until a worker is done, well or not; see meanwhile whether all get on."""
         while not wait([future], timeout=LOOK_SECONDS).done:
             if self._get_on():
-                self._progress()
-        return future.result()
+                self.progress()
 
     def _get_on(self) -> bool:
         """Tell whether there are busy workers, and each got on since the last look."""
