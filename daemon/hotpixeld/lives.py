@@ -177,9 +177,7 @@ def defects(
     if hotmap.is_one_scene(state):
         return list(former)
     height, width, _ = state.mean.shape
-    verdicts = verdict.judge(
-        grid.suspects, grid.controls, height * width, grid.exposure
-    )
+    verdicts = verdict.judge(grid.suspects, grid.controls, height * width, grid.taken)
     if verdicts.votes < LEAST_VOTES:
         return list(former)
     found = _listed(state, grid, verdicts, ignored)

@@ -19,6 +19,7 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
 from hotpixeld.suspects import nominated
+from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -64,14 +65,11 @@ class Grid:
     photos: Sequence[SampledPhoto]
 
     @property
-    def exposure(self) -> NDArray[np.float64]:
-        """Return exposure time times ISO of each photo; NaN where unknown."""
-        return np.array(
-            [
-                (one.exposure_seconds or np.nan) * (one.iso or np.nan)
-                for one in self.photos
-            ]
-        )
+    def taken(self) -> Taken:
+        """Return how the photos were taken."""
+        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
+        focal = [one.focal_mm or 0 for one in self.photos]
+        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
 
 
 def scan(state: State) -> NDArray[np.intp]:
