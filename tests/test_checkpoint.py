@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld import checkpoint
+from hotpixeld import checkpoint, npyfile
 from hotpixeld.errors import CheckpointError
 from hotpixeld.welford import State
 
@@ -39,7 +39,7 @@ def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path, state: State) -> Non
 def test_every_piece_of_a_large_one_is_progress(
     tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "CHUNK", 100)
+    monkeypatch.setattr(npyfile, "CHUNK", 100)
     written: list[int] = []
 
     def wrote() -> None:
@@ -52,7 +52,8 @@ def test_every_piece_of_a_large_one_is_progress(
 
     np.testing.assert_array_equal(loaded.m2, state.m2)
     pieces = [header + size for size in (100, 200, 300, 400)]
-    assert [written[0:4], written[5:9]] == [pieces, pieces], "each is with the kernel"
+    both = [header + 420 + size for size in pieces]  # neither has its name yet
+    assert [written[0:4], written[5:9]] == [pieces, both], "each is with the kernel"
     assert len(read) == len(written) == 10
 
 

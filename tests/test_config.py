@@ -163,3 +163,11 @@ def test_the_largest_size_is_that_of_the_body() -> None:
     known = [HALF, upright, FULL, other]
 
     assert [is_largest(camera, known) for camera in known] == [False, False, True, True]
+
+
+def test_an_entry_that_names_nothing_is_about_every_camera() -> None:
+    entry = CameraConfig(pixels=(Pixel(x=3, y=2),))
+    config = Config(folders=(Folder(path=Path("/a")),), cameras=(entry,))
+
+    assert places(config.pixel_list(FULL, None, largest=True)) == [(2, 3)]
+    assert places(config.pixel_list(HALF, None, largest=True)) == [(2, 3)]

@@ -12,10 +12,10 @@ PACKAGE = Path(hotpixeld.__file__).parent
 LAYERS = {
     0: "errors camera pixels messages",
     1: (
-        "welford hotmap contrast tails evidence likelihood weighing calibration verdict"
+        "compiled welford trace around suspects hotmap contrast tails evidence likelihood weighing calibration verdict"
         " repair scene shapes field crowd overlaps neighbours learning footprint blocks"
-        " markers tables huffman intervals splice files"
-        " makernote edited settle visibility"
+        " markers tables huffman intervals splice files memory"
+        " npyfile makernote edited settle visibility memory"
     ),
     2: (
         "yamltext grammar pixellist config configcheck configfile checkpoint generations"
@@ -25,8 +25,8 @@ LAYERS = {
         " survey systemd watch workers"
     ),
     3: (
-        "repairs output states sampling lives maps pipeline jobs session statefolder"
-        " intake access"
+        "repairs output again running saving loading making outcome states sampling lives maps pipeline stages"
+        " jobs session statefolder intake access"
     ),
     4: (
         "service pause signals report publisher progress once commands terminal logs"

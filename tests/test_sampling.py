@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, sampling, workers
-from hotpixeld.camera import Camera
-from hotpixeld.configfile import for_folders
+from hotpixeld import evidence, sampling, suspects
 from hotpixeld.sampling import grid_of
-from hotpixeld.session import Session
-from hotpixeld.welford import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
-
+    from hotpixeld.session import Session
     from sensor import Sensor
 
 
@@ -33,7 +27,7 @@ def test_photos_are_sampled_once_there_are_suspects(
     (record,) = session.ledger.images.cameras()
     camera = record.camera
     assert session.ledger.samples.newest(camera.id, 99) == []
-    session.maps.make(camera.id, most=10)
+    session.make_map(camera, most=10)
     assert len(session.ledger.samples.newest(camera.id, 99)) == 10
     for _ in session.take(photos[16:], once=True):
         pass
@@ -44,7 +38,8 @@ def test_photos_are_sampled_once_there_are_suspects(
     assert {(one.row, one.col) for one in sensor.defects} <= places
     assert grid.suspects.shape == (18, len(grid.sites))
     assert (grid.suspects["clipped"] < sampling.UNTOLD).any()
-    np.testing.assert_allclose(grid.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.focal, 35.0)
 
 
 def test_what_was_sampled_at_another_list_keeps_what_both_have(
@@ -55,9 +50,11 @@ def test_what_was_sampled_at_another_list_keeps_what_both_have(
         pass
     (record,) = session.ledger.images.cameras()
     camera, tables = record.camera, session.ledger.samples
-    session.maps.make(camera.id, most=16)
+    session.make_map(camera, most=16)
     before = grid_of(session.ledger, camera)
-    moved = np.concatenate([[[0, 0]], before.sites[::-1]])
+    places = {(row, col) for row, col in before.sites.tolist()}
+    new = next((row, 0) for row in range(200) if (row, 0) not in places)
+    moved = np.concatenate([[new], before.sites[::-1]])
     tables.list_suspects(camera.id, moved)
     after = grid_of(session.ledger, camera)
 
@@ -76,34 +73,12 @@ def test_a_photo_whose_file_is_gone_is_passed_over(
     photos[3].unlink()
     photos[5].write_bytes(photos[6].read_bytes())
     (record,) = session.ledger.images.cameras()
-    session.maps.make(record.camera.id, most=99)
+    session.make_map(record.camera, most=99)
 
     assert len(grid_of(session.ledger, record.camera).photos) == 14
 
 
 def test_a_row_takes_as_many_bytes_as_promised() -> None:
-    suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
+    most = suspects.BY_TRACE + suspects.BY_MEAN + len(evidence.controls(200, 280))
 
-    assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
-
-
-def test_a_map_of_a_large_frame_is_progress_while_it_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.02)
-    told: list[float] = []
-    config, state = for_folders([tmp_path]), State.empty(1200, 1600)
-    state.fold(np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), np.uint8))
-    camera = Camera("Maker", "One", "1", 1600, 1200)
-    with Session(
-        config, tmp_path / "state", 1, time.monotonic, lambda: told.append(0)
-    ) as session:
-        with session.ledger.transaction():
-            session.ledger.images.admit("00" * 32, camera, None)
-        session.states.running(camera.id).state = state
-        began = time.monotonic()
-        session.maps.make(camera.id, most=0)
-        seconds = time.monotonic() - began
-
-    assert seconds > 0.1, "one step long enough to be looked at"
-    assert len(told) > seconds / 0.02 / 4
+    assert evidence.SAMPLE.itemsize * most < 14_500

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 from hotpixeld import photo, scan, states
 from hotpixeld.copies import Copy
 from hotpixeld.errors import CheckpointError, StateInUseError
-from hotpixeld.session import lock
+from hotpixeld.session import Session, lock
 from hotpixeld.welford import State
 from sensor import write_jpeg
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config import Config
-    from hotpixeld.session import Session
     from sensor import Sensor
 
     Open = Callable[..., Session]
@@ -109,7 +111,7 @@ def test_after_a_crash_the_state_comes_out_bit_identical(
     stop_after: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS", 6)
+    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS_ONCE", 6)
     photos = sensor.write(folder, 14)
     session = open_session()
     for count, _ in enumerate(session.take(photos, once=True), start=1):
@@ -350,3 +352,41 @@ def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
     (problem,) = session.ledger.paths.with_reason(9)
 
     assert problem.reason.startswith("280x200 is 56000 pixels, limit is 55999")
+
+
+def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos)
+    assert session.unrepaired() == []
+    copying = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session.reconfigure(config.model_copy(update={"folders": (copying,)}))
+
+    assert [path for path, _ in session.unrepaired()] == photos
+
+
+def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
+    config: Config, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    progress = partial(told.append, 0.0)
+    release = threading.Event()
+    with Session(config, tmp_path / "state", 2, time.monotonic, progress) as session:
+        photos = sensor.write(folder, 6)
+        take(session, *photos[:4])
+        (record,) = session.ledger.images.cameras()
+        hung = session.states.read(record.camera.id, lambda _: release.wait(30.0))
+        time.sleep(0.05)
+        session.progress()  # starting to wait takes processor time
+        told.clear()
+        for _ in range(5):
+            session.progress()
+        while_it_hung = len(told)
+        release.set()
+        assert hung.result(30)
+        take(session, *photos[4:])
+
+    assert while_it_hung == 0
+    assert told

@@ -1,7 +1,9 @@
-"""Checkpoints: a camera's Welford state as two .npy files in a generation folder.
+"""Checkpoints: a camera's Welford state as .npy files in a generation folder.
 
 ``FOLDER/00000012/mean.npy`` and ``m2.npy``, float32 (H, W, 3), are complete and durable
-before the ledger names generation 12; the ledger's transaction is the commit.
+before the ledger names generation 12; the ledger's transaction is the commit. The trace,
+``trace.npz``, goes with them; it only serves to find suspects, so one that is missing or
+damaged is begun anew.
 
 The generation before is kept as ``FOLDER/previous/00000011.mean.npy`` and ``.m2.npy``,
 for the day on which the newest is damaged: between checkpoints there is one ``mean.npy``
@@ -11,34 +13,31 @@ generation nor as the one before is what a crash left, and is removed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import hashlib
-import io
 import logging
-import os
 import shutil
+import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
 
+from hotpixeld import npyfile
 from hotpixeld.errors import CheckpointError
 from hotpixeld.files import make_folder, replacing, sweep, sync_folder
+from hotpixeld.trace import Trace
 from hotpixeld.welford import Plane, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from io import BufferedReader
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# Bytes in one go, durable before the next: a disk of a megabyte a second still lets the
-# watchdog be fed in between, where one fsync of a large file could take minutes.
-CHUNK = 1 << 24
 PREVIOUS = "previous"
 NAMES = ("mean.npy", "m2.npy")
+TRACE = "trace.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +66,29 @@ def _nothing() -> None:
     """Stand in for the progress of a caller that does not watch it."""
 
 
-def _header(array: Plane) -> bytes:
-    """Return the .npy header of a float32 array."""
-    buffer = io.BytesIO()
-    content = {"descr": "<f4", "fortran_order": False, "shape": array.shape}
-    npy.write_array_header_1_0(buffer, content)
-    return buffer.getvalue()
+def _write_trace(file: BinaryIO, trace: Trace) -> None:
+    """Write a trace as .npz: a ZIP file, whose CRCs tell damage."""
+    np.savez(file, photos=trace.photos, total=trace.total, telling=trace.telling)
+    file.flush()
 
 
-def _write(target: Path, array: Plane, progress: Callable[[], None]) -> str:
-    """Write `array` as .npy, chunk by chunk; return the SHA-256 of the file in hex."""
-    octets = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data
-    digest = hashlib.sha256()
-    with replacing(target) as file:
-        header = _header(array)
-        file.write(header)
-        digest.update(header)
-        for start in range(0, len(octets), CHUNK):
-            chunk = octets[start : start + CHUNK]
-            file.write(chunk)
-            digest.update(chunk)
-            if start + CHUNK < len(octets):
-                file.flush()
-                os.fdatasync(file.fileno())
-            progress()
-    return digest.hexdigest()
+def _read_trace(path: Path, height: int, width: int) -> Trace:
+    """Return the trace in a file, or an empty one."""
+    empty = Trace.empty(height, width)
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            found = Trace(int(saved["photos"]), saved["total"], saved["telling"])
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("suspects are looked for anew: %s: %s", path, error)
+        return empty
+    parts = (
+        (found.total, empty.total),
+        (found.telling, empty.telling),
+    )
+    fits = all(a.shape == b.shape and a.dtype == b.dtype for a, b in parts)
+    return found if fits else empty
 
 
 def folder_of(camera_folder: Path, generation: int) -> Path:
@@ -104,15 +101,21 @@ def save(
     generation: int,
     state: State,
     progress: Callable[[], None] = _nothing,
+    copied: Callable[[], None] = _nothing,
 ) -> Checkpoint:
     """Write `state` durably as `generation`; the caller commits it to the ledger.
+
+    The state may change again as soon as its bytes are the kernel's, long before the disk
+    has them: until then `copied` was not called.
 
     Parameters
     ----------
     camera_folder : Path
         Created when missing.
     progress : callable
-        Called after every 16 MiB.
+        Called after every 16 MiB written.
+    copied : callable
+        Called when the state is not needed any more.
 
     Raises
     ------
@@ -123,40 +126,20 @@ def save(
     if folder.exists():
         shutil.rmtree(folder)  # never committed, or damaged and given up
     make_folder(folder)
-    mean = _write(folder / "mean.npy", state.mean, progress)
-    m2 = _write(folder / "m2.npy", state.m2, progress)
+    with contextlib.ExitStack() as files:  # synced and renamed as they are left
+        large = [files.enter_context(replacing(folder / name)) for name in NAMES]
+        mean, m2 = (
+            npyfile.write(file, array, progress)
+            for file, array in zip(large, (state.mean, state.m2), strict=True)
+        )
+        if state.trace is not None:
+            _write_trace(files.enter_context(replacing(folder / TRACE)), state.trace)
+            progress()
+        copied()
+        for file in large:
+            npyfile.settle(file)
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
-
-
-def _array(
-    file: BufferedReader, shape: tuple[int, int, int], progress: Callable[[], None]
-) -> tuple[bytes, Plane, str]:
-    """Return the header of a .npy file, what follows as an array, and its SHA-256 in hex.
-
-    What it is is for the caller to see, once the SHA-256 is right.
-    """
-    size = 10 + int.from_bytes(file.read(10)[8:], "little")  # NEP 1, version 1.0
-    file.seek(0)
-    header = file.read(size)
-    digest = hashlib.sha256(header)
-    array = np.empty(shape, np.float32)
-    octets = array.reshape(-1).view(np.uint8).data
-    for start in range(0, len(octets), CHUNK):
-        chunk = octets[start : start + CHUNK]
-        digest.update(chunk[: file.readinto(chunk)])
-        progress()
-    digest.update(file.read())
-    return header, array, digest.hexdigest()
-
-
-def _check(header: bytes, shape: tuple[int, int, int]) -> None:
-    """Raise ValueError where a header is not that of float32 in this shape."""
-    file = io.BytesIO(header)
-    npy.read_magic(file)
-    found, _, dtype = npy.read_array_header_1_0(file)
-    if found != shape or dtype != np.float32:
-        raise ValueError(f"holds {dtype} {found}, not float32 {shape}")
 
 
 def _read(
@@ -169,10 +152,10 @@ def _read(
     source = next((path for path in sources if path.exists()), sources[0])
     try:
         with source.open("rb") as file:
-            header, array, found = _array(file, shape, progress)
+            header, array, found = npyfile.read(file, shape, progress)
         if found != sha256:
             raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
-        _check(header, shape)
+        npyfile.check(header, shape)
     except (FileNotFoundError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
     except OSError as error:
@@ -215,7 +198,8 @@ def load(
         _read(_places(camera_folder, generation, name), shape, sha256, progress)
         for name, sha256 in zip(NAMES, sums, strict=True)
     )
-    return State(checkpoint.photos, checkpoint.weight, mean, m2)
+    trace = _read_trace(folder_of(camera_folder, generation) / TRACE, height, width)
+    return State(checkpoint.photos, checkpoint.weight, mean, m2, trace)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -237,6 +221,8 @@ def tidy(camera_folder: Path, current: int | None, previous: int | None) -> None
     if not camera_folder.is_dir():
         return
     keep: set[Path] = set()
+    if current is not None:
+        keep.add(folder_of(camera_folder, current) / TRACE)
     for name in NAMES:
         if current is not None:
             now, before = _places(camera_folder, current, name)

@@ -110,7 +110,7 @@ class Repair(Model):
 
 
 BYTES_A_PIXEL = 24
-"""Working memory for a camera: its state, and the scratch of a map."""
+"""A camera's state: mean and M2 of three channels in float32."""
 
 
 class Limits(Model):
@@ -121,11 +121,11 @@ class Limits(Model):
     max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
     """Largest file in bytes."""
     memory: Count = Field(default=600_000_000, ge=50_000_000, le=10**12)
-    """Working memory in bytes; a camera takes 24 a pixel: 2_000_000_000 for 45 MP."""
+    """Memory in bytes: 100 million, 24 a pixel of each state, and photos under way."""
 
     @property
     def most_pixels(self) -> int:
-        """Return how many pixels a photo may have, for a camera of them to fit in."""
+        """Return how many pixels a photo may have, for its camera's state to fit in."""
         return min(self.max_pixels, self.memory // BYTES_A_PIXEL)
 
 
@@ -164,7 +164,7 @@ class Config(Model):
         An entry that a folder names, and that has no make, model or serial, is about
         that folder's photos without identity only.
         """
-        named = {folder.camera for folder in self.folders}
+        named = {folder.camera for folder in self.folders if folder.camera}
         size = (camera.width, camera.height)
         return tuple(
             entry

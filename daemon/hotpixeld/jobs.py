@@ -67,6 +67,7 @@ class Job:
     error: PhotoError | None = None
     seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
+    room: int = 0  # bytes of memory that it was given
     version: str | None = None  # of the pixel list, where the photo is looked at again
 
     @property
@@ -112,11 +113,15 @@ def ahead(
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths of a scan by capture time, then name; without a time, last."""
+    """Return the paths of a scan camera by camera, each by capture time, then name.
 
-    def key(path: Path) -> tuple[bool, dt.datetime, str, str]:
-        captured = metadata.captured(path)
-        when = captured or dt.datetime.max
-        return captured is None, when, path.name, str(path.parent)
+    Each camera has a sequence of its own, and the states of many may not be in memory
+    together.  Photos without a camera, or without a time, come last.
+    """
 
-    return sorted(paths, key=key)
+    def key(path: Path) -> tuple[bool, tuple[str, ...], bool, dt.datetime, str, str]:
+        body, captured = metadata.origin(path)
+        when, parent = captured or dt.datetime.max, str(path.parent)
+        return not any(body), body, captured is None, when, path.name, parent
+
+    return [path for _, path in sorted((key(path), path) for path in paths)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hotpixeld import hotmap, learning, lives, mapfile
@@ -12,21 +13,21 @@ from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repairs import PixelList
-from hotpixeld.sampling import grid_of
+from hotpixeld.sampling import grid_of, scan
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hotpixeld.camera import Camera
     from hotpixeld.config import Config
     from hotpixeld.learning import Footprint
     from hotpixeld.ledger import Ledger
+    from hotpixeld.making import Steps
     from hotpixeld.pixels import Defect
     from hotpixeld.sampling import Grid, Sampling
     from hotpixeld.states import States
     from hotpixeld.welford import State
-    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,18 @@ def find(
     return lives.defects(state, grid, ignored, former)
 
 
+def judged(
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    evidence: tuple[Grid, list[Defect]] | None,
+    state: State,
+) -> tuple[list[Defect], Footprint | None, int]:
+    """Return all that a map takes from the state: defects, footprint, photos."""
+    found = find(config, camera, cameras, state, evidence)
+    return found, learning.learn(state.mean, found), state.photos
+
+
 def pixel_list(
     config: Config,
     camera: Camera,
@@ -135,9 +148,9 @@ class Maps:
         config: Config,
         states: States,
         sampling: Sampling,
-        workers: Workers,
+        progress: Callable[[], None],
     ) -> None:
-        self._workers = workers
+        self._progress = progress
         self._sampling = sampling
         self._ledger = ledger
         self._config = config
@@ -150,25 +163,23 @@ class Maps:
     def _cameras(self) -> list[Camera]:
         return [record.camera for record in self._ledger.images.cameras()]
 
-    def due(self, *, now: bool = False) -> Iterator[str]:
+    def due(self, *, now: bool = False) -> Iterator[Camera]:
         """Yield the cameras whose map is due; with `now`, all that may have one."""
         least = self._config.detection.min_photos
         for record in self._ledger.images.cameras():
             photos = self._states.photos(record.camera.id)
             if photos >= least and (now or is_due(photos, record.mapped, least)):
-                yield record.camera.id
+                yield record.camera
 
-    def list_suspects(self) -> None:
-        """List the suspects of all cameras with enough photos, so that they are sampled."""
-        for camera_id in list(self.due(now=True)):
-            state = self._states.running(camera_id).state
-            if state is not None:
-                self._sampling.renew(
-                    camera_id, state, self._ledger.defects.of(camera_id)
-                )
+    def list_suspects(self, camera_id: str) -> Steps:
+        """List the suspects of a camera, so that they are sampled; as `make`."""
+        found = yield self._states.read(camera_id, scan)
+        self._sampling.renew(camera_id, found, self._ledger.defects.of(camera_id))
 
-    def make(self, camera_id: str, most: int) -> None:
+    def make(self, camera_id: str, most: int) -> Steps:
         """Make a camera's map from its state and the evidence, and publish it.
+
+        In steps: see `making.Steps`.
 
         Parameters
         ----------
@@ -181,46 +192,33 @@ class Maps:
             It cannot be written.
         """
         record = self._ledger.images.camera(camera_id)
-        state = self._states.running(camera_id).state
-        if record is None or state is None:
+        if record is None:
             return
-        former = self._ledger.defects.of(camera_id)
-        grid = self._evidence(record.camera, state, former, most)
-        evidence = None if grid is None else (grid, former)
-        cameras = self._cameras()
-        found = self._workers.call(
-            find, self._config, record.camera, cameras, state, evidence
-        )
+        former, evidence = self._ledger.defects.of(camera_id), None
+        if self._config.detection.method != "variance":
+            yield from self.list_suspects(camera_id)
+            yield from self._sampling.sample_again(record.camera, most, self._progress)
+            evidence = grid_of(self._ledger, record.camera), former
+        judge = partial(judged, self._config, record.camera, self._cameras(), evidence)
+        found, learned, photos = yield self._states.read(camera_id, judge)
         # The file first: a crash in between leaves the map due, and both are made again.
-        self._publish(record.camera, found, state.photos)
-        self._learn(camera_id, state, found)
+        self._publish(record.camera, found, photos)
+        self._keep(camera_id, learned)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
-            self._ledger.images.set_mapped(camera_id, state.photos)
+            self._ledger.images.set_mapped(camera_id, photos)
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"
         self._tell(camera_id, former, found)
 
-    def _evidence(
-        self, camera: Camera, state: State, former: list[Defect], most: int
-    ) -> Grid | None:
-        """Return the evidence about the suspects of the day, if the method wants any."""
-        if self._config.detection.method == "variance":
-            return None
-        self._sampling.renew(camera.id, state, former)
-        self._sampling.sample_again(camera, most)
-        return grid_of(self._ledger, camera)
-
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)
         make_folder(folder)
-        text = mapfile.dump(camera, found, photos=photos)
-        write(folder / "map.yaml", text.encode())
+        write(folder / "map.yaml", mapfile.dump(camera, found, photos=photos).encode())
 
-    def _learn(self, camera_id: str, state: State, found: list[Defect]) -> None:
+    def _keep(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
-        learned = self._workers.call(learning.learn, state.mean, found)
         path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
         if learned is not None:
             write(path, learned.to_json().encode())
@@ -275,6 +273,13 @@ class Maps:
         detected = self._ledger.defects.of(camera.id)
         listed = pixel_list(self._config, camera, self._cameras(), detected, when)
         return replace(listed, footprint=self._footprint(camera.id))
+
+    def lists_any(self, camera: Camera) -> bool:
+        """Tell whether any pixel of a camera might be repaired, in whatever photo."""
+        which, entries = self._config.repair.pixels, self._config.camera_entries(camera)
+        listed = which != "detected" and any(entry.pixels for entry in entries)
+        certain = any(map(hotmap.is_certain, self._ledger.defects.of(camera.id)))
+        return listed or (which != "configured" and certain)
 
     def version(self, camera: Camera) -> str:
         """Return the version of a camera's pixel list: it changes when the list does."""

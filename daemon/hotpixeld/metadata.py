@@ -224,10 +224,10 @@ def read(data: bytes, path: Path) -> Metadata:
     )
 
 
-def captured(path: Path) -> dt.datetime | None:
-    """Return when a photo was taken, from the start of its file.
+def origin(path: Path) -> tuple[tuple[str, str, str], dt.datetime | None]:
+    """Return make, model, serial and capture time, from the start of a photo's file.
 
-    Never raises: a file that is damaged, no photo, not regular or gone has no time.
+    Never raises: a file that is damaged, no photo, not regular or gone has none.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     try:
@@ -238,10 +238,11 @@ def captured(path: Path) -> dt.datetime | None:
         finally:
             os.close(descriptor)
     except OSError:
-        return None
+        head = b""
     _, found, block = head.partition(_EXIF_HEAD)
     first = Directory.first(block if found else b"")
-    return _captured(first, first.child(_EXIF))
+    exif, make, model = first.child(_EXIF), first.text(_MAKE), first.text(_MODEL)
+    return (make, model, _serial(exif, make, model, b"")), _captured(first, exif)
 
 
 def _thumbnail_size(thumbnail: bytes) -> tuple[int, int] | None:

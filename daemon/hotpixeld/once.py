@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld import mounts, scan
+from hotpixeld.jobs import in_order
 from hotpixeld.progress import shown
 from hotpixeld.session import Session
 from hotpixeld.settle import Tracker
@@ -104,10 +105,12 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
     with Session(config, folder, jobs, time.monotonic, _nothing) as work:
         work.states.recover()
         photos = settled(config, work)
-        for done in shown(work.take(photos, once=True), len(photos), "folding"):
+        photos = in_order(shown(photos, len(photos), "sorting"))
+        taken = work.take(photos, once=True, ordered=True)
+        for done in shown(taken, len(photos), "folding"):
             outcomes[done.outcome] += 1
         work.states.save_all()
-        work.make_maps(once=True)
+        work.make_maps()
         due = work.unrepaired()
         for done in shown(work.repair(due), len(due), "repairing"):
             outcomes["no copy"] += bool(done.reason)

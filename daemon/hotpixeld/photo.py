@@ -132,20 +132,24 @@ def camera(source: Photo) -> Camera:
     return metadata.camera(source.metadata, source.path)
 
 
-def _decode_with_pillow(photo: Photo) -> Frame:
+def _decode_with_pillow(photo: Photo, out: Frame | None) -> Frame:
     """Decode with Pillow: the fallback where libturbojpeg is missing."""
     try:
         with Image.open(io.BytesIO(photo.data), formats=("JPEG",)) as image:
-            return np.array(image.convert("RGB"))
+            frame = np.array(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PhotoError(photo.path, f"cannot be decoded: {error}") from error
+    if out is None:
+        return frame
+    out[:] = frame
+    return out
 
 
-def decode(photo: Photo) -> Frame:
+def decode(photo: Photo, out: Frame | None = None) -> Frame:
     """Return the photo's frame: (H, W, 3) uint8, red, green, blue, 0-255.
 
     In sensor order: EXIF Orientation is not applied.  Grey photos have three equal
-    channels.
+    channels.  With `out`, of the photo's size, it is decoded into that.
 
     Raises
     ------
@@ -159,9 +163,9 @@ def decode(photo: Photo) -> Frame:
     if structure.precision != 8:
         raise PhotoError(photo.path, f"{structure.precision} bits per sample, not 8")
     if not turbojpeg.available():
-        return _decode_with_pillow(photo)
+        return _decode_with_pillow(photo, out)
     try:
-        return turbojpeg.decode(photo.data, structure.width, structure.height)
+        return turbojpeg.decode(photo.data, structure.width, structure.height, out)
     except turbojpeg.CodecError as error:
         kind = TruncatedPhotoError if error.truncated else PhotoError
         raise kind(photo.path, f"cannot be decoded: {error.reason}") from error

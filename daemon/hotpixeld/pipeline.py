@@ -8,19 +8,12 @@ photos in their order, whatever order the workers end in.
 from __future__ import annotations
 
 import contextlib
-import logging
 from typing import TYPE_CHECKING
 
 from hotpixeld import metadata, photo, repairs, scan
-from hotpixeld.errors import (
-    PhotoError,
-    PhotoGoneError,
-    SkippedPhotoError,
-    TruncatedPhotoError,
-)
-from hotpixeld.files import DISK_FAULTS
-from hotpixeld.jobs import Done, Job, ahead, fields
-from hotpixeld.messages import MessageId
+from hotpixeld.errors import PhotoError, PhotoGoneError, SkippedPhotoError
+from hotpixeld.jobs import Done, Job
+from hotpixeld.outcome import Outcomes
 from hotpixeld.sampling import sampled
 
 if TYPE_CHECKING:
@@ -33,10 +26,8 @@ if TYPE_CHECKING:
     from hotpixeld.ledger import Ledger
     from hotpixeld.maps import Maps
     from hotpixeld.photo import Photo
+    from hotpixeld.stages import Stages
     from hotpixeld.states import States
-    from hotpixeld.workers import Workers
-
-log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -44,10 +35,8 @@ class Pipeline:
 
     Parameters
     ----------
-    workers : Workers
-        Whose threads read, decode and repair.
-    window : int
-        Photos under way at each of these stages, beyond the one being finished.
+    stages : Stages
+        Whose workers read, decode and repair, as far as memory goes.
     """
 
     def __init__(
@@ -56,16 +45,14 @@ class Pipeline:
         config: Config,
         states: States,
         maps: Maps,
-        workers: Workers,
-        window: int,
+        stages: Stages,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._states = states
         self._maps = maps
-        self._copies = repairs.Copies(ledger, config.limits.max_bytes)
-        self._workers = workers
-        self._window = window
+        self._outcomes = Outcomes(ledger, config, states)
+        self._stages = stages
 
     def run(
         self, paths: Iterable[Path], *, with_copies: bool, patient: bool
@@ -81,15 +68,14 @@ class Pipeline:
         patient : bool
             A photo that is cut short waits for its end; else it has failed at once.
         """
-        jobs = self._ahead(
-            self._examine, (Job(path, patient=patient) for path in paths)
-        )
-        jobs = (self._triage(self._check(job)) for job in jobs)
-        jobs = self._ahead(self._decode, jobs)
-        jobs = (self._admit(job) for job in jobs)
-        jobs = (self._list_pixels(job) if with_copies else job for job in jobs)
-        for job in self._ahead(self._look, jobs):
-            yield self._finish(job)
+
+        def admit(job: Job) -> Job:
+            admitted = self._admit(job)
+            return self._list_pixels(admitted) if with_copies else admitted
+
+        new = (Job(path, patient=patient) for path in paths)
+        jobs = (self._triage(self._check(job)) for job in self._examined(new))
+        yield from self._through(jobs, admit)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos that are in the ledger against their camera's pixel list again.
@@ -100,14 +86,24 @@ class Pipeline:
             With the version of that list.
         """
         again = (Job(path, version=version) for path, version in photos)
-        jobs = self._ahead(self._examine, again)
-        jobs = (self._recognise(self._check(job)) for job in jobs)
-        jobs = (self._list_pixels(job) for job in jobs)
-        for job in self._ahead(self._look, jobs):
-            yield self._finish(job)
+        jobs = (self._recognise(self._check(job)) for job in self._examined(again))
+        yield from self._through(jobs, self._list_pixels)
 
-    def _ahead(self, work: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[Job]:
-        """Let workers do `work` on the jobs ahead of their turn; errors end the job."""
+    def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        return self._stages.ahead(self._attempt(self._examine), jobs)
+
+    def _through(
+        self, jobs: Iterable[Job], admit: Callable[[Job], Job]
+    ) -> Generator[Done]:
+        decode, look = self._attempt(self._decode), self._attempt(self._look)
+        with contextlib.closing(
+            self._stages.through(jobs, decode, admit, look)
+        ) as looked_at:
+            for job in looked_at:
+                yield self._outcomes.finish(job)
+
+    def _attempt(self, work: Callable[[Job], None]) -> Callable[[Job], Job]:
+        """Return what a worker does: `work` on a job, which errors end."""
 
         def attempt(job: Job) -> Job:
             try:
@@ -115,10 +111,10 @@ class Pipeline:
                     with self._ledger.hazards.under_way(job.identity):
                         work(job)
             except PhotoError as error:
-                job.error = error
+                job.error, job.frame = error, None
             return job
 
-        return ahead(self._workers, attempt, jobs, self._window)
+        return attempt
 
     def _examine(self, job: Job) -> None:
         limits = self._config.limits
@@ -162,8 +158,8 @@ class Pipeline:
         return None if image is None or image.outcome == "lost" else image
 
     def _decode(self, job: Job) -> None:
-        if job.photo is not None and job.image is None:
-            job.frame = photo.decode(job.photo)
+        if job.photo is not None and job.frame is not None:
+            photo.decode(job.photo, job.frame)
 
     def _admit(self, job: Job) -> Job:
         """Put the photo into the ledger, and fold it if its image is new."""
@@ -176,7 +172,7 @@ class Pipeline:
         record = self._ledger.paths.find(job.path)
         signature = job.photo.signature
         new = job.image is None
-        self._states.running(job.camera.id)  # its checkpoint may be damaged
+        self._states.load(job.camera.id)  # its checkpoint may be damaged
         with self._ledger.transaction():
             if job.image is None:
                 captured = job.photo.metadata.captured
@@ -212,7 +208,7 @@ class Pipeline:
         if not job.error and job.photo is not None and job.camera is not None:
             captured = job.photo.metadata.captured
             job.pixels = self._maps.pixel_list(job.camera, captured)
-            job.known = self._copies.known(job.path)
+            job.known = self._outcomes.copies.known(job.path)
         return job
 
     def _look(self, job: Job) -> None:
@@ -221,78 +217,11 @@ class Pipeline:
             job.told = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:
             settings = self._config.repair
+            if job.pixels.detected and job.frame is None:
+                structure = job.photo.structure
+                frame = self._stages.frames.take(structure.height, structure.width)
+                job.frame = photo.decode(job.photo, frame)
             job.mended = repairs.mend(
                 job.photo, job.frame, job.pixels, job.known, settings
             )
         job.frame = None
-
-    def _finish(self, job: Job) -> Done:
-        """Write the copy, and say in one line what became of the photo."""
-        if job.error is not None:
-            return self._give_up(job, job.error)
-        copied, reason = "", ""
-        if job.told and job.image:
-            with self._ledger.transaction():
-                self._ledger.samples.record(job.image.camera, job.told)
-        try:
-            copied = self._copy(job)
-        except OSError as error:  # the photo stays due for repair
-            if error.errno in DISK_FAULTS:
-                raise
-            target = self._config.folder_of(job.path).copy_path(job.path)
-            reason = f"no copy: {error.strerror}: {target.parent}"
-        except PhotoError as error:  # its folder is not watched any more
-            return self._give_up(job, error)
-        camera = job.camera.id if job.camera else "?"
-        told = copied or (reason and f", {reason}")
-        log.log(
-            logging.WARNING if reason else job.log_level,
-            "%s %s: %s%s",
-            job.outcome,
-            job.path,
-            camera,
-            told,
-            extra=fields(job, job.outcome, MessageId.PHOTO_DONE),
-        )
-        return Done(job.path, job.outcome, reason)
-
-    def _copy(self, job: Job) -> str:
-        """Bring the photo's copy up to date; return what there is to tell of it."""
-        if not (job.photo and job.mended and job.pixels):
-            return ""
-        folder = self._config.folder_of(job.path)
-        copy = self._copies.settle(job.photo, folder, job.mended)
-        with self._ledger.transaction():
-            self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
-        if copy is None or copy.condition == "withdrawn":
-            return ""
-        return f", copy {copy.condition}, {len(copy.pixels)} pixels"
-
-    def _give_up(self, job: Job, error: PhotoError) -> Done:
-        """Record why a photo comes to nothing, now or for good."""
-        if job.version is not None or isinstance(error, PhotoGoneError):
-            with self._ledger.transaction():
-                self._ledger.paths.mark_unseen(job.path, job.version)
-            log.debug("gone or replaced: %s: %s", job.path, error.reason)
-            return Done(job.path, "gone", error.reason)
-        outcome = "failed"
-        if isinstance(error, TruncatedPhotoError) and job.patient:
-            outcome = "waiting"
-        elif isinstance(error, SkippedPhotoError):
-            outcome = "skipped"
-        signature = job.photo.signature if job.photo else job.seen
-        with self._ledger.transaction():
-            self._ledger.paths.record(
-                job.path, outcome, reason=error.reason, signature=signature
-            )
-        failed = outcome == "failed"
-        message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED
-        log.log(
-            logging.WARNING if failed else logging.INFO,
-            "%s %s: %s",
-            outcome,
-            job.path,
-            error.reason,
-            extra=fields(job, outcome, message_id),
-        )
-        return Done(job.path, outcome, error.reason)

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, hotmap, photo
+from hotpixeld import evidence, photo
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
+from hotpixeld.suspects import nominated
+from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from hotpixeld.evidence import Samples
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
+    from hotpixeld.memory import Frames
     from hotpixeld.photo import Photo
     from hotpixeld.pixels import Defect
     from hotpixeld.welford import Frame, State
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUSPECTS = 500
 JUDGED = 128
 """Photos that a verdict looks back on."""
 UNTOLD = 255
@@ -63,14 +65,18 @@ class Grid:
     photos: Sequence[SampledPhoto]
 
     @property
-    def exposure(self) -> NDArray[np.float64]:
-        """Return exposure time times ISO of each photo; NaN where unknown."""
-        return np.array(
-            [
-                (one.exposure_seconds or np.nan) * (one.iso or np.nan)
-                for one in self.photos
-            ]
-        )
+    def taken(self) -> Taken:
+        """Return how the photos were taken."""
+        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
+        focal = [one.focal_mm or 0 for one in self.photos]
+        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
+
+
+def scan(state: State) -> NDArray[np.intp]:
+    """Return the (N, 2) places that stand out most: reads all of the state."""
+    if state.trace is None:
+        raise AssertionError("a state that keeps no trace has no suspects")
+    return nominated(state, state.trace)
 
 
 def take(frame: Frame, suspects: Suspects) -> Samples:
@@ -103,7 +109,11 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _look_again(
-    wanted: tuple[Image, list[Path]], *, limits: Limits, suspects: Suspects
+    wanted: tuple[Image, list[Path]],
+    *,
+    limits: Limits,
+    suspects: Suspects,
+    frames: Frames,
 ) -> SampledPhoto | None:
     """Sample a photo from wherever its file is now, if it still is anywhere."""
     image, paths = wanted
@@ -111,7 +121,9 @@ def _look_again(
         try:
             source = photo.examine(path, limits.max_bytes, limits.most_pixels)
             if source.identity == image.identity:
-                return sampled(source, image, photo.decode(source), suspects)
+                size = source.structure.height, source.structure.width
+                frame = photo.decode(source, frames.take(*size))
+                return sampled(source, image, frame, suspects)
         except PhotoError as error:
             log.debug("not sampled again: %s", error)
     return None
@@ -120,40 +132,44 @@ def _look_again(
 class Sampling:
     """The samples of all cameras; used by one thread.
 
-    `workers` look for suspects, and decode earlier photos again, `window` more of them
-    than are in use.
+    `workers` decode earlier photos again into `frames`, `window` more of them than are
+    in use.
     """
 
     def __init__(
-        self, ledger: Ledger, config: Config, workers: Workers, window: int
+        self,
+        ledger: Ledger,
+        config: Config,
+        workers: Workers,
+        window: int,
+        frames: Frames,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._workers = workers
         self._window = window
+        self._frames = frames
 
-    def renew(self, camera_id: str, state: State, listed: Sequence[Defect]) -> Suspects:
-        """List the suspects that the state shows now, and what is in the map."""
-        found = self._workers.call(hotmap.suspects, state, SUSPECTS).sites
+    def renew(
+        self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
+    ) -> Suspects:
+        """List the suspects that the state shows now (`scan`), and what is in the map."""
         places = dict.fromkeys((one.row, one.col) for one in listed)
         places |= dict.fromkeys((row, col) for row, col in found.tolist())
         sites = np.array(list(places), np.intp).reshape(-1, 2)
         with self._ledger.transaction():
             return self._ledger.samples.list_suspects(camera_id, sites)
 
-    def sample_again(self, camera: Camera, most: int) -> int:
-        """Sample earlier photos at the present suspects, from their files.
+    def sample_again(
+        self, camera: Camera, most: int, progress: Callable[[], None]
+    ) -> Generator[None]:
+        """Sample earlier photos at the present suspects, from their files, one a step.
 
         Parameters
         ----------
         most : int
             Photos to decode at the most.  Those that were never sampled come first; the
             others are for dating a new suspect, and need less haste: a third of it.
-
-        Returns
-        -------
-        int
-            How many were.
         """
         suspects = self._ledger.samples.suspects(camera.id)
         versions = {
@@ -170,15 +186,18 @@ class Sampling:
         rest = max(most - len(versions), most // 3) - len(never)
         chosen = never[:most] + before[: max(rest, 0)]
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
-        look = partial(_look_again, limits=self._config.limits, suspects=suspects)
-        again = 0
+        look = partial(
+            _look_again,
+            limits=self._config.limits,
+            suspects=suspects,
+            frames=self._frames,
+        )
         for told in ahead(self._workers, look, wanted, self._window):
             if told is not None:
                 with self._ledger.transaction():
                     self._ledger.samples.record(camera.id, told)
-                again += 1
-            self._workers.progress()
-        return again
+            progress()
+            yield
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

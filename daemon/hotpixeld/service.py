@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 REPAIR_CHUNK = 8
 """Earlier photos looked at again in one go, while there is nothing new."""
+LOOK_SECONDS = 0.05
+"""How often to look whether a map or a checkpoint that is being made has come on."""
 RETRY_COPIES_SECONDS = 300.0
 """How often copies that could not be written are tried again."""
 
@@ -114,7 +116,7 @@ class Service:
         if self._reload_wanted and not self._pause.rests():
             self._reload()
         now = self._clock()
-        self._notifier.progress()
+        self._session.progress()
         self._intake.note(self._watcher.tick(now), now)
         if not self._pause.rests():
             with self._pause.guarding():
@@ -189,6 +191,8 @@ class Service:
             deadlines += [self._session.states.next_deadline(), self._repairs_due]
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
+        if self._session.is_busy:
+            deadlines.append(now + LOOK_SECONDS)
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
 

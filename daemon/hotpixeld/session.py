@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld import scan
@@ -17,23 +18,26 @@ from hotpixeld.errors import SkippedPhotoError, StateInUseError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
+from hotpixeld.making import Making
 from hotpixeld.maps import Maps
+from hotpixeld.memory import Memory, share_one_heap
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
 from hotpixeld.sampling import Sampling
+from hotpixeld.stages import Stages
 from hotpixeld.states import States
 from hotpixeld.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
+    from hotpixeld.camera import Camera
     from hotpixeld.config import Config
     from hotpixeld.jobs import Done
     from hotpixeld.settle import Signature
 
 log = logging.getLogger(__name__)
-
 
 LOOK_BACK = 16
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
@@ -97,15 +101,16 @@ class Session:
         clock: Callable[[], float],
         progress: Callable[[], None],
     ) -> None:
+        share_one_heap()
         make_folder(folder, mode=0o700)
         self.folder = folder
         self._clock = clock
-        self._progress = progress
         self._jobs = jobs
         self._lock = lock(folder)
         self.ledger = Ledger(folder / "ledger.sqlite3")
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
+        self._upkeep = Workers(1, progress)
         self._use(config)
         self._tidy()
 
@@ -121,19 +126,26 @@ class Session:
 
     def _use(self, config: Config) -> None:
         self.config = config
+        self.memory = Memory(config.limits.memory)
         self.states = States(
-            self.ledger, config, self.folder, self._clock, self._workers
-        )
-        sampling = Sampling(self.ledger, config, self._workers, self._jobs)
-        self.maps = Maps(self.ledger, config, self.states, sampling, self._workers)
-        self._pipeline = Pipeline(
             self.ledger,
             config,
-            self.states,
-            self.maps,
-            self._workers,
-            self._jobs,
+            self.folder,
+            self.memory,
+            self._upkeep,
+            self._clock,
         )
+        frames = self.memory.frames
+        sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
+        self._making = Making(self.memory, self._upkeep, self._jobs)
+        self.maps = Maps(self.ledger, config, self.states, sampling, self.progress)
+        stages = Stages(self._workers, self.memory, self._jobs)
+        self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
+
+    def progress(self) -> None:
+        """Tell of progress, unless one of those who work beside this thread hangs."""
+        if self._workers.get_on() & self._upkeep.get_on():  # both are looked at
+            self._workers.progress()
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration from now on, after a checkpoint of what there is."""
@@ -149,6 +161,7 @@ class Session:
     def close(self) -> None:
         """Let go of the state folder; call `States.save_all` before to keep all."""
         self._workers.close()
+        self._upkeep.close()
         self.ledger.close()
         os.close(self._lock)
 
@@ -187,37 +200,63 @@ class Session:
         self._use(self.config)
         self.states.recover()
 
-    def take(self, paths: Iterable[Path], *, once: bool = False) -> Generator[Done]:
+    def take(
+        self, paths: Iterable[Path], *, once: bool = False, ordered: bool = False
+    ) -> Generator[Done]:
         """Take photos to their outcomes, with the checkpoints that are due.
 
         Copies are written and maps are made as well, unless it is done `once`: then both
-        come at the end, and a photo that is cut short has failed.
+        come at the end, and a photo that is cut short has failed.  They are taken
+        `in_order`, or as they are if they are `ordered` already.
         """
-        ordered = in_order(paths)
+        paths = list(paths) if ordered else in_order(paths)
         with contextlib.closing(
-            self._pipeline.run(ordered, with_copies=not once, patient=not once)
+            self._pipeline.run(paths, with_copies=not once, patient=not once)
         ) as under_way:
             for left, done in zip(
-                range(len(ordered) - 1, -1, -1), under_way, strict=True
+                range(len(paths) - 1, -1, -1), under_way, strict=True
             ):
-                self._progress()
+                self.progress()
                 yield done
-                self.keep_up(with_maps=not once)
+                self.keep_up(once=once)
                 if once and left == SAMPLED_ONCE:
-                    self.maps.list_suspects()
+                    self._list_suspects()
+        self.memory.frames.trim()
 
-    def keep_up(self, *, with_maps: bool = True) -> None:
-        """Take the checkpoints and make the maps that are due."""
-        for camera_id in self.states.due(self._clock()):
-            self.states.save(camera_id)
-        if with_maps:
-            self.make_maps()
+    def keep_up(self, *, once: bool = False) -> None:
+        """Take the checkpoints and make the maps that are due; no maps yet if `once`."""
+        self.states.commit_written()
+        for camera_id in self.states.due(self._clock(), once=once):
+            self.states.begin_save(camera_id)
+        if not once:
+            for camera in self.maps.due():
+                self._make(camera, LOOK_BACK)
+        self._making.step()
 
-    def make_maps(self, *, once: bool = False) -> None:
-        """Make the maps that are due, or `once` those of all cameras, with more care."""
-        for camera_id in list(self.maps.due(now=once)):
-            self.maps.make(camera_id, LOOK_BACK_ONCE if once else LOOK_BACK)
-            self._progress()
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a map or a checkpoint is being made, beside the photos."""
+        return self._making.is_busy or self.states.is_saving
+
+    def make_maps(self) -> None:
+        """Make the maps of all cameras that may have one, with more care, now."""
+        for camera in list(self.maps.due(now=True)):
+            self.make_map(camera, LOOK_BACK_ONCE)
+
+    def make_map(self, camera: Camera, most: int) -> None:
+        """Make a camera's map now, looking at `most` earlier photos again."""
+        self._making.finish()
+        self._make(camera, most)
+        self._making.finish()
+
+    def _make(self, camera: Camera, most: int) -> None:
+        begin = partial(self.maps.make, camera.id, most)
+        self._making.add(camera.id, camera.width * camera.height, begin)
+
+    def _list_suspects(self) -> None:
+        for camera in self.maps.due(now=True):
+            begin = partial(self.maps.list_suspects, camera.id)
+            self._making.add(camera.id, camera.width * camera.height, begin)
 
     def unrepaired(self) -> list[tuple[Path, str]]:
         """Return the photos not yet held against their camera's present pixel list.
@@ -229,11 +268,33 @@ class Session:
             known.camera.id: self.maps.version(known.camera)
             for known in self.ledger.images.cameras()
         }
-        return self.ledger.paths.to_repair(versions, past=past)
+        due = self.ledger.paths.to_repair(versions, past=past)
+        settled = self._settle_unlisted(due, versions)
+        return [one for one in due if one[0] not in settled]
+
+    def _settle_unlisted(
+        self, due: list[tuple[Path, str]], versions: Mapping[str, str]
+    ) -> set[Path]:
+        """Let go, unread, of photos without a copy whose cameras have no pixels to list."""
+        if any(folder.unchanged != "skip" for folder in self.config.folders):
+            return set()
+        unlisted = {
+            versions[known.camera.id]
+            for known in self.ledger.images.cameras()
+            if not self.maps.lists_any(known.camera)
+        }
+        settled = set()
+        with self.ledger.transaction():
+            for path, version in due:
+                if version in unlisted and self.ledger.copies.find(path) is None:
+                    self.ledger.paths.set_repaired_with(path, version)
+                    settled.add(path)
+        return settled
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos against their camera's present pixel list; write what changes."""
         with contextlib.closing(self._pipeline.repair(photos)) as under_way:
             for done in under_way:
-                self._progress()
+                self.progress()
                 yield done
+        self.memory.frames.trim()

@@ -174,8 +174,8 @@ def header(data: bytes) -> markers.Structure:
     return found
 
 
-def decode(data: bytes, width: int, height: int) -> Frame:
-    """Decode a JPEG into a new array, with the accurate DCT and smooth chroma.
+def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Frame:
+    """Decode a JPEG into an array, with the accurate DCT and smooth chroma.
 
     Parameters
     ----------
@@ -183,6 +183,8 @@ def decode(data: bytes, width: int, height: int) -> Frame:
         The file; what follows its first image is ignored.
     width, height : int
         The size it must have.
+    out : (H, W, 3) uint8, contiguous, optional
+        Decode into this one; else into a new array.
 
     Returns
     -------
@@ -200,7 +202,7 @@ def decode(data: bytes, width: int, height: int) -> Frame:
     if (found.width, found.height) != (width, height):
         raise CodecError(f"{found.width}x{found.height}, not {width}x{height}")
     data = markers.tidied(data, found)
-    frame = np.empty((height, width, 3), np.uint8)
+    frame = np.empty((height, width, 3), np.uint8) if out is None else out
     flags = _LIMIT_SCANS | _STOP_ON_WARNING
     with _handle(library, transform=False) as handle:
         place = frame.ctypes.data

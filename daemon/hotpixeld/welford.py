@@ -15,14 +15,16 @@ from __future__ import annotations
 import ctypes
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hotpixeld.compiled import library
+from hotpixeld.trace import Trace
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Frame = NDArray[np.uint8]
 """A decoded photo: (H, W, 3) uint8, red, green, blue, 0-255."""
@@ -49,30 +51,53 @@ class Step(NamedTuple):
     decay: float
 
 
-@functools.cache
-def library() -> Callable[..., None] | None:
-    """Return the compiled fold, None where the package was built without a compiler.
+class _Step(ctypes.Structure):
+    """`Step`, as the compiled fold takes it."""
 
-    It takes levels (uint8), mean and M2 (float32, edited in place), their number, and
-    the three of `Step`; the GIL is released meanwhile.
+    _fields_ = (
+        ("share", ctypes.c_float),
+        ("spread", ctypes.c_float),
+        ("decay", ctypes.c_float),
+    )
+
+
+@functools.cache
+def compiled() -> Callable[..., None] | None:
+    """Return the compiled fold, None where there is none.
+
+    It takes the addresses of the frames and their steps, the number of both, mean and M2
+    (float32, edited in place) and their size; the GIL is released meanwhile.
     """
     try:
-        compiled = ctypes.CDLL(str(Path(__file__).with_name("_fold.so")))
-        function = compiled.hotpixeld_fold_1
-    except (OSError, AttributeError):
+        function = library().hotpixeld_fold  # type: ignore[union-attr]
+    except AttributeError:
         return None
     plane = np.ctypeslib.ndpointer(
         np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE")
     )
-    levels = np.ctypeslib.ndpointer(np.uint8, ndim=1, flags="C_CONTIGUOUS")
-    numbers = [ctypes.c_float] * 3
-    function.argtypes = [levels, plane, plane, ctypes.c_size_t, *numbers]
+    frames, steps = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(_Step)
+    size = ctypes.c_size_t
+    function.argtypes = [frames, steps, size, plane, plane, size]
     function.restype = None
     return cast("Callable[..., None]", function)
 
 
+def _fold_compiled(
+    function: Callable[..., None],
+    frames: Sequence[Frame],
+    mean: Plane,
+    m2: Plane,
+    steps: Sequence[Step],
+) -> None:
+    """Edit `mean` and `m2`, (N,) float32, in place, by the compiled `function`."""
+    count = len(frames)
+    places = (ctypes.c_void_p * count)(*(frame.ctypes.data for frame in frames))
+    numbers = (_Step * count)(*(_Step(*step) for step in steps))
+    function(places, numbers, count, mean, m2, mean.size)
+
+
 def fold_in_blocks(levels: Frame, mean: Plane, m2: Plane, step: Step) -> None:
-    """Edit `mean` and `m2`, (N,) float32, in place: what `library` does, in numpy."""
+    """Edit `mean` and `m2`, (N,) float32, in place: what `compiled` does, in numpy."""
     scratch = np.empty((2, BLOCK), np.float32)
     share, spread, decay = (np.float32(number) for number in step)
     for start in range(0, levels.size, BLOCK):
@@ -101,6 +126,8 @@ class State:
         Photos that still count: `photos` until the memory is full, then the memory.
     mean, m2 : (H, W, 3) float32
         Mean level, and sum of squared differences from it (levels squared).
+    trace : Trace or None
+        What finds suspects, told of each photo as it is folded, where one is kept.
 
     Notes
     -----
@@ -111,27 +138,19 @@ class State:
     weight: float
     mean: Plane
     m2: Plane
+    trace: Trace | None = None
 
     @classmethod
-    def empty(cls, height: int, width: int) -> State:
-        """Return the state of no photos at all."""
+    def empty(cls, height: int, width: int, *, traced: bool = False) -> State:
+        """Return the state of no photos at all, with an empty trace or none."""
         shape = (height, width, 3)
-        return cls(0, 0.0, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        trace = Trace.empty(height, width) if traced else None
+        return cls(
+            0, 0.0, np.zeros(shape, np.float32), np.zeros(shape, np.float32), trace
+        )
 
     def fold(self, frame: Frame, memory: int = 0) -> None:
-        """Fold one photo into this state, in place.
-
-        Parameters
-        ----------
-        frame : (H, W, 3) uint8, 0-255
-            Left as it is.
-        memory : int
-            Photos to remember; 0 never forgets.
-
-        Raises
-        ------
-        ValueError
-            The frame is of another shape.
+        """Fold one photo into this state, in place; see `fold_all`.
 
         >>> state = State.empty(1, 1)
         >>> for level in (10, 20, 60):
@@ -139,26 +158,52 @@ class State:
         >>> float(state.mean[0, 0, 0]), float(state.variance()[0, 0, 0])
         (30.0, 700.0)
         """
-        if frame.shape != self.mean.shape:
-            raise ValueError(f"frame is {frame.shape}, state is {self.mean.shape}")
+        self.fold_all([frame], memory)
+
+    def fold_all(self, frames: Sequence[Frame], memory: int = 0) -> None:
+        """Fold photos into this state, in place, to the same bits as one by one.
+
+        Parameters
+        ----------
+        frames : sequence of (H, W, 3) uint8, 0-255
+            Left as they are.
+        memory : int
+            Photos to remember; 0 never forgets.
+
+        Raises
+        ------
+        ValueError
+            A frame is of another shape; none was folded.
+        """
+        for frame in frames:
+            if frame.shape != self.mean.shape:
+                raise ValueError(f"frame is {frame.shape}, state is {self.mean.shape}")
+        levels = [np.ascontiguousarray(frame, np.uint8).reshape(-1) for frame in frames]
+        mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
+        steps = [self._count_one(memory) for _ in frames]
+        function = compiled()
+        if function is not None:
+            _fold_compiled(function, levels, mean, m2, steps)
+        else:
+            for one, step in zip(levels, steps, strict=True):
+                fold_in_blocks(one, mean, m2, step)
+        if self.trace is not None:
+            for frame in frames:
+                self.trace.tell(frame)
+
+    def _count_one(self, memory: int) -> Step:
+        """Count one more photo, and return how it is to be folded."""
         decay = _decay(self.weight, memory - 1) if memory else 1.0
         before = self.weight * decay
-        levels = np.ascontiguousarray(frame).reshape(-1)
-        mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
-        step = Step(1.0 / (before + 1.0), before / (before + 1.0), decay)
-        compiled = library()
-        if compiled is None:
-            fold_in_blocks(levels, mean, m2, step)
-        else:
-            compiled(levels, mean, m2, levels.size, *step)
         self.photos += 1
         self.weight = before + 1.0
+        return Step(1.0 / self.weight, before / self.weight, decay)
 
     @classmethod
     def merge(cls, older: State, newer: State, memory: int = 0) -> State:
         """Return the state of both sets of photos; the operands stay as they are.
 
-        With a `memory` the older operand is forgotten first, as if the newer photos had
+        It has no trace: that of a sequence cannot be had from its parts.  With a `memory` the older operand is forgotten first, as if the newer photos had
         been folded after it, so the order of the operands matters then.
 
         Raises

@@ -1,8 +1,8 @@
 """Workers: threads that get ahead, and a look whether each of them gets on.
 
 A service manager is to be told only of real progress.  Decoding one photo may take long,
-and so may reading it from a slow disk, or making a map of a large frame; a thread that
-gets on at any of them uses processor time, one that hangs does not.
+and so may reading it from a slow disk; a thread that gets on at either uses processor
+time, one that hangs does not.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Task:
 class Workers:
     """Threads of one owner, who alone calls what is public here.
 
+    `progress` is an attribute, too.
+
     Parameters
     ----------
     count : int
@@ -95,10 +97,14 @@ class Workers:
         Exception
             What the work raised.
         """
-        while not wait([future], timeout=LOOK_SECONDS).done:
-            if self._get_on():
-                self.progress()
+        self.wait(future)
         return future.result()
+
+    def wait(self, future: Future[Result]) -> None:
+        """Wait until a worker is done, well or not; see meanwhile whether all get on."""
+        while not wait([future], timeout=LOOK_SECONDS).done:
+            if self._tasks and self.get_on():
+                self.progress()
 
     def call(
         self,
@@ -117,12 +123,11 @@ class Workers:
         """
         return self.result(self.submit(work, *args, **kwargs))
 
-    def _get_on(self) -> bool:
-        """Tell whether there are busy workers, and each got on since the last look."""
+    def get_on(self) -> bool:
+        """Tell whether each worker that is busy got on since the last look."""
         now = time.monotonic()
-        # A list, not a generator: every one is looked at, whatever the others do.
         looks = [task.gets_on(now) for task in list(self._tasks.values())]
-        return bool(looks) and all(looks)
+        return all(looks)  # after every one was looked at, whatever the others do
 
     def close(self) -> None:
         """End: what has begun is waited for, what has not is dropped."""

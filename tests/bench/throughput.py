@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Measure the whole job against the decoder and against the original method.
 
-    python tests/bench/throughput.py FOLDER [--photos N] [--jobs N]
+    python tests/bench/throughput.py FOLDER [--photos N] [--jobs N] [--large MEGAPIXELS]
 
 FOLDER holds photos of one camera.  All figures come from one run on one machine; the
 ratios are what to compare.  "The original method" is the recurrence in float64 over
-whole arrays, one photo after the other.
+whole arrays, one photo after the other.  Runs with one job are held to one processor.
+On a machine with other work the processor times say more than those by the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import itertools
 import json
 import os
 import shutil
@@ -21,9 +21,11 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import material
 import numpy as np
 from PIL import Image
 
@@ -31,45 +33,33 @@ from hotpixeld import photo
 from hotpixeld.welford import State
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable
 
 SAMPLE = 12
 """Photos that the single steps are timed on."""
 
 
-def copies(folder: Path, target: Path, count: int) -> list[Path]:
-    """Fill `target` with `count` photos, each another image: a comment is no difference.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement: seconds by the clock and of processors, per photo."""
 
-    Repeats of a photo get a pixel of their own changed, so that none is a duplicate.
-    """
-    found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"}
-    )
-    for index, path in enumerate(itertools.islice(itertools.cycle(found), count)):
-        name = target / f"{index:05d}_{path.name}"
-        if index < len(found):
-            shutil.copy2(path, name)
-        else:
-            name.write_bytes(_another(path.read_bytes(), index))
-    return sorted(target.iterdir())
-
-
-def _another(data: bytes, number: int) -> bytes:
-    """Return the same picture as another image: with an unused quantisation table."""
-    table = number.to_bytes(2, "big") + bytes([1]) * 62
-    payload = bytes([3]) + bytes(max(value, 1) for value in table)
-    return data[:2] + b"\xff\xdb" + (67).to_bytes(2, "big") + payload + data[2:]
+    what: str
+    wall: float
+    cpu: float
+    remark: str = ""
 
 
 def per_photo(
-    work: Callable[[Path], object], paths: list[Path], jobs: int = 1
-) -> float:
-    """Return the seconds that `work` takes per photo with `jobs` threads."""
-    began = time.perf_counter()
+    what: str, work: Callable[[Path], object], paths: list[Path], jobs: int = 1
+) -> Row:
+    """Return what `work` takes per photo with `jobs` threads."""
+    began, used = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(jobs) as executor:
         for _ in executor.map(work, paths):
             pass
-    return (time.perf_counter() - began) / len(paths)
+    wall, cpu = time.perf_counter() - began, time.process_time() - used
+    return Row(what, wall / len(paths), cpu / len(paths))
 
 
 def with_pillow(path: Path) -> np.ndarray:
@@ -79,7 +69,7 @@ def with_pillow(path: Path) -> np.ndarray:
 
 
 def with_ours(path: Path) -> np.ndarray:
-    """Decode as hotpixeld does."""
+    """Decode as hotpixeld does, but for the memory that it uses again."""
     return photo.decode(photo.examine(path, 10**9, 10**9))
 
 
@@ -100,83 +90,140 @@ class Naive:
         self.m2 = self.m2 + delta * (frame - self.mean)
 
 
-def whole(folder: Path, state: Path, jobs: int, config: Path) -> tuple[float, int]:
-    """Return the seconds and the peak memory (bytes) of `run --once` as a process."""
-    command = [sys.executable, "-m", "hotpixeld", "run", str(folder), "--once"]
-    command += ["--state", str(state), "--jobs", str(jobs), "--config", str(config)]
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The photos, and a folder for what comes of them."""
+
+    paths: list[Path]
+    root: Path
+    memory: int
+
+    def run(self, jobs: int, pixels: str, *, shares: Path | None = None) -> Row:
+        """Measure ``run --once``, a process of its own."""
+        config, state = self._configured(pixels), self.root / "state"
+        folder = self.paths[0].parent
+        shutil.rmtree(folder / "repaired", ignore_errors=True)
+        program = ["-m", "hotpixeld"]
+        if shares is not None:
+            program = [str(Path(__file__).with_name("shares.py")), str(shares)]
+        command = [sys.executable, *program, "run", str(folder), "--once"]
+        command += ["--state", str(state), "--jobs", str(jobs)]
+        wall, usage = _process([*command, "--config", str(config)], jobs)
+        shutil.rmtree(state)
+        count = len(self.paths)
+        peak, written = usage.ru_maxrss * 1024, usage.ru_oublock * 512
+        return Row(
+            f"whole job, {jobs} jobs, copies: {pixels}",
+            wall / count,
+            (usage.ru_utime + usage.ru_stime) / count,
+            f"peak {peak / 1e6:.0f} MB, written {written / count / 1e6:.1f} MB a photo",
+        )
+
+    def _configured(self, pixels: str) -> Path:
+        config = self.root / f"{pixels}.yaml"
+        entry = "[{make: null, pixels: [[100, 100]]}]" if pixels == "every" else "[]"
+        config.write_text(
+            f"repair: {{pixels: configured}}\ncameras: {entry}\n"
+            f"limits: {{memory: {self.memory}}}\n"
+        )
+        return config
+
+
+def _process(
+    command: list[str], processors: int
+) -> tuple[float, resource.struct_rusage]:
+    """Run a command on so many processors; return its seconds and its usage."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:processors])  # the child inherits it
     began = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    os.sched_setaffinity(0, before)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)}: status {status}")
-    return time.perf_counter() - began, usage.ru_maxrss * 1024
+    return time.perf_counter() - began, usage
 
 
-def job(paths: list[Path], root: Path, jobs: int, pixels: str) -> tuple[float, int]:
-    """Return seconds per photo and peak memory of the whole job."""
-    config = root / f"{pixels}.yaml"
-    entry = "[{make: null, pixels: [[100, 100]]}]" if pixels == "every" else "[]"
-    config.write_text(f"repair: {{pixels: configured}}\ncameras: {entry}\n")
-    state = root / f"state-{pixels}-{jobs}"
-    shutil.rmtree(paths[0].parent / "repaired", ignore_errors=True)
-    seconds, peak = whole(paths[0].parent, state, jobs, config)
-    shutil.rmtree(state)
-    return seconds / len(paths), peak
-
-
-def steps(paths: list[Path], jobs: int) -> list[tuple[str, float, str]]:
-    """Return rows of (what, seconds per photo, remark) about the single steps."""
+def steps(paths: list[Path], jobs: int) -> list[Row]:
+    """Return rows about the single steps."""
     some = paths[:SAMPLE]
-    frame = with_ours(some[0])
-    state, naive = State.empty(*frame.shape[:2]), Naive(frame.shape)
+    frames = [with_ours(path) for path in some[:3]]
+    shape = frames[0].shape
+    state, naive = State.empty(*shape[:2]), Naive(shape)
 
-    def fold(_: Path) -> None:
-        state.fold(frame, 100)
+    def fold_three(_: Path) -> None:
+        state.fold_all(frames, 100)
 
+    folded = per_photo("", fold_three, some)
     return [
-        ("Pillow decode, 1 thread", per_photo(with_pillow, some), ""),
-        (f"Pillow decode, {jobs} threads", per_photo(with_pillow, paths, jobs), ""),
-        ("own decode, 1 thread", per_photo(with_ours, some), ""),
-        ("fold alone", per_photo(fold, some), ""),
-        ("original method, decode included", per_photo(naive.fold, some), ""),
+        per_photo(f"Pillow decode, {jobs} threads", with_pillow, paths, jobs),
+        per_photo("Pillow decode, 1 thread", with_pillow, some),
+        per_photo("own decode, 1 thread", with_ours, some),
+        Row("fold, three in a pass", folded.wall / 3, folded.cpu / 3),
+        per_photo("original method, decode included", naive.fold, some),
     ]
 
 
-def measure(folder: Path, count: int, jobs: int) -> list[tuple[str, float, str]]:
-    """Return the rows of the single steps, then those of the whole job."""
-    with tempfile.TemporaryDirectory(prefix="hotpixeld-bench-") as temporary:
-        root = Path(temporary)
-        (root / "photos").mkdir()
-        paths = copies(folder, root / "photos", count)
-        rows = []
-        # First, while this process is small: a child's peak starts at its parent's size.
-        for workers, pixels in ((1, "none"), (jobs, "none"), (jobs, "every")):
-            seconds, peak = job(paths, root, workers, pixels)
-            what = f"whole job, {workers} jobs, copies: {pixels}"
-            rows.append((what, seconds, f"peak {peak / 1e6:.0f} MB"))
-        return steps(paths, jobs) + rows
+def measure(bench: Bench, jobs: int) -> tuple[list[Row], dict[str, Any]]:
+    """Return the rows, and what `shares.py` found in the whole job."""
+    # First, while this process is small: a child's peak starts at its parent's size.
+    rows = [
+        bench.run(workers, pixels)
+        for workers, pixels in ((1, "none"), (jobs, "none"), (jobs, "every"))
+    ]
+    output = bench.root / "shares.json"
+    bench.run(jobs, "every", shares=output)
+    return steps(bench.paths, jobs) + rows, json.loads(output.read_text())
+
+
+def show(rows: list[Row], shares: dict[str, float], waits: list[float]) -> None:
+    """Print the table, the targets, and the shares."""
+    pillow, original = rows[0], rows[4]
+    print(f"{'':34} {'ms/photo':>8} {'of Pillow':>9} {'CPU ms':>7} {'of Pillow':>9}")
+    for row in rows:
+        print(
+            f"{row.what:34} {row.wall * 1e3:8.1f} {row.wall / pillow.wall:8.2f}x"
+            f" {row.cpu * 1e3:7.1f} {row.cpu / pillow.cpu:8.2f}x  {row.remark}"
+        )
+    one, two = rows[5], rows[6]
+    print(
+        f"faster than the original method: {original.wall / one.wall:.1f}x on one core,"
+        f" {original.wall / two.wall:.1f}x on all; all over one: {one.wall / two.wall:.2f}x"
+    )
+    total = sum(shares.values())
+    print("processor time of the whole job with a copy of every photo, by step:")
+    for step, seconds in sorted(shares.items(), key=lambda item: -item[1]):
+        print(f"  {step:32} {seconds / total:6.1%}")
+    print(
+        f"folding waited {sum(waits):.1f} s in all for checkpoints and maps, at most"
+        f" {max(waits, default=0):.2f} s"
+    )
 
 
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="print JSON instead")
+    parser.add_argument("--large", type=float, help="enlarge to so many megapixels")
+    parser.add_argument(
+        "--memory", type=int, default=600_000_000, help="limits: memory"
+    )
     arguments = parser.parse_args()
-    rows = measure(arguments.folder, arguments.photos, arguments.jobs)
-    threads, original = rows[1][1], rows[4][1]
-    if arguments.json:
-        print(json.dumps({what: seconds for what, seconds, _ in rows}, indent=1))
-        return
-    print(f"{arguments.photos} photos of {arguments.folder.name}")
-    print(f"{'':40} {'ms/photo':>9} {'of Pillow':>9} {'original':>9}")
-    for what, seconds, remark in rows:
-        share, faster = seconds / threads, original / seconds
-        print(f"{what:40} {seconds * 1e3:9.1f} {share:8.2f}x {faster:8.1f}x  {remark}")
+    with tempfile.TemporaryDirectory(prefix="hotpixeld-bench-") as temporary:
+        root, count = Path(temporary), arguments.photos
+        if arguments.large:
+            paths = material.enlarged(
+                arguments.folder, root / "photos", count, arguments.large
+            )
+        else:
+            paths = material.copies(arguments.folder, root / "photos", count)
+        rows, found = measure(Bench(paths, root, arguments.memory), arguments.jobs)
+    print(f"{count} photos of {arguments.folder.name}")
+    show(rows, found["steps"], found["waits"])
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ MEMORY = 900 << 20
 def _work(path: Path) -> None:
     """Do with a file all that the daemon does with it."""
     limits = Limits()
-    metadata.captured(path)
+    metadata.origin(path)
     try:
         found = photo.examine(path, limits.max_bytes, limits.most_pixels)
         metadata.edit(found.metadata)

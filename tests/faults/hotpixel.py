@@ -22,6 +22,7 @@ DEADLINE = 60.0
 # A checkpoint after so few photos that a run has several, and pauses worth waiting for.
 PATCH = {
     "states.CHECKPOINT_PHOTOS": 5,
+    "states.CHECKPOINT_PHOTOS_ONCE": 5,
     "pause.PAUSE_SECONDS": 0.3,
     "service.RETRY_COPIES_SECONDS": 1.0,
 }

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _decode = turbojpeg.decode
 
 
-def decode(data: bytes, width: int, height: int) -> Frame:
+def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Frame:
     """Decode, unless the photo is poisonous."""
     if b"POISON: CRASH" in data:
         ctypes.string_at(0)
     if b"POISON: HANG" in data:
         signal.pause()
-    return _decode(data, width, height)
+    return _decode(data, width, height, out)
 
 
 turbojpeg.decode = decode
