@@ -77,12 +77,14 @@ def _object(image: np.ndarray, rng: np.random.Generator) -> None:
     angle, reach = rng.uniform(0, np.pi), int(rng.integers(10, 70))
     far = 2 * reach
     part = image[max(row - far, 0) : row + far, max(col - far, 0) : col + far]
-    y, x = np.mgrid[: part.shape[0], : part.shape[1]]
-    y, x = y - min(row, far), x - min(col, far)
+    y = np.arange(part.shape[0])[:, None] - min(row, far)
+    x = np.arange(part.shape[1]) - min(col, far)
     along = x * np.cos(angle) + y * np.sin(angle)
     across = y * np.cos(angle) - x * np.sin(angle)
     inside = np.clip(reach - np.maximum(abs(along), 2 * abs(across)), 0, 1)
-    part += inside[..., None] * (rng.uniform(10, 250, 3) - part)
+    there = inside > 0
+    old = part[there]
+    part[there] = old + inside[there][:, None] * (rng.uniform(10, 250, 3) - old)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,21 +25,58 @@ def test_a_sample_is_the_excess_over_the_surroundings_and_their_spread() -> None
 
     one, other = evidence.sample(frame, at((20, 30), (10, 12)))
 
-    assert one["residual"][0] == pytest.approx(60, abs=6)
-    assert np.abs(one["residual"][1:]).max() < 1
-    assert one["spread"][0] == pytest.approx(2, abs=0.8)
-    assert other["residual"][0] == pytest.approx(0, abs=7)
+    assert one["peak"] == pytest.approx(np.full(3, 60), abs=6)
+    # Two sixths of the contrast are the site's own.
+    assert one["residual"] == pytest.approx(60 / 3, abs=3)
+    # Of white noise of 2: the root of 8 / 36 + 1 / 16, times 2.
+    assert one["spread"] == pytest.approx(1.07, abs=0.4)
+    assert other["residual"] == pytest.approx(0, abs=4)
     assert float(one["level"]) == pytest.approx(100, abs=3)
 
 
-def test_a_colour_shows_in_its_difference_to_luma() -> None:
+def test_the_spread_is_that_of_the_contrast_at_ordinary_places() -> None:
+    frame = field(120, 400, 560)
+    told = evidence.sample(frame, evidence.controls(400, 560, 2000))
+
+    ratio = told["residual"].astype(float) / told["spread"]
+
+    assert np.sqrt((ratio**2).mean()) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("place", [(0, 20), (39, 30), (0, 0), (39, 55)])
+def test_the_spread_is_right_at_edges_and_corners(place: tuple[int, int]) -> None:
+    ratios = []
+    for seed in range(300):
+        levels = np.random.default_rng(seed).normal(120, 4, (40, 56))
+        frame = np.rint(levels).astype(np.uint8)[..., None].repeat(3, axis=2)
+        (one,) = evidence.sample(frame, at(place))
+        ratios.append(float(one["residual"]) / float(one["spread"]))
+
+    assert np.std(ratios) == pytest.approx(1, abs=0.25)
+
+
+def test_a_colour_shows_in_its_channel() -> None:
     frame = field(100)
     frame[20, 30, 2] = 200
 
     (one,) = evidence.sample(frame, at((20, 30)))
 
-    assert one["residual"][0] == pytest.approx(100 * 7 / 64, abs=5)
-    assert one["residual"][2] == pytest.approx(100 * 57 / 64, abs=5)
+    assert one["peak"][2] == pytest.approx(100, abs=6)
+    assert np.abs(one["peak"][:2]).max() < 6
+
+
+def test_surroundings_are_known_again_in_another_light() -> None:
+    camera = sensor.Sensor(seed=2, scenes=1, noise=0.0)
+    frame = camera.frame(0)
+    darker = np.rint(frame * 0.8).astype(np.uint8)
+    other = sensor.Sensor(seed=3, noise=0.0).frame(0)
+    sites = evidence.controls(400, 560, 200)
+    bits, again, strange = (
+        evidence.sample(one, sites)["pattern"] for one in (frame, darker, other)
+    )
+
+    assert np.median(np.bitwise_count(bits ^ again)) <= 1
+    assert np.median(np.bitwise_count(bits ^ strange)) > 4
 
 
 def test_slopes_and_edges_leave_no_residual() -> None:
@@ -48,7 +85,7 @@ def test_slopes_and_edges_leave_no_residual() -> None:
 
     (one,) = evidence.sample(frame, at((20, 30)))
 
-    assert abs(float(one["residual"][0])) < 0.5
+    assert abs(float(one["residual"])) < 0.5
 
 
 @pytest.mark.parametrize("place", [(0, 0), (39, 52), (0, 20), (17, 52)])
@@ -58,7 +95,8 @@ def test_corners_and_edges_are_sampled_too(place: tuple[int, int]) -> None:
 
     (one,) = evidence.sample(frame, at(place))
 
-    assert one["residual"][0] == pytest.approx(80, abs=12)
+    assert one["peak"][1] == pytest.approx(80, abs=12)
+    assert one["residual"] > 20
 
 
 def test_clipped_highlights_are_told_from_black() -> None:

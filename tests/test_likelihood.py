@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hotpixeld import likelihood
+from hotpixeld.calibration import Told
 from hotpixeld.likelihood import Hypothesis
 from hotpixeld.pixels import Kind
 
@@ -51,8 +52,28 @@ def test_a_stuck_site_pulls_to_its_level_from_both_sides() -> None:
     assert stuck.expected(grid(20, 120, 220))[0].tolist() == pytest.approx([90, 0, -90])
 
 
-def test_in_a_colour_difference_nothing_is_stuck() -> None:
-    kinds = {one.kind for one in likelihood.hypotheses(colour=True)}
+def explained(residual: list[float], level: list[float]) -> Hypothesis:
+    """Return what explains the residuals of one site in surroundings of these levels."""
+    columns = [np.array(one, np.float32)[:, None] for one in (residual, level)]
+    one = np.ones_like(columns[0])
+    told = Told(columns[0], one, columns[1], one)
+    (best,), _ = likelihood.explain(told, one > 0)
+    return best
 
-    assert kinds == {Kind.HOT}
-    assert {one.kind for one in likelihood.hypotheses(colour=False)} == set(Kind)
+
+def test_what_adds_is_told_from_what_has_a_level_of_its_own() -> None:
+    level = [20.0, 60.0, 110.0, 150.0, 200.0]
+
+    assert explained([30, 32, 29, 31, 30], level).kind is Kind.HOT
+    assert explained([-30, -32, -29, -31, -30], level).kind is Kind.DEAD
+    assert explained([-0.9 * x for x in level], level).kind is Kind.DEAD
+    stuck = explained([0.8 * (192 - x) for x in level], level)
+    assert (stuck.kind, stuck.level) == (Kind.STUCK, 192.0)
+    assert stuck.share == pytest.approx(0.8, abs=0.01)
+
+
+def test_what_adds_less_where_it_is_bright_is_hot() -> None:
+    """The tone curve: a weak pull to white."""
+    level = [20.0, 60.0, 110.0, 150.0, 200.0]
+
+    assert explained([0.2 * (255 - x) for x in level], level).kind is Kind.HOT

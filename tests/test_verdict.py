@@ -140,20 +140,6 @@ def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
     assert np.array_equal(verdicts.shown[:, 0], exposure == 1)
 
 
-def test_it_is_seen_where_it_is_there_and_nowhere_else() -> None:
-    camera = sensor.Sensor(seed=11, defects=(sensor.Planted(60, 70, 60, onset=10),))
-    suspects, controls = samples_of(camera, 30, suspects_of(camera, 100))
-    verdicts = verdict.judge(suspects, controls, PIXELS)
-
-    seen = verdict.shows(suspects, verdicts)[:, 0]
-
-    assert not seen[:10].any()
-    assert seen[10:].mean() > 0.6
-    assert np.array_equal(
-        verdict.shows(suspects[12], verdicts), verdict.shows(suspects, verdicts)[12]
-    )
-
-
 def test_burned_in_marks_share_one_vote() -> None:
     camera = sensor.Sensor(seed=12)
     frames = [frame.copy() for frame in camera.frames(24)]

@@ -12,12 +12,13 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hotpixeld.evidence import Samples
-    from hotpixeld.likelihood import Grid
+
+Grid = NDArray[np.float32]
+"""(photos, sites) float32."""
 
 # Rounding to whole levels, and to JPEG's steps in smooth blocks.
 ROUNDING = 0.5
@@ -27,18 +28,20 @@ CLIPPED = 64
 # errors, show the same things: they share a vote.
 SAME = 3.0
 BOUND = 3.0
+# Surroundings are alike when at most so many of their 16 parts differ.
+DIFFER = 1
 # The sensor's fixed pattern is at least so strong (levels).
 LEAST_GRAIN = 0.15
-# The calibration leaves out the strongest, which may be defects, and the bulk: of the
-# controls hardly any can be a defect, of the suspects many.
+# The calibration leaves out the strongest, which may be defects, and the bulk of the
+# controls.
 FAIR = (1 / 128, 1 / 8)
-SELECTED = (1 / 4, 1 / 2)
+LAST = (1 / 2, 1)
 STEEPEST = 4.0
 
 
 @dataclass(slots=True)
-class Plane:
-    """Samples of one plane, ready to weigh; all (photos, sites) float32.
+class Told:
+    """Samples ready to weigh; all (photos, sites) float32.
 
     Attributes
     ----------
@@ -54,20 +57,28 @@ class Plane:
     share: Grid
 
     @classmethod
-    def of(cls, samples: Samples, plane: int) -> Plane:
-        """Return plane 0 (luma), 1 (red) or 2 (blue difference) of the samples."""
-        residual = samples["residual"][..., plane].astype(np.float32)
-        spread = samples["spread"][..., plane].astype(np.float32)
+    def of(cls, samples: Samples) -> Told:
+        """Return what the samples tell, each with a vote of its own."""
+        spread = samples["spread"].astype(np.float32)
         telling = samples["clipped"] <= CLIPPED
         return cls(
-            residual,
+            samples["residual"].astype(np.float32),
             np.hypot(spread, np.float32(ROUNDING)),
             samples["level"].astype(np.float32),
             telling.astype(np.float32),
         )
 
+    def only(self, count: int) -> Told:
+        """Return the first `count` sites."""
+        return Told(
+            self.residual[:, :count],
+            self.spread[:, :count],
+            self.level[:, :count],
+            self.share[:, :count],
+        )
 
-def vote_shares(controls: Plane) -> Grid:
+
+def vote_shares(controls: Told) -> Grid:
     """Return each photo's share of a vote, (photos, 1): 1 over the number alike."""
     ratio = np.clip(controls.residual / controls.spread, -BOUND, BOUND)
     ratio -= ratio.mean(axis=1, keepdims=True)
@@ -78,21 +89,32 @@ def vote_shares(controls: Plane) -> Grid:
     return np.asarray(1 / alike.sum(axis=1, keepdims=True), np.float32)
 
 
-def local_shares(plane: Plane) -> Grid:
+def local_shares(suspects: Samples, controls: Samples) -> Grid:
     """Return each sample's share of a vote: 1 over the photos that look alike there.
 
-    Surroundings of the same level and the same texture are the same surroundings: a bar, a
-    caption, a wall behind a tripod.
+    Surroundings whose brighter parts are the same are the same surroundings: a bar, a
+    caption, a wall behind a tripod. As many as look alike by chance, at ordinary places,
+    do not count.
+
+    Parameters
+    ----------
+    suspects : (photos, N) of `evidence.SAMPLE`
+    controls : (photos, C) of `evidence.SAMPLE`
     """
-    texture = np.rint(np.log2(plane.spread) * 4).astype(np.int32) + 128
-    key = (np.rint(plane.level / 2).astype(np.int32) << 8) | texture
-    alike = np.zeros(key.shape, np.float32)
-    for other in key:
-        alike += key == other
-    return np.asarray(1 / alike, np.float32)
+    usual = _alike(controls["pattern"]).mean()
+    more = _alike(suspects["pattern"]) - np.float32(usual)
+    return np.asarray(1 / (1 + np.maximum(more, 0)), np.float32)
 
 
-def grain(controls: Plane) -> float:
+def _alike(pattern: NDArray[np.uint16]) -> Grid:
+    """Return how many other photos look like each, (photos, N)."""
+    alike = np.full(pattern.shape, -1, np.float32)
+    for other in pattern:
+        alike += np.bitwise_count(pattern ^ other) <= DIFFER
+    return alike
+
+
+def grain(controls: Told) -> float:
     """Return the standard deviation of the sensor's fixed pattern, in levels.
 
     What the controls' mean residuals vary beyond the noise of these means.
@@ -115,20 +137,27 @@ def line(
     """Return scale and exponent of strength = scale * ratio ^ exponent under chance.
 
     Strengths are sqrt(2 weight), ratios those of a Gaussian. Two ends hold the line: the
-    controls, a fair sample, and the suspects behind the strongest, which are among the
-    extremes of all `pixels`. Scale and exponent are 1 where chance is as assumed, and
-    greater where scenes repeat; what the model overrates is not credited.
+    controls, a fair sample, and the last of the suspects, which are among the extremes of
+    all `pixels` but behind the defects. Scale and exponent are 1 where chance is as
+    assumed, and greater where scenes repeat; what the model overrates is not credited.
+
+    Parameters
+    ----------
+    controls : (C,) float
+    suspects : (N,) float
+        The most suspicious first.
+    pixels : int
     """
     points = []
     for strengths, trials, part in (
-        (controls, len(controls), FAIR),
-        (suspects, pixels, SELECTED),
+        (np.sort(controls)[::-1], len(controls), FAIR),
+        (suspects, pixels, LAST),
     ):
-        ordered = np.sort(strengths)[::-1]
-        first, last = (int(share * len(ordered)) for share in part)
+        first, last = (int(share * len(strengths)) for share in part)
         for rank in range(first, last):
             ratio = -NormalDist().inv_cdf((rank + 0.5) / trials)
-            points.append((ratio, max(float(ordered[rank]), ratio), 1 / (last - first)))
+            size = max(float(strengths[rank]), ratio)
+            points.append((ratio, size, 1 / (last - first)))
     ratio, size, weight = np.array(points).T
     ratio, size = np.log(ratio), np.log(size)
     middle, height = np.average(ratio, weights=weight), np.average(size, weights=weight)

@@ -244,7 +244,7 @@ def _one_sign(plane: Steps, count: int) -> tuple[Places, Values, NDArray[np.floa
     )
 
 
-def peaks(plane: Steps, count: int) -> Peaks:
+def peaks(plane: Steps, count: int, part: float = PART) -> Peaks:
     """Return the `count` most significant isolated peaks and dips of a relief.
 
     Parameters
@@ -252,6 +252,9 @@ def peaks(plane: Steps, count: int) -> Peaks:
     plane : (H, W) int16
         A `relief`, levelled.
     count : int
+    part : float
+        A peak in the footprint of another is told where it is stronger than this part
+        of that one.
     """
     up, dip = _one_sign(plane, count), _one_sign(-plane, count)
     sites = np.concatenate([up[0], dip[0]])
@@ -259,7 +262,7 @@ def peaks(plane: Steps, count: int) -> Peaks:
     expected = np.concatenate([up[2], dip[2]])
     order = np.lexsort((-np.abs(ratios), expected))
     sites, ratios, expected = sites[order], ratios[order], expected[order]
-    kept = _isolated(sites, ratios, FOOTPRINT, PART)[:count]
+    kept = _isolated(sites, ratios, FOOTPRINT, part)[:count]
     return Peaks(
         sites[kept], ratios[kept], expected[kept], tails.snr(expected[kept], plane.size)
     )

@@ -1,14 +1,15 @@
 """Evidence: what one photo tells about the suspects of its camera, a few bytes each.
 
-A sample is the contrast of a suspect in one photo (centre less the mean of eight straight
-interpolations through it), and the spread that the same contrast has at the places around
-it, which says how much this photo can tell: a smooth surrounding much, foliage nothing.
-Luma and the two colour differences are sampled apart, because JPEG keeps luma sharp and
-smears colour, so that a defect of one colour may show in one of them alone.
+A sample is the contrast of a suspect in one photo (the site and its four neighbours, less
+the sixteen places around them), and the spread that the same contrast has at the places
+around it, which says how much this photo can tell: a smooth surrounding much, foliage
+nothing. Both are those of luma: it is the one component that JPEG does not subsample, and
+in plantings of every tint the colour differences found nothing that luma did not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,26 +20,40 @@ if TYPE_CHECKING:
 
 SAMPLE = np.dtype(
     [
-        ("residual", "<f2", (3,)),
-        ("spread", "<f2", (3,)),
+        ("residual", "<f2"),
+        ("spread", "<f2"),
+        ("peak", "<f2", (3,)),
+        ("pattern", "<u2"),
         ("level", "u1"),
         ("clipped", "u1"),
     ]
 )
-"""14 bytes a suspect: contrast and its standard deviation around (luma, red - luma, blue -
-luma; levels), the mean level of the surroundings (luma) and the share of them that is
+"""14 bytes a suspect, in levels: contrast and its standard deviation around, what the site
+alone has over its surroundings (red, green, blue), which parts of the surroundings are
+brighter than others (a bit each), their mean level (luma) and the share of them that is
 clipped white (255: all)."""
 Samples = NDArray[np.void]
 """(photos, sites) or (sites,) of `SAMPLE`."""
 
-STEP = 4
+STEP = 2
+"""Luma is held in half levels: 48 times 255 of them still fit 16 bits."""
 REACH = 6
 CHUNK = 128
-# Opposite points at distance 2 for luma, at 3 for the colours that JPEG smears wider.
-NEAR = ((0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (2, -1), (2, -2), (1, -2))
-FAR = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
+# Contrast, in 1/48: the site twice and its four neighbours (a footprint that JPEG has
+# dulled) against the border of the 5x5. Narrower and wider ones, and filters whitened by
+# the covariance of real scenes, told less or no more.
+CENTRE, BORDER = 8, 3
+UNIT = 16 * BORDER * STEP
+# Surroundings of the site alone: where a wide footprint has its dark ring or nothing.
+RING = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
+# Opposite points well outside of every footprint: their sums do not know slopes, and which
+# of them exceed the mean tells one surrounding from another.
+AROUND = tuple(
+    (round(reach * math.sin(angle)), round(reach * math.cos(angle)))
+    for reach, angle in (((4, 6)[k % 2], k * math.pi / 16) for k in range(16))
+)
 # Places whose contrast gives the spread: outside the footprint, inside the window.
-INNER, LUMA_OUTER, COLOUR_OUTER = 3, 4, 3
+INNER, OUTER = 3, 4
 # Mean absolute value to standard deviation, for a Gaussian.
 GAUSSIAN = float(np.sqrt(np.pi / 2))
 # A hot pixel cannot show in a clipped highlight.
@@ -52,38 +67,110 @@ def _mirrored(places: Places, size: int) -> Places:
     return np.asarray(np.where(index >= size, 2 * size - 2 - index, index), np.intp)
 
 
-def _contrast(plane: Steps, pairs: tuple[tuple[int, int], ...], outer: int) -> Steps:
-    """Return the contrast, in 16 steps, at the places up to `outer` from the centres."""
-    size, start = 2 * outer + 1, REACH - outer
+def box(plane: Steps, reach: int) -> Steps:
+    """Return the sum of the (2 reach + 1) square around each place but the margins.
 
-    def at(down: int, right: int) -> Steps:
-        top, left = start + down, start + right
-        return plane[top : top + size, left : left + size]
+    Parameters
+    ----------
+    plane : (H, W, ...) int16
+        The sums must fit.
+    reach : int
 
-    total = at(0, 0) * np.int16(2 * len(pairs))
-    for down, right in pairs:
-        total -= at(down, right)
-        total -= at(-down, -right)
-    return np.asarray(total, np.int16)
+    Returns
+    -------
+    (H - 2 reach, W - 2 reach, ...) int16
+    """
+    size = 2 * reach
+    height, width = plane.shape[0] - size, plane.shape[1] - size
+    down = plane[:height].copy()
+    for step in range(1, size + 1):
+        down += plane[step : step + height]
+    out = down[:, :width].copy()
+    for step in range(1, size + 1):
+        out += down[:, step : step + width]
+    return out
 
 
-def _ring(outer: int) -> NDArray[np.float32]:
-    """Return 1 for the places of a flat (2 outer + 1) square outside the footprint."""
-    axis = np.abs(np.arange(-outer, outer + 1))
+def contrast(luma: Steps) -> tuple[Steps, Steps]:
+    """Return how far each place but a margin of two stands out of its surroundings.
+
+    Parameters
+    ----------
+    luma : (H, W, ...) int16, `STEP` a level
+
+    Returns
+    -------
+    contrast, border : (H - 4, W - 4, ...) int16
+        Contrast, `UNIT` a level, and the sum of the 16 places around, `STEP` a level.
+    """
+    middle = luma[1:-1, 1:-1]
+    border = box(luma, 2) - box(middle, 1)
+    plus = 2 * luma[2:-2, 2:-2] + luma[1:-3, 2:-2] + luma[3:-1, 2:-2]
+    plus += luma[2:-2, 1:-3] + luma[2:-2, 3:-1]
+    return CENTRE * plus - BORDER * border, border
+
+
+def _outside() -> NDArray[np.float32]:
+    """Return 1 for the places of a flat square of contrasts outside the footprint."""
+    axis = np.abs(np.arange(-OUTER, OUTER + 1))
     return (np.maximum(axis[:, None], axis) >= INNER).astype(np.float32).ravel()
 
 
-def _measure(
-    plane: Steps, pairs: tuple[tuple[int, int], ...], outer: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the contrast of the centres, and its spread around them, in levels."""
-    contrast = _contrast(plane, pairs, outer)
-    unit = 2 * len(pairs) * STEP
-    centre = contrast[outer, outer] / unit
-    sizes = np.abs(contrast, out=contrast).reshape(-1, contrast.shape[-1])
-    # A product with the mask sums faster than a selection.
-    total = _ring(outer) @ sizes.astype(np.float32)
-    return centre, total * (GAUSSIAN / (_ring(outer).sum() * unit))
+OUTSIDE = _outside()
+
+
+def _fold(distance: int) -> NDArray[np.float64]:
+    """Return (5, 5): where mirroring takes the rows of a contrast near an edge."""
+    fold = np.zeros((5, 5))
+    for row in range(5):
+        target = row - 2
+        fold[target + 2 if target >= -distance else 2 - 2 * distance - target, row] = 1
+    return fold
+
+
+def _inflations() -> NDArray[np.float64]:
+    """Return how much more a contrast varies 0, 1, 2 pixels from edges, (3, 3).
+
+    Mirrored places count twice there; the spread is that of places inside.
+    """
+    kernel = np.pad(np.full((3, 3), 0.0), 1, constant_values=-BORDER)
+    kernel[2, 1:4] = kernel[1:4, 2] = CENTRE
+    kernel[2, 2] = 2 * CENTRE
+    folds = [_fold(distance) for distance in range(3)]
+    power = [[np.square(a @ kernel @ b.T).sum() for b in folds] for a in folds]
+    return np.asarray(np.sqrt(np.array(power) / power[2][2]))
+
+
+INFLATIONS = _inflations()
+
+
+def _inflation(sites: Places, height: int, width: int) -> NDArray[np.float64]:
+    """Return how much more the contrast of each site varies than inside the frame."""
+    far = np.minimum(sites, np.array([height, width]) - 1 - sites)
+    near = np.minimum(far, 2)
+    return np.asarray(INFLATIONS[near[:, 0], near[:, 1]])
+
+
+def _peak(window: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Return what the centres have over their surroundings, (3, N) levels."""
+    ring = [
+        window[:, REACH + sign * down, REACH + sign * right]
+        for down, right in RING
+        for sign in (1, -1)
+    ]
+    return np.asarray(window[:, REACH, REACH] - np.mean(ring, axis=0), np.float64)
+
+
+def _pattern(luma: Steps) -> NDArray[np.uint16]:
+    """Return which parts of the surroundings exceed the others, (N,) of 16 bits."""
+    pairs = np.stack(
+        [
+            luma[REACH + down, REACH + right] + luma[REACH - down, REACH - right]
+            for down, right in AROUND
+        ]
+    )
+    bits = (pairs > pairs.mean(axis=0)).astype(np.uint16)
+    return np.asarray(bits.T @ (1 << np.arange(16, dtype=np.uint16)), np.uint16)
 
 
 def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None:
@@ -92,18 +179,20 @@ def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None
     rows, cols = _mirrored(sites[:, 0], height), _mirrored(sites[:, 1], width)
     # Sites along the last axis: every operation then runs over contiguous memory.
     flat = (rows * width)[:, None, :] + cols[None, :, :]
-    window = frame.reshape(-1, 3)[flat].transpose(3, 0, 1, 2)
-    red, green, blue = np.ascontiguousarray(window).astype(np.int16)
-    # Rec. 601 in 16 bits, a quarter of a level a step.
-    luma = (19 * red + 38 * green + 7 * blue) >> 4
-    planes = (
-        (luma, NEAR, LUMA_OUTER),
-        *((STEP * channel - luma, FAR, COLOUR_OUTER) for channel in (red, blue)),
-    )
-    for index, (plane, pairs, outer) in enumerate(planes):
-        residual, spread = _measure(plane, pairs, outer)
-        out["residual"][:, index], out["spread"][:, index] = residual, spread
-    core = window[:, REACH - CORE : REACH + CORE + 1, REACH - CORE : REACH + CORE + 1]
+    levels = frame.reshape(-1, 3)[flat].transpose(3, 0, 1, 2)
+    window = np.ascontiguousarray(levels).astype(np.int16)
+    red, green, blue = window
+    luma = (19 * red + 38 * green + 7 * blue) >> 5
+    excess, _ = contrast(luma)
+    out["residual"] = excess[OUTER, OUTER] / UNIT
+    sizes = np.abs(excess, out=excess).reshape(-1, excess.shape[-1])
+    # A product with the mask sums faster than a selection.
+    total = OUTSIDE @ sizes.astype(np.float32)
+    scale = GAUSSIAN / (OUTSIDE.sum() * UNIT)
+    out["spread"] = total * scale * _inflation(sites, height, width)
+    out["peak"] = _peak(window).T
+    out["pattern"] = _pattern(luma)
+    core = levels[:, REACH - CORE : REACH + CORE + 1, REACH - CORE : REACH + CORE + 1]
     out["clipped"] = np.rint((core >= WHITE).mean(axis=(0, 1, 2)) * 255)
     # Every fourth pixel: none of them in the core of the footprint.
     out["level"] = np.rint(luma[::4, ::4].mean(axis=(0, 1)) / STEP)

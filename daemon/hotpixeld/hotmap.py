@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import contrast
+from hotpixeld import contrast, trace
 from hotpixeld.pixels import Defect, Kind
 
 if TYPE_CHECKING:
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.contrast import Peaks, Places
+    from hotpixeld.trace import Trace
     from hotpixeld.welford import State
 
 # Rec. 601, as in JPEG: the one component that no camera subsamples.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Expected false alarms in a whole map, each sign.
 FALSE_ALARMS = 0.25
-# Surroundings that vary less than this from photo to photo (levels squared) are not seen
-# through the lens: bars, burned-in text, clipped sky. Rounding alone gives 1/12. A fifth
-# of them is enough to tell.
+# Surroundings that vary less than this from photo to photo (levels squared), or so much
+# less than the frame usually does, are not seen through the lens: bars, burned-in text,
+# clipped sky. Rounding alone gives 1/12.
 UNCHANGED = 0.25
-LEAST = 0.2
+USUAL = 1 / 50
 # With N different scenes the photos vary N - 1 times as much as their mean does over the
 # frame; with one, hardly at all.
 ONE_SCENE = 0.25
@@ -45,6 +46,13 @@ STUCK = 0.5
 WINDOW = 6
 CORE = 3
 IGNORE_REACH = 2
+# A spot stands out in every direction, by this share of its amplitude at least but for
+# noise; its contrast to two opposite points is about twice as noisy as that to sixteen.
+SPOT, SPOT_SIGMAS = 0.5, 2.5 * 2.0
+# Peaks nearer than this are one defect.
+APART = 3
+# Suspects by the trace, and by the mean: that one shows stuck pixels better.
+BY_TRACE, BY_MEAN = 400, 100
 # For a repair: one pixel in a thousand million is as strong by chance.
 CERTAIN = 6.0
 
@@ -69,13 +77,27 @@ def _rings() -> NDArray[np.intp]:
 RING = _rings()
 
 
+def _rays() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns, (8, 3) each, of eight rays outward from the footprint."""
+    towards = np.array([(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b])
+    steps = np.arange(CORE + 1, WINDOW + 1)
+    places = WINDOW + towards[:, :, None] * steps
+    return places[:, 0], places[:, 1]
+
+
+RAYS = _rays()
+
+
 def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
-    """Return which sites have surroundings that change from photo to photo."""
-    seen = [
-        np.nanquantile(_window(state.m2, row, col)[RING > CORE], LEAST)
-        >= UNCHANGED * state.weight
-        for row, col in sites.tolist()
-    ]
+    """Return which sites have surroundings that change from photo to photo, all around."""
+    usual = float(np.median(state.m2[::16, ::16]))
+    least = max(UNCHANGED * state.weight, USUAL * usual)
+    seen = []
+    for row, col in sites.tolist():
+        varied = _window(state.m2, row, col).mean(axis=2)
+        # Medians of nothing, outside the frame, are no fault: NaN is below no limit.
+        rays = np.median(varied[RAYS], axis=1)
+        seen.append(not (rays < least).any())
     return np.array(seen, np.bool_)
 
 
@@ -101,6 +123,26 @@ def suspects(state: State, count: int = 500) -> Peaks:
     contrast.level_grid(plane)
     found = contrast.peaks(plane, count)
     return found.only(_are_seen(state, found.sites))
+
+
+def nominated(state: State, told: Trace) -> Places:
+    """Return the suspects of a camera, (N, 2) row and column: by its mean, by its trace.
+
+    The latter with the most suspicious first, so that the last ones of all are what
+    chance gives.
+
+    Parameters
+    ----------
+    state : State
+    told : Trace
+        Of the same photos, or of some of them.
+    """
+    by_trace = trace.suspects(told, BY_TRACE)
+    seen = by_trace.only(_are_seen(state, by_trace.sites)).sites
+    by_mean = suspects(state, 2 * BY_MEAN).sites
+    distance = np.abs(by_mean[:, None] - seen[None]).max(axis=2)
+    new = distance.min(axis=1, initial=APART + 1) > APART
+    return np.concatenate([by_mean[new][:BY_MEAN], seen])
 
 
 def _radius(excess: NDArray[np.floating]) -> int:
@@ -129,6 +171,33 @@ def measure(state: State, row: int, col: int, score: float) -> Defect:
         kind = Kind.STUCK if own < STUCK * np.nanmedian(around) else Kind.HOT
     amplitude = (float(centre[0]), float(centre[1]), float(centre[2]))
     return Defect(row, col, kind, _radius(luma), score, amplitude)
+
+
+def stands_alone(
+    state: State, row: int, col: int, expected: float, noise: float
+) -> bool:
+    """Tell whether the mean shows a spot at a site, and no edge or line of a scene.
+
+    Parameters
+    ----------
+    state : State
+    row, col : int
+    expected : float, levels
+        Mean amplitude (luma) that a defect would have in the state, with its sign.
+    noise : float, levels
+        Standard deviation of the mean's contrast there.
+    """
+    around = _window(state.mean, row, col) @ LUMA
+    centre = around[WINDOW, WINDOW]
+    pairs = [
+        np.nanmean((around[WINDOW + a, WINDOW + b], around[WINDOW - a, WINDOW - b]))
+        for a, b in contrast.PAIRS
+        if not np.isnan(around[WINDOW + a, WINDOW + b] + around[WINDOW - a, WINDOW - b])
+    ]
+    if not pairs:
+        return True
+    least = float(np.min((centre - np.array(pairs)) * np.sign(expected)))
+    return least > SPOT * abs(expected) - SPOT_SIGMAS * noise
 
 
 def _ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:

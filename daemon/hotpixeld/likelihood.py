@@ -1,11 +1,9 @@
-"""Likelihood: how much better a defect explains a site's samples than chance does.
+"""Likelihood: what a defect does to its photos, and how each photo votes on that.
 
-Each hypothesis says what a photo should show: a hot pixel adds some levels, a stuck one
-shows a level of its own whatever the surroundings, a dead one is stuck at black, and each
-of them weakly when a JPEG or a neighbour has dulled it. A photo votes with the logarithm of
-how much likelier its residual is under that than under chance, which has the heavy tails
-that scenes have; what a single photo can say for or against is bounded, because at any
-place there may be a speck, a star or a bird.
+A hot pixel adds some levels, a stuck one shows a level of its own whatever the
+surroundings, a dead one is stuck at black, and each of them weakly when a JPEG or a
+neighbour has dulled it. A photo votes with the logarithm of how much likelier its residual
+is under that than under chance, which has the heavy tails that scenes have.
 
 References
 ----------
@@ -19,28 +17,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hotpixeld.pixels import Kind
+from hotpixeld.weighing import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Grid = NDArray[np.float32]
-"""(photos, sites) float32."""
+    from numpy.typing import NDArray
+
+    from hotpixeld.calibration import Grid, Told
 
 # Student's t with 5 degrees of freedom: between what controls of real cameras show (6-20)
 # and the safe side.
 FREEDOM = 5.0
-# One photo cannot say more than this: e^4 to one. At any place there may be a speck, a
-# star or a bird.
+# One photo cannot say more than this: e^4 to one.
 VOTE = 4.0
 # What a hot pixel adds varies with exposure and temperature.
 VARIATION = 0.3
-AMPLITUDES = tuple(float(1.4**power) for power in range(15))
-STUCK_LEVELS = tuple(range(0, 256, 15))
-DULLED = (0.2, 0.45, 0.9)
-BRIGHT = 135
+# The tone curve makes a hot pixel add less where it is bright: a weak pull to white.
+BRIGHT, WEAK = 150.0, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +56,37 @@ class Hypothesis:
         return pull
 
 
-def _kind(level: float, share: float) -> Kind:
-    """Return what to call a defect that pulls towards a level.
+def _fit(residual: Grid, weight: Grid, shape: Grid) -> float:
+    """Return the factor on `shape` that fits the residuals best."""
+    power = float((weight * shape * shape).sum())
+    return float((weight * residual * shape).sum()) / max(power, 1e-9)
 
-    The tone curve makes a hot pixel add less where it is bright: a weak pull to white.
+
+def hypotheses(residual: Grid, weight: Grid, level: Grid) -> Iterator[Hypothesis]:
+    """Yield what may have made the residuals of one site, each fitted to them.
+
+    Parameters
+    ----------
+    residual, weight, level : (photos,) float32
+        Weight is the inverse of the variance, 0 where a photo does not count.
     """
-    if level == 0:
-        return Kind.DEAD
-    return Kind.HOT if share == DULLED[0] and level >= BRIGHT else Kind.STUCK
-
-
-def hypotheses(*, colour: bool) -> Iterator[Hypothesis]:
-    """Yield all hypotheses; in a `colour` difference a defect can only add or take."""
-    for amplitude in AMPLITUDES:
-        yield Hypothesis(Kind.HOT, amplitude)
-        yield Hypothesis(Kind.HOT if colour else Kind.DEAD, -amplitude)
-    if not colour:
-        for share in DULLED:
-            yield from (
-                Hypothesis(_kind(level, share), 0.0, level, share)
-                for level in STUCK_LEVELS
-            )
+    amplitude = _fit(residual, weight, np.ones_like(residual))
+    yield Hypothesis(Kind.DEAD if amplitude < 0 else Kind.HOT, amplitude)
+    for drawn_to in LEVELS:
+        share = _fit(residual, weight, np.float32(drawn_to) - level)
+        if share > 0:
+            kind = Kind.STUCK if drawn_to else Kind.DEAD
+            if drawn_to > BRIGHT and share < WEAK:
+                kind = Kind.HOT
+            yield Hypothesis(kind, 0.0, drawn_to, share)
 
 
 def _surprise(residual: Grid, spread: Grid) -> Grid:
     """Return minus the logarithm of Student's density, but for a constant."""
     ratio = residual / spread
-    np.multiply(ratio, ratio, out=ratio)
-    ratio *= np.float32(1 / FREEDOM)
-    out = np.log1p(ratio, out=ratio)
-    out *= np.float32((FREEDOM + 1) / 2)
-    return np.asarray(out, np.float32)
+    surprise: Grid = np.log1p(ratio * ratio / np.float32(FREEDOM))
+    surprise *= np.float32((FREEDOM + 1) / 2)
+    return surprise
 
 
 def votes(hypothesis: Hypothesis, residual: Grid, spread: Grid, level: Grid) -> Grid:
@@ -99,26 +95,48 @@ def votes(hypothesis: Hypothesis, residual: Grid, spread: Grid, level: Grid) -> 
     Parameters
     ----------
     hypothesis : Hypothesis
-    residual, spread : (photos, sites) float32, levels
+    residual, spread : float32, levels
         Contrast of the site, and its standard deviation if there is no defect.
-    level : (photos, sites) float32, levels
+    level : float32, levels
         Of the surroundings.
 
     Returns
     -------
-    (photos, sites) float32
+    float32, of the same shape
         Logarithms of likelihood ratios, from -`VOTE` to `VOTE`.
     """
     expected = hypothesis.expected(level)
     wide = np.hypot(spread, np.float32(VARIATION) * expected)
-    out = _surprise(residual, spread)
-    out -= _surprise(residual - expected, wide)
+    out = _surprise(residual, spread) - _surprise(residual - expected, wide)
     out -= np.log(wide / spread)
-    return np.clip(out, -VOTE, VOTE, out=out)
+    return np.asarray(np.clip(out, -VOTE, VOTE), np.float32)
 
 
-def grain_votes(amount: float, residual: Grid, spread: Grid) -> Grid:
-    """Return each photo's vote for a fixed offset that is no defect yet."""
-    out = _surprise(residual, spread)
-    out -= _surprise(residual - np.float32(amount), spread)
-    return np.clip(out, -VOTE, VOTE, out=out)
+def explain(
+    told: Told, shown: NDArray[np.bool_]
+) -> tuple[tuple[Hypothesis, ...], Grid]:
+    """Return what explains each site best, and how each photo votes for that.
+
+    Parameters
+    ----------
+    told : Told
+        (photos, N).
+    shown : (photos, N) bool
+        The photos in which the defect should show.
+    """
+    chosen: list[Hypothesis] = []
+    support = np.zeros_like(told.residual)
+    for site in range(told.residual.shape[1]):
+        residual, spread, level, share = (
+            told.residual[:, site],
+            told.spread[:, site],
+            told.level[:, site],
+            told.share[:, site],
+        )
+        weight = np.where(shown[:, site], share / spread**2, 0)
+        options = list(hypotheses(residual, weight, level))
+        each = [share * votes(one, residual, spread, level) for one in options]
+        best = int(np.argmax([(one * shown[:, site]).sum() for one in each]))
+        chosen.append(options[best])
+        support[:, site] = each[best]
+    return tuple(chosen), support

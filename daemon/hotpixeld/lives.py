@@ -68,6 +68,16 @@ def _described(state: State, grid: Grid, verdicts: Verdicts, site: int) -> Defec
     )
 
 
+def is_spot(state: State, grid: Grid, verdicts: Verdicts, site: int) -> bool:
+    """Tell whether the mean shows a spot at a suspect's place, and no edge or line."""
+    row, col = (int(value) for value in grid.sites[site])
+    expected = float(verdicts.amplitude[site] @ hotmap.LUMA)
+    expected *= float(verdicts.shown[:, site].mean())
+    spread = grid.suspects["spread"][:, site].astype(np.float32)
+    noise = float(np.sqrt(np.mean(spread**2) / max(state.weight, 1)))
+    return hotmap.stands_alone(state, row, col, expected, noise)
+
+
 def _listed(
     state: State,
     grid: Grid,
@@ -83,7 +93,9 @@ def _listed(
             max(abs(row - other[0]), abs(col - other[1])) <= hotmap.IGNORE_REACH
             for other in ignored
         )
-        if not is_ignored and _near((row, col), listed) is None:
+        if is_ignored or _near((row, col), listed) is not None:
+            continue
+        if is_spot(state, grid, verdicts, site):
             listed.append(_described(state, grid, verdicts, site))
     return listed
 

@@ -99,7 +99,13 @@ CREATE TABLE aliases (
 ) WITHOUT ROWID;
 """
 
-STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES,)
+# Samples of another kind: they are taken again from the files.
+_SAMPLE_AGAIN = """
+DELETE FROM samples;
+DELETE FROM suspects;
+"""
+
+STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES, _SAMPLE_AGAIN)
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
 """Of the ledgers that this hotpixeld writes, as SQLite's user_version."""

@@ -15,11 +15,12 @@ from __future__ import annotations
 import ctypes
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hotpixeld.compiled import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,16 +61,15 @@ class _Step(ctypes.Structure):
 
 
 @functools.cache
-def library() -> Callable[..., None] | None:
-    """Return the compiled fold, None where the package was built without a compiler.
+def compiled() -> Callable[..., None] | None:
+    """Return the compiled fold, None where there is none.
 
     It takes the addresses of the frames and their steps, the number of both, mean and M2
     (float32, edited in place) and their size; the GIL is released meanwhile.
     """
     try:
-        compiled = ctypes.CDLL(str(Path(__file__).with_name("_fold.so")))
-        function = compiled.hotpixeld_fold
-    except (OSError, AttributeError):
+        function = library().hotpixeld_fold_2  # type: ignore[union-attr]
+    except AttributeError:
         return None
     plane = np.ctypeslib.ndpointer(
         np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE")
@@ -96,7 +96,7 @@ def _fold_compiled(
 
 
 def fold_in_blocks(levels: Frame, mean: Plane, m2: Plane, step: Step) -> None:
-    """Edit `mean` and `m2`, (N,) float32, in place: what `library` does, in numpy."""
+    """Edit `mean` and `m2`, (N,) float32, in place: what `compiled` does, in numpy."""
     scratch = np.empty((2, BLOCK), np.float32)
     share, spread, decay = (np.float32(number) for number in step)
     for start in range(0, levels.size, BLOCK):
@@ -174,9 +174,9 @@ class State:
         levels = [np.ascontiguousarray(frame, np.uint8).reshape(-1) for frame in frames]
         mean, m2 = self.mean.reshape(-1), self.m2.reshape(-1)
         steps = [self._count_one(memory) for _ in frames]
-        compiled = library()
-        if compiled is not None:
-            _fold_compiled(compiled, levels, mean, m2, steps)
+        function = compiled()
+        if function is not None:
+            _fold_compiled(function, levels, mean, m2, steps)
             return
         for one, step in zip(levels, steps, strict=True):
             fold_in_blocks(one, mean, m2, step)

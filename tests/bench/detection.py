@@ -29,12 +29,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hotpixeld import contrast, evidence, hotmap, verdict
+from hotpixeld import contrast, evidence, hotmap, trace, verdict
 from hotpixeld.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
 METHODS = ("evidence", "limit", "state", "variance", "plain")
-SUSPECTS = 512
 PLAIN = 14.0
 Sites = Sequence[tuple[int, int]]
 
@@ -130,14 +129,16 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     truth = json.loads((folder / "truth.json").read_text())
     planted = [one for one in truth["defects"] if one.get("certain", True)]
     state = State.empty(truth["height"], truth["width"])
+    told = trace.Trace.empty(truth["height"], truth["width"])
     exposures = []
     paths = photos_of(folder)
     for path in paths:
         frame, exposure = decoded(path)
         state.fold(frame)
+        told.tell(frame)
         exposures.append(exposure)
     places = np.array([(one["y"], one["x"]) for one in planted], np.intp).reshape(-1, 2)
-    sites = hotmap.suspects(state, SUSPECTS).sites
+    sites = hotmap.nominated(state, told)
     everything = np.concatenate([sites, places])
     controls = evidence.controls(truth["height"], truth["width"])
     asked = np.concatenate([everything, controls])

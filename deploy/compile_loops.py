@@ -1,7 +1,7 @@
-"""Build hook: compile the fold, where there is a compiler; numpy does it elsewhere.
+"""Build hook: compile the inner loops, where there is a compiler; numpy does it elsewhere.
 
-One C function without any header of Python's, loaded with ctypes: a wheel for one
-platform serves every Python there.
+C functions without any header of Python's, loaded with ctypes: a wheel for one platform
+serves every Python there.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# No contraction: see fold.c.
-FLAGS = ["-O3", "-ffp-contract=off", "-fPIC", "-shared"]
-LIBRARY = "_fold.so"
+# No contraction: see fold.c. Without traps and errno, comparisons and square roots of
+# floats are worked on several at once.
+FLAGS = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
+SOURCES = ("fold.c", "trace.c")
+LIBRARY = "_compiled.so"
 
 
-class CompileFold(BuildHookInterface[Any]):
-    """Adds the compiled fold to a wheel, or to the source tree of an editable install."""
+class CompileLoops(BuildHookInterface[Any]):
+    """Adds the compiled loops to a wheel, or to the source tree of an editable install."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say so when that is not possible."""
@@ -33,12 +35,13 @@ class CompileFold(BuildHookInterface[Any]):
         in_tree = version == "editable"
         library = (package if in_tree else Path(self.place.name)) / LIBRARY
         compiler = shlex.split(os.environ.get("CC", "cc"))
-        command = [*compiler, *FLAGS, "-o", str(library), str(package / "fold.c")]
+        sources = [str(package / name) for name in SOURCES]
+        command = [*compiler, *FLAGS, "-fPIC", "-shared", "-o", str(library), *sources]
         try:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             self.app.display_warning(
-                f"the fold is not compiled, numpy does it: {error}"
+                f"the loops are not compiled, numpy does it: {error}"
             )
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
