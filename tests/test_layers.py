@@ -12,7 +12,7 @@ PACKAGE = Path(hotpixeld.__file__).parent
 LAYERS = {
     0: "errors camera pixels messages",
     1: (
-        "compiled welford trace hotmap contrast tails evidence likelihood weighing calibration verdict"
+        "compiled welford trace around suspects hotmap contrast tails evidence likelihood weighing calibration verdict"
         " repair scene shapes field crowd overlaps neighbours learning footprint blocks"
         " markers tables huffman intervals splice files memory"
         " makernote edited settle visibility memory"

@@ -59,9 +59,9 @@ def test_a_first_photo_always_has_room_and_others_as_far_as_the_limit_goes() -> 
 
 def test_a_first_state_always_has_room_and_others_leave_some_to_work_in() -> None:
     pixels = 1000
-    limit = Memory(memory.BASE + 2 * 24 * pixels + 12 * pixels)
+    limit = Memory(memory.BASE + 2 * 27 * pixels + 12 * pixels)
     assert limit.has_room_for_state(10 * pixels)
-    limit.states = 24 * pixels
+    limit.states = 27 * pixels
 
     assert limit.has_room_for_state(pixels)
     assert not limit.has_room_for_state(pixels + 1)
@@ -78,5 +78,5 @@ def test_what_a_photo_takes_is_read_from_its_header(
     structure = markers.parse(data, header_only=True)
 
     assert memory.frame_bytes(structure) == 48 * 64 * 3
-    assert memory.state_bytes(structure) == 48 * 64 * 24
+    assert memory.state_bytes(structure) == 48 * 64 * 27
     assert memory.coefficient_bytes(structure) == 2 * coefficients

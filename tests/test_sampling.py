@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, sampling
+from hotpixeld import evidence, sampling, suspects
 from hotpixeld.sampling import grid_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def test_photos_are_sampled_once_there_are_suspects(
     assert {(one.row, one.col) for one in sensor.defects} <= places
     assert grid.suspects.shape == (18, len(grid.sites))
     assert (grid.suspects["clipped"] < sampling.UNTOLD).any()
-    np.testing.assert_allclose(grid.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.focal, 35.0)
 
 
 def test_what_was_sampled_at_another_list_keeps_what_both_have(
@@ -51,7 +52,9 @@ def test_what_was_sampled_at_another_list_keeps_what_both_have(
     camera, tables = record.camera, session.ledger.samples
     session.make_map(camera, most=16)
     before = grid_of(session.ledger, camera)
-    moved = np.concatenate([[[0, 0]], before.sites[::-1]])
+    places = {(row, col) for row, col in before.sites.tolist()}
+    new = next((row, 0) for row in range(200) if (row, 0) not in places)
+    moved = np.concatenate([[new], before.sites[::-1]])
     tables.list_suspects(camera.id, moved)
     after = grid_of(session.ledger, camera)
 
@@ -76,6 +79,6 @@ def test_a_photo_whose_file_is_gone_is_passed_over(
 
 
 def test_a_row_takes_as_many_bytes_as_promised() -> None:
-    suspects, controls = sampling.SUSPECTS, len(evidence.controls(200, 280))
+    most = suspects.BY_TRACE + suspects.BY_MEAN + len(evidence.controls(200, 280))
 
-    assert evidence.SAMPLE.itemsize * (suspects + controls) < 14_500
+    assert evidence.SAMPLE.itemsize * most < 14_500

@@ -39,7 +39,7 @@ def interleaved(folder: Path) -> list[Path]:
 def limited(config: Config, monkeypatch: pytest.MonkeyPatch, states: float) -> Config:
     """Return a configuration whose limit holds so many states."""
     monkeypatch.setattr(memory, "BASE", 0)
-    room = int((24 * states + 12) * HEIGHT * WIDTH)
+    room = int((27 * states + 12) * HEIGHT * WIDTH)
     limits = config.limits.model_copy(update={"memory": room})
     return config.model_copy(update={"limits": limits})
 
@@ -83,7 +83,7 @@ def test_five_cameras_in_turn_with_memory_for_two_come_out_bit_identical(
     assert_all_there(session, paths)
     session.states.save_all()
 
-    assert 0 < loaded <= 2 * 24 * HEIGHT * WIDTH
+    assert 0 < loaded <= 2 * 27 * HEIGHT * WIDTH
     assert session.ledger.images.counts()["folded"] == len(paths)
 
 
@@ -124,7 +124,7 @@ def test_photos_under_way_keep_within_the_limit_computed_from_their_headers(
         most = max(most, session.memory.under_way)
     frame = HEIGHT * WIDTH * 3
 
-    assert frame < most <= session.memory.limit - 24 * HEIGHT * WIDTH
+    assert frame < most <= session.memory.limit - 27 * HEIGHT * WIDTH
     assert session.memory.under_way == 0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sensor
-from hotpixeld import contrast, evidence, hotmap, trace
+from hotpixeld import contrast, evidence, suspects, trace
 from hotpixeld.trace import Trace
 from hotpixeld.welford import State
 
@@ -131,15 +131,15 @@ def test_suspects_come_by_mean_and_by_trace_without_repeating() -> None:
     state = State.empty(400, 560)
     for frame in camera.frames(20):
         state.fold(frame)
-    sites = hotmap.nominated(state, told(camera, 20))
+    sites = suspects.nominated(state, told(camera, 20))
     strong = [(one.row, one.col) for one in defects]
     times = [
-        int((np.abs(sites - place).max(axis=1) <= hotmap.APART).sum())
+        int((np.abs(sites - place).max(axis=1) <= suspects.APART).sum())
         for place in strong
     ]
 
     assert times == [1] * 6
-    assert len(sites) <= hotmap.BY_TRACE + hotmap.BY_MEAN
+    assert len(sites) <= suspects.BY_TRACE + suspects.BY_MEAN
 
 
 def test_bars_and_what_never_changes_are_no_suspects() -> None:
@@ -152,7 +152,7 @@ def test_bars_and_what_never_changes_are_no_suspects() -> None:
         marked[100:104, 40:520:24] = 250  # on the scene: it changes around them
         state.fold(marked)
         trace_.tell(marked)
-    sites = hotmap.nominated(state, trace_)
+    sites = suspects.nominated(state, trace_)
 
     assert not (sites[:, 0] > 366).any()
     assert len(sites) > contrast.BLOCK

@@ -1,7 +1,9 @@
-"""Checkpoints: a camera's Welford state as two .npy files in a generation folder.
+"""Checkpoints: a camera's Welford state as .npy files in a generation folder.
 
 ``FOLDER/00000012/mean.npy`` and ``m2.npy``, float32 (H, W, 3), are complete and durable
-before the ledger names generation 12; the ledger's transaction is the commit.
+before the ledger names generation 12; the ledger's transaction is the commit. The trace,
+``trace.npz``, goes with them; it only serves to find suspects, so one that is missing or
+damaged is begun anew.
 
 The generation before is kept as ``FOLDER/previous/00000011.mean.npy`` and ``.m2.npy``,
 for the day on which the newest is damaged: between checkpoints there is one ``mean.npy``
@@ -17,6 +19,7 @@ import hashlib
 import io
 import logging
 import shutil
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -25,6 +28,7 @@ from numpy.lib import format as npy
 
 from hotpixeld.errors import CheckpointError
 from hotpixeld.files import make_folder, replacing, sweep, sync_folder
+from hotpixeld.trace import Trace
 from hotpixeld.welford import Plane, State
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 24
 PREVIOUS = "previous"
 NAMES = ("mean.npy", "m2.npy")
+TRACE = "trace.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,31 @@ def _write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
+def _write_trace(file: BinaryIO, trace: Trace) -> None:
+    """Write a trace as .npz: a ZIP file, whose CRCs tell damage."""
+    np.savez(file, photos=trace.photos, total=trace.total, telling=trace.telling)
+    file.flush()
+
+
+def _read_trace(path: Path, height: int, width: int) -> Trace:
+    """Return the trace in a file, or an empty one."""
+    empty = Trace.empty(height, width)
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            found = Trace(int(saved["photos"]), saved["total"], saved["telling"])
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("suspects are looked for anew: %s: %s", path, error)
+        return empty
+    parts = (
+        (found.total, empty.total),
+        (found.telling, empty.telling),
+    )
+    fits = all(a.shape == b.shape and a.dtype == b.dtype for a, b in parts)
+    return found if fits else empty
+
+
 def folder_of(camera_folder: Path, generation: int) -> Path:
     """Return the folder of one generation."""
     return camera_folder / f"{generation:08d}"
@@ -129,6 +159,9 @@ def save(
             _write(files.enter_context(replacing(folder / name)), array, progress)
             for name, array in zip(NAMES, (state.mean, state.m2), strict=True)
         )
+        if state.trace is not None:
+            _write_trace(files.enter_context(replacing(folder / TRACE)), state.trace)
+            progress()
         copied()
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
@@ -178,7 +211,8 @@ def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -
         _read(_places(camera_folder, generation, name), shape, sha256)
         for name, sha256 in zip(NAMES, sums, strict=True)
     )
-    return State(checkpoint.photos, checkpoint.weight, mean, m2)
+    trace = _read_trace(folder_of(camera_folder, generation) / TRACE, height, width)
+    return State(checkpoint.photos, checkpoint.weight, mean, m2, trace)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -200,6 +234,8 @@ def tidy(camera_folder: Path, current: int | None, previous: int | None) -> None
     if not camera_folder.is_dir():
         return
     keep: set[Path] = set()
+    if current is not None:
+        keep.add(folder_of(camera_folder, current) / TRACE)
     for name in NAMES:
         if current is not None:
             now, before = _places(camera_folder, current, name)

@@ -1,10 +1,7 @@
-"""The hot-pixel map that the Welford state alone gives: suspects, and clear defects.
+"""The hot-pixel map that the Welford state alone gives, and the shape of each defect.
 
 References
 ----------
-S. Kuthirummal, A. Agarwala, D. Goldman, S. Nayar, "Priors for large photo collections and
-what they reveal about cameras", ECCV 2008: the average of many photos is smooth, and a
-pixel that differs from its neighbours in it is bad.
 M. Anders, "Finding stuck or hot pixels in Nikon D80 images" (2011): lowest variance, kept
 as `lowest_variance`.
 """
@@ -15,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import contrast, trace
+from hotpixeld import contrast, suspects
+from hotpixeld.around import CORE, LUMA, RING, WINDOW, window
 from hotpixeld.pixels import Defect, Kind
 
 if TYPE_CHECKING:
@@ -23,126 +21,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hotpixeld.contrast import Peaks, Places
-    from hotpixeld.trace import Trace
+    from hotpixeld.contrast import Places
     from hotpixeld.welford import State
 
-# Rec. 601, as in JPEG: the one component that no camera subsamples.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Expected false alarms in a whole map, each sign.
 FALSE_ALARMS = 0.25
-# Surroundings that vary less than this from photo to photo (levels squared), or so much
-# less than the frame usually does, are not seen through the lens: bars, burned-in text,
-# clipped sky. Rounding alone gives 1/12.
-UNCHANGED = 0.25
-USUAL = 1 / 50
 # With N different scenes the photos vary N - 1 times as much as their mean does over the
 # frame; with one, hardly at all.
 ONE_SCENE = 0.25
 # A site that varies this much less than its surroundings shows one level whatever the
 # light.
 STUCK = 0.5
-# Half width of the window that a defect is measured in: the widest footprint seen is 7x7.
-WINDOW = 6
-CORE = 3
 IGNORE_REACH = 2
 # A spot stands out in every direction, by this share of its amplitude at least but for
 # noise; its contrast to two opposite points is about twice as noisy as that to sixteen.
-SPOT, SPOT_SIGMAS = 0.5, 2.5 * 2.0
-# Peaks nearer than this are one defect.
-APART = 3
-# Suspects by the trace, and by the mean: that one shows stuck pixels better.
-BY_TRACE, BY_MEAN = 400, 100
+SPOT, SPOT_SIGMAS = 0.2, 2.5 * 2.0
 # For a repair: one pixel in a thousand million is as strong by chance.
 CERTAIN = 6.0
-
-
-def _window(plane: NDArray[np.float32], row: int, col: int) -> NDArray[np.float32]:
-    """Return the (2 WINDOW + 1) square around a site; NaN outside the frame."""
-    size = 2 * WINDOW + 1
-    out = np.full((size, size, plane.shape[2]), np.nan, np.float32)
-    top, left = row - WINDOW, col - WINDOW
-    part = plane[max(top, 0) : top + size, max(left, 0) : left + size]
-    down, right = max(-top, 0), max(-left, 0)
-    out[down : down + part.shape[0], right : right + part.shape[1]] = part
-    return out
-
-
-def _rings() -> NDArray[np.intp]:
-    """Return the distance of each place of a window from its centre (largest axis)."""
-    axis = np.abs(np.arange(-WINDOW, WINDOW + 1))
-    return np.maximum(axis[:, None], axis[None, :])
-
-
-RING = _rings()
-
-
-def _rays() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns, (8, 3) each, of eight rays outward from the footprint."""
-    towards = np.array([(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b])
-    steps = np.arange(CORE + 1, WINDOW + 1)
-    places = WINDOW + towards[:, :, None] * steps
-    return places[:, 0], places[:, 1]
-
-
-RAYS = _rays()
-
-
-def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
-    """Return which sites have surroundings that change from photo to photo, all around."""
-    usual = float(np.median(state.m2[::16, ::16]))
-    least = max(UNCHANGED * state.weight, USUAL * usual)
-    seen = []
-    for row, col in sites.tolist():
-        varied = _window(state.m2, row, col).mean(axis=2)
-        # Medians of nothing, outside the frame, are no fault: NaN is below no limit.
-        rays = np.median(varied[RAYS], axis=1)
-        seen.append(not (rays < least).any())
-    return np.array(seen, np.bool_)
-
-
-def suspects(state: State, count: int = 500) -> Peaks:
-    """Return the places whose mean stands out most, whatever the reason.
-
-    Parameters
-    ----------
-    state : State
-    count : int
-
-    Returns
-    -------
-    Peaks
-        At most `count`, most significant first.
-    """
-    height, width, _ = state.mean.shape
-    if state.photos == 0 or min(height, width) < contrast.SMALLEST:
-        return contrast.no_peaks()
-    plane = contrast.relief(
-        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
-    )
-    contrast.level_grid(plane)
-    found = contrast.peaks(plane, count)
-    return found.only(_are_seen(state, found.sites))
-
-
-def nominated(state: State, told: Trace) -> Places:
-    """Return the suspects of a camera, (N, 2) row and column: by its mean, by its trace.
-
-    The latter with the most suspicious first, so that the last ones of all are what
-    chance gives.
-
-    Parameters
-    ----------
-    state : State
-    told : Trace
-        Of the same photos, or of some of them.
-    """
-    by_trace = trace.suspects(told, BY_TRACE)
-    seen = by_trace.only(_are_seen(state, by_trace.sites)).sites
-    by_mean = suspects(state, 2 * BY_MEAN).sites
-    distance = np.abs(by_mean[:, None] - seen[None]).max(axis=2)
-    new = distance.min(axis=1, initial=APART + 1) > APART
-    return np.concatenate([by_mean[new][:BY_MEAN], seen])
 
 
 def _radius(excess: NDArray[np.floating]) -> int:
@@ -158,9 +53,9 @@ def _radius(excess: NDArray[np.floating]) -> int:
 
 def measure(state: State, row: int, col: int, score: float) -> Defect:
     """Return the defect at a site."""
-    variance = _window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
+    variance = window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
     around = variance[RING > CORE]
-    mean = _window(state.mean, row, col)
+    mean = window(state.mean, row, col)
     excess = mean - np.nanmedian(mean[RING > CORE], axis=0)
     luma = excess @ LUMA
     centre = excess[WINDOW, WINDOW]
@@ -187,7 +82,7 @@ def stands_alone(
     noise : float, levels
         Standard deviation of the mean's contrast there.
     """
-    around = _window(state.mean, row, col) @ LUMA
+    around = window(state.mean, row, col) @ LUMA
     centre = around[WINDOW, WINDOW]
     pairs = [
         np.nanmean((around[WINDOW + a, WINDOW + b], around[WINDOW - a, WINDOW - b]))
@@ -240,7 +135,7 @@ def find(
     """
     if state.photos < max(min_photos, 2) or is_one_scene(state):
         return []
-    strongest = suspects(state)
+    strongest = suspects.by_mean(state)
     found = []
     for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
         row, col = (int(value) for value in strongest.sites[index])
@@ -275,7 +170,7 @@ def lowest_variance(state: State, count: int) -> list[Defect]:
     sites: Places = np.stack(np.unravel_index(order, lowest.shape), axis=1)
     defects = []
     for row, col in contrast.apart(sites)[:count].tolist():
-        around = np.nanmedian(_window(state.m2, row, col)[RING > CORE])
+        around = np.nanmedian(window(state.m2, row, col)[RING > CORE])
         score = float(np.sqrt((around + 1e-6) / (lowest[row, col] + 1e-6)))
         defects.append(Defect(row, col, Kind.STUCK, None, score))
     return defects

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import hotmap, verdict
+from hotpixeld.around import LUMA
 from hotpixeld.pixels import Kind
 
 if TYPE_CHECKING:
@@ -68,14 +69,21 @@ def _described(state: State, grid: Grid, verdicts: Verdicts, site: int) -> Defec
     )
 
 
-def is_spot(state: State, grid: Grid, verdicts: Verdicts, site: int) -> bool:
+def _is_spot(state: State, grid: Grid, verdicts: Verdicts, site: int) -> bool:
     """Tell whether the mean shows a spot at a suspect's place, and no edge or line."""
     row, col = (int(value) for value in grid.sites[site])
-    expected = float(verdicts.amplitude[site] @ hotmap.LUMA)
+    expected = float(verdicts.amplitude[site] @ LUMA)
     expected *= float(verdicts.shown[:, site].mean())
     spread = grid.suspects["spread"][:, site].astype(np.float32)
     noise = float(np.sqrt(np.mean(spread**2) / max(state.weight, 1)))
     return hotmap.stands_alone(state, row, col, expected, noise)
+
+
+def proven(state: State, grid: Grid, verdicts: Verdicts) -> list[int]:
+    """Return the numbers of the suspects that are defects, the surest first."""
+    sites = np.flatnonzero(verdicts.listed)
+    ordered = sites[np.argsort(-verdicts.score[sites])].tolist()
+    return [site for site in ordered if _is_spot(state, grid, verdicts, site)]
 
 
 def _listed(
@@ -86,16 +94,13 @@ def _listed(
 ) -> list[Defect]:
     """Return the defects that the newest photos prove, the surest first."""
     listed: list[Defect] = []
-    sites = np.flatnonzero(verdicts.listed)
-    for site in sites[np.argsort(-verdicts.score[sites])].tolist():
+    for site in proven(state, grid, verdicts):
         row, col = (int(value) for value in grid.sites[site])
         is_ignored = any(
             max(abs(row - other[0]), abs(col - other[1])) <= hotmap.IGNORE_REACH
             for other in ignored
         )
-        if is_ignored or _near((row, col), listed) is not None:
-            continue
-        if is_spot(state, grid, verdicts, site):
+        if not is_ignored and _near((row, col), listed) is None:
             listed.append(_described(state, grid, verdicts, site))
     return listed
 
@@ -172,9 +177,7 @@ def defects(
     if hotmap.is_one_scene(state):
         return list(former)
     height, width, _ = state.mean.shape
-    verdicts = verdict.judge(
-        grid.suspects, grid.controls, height * width, grid.exposure
-    )
+    verdicts = verdict.judge(grid.suspects, grid.controls, height * width, grid.taken)
     if verdicts.votes < LEAST_VOTES:
         return list(former)
     found = _listed(state, grid, verdicts, ignored)

@@ -2,7 +2,7 @@
 
 `limits: memory` bounds, in bytes,
 
-    BASE + the states in memory (24 a pixel each) + what is under way + a map being made
+    BASE + the states in memory (27 a pixel each) + what is under way + a map being made
 
 where each photo under way takes 3 a pixel for its frame, its file, and for as long as its
 coefficients are in memory (progressive coding, repair) 2 for each of them.  All that is
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 BASE = 125_000_000
 """The interpreter with its libraries, what SQLite keeps, what lies free in the heap."""
-STATE_BYTES, FRAME_BYTES = 24, 3
-"""A pixel: mean and M2 of three channels in float32; three levels."""
+STATE_BYTES, FRAME_BYTES = 27, 3
+"""A pixel: mean and M2 of three channels in float32, and the trace; three levels."""
 MAP_BYTES = 8
 """A pixel: what the scan for suspects takes beside the state."""
 WORK_BYTES = 12

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import evidence, hotmap, photo
+from hotpixeld import evidence, photo
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
+from hotpixeld.suspects import nominated
+from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUSPECTS = 500
 JUDGED = 128
 """Photos that a verdict looks back on."""
 UNTOLD = 255
@@ -64,19 +65,18 @@ class Grid:
     photos: Sequence[SampledPhoto]
 
     @property
-    def exposure(self) -> NDArray[np.float64]:
-        """Return exposure time times ISO of each photo; NaN where unknown."""
-        return np.array(
-            [
-                (one.exposure_seconds or np.nan) * (one.iso or np.nan)
-                for one in self.photos
-            ]
-        )
+    def taken(self) -> Taken:
+        """Return how the photos were taken."""
+        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
+        focal = [one.focal_mm or 0 for one in self.photos]
+        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
 
 
 def scan(state: State) -> NDArray[np.intp]:
     """Return the (N, 2) places that stand out most: reads all of the state."""
-    return hotmap.suspects(state, SUSPECTS).sites
+    if state.trace is None:
+        raise AssertionError("a state that keeps no trace has no suspects")
+    return nominated(state, state.trace)
 
 
 def take(frame: Frame, suspects: Suspects) -> Samples:

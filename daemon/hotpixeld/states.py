@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hotpixeld.again import Again
 from hotpixeld.errors import CheckpointError
 from hotpixeld.loading import Loader
+from hotpixeld.memory import STATE_BYTES
 from hotpixeld.saving import Saver
 from hotpixeld.welford import State
 
@@ -118,7 +119,9 @@ class States:
 
     def _count(self) -> None:
         states = (running.state for running in self._running.values())
-        self._memory.states = sum(2 * one.mean.nbytes for one in states if one)
+        self._memory.states = sum(
+            STATE_BYTES * one.mean[..., 0].size for one in states if one
+        )
 
     def tidy(self) -> None:
         """Remove what a crash left of checkpoints in the cameras' folders."""
@@ -167,7 +170,7 @@ class States:
 
     def _allocate(self, running: Running, height: int, width: int) -> None:
         self._make_room(height, width)
-        running.state = State.empty(height, width)
+        running.state = State.empty(height, width, traced=True)
         self._count()
 
     def fold_waiting(self, image: Image) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hotpixeld.contrast import Peaks, Steps
-    from hotpixeld.welford import Frame
 
+Frame = NDArray[np.uint8]
 Cells = NDArray[np.float32]
 
 CELL = 4

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld.compiled import library
+from hotpixeld.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,6 +126,8 @@ class State:
         Photos that still count: `photos` until the memory is full, then the memory.
     mean, m2 : (H, W, 3) float32
         Mean level, and sum of squared differences from it (levels squared).
+    trace : Trace or None
+        What finds suspects, told of each photo as it is folded, where one is kept.
 
     Notes
     -----
@@ -135,12 +138,16 @@ class State:
     weight: float
     mean: Plane
     m2: Plane
+    trace: Trace | None = None
 
     @classmethod
-    def empty(cls, height: int, width: int) -> State:
-        """Return the state of no photos at all."""
+    def empty(cls, height: int, width: int, *, traced: bool = False) -> State:
+        """Return the state of no photos at all, with an empty trace or none."""
         shape = (height, width, 3)
-        return cls(0, 0.0, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        trace = Trace.empty(height, width) if traced else None
+        return cls(
+            0, 0.0, np.zeros(shape, np.float32), np.zeros(shape, np.float32), trace
+        )
 
     def fold(self, frame: Frame, memory: int = 0) -> None:
         """Fold one photo into this state, in place; see `fold_all`.
@@ -177,9 +184,12 @@ class State:
         function = compiled()
         if function is not None:
             _fold_compiled(function, levels, mean, m2, steps)
-            return
-        for one, step in zip(levels, steps, strict=True):
-            fold_in_blocks(one, mean, m2, step)
+        else:
+            for one, step in zip(levels, steps, strict=True):
+                fold_in_blocks(one, mean, m2, step)
+        if self.trace is not None:
+            for frame in frames:
+                self.trace.tell(frame)
 
     def _count_one(self, memory: int) -> Step:
         """Count one more photo, and return how it is to be folded."""
@@ -193,7 +203,7 @@ class State:
     def merge(cls, older: State, newer: State, memory: int = 0) -> State:
         """Return the state of both sets of photos; the operands stay as they are.
 
-        With a `memory` the older operand is forgotten first, as if the newer photos had
+        It has no trace: that of a sequence cannot be had from its parts.  With a `memory` the older operand is forgotten first, as if the newer photos had
         been folded after it, so the order of the operands matters then.
 
         Raises

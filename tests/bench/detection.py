@@ -29,7 +29,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hotpixeld import contrast, evidence, hotmap, trace, verdict
+from hotpixeld import contrast, evidence, hotmap, lives, verdict
+from hotpixeld.around import LUMA
+from hotpixeld.sampling import Grid, scan
+from hotpixeld.weighing import Taken
 from hotpixeld.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
@@ -70,20 +73,21 @@ def photos_of(folder: Path) -> list[Path]:
     )
 
 
-def decoded(path: Path) -> tuple[np.ndarray, float]:
-    """Return a photo's frame and its exposure (seconds times ISO)."""
+def decoded(path: Path) -> tuple[np.ndarray, float, float]:
+    """Return a photo's frame, exposure (seconds times ISO) and focal length; 0: unknown."""
     with Image.open(path) as image:
         exif = image.getexif().get_ifd(0x8769)
         seconds, iso = exif.get(0x829A), exif.get(0x8827)
+        focal = float(exif.get(0x920A) or 0)
         frame = np.asarray(image.convert("RGB"))
     if seconds is None or not isinstance(iso, int):
-        return frame, float("nan")
-    return frame, float(seconds) * iso
+        return frame, 0.0, focal
+    return frame, float(seconds) * iso, focal
 
 
 def plain_threshold(state: State) -> np.ndarray:
     """Return the sites of the plain threshold on the contrast of the mean image."""
-    luma = state.mean @ hotmap.LUMA
+    luma = state.mean @ LUMA
     height, width = luma.shape
     padded = np.pad(luma, 2, mode="reflect")
     residual = np.empty_like(luma)
@@ -128,31 +132,27 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     """Find the defects of a set in every way, count, and return those of the verdicts."""
     truth = json.loads((folder / "truth.json").read_text())
     planted = [one for one in truth["defects"] if one.get("certain", True)]
-    state = State.empty(truth["height"], truth["width"])
-    told = trace.Trace.empty(truth["height"], truth["width"])
-    exposures = []
+    height, width = truth["height"], truth["width"]
+    state = State.empty(height, width, traced=True)
+    taken = []
     paths = photos_of(folder)
     for path in paths:
-        frame, exposure = decoded(path)
+        frame, *how = decoded(path)
         state.fold(frame)
-        told.tell(frame)
-        exposures.append(exposure)
+        taken.append(how)
     places = np.array([(one["y"], one["x"]) for one in planted], np.intp).reshape(-1, 2)
-    sites = hotmap.nominated(state, told)
-    everything = np.concatenate([sites, places])
-    controls = evidence.controls(truth["height"], truth["width"])
-    asked = np.concatenate([everything, controls])
+    sites = scan(state)
+    everything = np.concatenate([places, sites])
+    asked = np.concatenate([everything, evidence.controls(height, width)])
     samples = np.stack([evidence.sample(decoded(path)[0], asked) for path in paths])
-    verdicts = verdict.judge(
-        samples[:, : len(everything)],
-        samples[:, len(everything) :],
-        truth["height"] * truth["width"],
-        np.array(exposures),
-    )
-    listed = verdicts.listed
+    told, controls = np.split(samples, [len(everything)], axis=1)
+    conditions = Taken(*np.array(taken).T)
+    verdicts = verdict.judge(told, controls, height * width, conditions)
+    listed = np.zeros(len(everything), np.bool_)
+    listed[lives.proven(state, Grid(everything, told, controls, ()), verdicts)] = True
     found = {
-        "evidence": everything[: len(sites)][listed[: len(sites)]],
-        "limit": places[listed[len(sites) :]],
+        "evidence": sites[listed[len(places) :]],
+        "limit": places[listed[: len(places)]],
         "state": np.array(
             [(d.row, d.col) for d in hotmap.find(state, min_photos=4)]
         ).reshape(-1, 2),
@@ -166,7 +166,7 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     }
     more = [{"x": col, "y": row, "certain": False} for row, col in unsure]
     count(truth["defects"] + more, found, tally)
-    count_onsets(planted, sites, verdicts, tally)
+    count_onsets(planted, everything, listed, verdicts, tally)
     return [(int(row), int(col)) for row, col in found["evidence"]]
 
 
@@ -196,16 +196,21 @@ def count(
 def count_onsets(
     planted: list[dict[str, object]],
     sites: np.ndarray,
+    listed: np.ndarray,
     verdicts: verdict.Verdicts,
     tally: Tally,
 ) -> None:
-    """Count by how many photos each found onset of a visible peak of 10 is off."""
+    """Count by how many photos each found onset of a visible peak of 10 is off.
+
+    `sites` are the planted places, then the suspects.
+    """
     for one in planted:
         onset = int(str(one["onset"]))
-        distance = np.abs(sites - (one["y"], one["x"])).max(axis=1)
-        site = int(distance.argmin())
+        distance = np.abs(sites[len(planted) :] - (one["y"], one["x"])).max(axis=1)
+        nearest = int(distance.argmin())
+        site = len(planted) + nearest
         strong = abs(float(str(one["visible"]))) >= BINS[2]
-        if not (onset and strong and distance[site] <= 2 and verdicts.listed[site]):
+        if not (onset and strong and distance[nearest] <= 2 and listed[site]):
             continue
         tally.late += 1
         life = verdict.life(verdicts, site)
