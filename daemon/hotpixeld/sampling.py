@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import evidence, photo
+from hotpixeld.calibration import Told, vote_shares
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
@@ -22,6 +23,7 @@ from hotpixeld.suspects import nominated
 from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
@@ -63,6 +65,15 @@ class Grid:
     suspects: Samples
     controls: Samples
     photos: Sequence[SampledPhoto]
+
+    def since(self, when: dt.datetime) -> Grid:
+        """Return the photos taken at `when` or later, or nobody knows when."""
+        late = [one.captured is None or one.captured >= when for one in self.photos]
+        kept = np.array(late, np.bool_)
+        photos = [
+            one for one, is_kept in zip(self.photos, late, strict=True) if is_kept
+        ]
+        return Grid(self.sites, self.suspects[kept], self.controls[kept], photos)
 
     @property
     def taken(self) -> Taken:
@@ -198,6 +209,16 @@ class Sampling:
                     self._ledger.samples.record(camera.id, told)
             progress()
             yield
+
+
+def scenes(ledger: Ledger, camera: Camera) -> float:
+    """Return how many different scenes the newest photos of a camera amount to."""
+    photos = ledger.samples.newest(camera.id, JUDGED)
+    controls = len(evidence.controls(camera.height, camera.width))
+    if not photos:
+        return 0.0
+    told = Told.of(np.stack([one.samples[-controls:] for one in photos]))
+    return float(vote_shares(told).sum())
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

@@ -134,17 +134,17 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     planted = [one for one in truth["defects"] if one.get("certain", True)]
     height, width = truth["height"], truth["width"]
     state = State.empty(height, width, traced=True)
-    taken = []
-    paths = photos_of(folder)
-    for path in paths:
+    frames, taken = [], []
+    for path in photos_of(folder):
         frame, *how = decoded(path)
         state.fold(frame)
+        frames.append(frame)
         taken.append(how)
     places = np.array([(one["y"], one["x"]) for one in planted], np.intp).reshape(-1, 2)
     sites = scan(state)
     everything = np.concatenate([places, sites])
     asked = np.concatenate([everything, evidence.controls(height, width)])
-    samples = np.stack([evidence.sample(decoded(path)[0], asked) for path in paths])
+    samples = np.stack([evidence.sample(frame, asked) for frame in frames])
     told, controls = np.split(samples, [len(everything)], axis=1)
     conditions = Taken(*np.array(taken).T)
     verdicts = verdict.judge(told, controls, height * width, conditions)
