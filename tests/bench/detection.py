@@ -301,9 +301,9 @@ def column(
 ) -> Tally:
     """Plant into `number` photos of each set in turn until all bins hold `least`."""
     tally = Tally()
-    for seed in itertools.count():
-        if all(tally.planted.get(name, 0) >= least for name in LEVELS):
-            return tally
+    seed = 0
+    while not all(tally.planted.get(name, 0) >= least for name in LEVELS):
+        seed += 1
         low, high = neediest(tally)
         for folder in folders:
             photos = photos_of(folder)
@@ -317,6 +317,7 @@ def column(
             with tempfile.TemporaryDirectory() as name:
                 plant([photos[i] for i in chosen], Path(name), arguments)
                 measure(Path(name), tally, own.get(folder, ()))
+    return tally
 
 
 def main() -> int:
