@@ -23,7 +23,7 @@ from hotpixeld.maps import Maps
 from hotpixeld.memory import Memory, share_one_heap
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
-from hotpixeld.sampling import Sampling
+from hotpixeld.sampling import JUDGED, Sampling
 from hotpixeld.stages import Stages
 from hotpixeld.states import States
 from hotpixeld.workers import Workers
@@ -43,8 +43,9 @@ LOOK_BACK = 16
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
 LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""
-SAMPLED_ONCE = 64
-"""The last photos of such a run, sampled as they come: no need to look back on them."""
+LISTED_ONCE = 48
+"""After so many photos of such a run at the earliest, the rest are sampled as they come,
+those that a verdict looks back on at least: no need to look back on them."""
 
 
 def lock(folder: Path) -> int:
@@ -213,13 +214,11 @@ class Session:
         with contextlib.closing(
             self._pipeline.run(paths, with_copies=not once, patient=not once)
         ) as under_way:
-            for left, done in zip(
-                range(len(paths) - 1, -1, -1), under_way, strict=True
-            ):
+            for number, done in enumerate(under_way, 1):
                 self.progress()
                 yield done
                 self.keep_up(once=once)
-                if once and left == SAMPLED_ONCE:
+                if once and number == max(len(paths) - JUDGED, LISTED_ONCE):
                     self._list_suspects()
         self.memory.frames.trim()
 
