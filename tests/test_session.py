@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -171,18 +173,54 @@ def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
     for name, content in bad.items():
         (folder / name).write_bytes(content)
     os.mkfifo(folder / "fifo.jpg")
+    (folder / "link.jpg").symlink_to(photos[0])
     session = open_session()
-    paths = [*photos, *(folder / name for name in (*bad, "fifo.jpg", "missing.jpg"))]
+    others = ("fifo.jpg", "link.jpg", "missing.jpg")
+    paths = [*photos, *(folder / name for name in (*bad, *others))]
     outcomes = take(session, *paths)
     reasons = {
         one.path.name: one.reason for one in session.ledger.paths.with_reason(99)
     }
 
-    assert outcomes == {"folded": 5, "failed": 5, "gone": 1}
+    assert outcomes == {"folded": 5, "failed": 4, "skipped": 2, "gone": 1}
     assert reasons["empty.jpg"] == "empty"
-    assert reasons["fifo.jpg"] == "not a regular file"
+    assert reasons["fifo.jpg"] == "a named pipe, not a file"
+    assert reasons["link.jpg"] == "a symbolic link, not a file"
     assert reasons["cut.jpg"].startswith("truncated")
-    assert set(reasons) == {*bad, "fifo.jpg"}
+    assert set(reasons) == {*bad, "fifo.jpg", "link.jpg"}
+
+
+def test_a_folder_exchanged_for_a_link_leads_to_nothing(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    """The walk saw a folder; by now it is a link to what is not for us."""
+    (private,) = sensor.write(tmp_path / "private", 1)
+    (folder / "inner").symlink_to(private.parent)
+    session = open_session()
+
+    assert take(session, folder / "inner" / private.name) == {"gone": 1}
+    assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_photo_that_cannot_be_read_now_is_asked_for_for_ever(
+    open_session: Open, sensor: Sensor, folder: Path, *, once: bool
+) -> None:
+    """With an error that anybody can make: a lease on the file keeps it from opening."""
+    (photo,) = sensor.write(folder, 1)
+    seen = scan.look(photo)
+    assert seen is not None
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # how a lease is asked back
+    with photo.open("r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        session = open_session()
+        assert take(session, photo, once=once) == {"failed" if once else "waiting": 1}
+        session.fail(photo, "cannot be read")  # after an hour
+    signal.signal(signal.SIGIO, before)
+
+    assert session.unknown([(photo, seen)]) == [photo]
+    assert session.changed([photo]) == [photo]
+    assert take(session, photo, once=once) == {"folded": 1}
 
 
 def test_a_photo_that_is_cut_short_waits_unless_done_once(

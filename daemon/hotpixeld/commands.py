@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from hotpixeld import checkpoint, difference, maps, photo, repairs, report, statefolder
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
-from hotpixeld.files import make_folder, read_regular, write
+from hotpixeld.files import make_folder, write
 from hotpixeld.ledger import Ledger
+from hotpixeld.reading import read_regular
 from hotpixeld.sampling import grid_of
 from hotpixeld.session import lock
 
@@ -248,7 +249,8 @@ def forget(
             ledger.samples.forget(camera_id)
         ledger.close()
         checkpoint.tidy(folder / "cameras" / camera_id, None, None)
-        (folder / "cameras" / camera_id / "map.yaml").unlink(missing_ok=True)
+        for name in ("map.yaml", maps.FOOTPRINT_NAME):
+            (folder / "cameras" / camera_id / name).unlink(missing_ok=True)
     finally:
         os.close(held)
     return f"forgot {told}"

@@ -7,7 +7,9 @@ as root it mounts small file systems; HOTPIXELD_PHOTOS names the real photo sets
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -22,27 +24,37 @@ from faults.hotpixel import Mode, Zygote
 if TYPE_CHECKING:
     from faults.crash import Table
 
-EVERY = 10**9
-Group = "Callable[[Path, Table], None]"
+Group = "Callable[[Path, Table, int], None]"
 
 
-def kill(root: Path, table: Table) -> None:
-    """Kill at every call of a run, then at 200 random moments of a daemon's life."""
+def kill(root: Path, table: Table, most: int) -> None:
+    """Kill at every call of a run."""
     with Zygote(root) as zygote:
-        modes = (Mode.KILL, Mode.TORN)
-        crash.at_every_call(zygote, root / "w", table, modes, EVERY)
+        crash.at_every_call(zygote, root / "w", table, (Mode.KILL, Mode.TORN), most)
+
+
+def kill_daemon(root: Path, table: Table, most: int) -> None:
+    """Kill at every call of a daemon, and at 200 random moments of a long life."""
+    with Zygote(root) as zygote:
         crash.at_random_moments(zygote, root / "w", table, 200)
+        modes = (Mode.KILL, Mode.TORN)
+        crash.daemon_killed_at_every_call(zygote, root / "w", table, modes, most)
 
 
-def errors(root: Path, table: Table) -> None:
-    """Fail with EIO and ENOSPC at every call of a run, and of a daemon."""
+def errors(root: Path, table: Table, most: int) -> None:
+    """Fail with EIO and ENOSPC at every call of a run."""
+    with Zygote(root) as zygote:
+        crash.at_every_call(zygote, root / "w", table, (Mode.EIO, Mode.ENOSPC), most)
+
+
+def errors_daemon(root: Path, table: Table, most: int) -> None:
+    """Fail with EIO and ENOSPC at every call of a daemon."""
     with Zygote(root) as zygote:
         modes = (Mode.EIO, Mode.ENOSPC)
-        crash.at_every_call(zygote, root / "w", table, modes, EVERY)
-        crash.daemon_at_every_call(zygote, root / "w", table, modes, EVERY)
+        crash.daemon_at_every_call(zygote, root / "w", table, modes, most)
 
 
-def disks(root: Path, table: Table) -> None:
+def disks(root: Path, table: Table, most: int) -> None:
     """Fill disks, take their inodes, make them read-only; damage checkpoints."""
     with Zygote(root) as zygote:
         if disk.can_mount():
@@ -53,7 +65,7 @@ def disks(root: Path, table: Table) -> None:
         damage.of_both(zygote, root / "w", table)
 
 
-def files(root: Path, table: Table) -> None:
+def files(root: Path, table: Table, most: int) -> None:
     """Read hostile files, and a photo that brings down the decoder."""
     hostile.bombed(root / "bombs", table)
     decoder.both(root / "decoder", table)
@@ -67,7 +79,7 @@ def files(root: Path, table: Table) -> None:
         table.told.append("variety: needs HOTPIXELD_PHOTOS")
 
 
-def life(root: Path, table: Table) -> None:
+def life(root: Path, table: Table, most: int) -> None:
     """Feed a daemon 20,000 photos; measure with a ledger of a million."""
     with Zygote(root) as zygote:
         looks = soak.soak(zygote, root / "w", table)
@@ -78,7 +90,10 @@ def life(root: Path, table: Table) -> None:
     table.told.append(f"a million photos: {told}")
 
 
-GROUPS = {one.__name__: one for one in (kill, errors, disks, files, life)}
+GROUPS = {
+    one.__name__: one
+    for one in (kill, kill_daemon, errors, errors_daemon, disks, files, life)
+}
 
 
 def main() -> int:
@@ -86,13 +101,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--folder", type=Path, help="where to work; a RAM disk is fast")
+    parser.add_argument(
+        "--most", type=int, default=10**9, help="calls tried of a kind; all of them"
+    )
     options = parser.parse_args()
     table = crash.Table()
-    for name in options.groups or GROUPS:
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            GROUPS[name](Path(folder), table)
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):  # the table so far
+        for name in options.groups or GROUPS:
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+                GROUPS[name](Path(folder), table, options.most)
+            seconds = time.monotonic() - began
+            print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     print(table.markdown())
     print("\n".join(table.told))
     return int(any(table.losses.values()))

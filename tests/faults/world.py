@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hotpixeld.images import CameraRecord
     from hotpixeld.welford import Frame
 
-HEIGHT, WIDTH, MEMORY = 120, 160, 100
+HEIGHT, WIDTH, MEMORY = 88, 120, 100
 SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
 EXPECTED = re.compile(
     r"lock|under-way|ledger\.sqlite3(-wal|-shm)?"
