@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from hotpixeld import commands
+from hotpixeld.cli import main
 from hotpixeld.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -252,6 +253,29 @@ def test_the_daemon_publishes_its_status(
     assert published.stat().st_mode & 0o004
     assert daemon.stop(signal.SIGINT) == 0
     assert not published.exists()
+
+
+def test_the_commands_work_beside_a_running_daemon(
+    start: Callable[..., Daemon], sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    daemon = start(folder)
+    (photo, *_) = sensor.write(folder, 5)
+    daemon.until_known(5)
+    state, listed = ["--state", str(daemon.state)], sensor.defects[0]
+    copies = [
+        "--pixel",
+        f"{listed.col},{listed.row}",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+
+    assert main(["status", *state]) == 0
+    assert main(["map", *state]) == 0
+    assert main(["history", *state]) == 0
+    assert main(["repair", str(photo), *copies, *state]) == 0
+    assert (tmp_path / "out" / f"c_{photo.name}").exists()
+    assert daemon.stop() == 0
+    assert daemon.counts()["folded"] == 5
 
 
 def test_a_folder_for_copies_that_cannot_be_written_costs_no_photo(

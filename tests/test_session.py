@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ import pytest
 
 from hotpixeld import photo, scan, states
 from hotpixeld.copies import Copy
-from hotpixeld.errors import CheckpointError, StateInUseError
-from hotpixeld.session import lock
+from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
+from hotpixeld.session import Session, lock
 from hotpixeld.welford import State
 from sensor import write_jpeg
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config import Config
-    from hotpixeld.session import Session
     from sensor import Sensor
 
     Open = Callable[..., Session]
@@ -278,6 +278,53 @@ def test_a_damaged_checkpoint_is_refused_and_admits_nothing(
         take(session, photos[5])
 
     assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("loss", ["zeroed", "removed"])
+def test_a_ledger_that_was_emptied_is_not_begun_anew_over_its_checkpoints(
+    config: Config,
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    loss: str,
+) -> None:
+    state = tmp_path / "state"
+    with Session(config, state, 1, time.monotonic, lambda: None) as session:
+        for start in (0, 5):
+            take(session, *sensor.write(folder, 5, start=start))
+            session.states.save_all()
+    kept = sorted(state.rglob("*.npy"))
+    for path in state.glob("ledger*"):
+        path.write_bytes(b"") if loss == "zeroed" else path.unlink()
+
+    with pytest.raises(LedgerError, match=r"is empty, but .*cameras holds"):
+        open_session()
+    assert sorted(state.rglob("*.npy")) == kept
+
+
+def test_an_absent_folder_is_never_taken_for_an_emptied_one(
+    config: Config, open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    """Whatever is done meanwhile, all is as it was when the folder is back."""
+    watched = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session = open_session(config.model_copy(update={"folders": (watched,)}))
+    photos = sensor.write(folder, 5)
+    take(session, *photos)
+    session.states.save_all()
+    list(session.repair(session.unrepaired()))
+    counts = session.ledger.images.counts(), session.ledger.copies.counts()
+    assert counts[1] == {"copy": 5}
+    folder.rename(folder.with_name("away"))
+    assert take(session, *photos) == {"gone": 5}
+    again = [(path, "another version") for path in photos]
+    assert {done.outcome for done in session.repair(again)} == {"gone"}
+    folder.with_name("away").rename(folder)
+
+    assert session.changed(photos) == photos
+    assert take(session, *photos) == {"known": 5}
+    assert (session.ledger.images.counts(), session.ledger.copies.counts()) == counts
+    assert only_state(session).photos == 5
 
 
 def test_the_state_folder_is_private(open_session: Open, tmp_path: Path) -> None:
