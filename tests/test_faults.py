@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults import crash, damage, decoder, disk, hostile
+from faults import crash, damage, decoder, disk, hostile, lab
 from faults.crash import Table
 from faults.hotpixel import Mode, Zygote
 
@@ -84,7 +84,7 @@ def test_a_photo_that_brings_down_the_decoder_does_so_once(
 
 
 def test_bombs_are_bounded_in_time_and_memory(tmp_path: Path, table: Table) -> None:
-    hostile.bombed(tmp_path / "bombs", table)
+    lab.bombed(tmp_path / "bombs", table)
 
 
 def test_what_is_no_photo_and_evil_names_do_no_harm(
@@ -108,4 +108,4 @@ def test_no_copy_is_led_out_of_its_folder_by_a_link(
 def test_real_files_cut_and_corrupt_do_no_harm(
     photo_sets: Path, tmp_path: Path, table: Table
 ) -> None:
-    hostile.variety(photo_sets / "variety", tmp_path / "lab", table, 3, 6, every=6)
+    lab.variety(photo_sets / "variety", tmp_path / "lab", table, 3, 6, every=6)

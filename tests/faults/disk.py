@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.crash import is_done
+from faults.hotpixel import Fault, Mode
 from faults.world import World, in_the_end
 
 if TYPE_CHECKING:
@@ -135,11 +136,31 @@ def _read_only_state(zygote: Zygote, root: Path) -> list[str]:
         return wrong + in_the_end(world)
 
 
+def _turns_read_only(zygote: Zygote, root: Path, at: int) -> list[str]:
+    """Fail all calls of a daemon on its state for a while, as a faulty disk does.
+
+    Not mounted so: the kernel refuses while the ledger is open.
+    """
+    world = World.new(root)
+    fault = Fault(Mode.EROFS, at, at + 12, (world.state,))
+    arguments = ("run", "--jobs", "1", "--config", world.config)
+    for index in range(PHOTOS):
+        world.put(index)
+    daemon = zygote.start(*arguments, log=world.log, fault=fault)
+    wrong = _rests(daemon, world)
+    if not daemon.until(lambda: is_done(world, PHOTOS), 20.0):
+        wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
+    wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
+    return wrong + in_the_end(world)
+
+
 def all_of_them(zygote: Zygote, root: Path, table: Table, tries: int = 1) -> None:
     """Try each disk fault."""
-    for _ in range(tries):
+    for number in range(tries):
         table.note("state's disk full", _full(zygote, root, "state"))
         table.note("copies' disk full", _full(zygote, root, "copies"))
         table.note("no inodes for the state", _full(zygote, root, "state", inodes=True))
         table.note("copies' disk read-only", _read_only_copies(zygote, root))
         table.note("state's disk read-only", _read_only_state(zygote, root))
+        wrong = _turns_read_only(zygote, root, 200 + 50 * number)
+        table.note("state's disk turns read-only", wrong)

@@ -21,7 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NONE, KILL, TORN, EIO_, ENOSPC_ };
+enum { NONE, KILL, TORN, EIO_, ENOSPC_, EROFS_ };
 
 static atomic_int calls;
 static int first, last, mode, trace = -1;
@@ -108,7 +108,7 @@ static int turn(const char *call, const char *path)
         raise(SIGKILL);
     if (mode == TORN)
         return -1;
-    return mode == EIO_ ? EIO : ENOSPC;
+    return mode == EIO_ ? EIO : mode == EROFS_ ? EROFS : ENOSPC;
 }
 
 /* A failed sync must not be tried again on a file that was not written anew. */

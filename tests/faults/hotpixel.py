@@ -40,6 +40,7 @@ class Mode(enum.IntEnum):
     """The process ends half way: half of a write is there."""
     EIO = 3
     ENOSPC = 4
+    EROFS = 5
 
 
 def compiled(source: Path, folder: Path) -> Path:
