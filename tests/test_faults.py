@@ -55,6 +55,13 @@ def test_a_daemon_pauses_at_a_failing_call_and_goes_on_by_itself(
     crash.daemon_at_every_call(zygote, tmp_path / "w", table, modes, 3)
 
 
+def test_a_daemon_killed_at_a_call_goes_on_where_it_was(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    modes = (Mode.KILL, Mode.TORN)
+    crash.daemon_killed_at_every_call(zygote, tmp_path / "w", table, modes, 2)
+
+
 def test_a_daemon_killed_at_random_moments_folds_each_photo_once(
     zygote: Zygote, tmp_path: Path, table: Table
 ) -> None:
