@@ -112,8 +112,12 @@ class Session:
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
-        self._use(config)
-        self._tidy()
+        try:
+            self._use(config)
+            self._tidy()
+        except Exception:
+            self.close()
+            raise
 
     def _tidy(self) -> None:
         """Remove what a crash left: unfinished files, checkpoints never committed."""
