@@ -170,7 +170,7 @@ def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[st
     """Return what is wrong after a daemon that meets a fault, and one that does not."""
     arguments = ("run", "--jobs", "1", "--config", world.config)
     daemon = zygote.start(*arguments, log=world.log, fault=fault)
-    daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+    daemon.until(lambda: is_done(world, PHOTOS))
     code = daemon.stop()
     # Threads are never quite in step: the last calls of one life may not come in another.
     wrong = [] if code in {0, expected} else [f"exit code {code}"]
@@ -178,7 +178,7 @@ def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[st
     world.log.unlink()
     daemon = zygote.start(*arguments, log=world.log)
     daemon.until(lambda: "watching" in daemon.text())
-    if not daemon.until(lambda: is_done(world, PHOTOS), 20.0):
+    if not daemon.until(lambda: is_done(world, PHOTOS)):
         wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
     wrong += [f"then exit code {code}"] if (code := daemon.stop()) else []
     return wrong + in_the_end(world)
@@ -196,11 +196,11 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     arguments = ("run", "--jobs", "1", "--config", world.config)
     daemon = zygote.start(*arguments, log=world.log, fault=fault)
     wrong = []
-    done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+    done = daemon.until(lambda: is_done(world, PHOTOS))
     if not done and not daemon.is_alive() and "watching" not in daemon.text():
         # It could not even start: whoever started it starts it again.
         daemon = zygote.start(*arguments, log=world.log)
-        done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+        done = daemon.until(lambda: is_done(world, PHOTOS))
     if not done:
         wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
         daemon.stop(signal.SIGKILL)

@@ -55,17 +55,17 @@ def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
         world.put(index)
     first = zygote.start(*arguments, log=world.log, patch=patch)
     if how == "HANG":  # the service manager's watchdog would end it
-        if not first.until(lambda: _is_marked(world, bad), 30.0):
+        if not first.until(lambda: _is_marked(world, bad)):
             return [f"not hung: {first.text()[-800:]}"]
         first.stop(signal.SIGKILL)
     elif first.wait() != -signal.SIGSEGV:
         return [f"not brought down: {first.text()[-800:]}"]
     second = zygote.start(*arguments, log=world.log, patch=patch)
-    done = second.until(lambda: is_done(world, PHOTOS), 30.0)
+    done = second.until(lambda: is_done(world, PHOTOS))
     wrong = [] if done else [f"not done: {second.is_alive()} {second.text()[-800:]}"]
     twin = bad.with_name("twin.jpg")
     shutil.copy(bad, twin)
-    second.until(lambda: twin.name in _reasons(world), 10.0)
+    second.until(lambda: twin.name in _reasons(world))
     wrong += [f"exit code {code}"] if (code := second.stop()) else []
     for path in (bad, twin):
         if _reasons(world).get(path.name) != reason:

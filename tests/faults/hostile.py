@@ -81,8 +81,8 @@ def planted(zygote: Zygote, root: Path, table: Table) -> None:
         copied = counts.get("lossless", 0) + counts.get("refused", 0)
         return copied + counts.get("withdrawn", 0) >= count + 7
 
-    wrong = [] if daemon.until(done, 20.0) else [f"{world.counts()} {daemon.text()}"]
-    daemon.until(lambda: not _without_reason(world), 20.0)
+    wrong = [] if daemon.until(done) else [f"{world.counts()} {daemon.text()}"]
+    daemon.until(lambda: not _without_reason(world))
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
     text = daemon.text()
     if any(bad in text for bad in ("\x1b", "\x07", "\u202e", "Traceback")):
@@ -156,7 +156,7 @@ def changing(zygote: Zygote, root: Path, table: Table, seconds: float = 3.0) -> 
         counts = world.counts()
         return counts.get("folded", 0) + counts.get("pending", 0) == 12
 
-    wrong = [] if daemon.until(done, 20.0) else [f"{world.counts()}"]
+    wrong = [] if daemon.until(done) else [f"{world.counts()}"]
     time.sleep(0.5)
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
     if "Traceback" in daemon.text():
