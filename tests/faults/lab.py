@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults.bombs import bombs
@@ -16,12 +18,11 @@ from hotpixeld.pixels import Defect
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from faults.crash import Table
 
 SECONDS = 10.0
-"""The longest that one file may take."""
+"""The longest that one file may take, of the processor; six times that by the clock."""
 MEMORY = 900 << 20
 """The most that one file may take, in bytes, in a process with one worker."""
 
@@ -75,7 +76,7 @@ class Lab:
         if not data:
             return []  # an empty message ends the worker
         self._pipe.send_bytes(data)
-        if not self._pipe.poll(SECONDS):
+        if not self._answers():
             self.close()
             self._start()
             return [f"hangs over {SECONDS:.0f} s"]
@@ -87,6 +88,20 @@ class Lab:
             self._start()
             return [f"died: {code}"]
         return [told] if told else []
+
+    def _answers(self) -> bool:
+        """Wait for an answer, or for the process's end; return whether it came."""
+        ends, most = time.monotonic() + 6 * SECONDS, self._used() + SECONDS
+        while not self._pipe.poll(0.2):
+            if time.monotonic() > ends or self._used() > most:
+                return False
+        return True
+
+    def _used(self) -> float:
+        """Return the seconds of the processor that the process has used."""
+        text = Path(f"/proc/{self._process.pid}/stat").read_text()
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def peak(self) -> int:
         """Return the most memory that the process has had, in bytes."""

@@ -139,7 +139,10 @@ def main() -> int:
         for name in options.groups or GROUPS:
             began = time.monotonic()
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-                GROUPS[name](Run(Path(folder), table, options.most))
+                try:
+                    GROUPS[name](Run(Path(folder), table, options.most))
+                except (AssertionError, TimeoutError) as error:
+                    table.note(name, [f"ended early: {error}"])
             seconds = time.monotonic() - began
             print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     print(table.markdown())
