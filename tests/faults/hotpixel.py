@@ -24,7 +24,8 @@ DEADLINE = 60.0
 PATCH = {
     "states.CHECKPOINT_PHOTOS": 5,
     "states.CHECKPOINT_PHOTOS_ONCE": 5,
-    "sampling.SUSPECTS": 20,
+    "suspects.BY_TRACE": 16,
+    "suspects.BY_MEAN": 4,
     "pause.PAUSE_SECONDS": 0.3,
     "service.RETRY_COPIES_SECONDS": 1.0,
 }
