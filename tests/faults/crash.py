@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from faults.hotpixel import Zygote
+    from faults.hotpixel import Process, Zygote
 
 PHOTOS = 12
 """Of two cameras, 8 and 4: checkpoints of both, two generations of one, and its map."""
@@ -214,6 +214,18 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     return wrong + in_the_end(world)
 
 
+def _gets_done(daemon: Process, world: World, photos: int) -> bool:
+    """Return whether the daemon ends its work, however long that takes it."""
+
+    def goes_on(before: dict[str, int]) -> bool:
+        return daemon.until(lambda: world.counts() != before)
+
+    while not is_done(world, photos):
+        if not goes_on(world.counts()):
+            return False
+    return True
+
+
 def at_random_moments(
     zygote: Zygote, root: Path, table: Table, kills: int, seed: int = 0
 ) -> None:
@@ -239,7 +251,7 @@ def at_random_moments(
     world.log.unlink()
     daemon = zygote.start(*arguments, log=world.log)
     daemon.until(lambda: "watching" in daemon.text())
-    done = daemon.until(lambda: is_done(world, photos), 120.0)
+    done = _gets_done(daemon, world, photos)
     wrong = [] if done else [f"not done: {world.counts()} of {photos}"]
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
     table.note("the same state in the end", wrong + in_the_end(world))
