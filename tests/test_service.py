@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from hotpixeld import commands
+from hotpixeld.cli import main
 from hotpixeld.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -315,6 +316,29 @@ def test_a_service_manager_is_told_of_everything_in_its_order(
     assert "configuration refused: " in refused[-1]["STATUS"]
     assert int(at_stop[-1]["EXTEND_TIMEOUT_USEC"]) > 0
     assert daemon.process.wait(DEADLINE) == 0
+    assert daemon.counts()["folded"] == 5
+
+
+def test_the_commands_work_beside_a_running_daemon(
+    start: Callable[..., Daemon], sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    daemon = start(folder)
+    (photo, *_) = sensor.write(folder, 5)
+    daemon.until_known(5)
+    state, listed = ["--state", str(daemon.state)], sensor.defects[0]
+    copies = [
+        "--pixel",
+        f"{listed.col},{listed.row}",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+
+    assert main(["status", *state]) == 0
+    assert main(["map", *state]) == 0
+    assert main(["history", *state]) == 0
+    assert main(["repair", str(photo), *copies, *state]) == 0
+    assert (tmp_path / "out" / f"c_{photo.name}").exists()
+    assert daemon.stop() == 0
     assert daemon.counts()["folded"] == 5
 
 

@@ -6,7 +6,6 @@ The folder is locked for as long as the session is open; a second daemon is refu
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import logging
 import os
@@ -14,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld import scan
-from hotpixeld.errors import SkippedPhotoError, StateInUseError
+from hotpixeld.errors import SkippedPhotoError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
+from hotpixeld.lock import lock
 from hotpixeld.making import Making
 from hotpixeld.maps import Maps
 from hotpixeld.memory import Memory, share_one_heap
@@ -46,32 +46,6 @@ LOOK_BACK_ONCE = 48
 LISTED_ONCE = 48
 """After so many photos of such a run at the earliest, the rest are sampled as they come,
 those that a verdict looks back on at least: no need to look back on them."""
-
-
-def lock(folder: Path) -> int:
-    """Hold the state folder; return the descriptor whose closing lets go.
-
-    Raises
-    ------
-    StateInUseError
-        Another process holds it; says which.
-    """
-    path = folder / "lock"
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StateInUseError(
-            f"{folder}: in use by another hotpixeld, process {holder}: stop it first, or"
-            " name another --state"
-        ) from error
-    with contextlib.suppress(OSError):  # on a full disk it is held without a name
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
 
 
 class Session:
@@ -112,8 +86,12 @@ class Session:
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
-        self._use(config)
-        self._tidy()
+        try:
+            self._use(config)
+            self._tidy()
+        except Exception:
+            self.close()
+            raise
 
     def _tidy(self) -> None:
         """Remove what a crash left: unfinished files, checkpoints never committed."""
