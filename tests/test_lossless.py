@@ -53,6 +53,18 @@ def photos(draw: st.DrawFn) -> tuple[bytes, Defect]:
     return data, Defect(row, col)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_progressive_image_that_grows_keeps_what_follows_it(seed: int) -> None:
+    """It has tables behind the first scan, where offsets are looked for no more."""
+    frame = jpegs.planted(jpegs.scene(17, 18, seed=seed), 0, 17)
+    data = jpegs.jpeg(frame, quality=100, progressive=True, trailing=b"\0")
+
+    repaired = lossless.repaired(data, [Defect(0, 17)])
+
+    assert repaired.data.endswith(b"\0")
+    assert difference.compare(data, repaired.data).is_repair
+
+
 @settings(max_examples=150, deadline=None)
 @given(photos())
 def test_only_blocks_under_the_footprint_differ_whatever_the_coding(

@@ -129,8 +129,10 @@ def _check_offsets(source: bytes, structure: Structure) -> None:
         for s in structure.segments
         if mp_entries(source, s) or not _is_metadata(s)
     ]
-    for first, last in spans:
-        head = head[:first] + bytes(min(last, len(head)) - first) + head[last:]
+    for begin, end in spans:
+        # A progressive image has tables between its scans, too.
+        first, last = min(begin, len(head)), min(end, len(head))
+        head = head[:first] + bytes(last - first) + head[last:]
     bases = {0}
     for start in (b"II*\0", b"MM\0*"):
         place = head.find(start)
