@@ -209,8 +209,9 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     if daemon.text().count("paused") > 1 + daemon.text().count("resumed"):
         wrong.append("paused told more than once")
     wrong += retried(world)
-    if "no last checkpoint" in daemon.text():  # what it held is pending, not lost
-        once(zygote, world)
+    text = daemon.text()
+    if "no last checkpoint" in text or text.count("paused") > text.count("resumed"):
+        once(zygote, world)  # told to stop while it rested: pending, not lost
     return wrong + in_the_end(world)
 
 
