@@ -38,7 +38,8 @@ def test_photos_are_sampled_once_there_are_suspects(
     assert {(one.row, one.col) for one in sensor.defects} <= places
     assert grid.suspects.shape == (18, len(grid.sites))
     assert (grid.suspects["clipped"] < sampling.UNTOLD).any()
-    np.testing.assert_allclose(grid.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.exposure, 2.0)
+    np.testing.assert_allclose(grid.taken.focal, 35.0)
 
 
 def test_what_was_sampled_at_another_list_keeps_what_both_have(

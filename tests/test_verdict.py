@@ -10,6 +10,7 @@ import pytest
 import sensor
 from hotpixeld import evidence, verdict
 from hotpixeld.pixels import Kind
+from hotpixeld.weighing import Axis, Taken
 
 if TYPE_CHECKING:
     from hotpixeld.evidence import Samples
@@ -132,12 +133,41 @@ def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
         for index, seconds in enumerate(exposure)
     ]
     both = np.stack(rows)
+    taken = Taken(exposure, np.zeros(30))
 
-    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, exposure)
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
 
     assert verdicts.listed[0]
     assert not verdicts.listed[1:].any()
     assert np.array_equal(verdicts.shown[:, 0], exposure == 1)
+
+
+def test_a_defect_that_the_zoom_moves_is_listed_for_its_focal_lengths() -> None:
+    """At 17 mm the lens correction has it elsewhere."""
+    place, moved = (120, 210), (131, 229)
+    healthy = sensor.Sensor(seed=13)
+    cameras = {
+        focal: sensor.Sensor(seed=13, defects=(sensor.Planted(*where, 30),))
+        for focal, where in ((4.3, place), (17.0, moved))
+    }
+    controls = evidence.controls(healthy.height, healthy.width, 256)
+    asked = np.concatenate([np.array([place, moved]), suspects_of(healthy), controls])
+    focal = np.array([4.3 if index % 4 else 17.0 for index in range(32)])
+    both = np.stack(
+        [
+            evidence.sample(cameras[length].frame(index), asked)
+            for index, length in enumerate(focal.tolist())
+        ]
+    )
+    taken = Taken(np.zeros(32), focal)
+
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
+
+    assert np.flatnonzero(verdicts.listed).tolist() == [0, 1]
+    assert (verdicts.axis[:2] == Axis.FOCAL).all()
+    assert np.array_equal(verdicts.shown[:, 0], focal == 4.3)
+    assert np.array_equal(verdicts.shown[:, 1], focal == 17)
+    assert verdict.life(verdicts, 1) == verdict.Life(0, 28, None, None)
 
 
 def test_burned_in_marks_share_one_vote() -> None:

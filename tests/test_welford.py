@@ -108,7 +108,7 @@ def test_the_compiled_fold_and_numpys_agree_bit_for_bit(
         pytest.skip("the package was built without a compiler: there is only numpy")
     frames = np.random.default_rng(2).integers(0, 256, (9, *SHAPE), np.uint8)
     compiled = folded(frames, memory)
-    monkeypatch.setattr(welford, "library", lambda: None)
+    monkeypatch.setattr(welford, "compiled", lambda: None)
     monkeypatch.setattr(welford, "BLOCK", 16)
     blocked = folded(frames, memory)
 
@@ -121,7 +121,7 @@ def test_folding_several_at_once_is_folding_them_one_by_one(
     monkeypatch: pytest.MonkeyPatch, *, is_compiled: bool
 ) -> None:
     if not is_compiled:
-        monkeypatch.setattr(welford, "library", lambda: None)
+        monkeypatch.setattr(welford, "compiled", lambda: None)
     shape = (50, 70, 3)  # more than a block of the compiled fold
     frames = np.random.default_rng(6).integers(0, 256, (7, *shape), np.uint8)
     single, several = State.empty(50, 70), State.empty(50, 70)

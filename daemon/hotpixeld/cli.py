@@ -160,7 +160,7 @@ def history(
     """Show the life of each defect: since when, until when, how strong."""
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
-    text = report.map_json(maps) if as_json else terminal.tables(maps)
+    text = report.map_json(maps, report.life) if as_json else terminal.histories(maps)
     click.echo(text, nl=False)
 
 

@@ -199,12 +199,12 @@ def _pixel_list(
     """Return the pixel list of the photo's camera, as the daemon would use it."""
     camera = photo.camera(source)
     if folder is None or not (folder / LEDGER).is_file():
-        return maps.pixel_list(config, camera, [camera], [], source.metadata.captured)
+        return maps.pixel_list(config, camera, [camera], [], source.metadata)
     with opened(folder) as ledger:
         cameras = [record.camera for record in ledger.images.cameras()]
         detected = ledger.defects.of(camera.id)
-    captured = source.metadata.captured
-    return maps.pixel_list(config, camera, [*cameras, camera], detected, captured)
+    known = [*cameras, camera]
+    return maps.pixel_list(config, camera, known, detected, source.metadata)
 
 
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:

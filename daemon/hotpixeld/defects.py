@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld.pixels import Defect, Kind
+from hotpixeld.pixels import Appearance, Defect, Kind, Strength
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +31,8 @@ def _verdict(defect: Defect) -> str:
             "score": defect.score,
             "amplitude": defect.amplitude,
             **{name: _text(getattr(defect, name)) for name in ("after", "by", "until")},
+            "focal": defect.focal,
+            "appearance": defect.appearance and asdict(defect.appearance),
         }
     )
 
@@ -40,6 +43,22 @@ def _text(when: dt.datetime | None) -> str | None:
 
 def _time(text: str | None) -> dt.datetime | None:
     return None if text is None else dt.datetime.fromisoformat(text)
+
+
+def _pair(values: list[Any] | None) -> tuple[Any, Any] | None:
+    return None if values is None else (values[0], values[1])
+
+
+def _appearance(saved: dict[str, Any] | None) -> Appearance | None:
+    if saved is None:
+        return None
+    strengths = (
+        Strength(
+            _pair(one["seconds"]), _pair(one["iso"]), one["amplitude"], one["photos"]
+        )
+        for one in saved["strengths"]
+    )
+    return Appearance(saved["seen"], saved["telling"], tuple(strengths))
 
 
 def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
@@ -54,6 +73,8 @@ def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
         after=_time(verdict["after"]),
         by=_time(verdict["by"]),
         until=_time(verdict["until"]),
+        focal=_pair(verdict.get("focal")),
+        appearance=_appearance(verdict.get("appearance")),
     )
 
 

@@ -18,7 +18,7 @@ struct step {
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("avx2", "default")))
 #endif
-void hotpixeld_fold(const uint8_t *const *photos, const struct step *steps,
+void hotpixeld_fold_2(const uint8_t *const *photos, const struct step *steps,
                     size_t count, float *mean, float *m2, size_t size)
 {
     for (size_t start = 0; start < size; start += BLOCK) {

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import hotmap, verdict
+from hotpixeld import appearances, hotmap, verdict
 from hotpixeld.around import LUMA
 from hotpixeld.pixels import Kind
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Collection, Iterable, Sequence
 
     from hotpixeld.likelihood import Hypothesis
@@ -24,12 +25,27 @@ if TYPE_CHECKING:
     from hotpixeld.verdict import Verdicts
     from hotpixeld.welford import State
 
-LEAST_VOTES = 4.0
+SCENES = 8
 """Different scenes without which there is no verdict."""
 APART = 3
 """Peaks nearer than this are one defect."""
 DISPROVED = -7.0
 """Votes against (log likelihood ratio, a thousand to one) that end a life."""
+
+
+def scenes_needed(min_photos: int) -> int:
+    """Return how many different scenes a verdict needs: no more than photos."""
+    return min(SCENES, min_photos)
+
+
+def serviced(former: Iterable[Defect], when: dt.datetime) -> list[Defect]:
+    """Return the map after a service: what lived before has ended."""
+    return [
+        replace(one, until=when)
+        if one.until is None and (one.by is None or one.by < when)
+        else one
+        for one in former
+    ]
 
 
 def _near(place: tuple[int, int], others: Iterable[Defect]) -> Defect | None:
@@ -66,6 +82,8 @@ def _described(state: State, grid: Grid, verdicts: Verdicts, site: int) -> Defec
         after=None if life.after is None else times[life.after],
         by=times[life.first],
         until=None if life.until is None else times[life.until],
+        focal=appearances.focal(grid, verdicts, site),
+        appearance=appearances.of(grid, verdicts, site, life.first, life.last),
     )
 
 
@@ -160,6 +178,7 @@ def defects(
     grid: Grid,
     ignored: Collection[tuple[int, int]],
     former: Sequence[Defect] = (),
+    needed: int = SCENES,
 ) -> list[Defect]:
     """Return the map of a camera.
 
@@ -173,14 +192,14 @@ def defects(
         Never listed, nor what lies within two pixels.
     former : sequence of Defect
         The map before.
+    needed : int
+        Different scenes without which it stays as it is.
     """
     if hotmap.is_one_scene(state):
         return list(former)
     height, width, _ = state.mean.shape
-    verdicts = verdict.judge(
-        grid.suspects, grid.controls, height * width, grid.exposure
-    )
-    if verdicts.votes < LEAST_VOTES:
+    verdicts = verdict.judge(grid.suspects, grid.controls, height * width, grid.taken)
+    if verdicts.votes < needed:
         return list(former)
     found = _listed(state, grid, verdicts, ignored)
     return carried_on(former, found, grid, verdicts)

@@ -104,3 +104,4 @@ class Making:
 
     def _end(self) -> None:
         self._steps, self._name, self._memory.making = None, "", 0
+        self._memory.frames.trim()

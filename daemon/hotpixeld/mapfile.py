@@ -88,6 +88,8 @@ def _pixel(defect: Defect) -> str:
     if defect.amplitude is not None:
         levels = ", ".join(f"{level:.1f}" for level in defect.amplitude)
         parts["amplitude"] = f"[{levels}]"
+    if defect.focal is not None:
+        parts["focal"] = "[{:g}, {:g}]".format(*defect.focal)
     since = _since(defect.after, defect.by)
     if since is not None:
         parts["since"] = since

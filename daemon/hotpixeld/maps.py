@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hotpixeld.learning import Footprint
     from hotpixeld.ledger import Ledger
     from hotpixeld.making import Steps
+    from hotpixeld.metadata import Metadata
     from hotpixeld.pixels import Defect
     from hotpixeld.sampling import Grid, Sampling
     from hotpixeld.states import States
@@ -78,9 +79,12 @@ def find(
     if evidence is None:
         return hotmap.find(state, min_photos=settings.min_photos, ignore=ignored)
     grid, former = evidence
+    if serviced := config.serviced(camera):
+        grid, former = grid.since(serviced), lives.serviced(former, serviced)
     if len(grid.photos) < settings.min_photos:
         return former
-    return lives.defects(state, grid, ignored, former)
+    needed = lives.scenes_needed(settings.min_photos)
+    return lives.defects(state, grid, ignored, former, needed)
 
 
 def judged(
@@ -100,18 +104,29 @@ def pixel_list(
     camera: Camera,
     cameras: list[Camera],
     detected: list[Defect],
-    when: dt.datetime | None,
+    taken: Metadata,
 ) -> PixelList:
-    """Return what may be repaired in a photo of `camera` taken at `when`."""
+    """Return what may be repaired in a photo of `camera`.
+
+    Parameters
+    ----------
+    taken : Metadata
+        When the photo was taken, and at which focal length.
+    """
+    when, focal = taken.captured, taken.focal_mm
     which = config.repair.pixels
     largest = is_largest(camera, cameras)
     configured = config.pixel_list(camera, when, largest=largest)
     certain = [
         one for one in detected if hotmap.is_certain(one) and _may_show(one, when)
     ]
+    known, found = (
+        tuple(one for one in defects if one.is_at(focal))
+        for defects in (configured, certain)
+    )
     return PixelList(
-        tuple(configured) if which != "detected" else (),
-        tuple(certain) if which != "configured" else (),
+        known if which != "detected" else (),
+        found if which != "configured" else (),
         version(config, camera, detected),
     )
 
@@ -123,7 +138,7 @@ def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
     """
     entries = config.camera_entries(camera)
     places = [
-        (one.row, one.col, one.after, one.until)
+        (one.row, one.col, one.after, one.until, one.focal)
         for one in detected
         if hotmap.is_certain(one)
     ]
@@ -268,10 +283,10 @@ class Maps:
                 },
             )
 
-    def pixel_list(self, camera: Camera, when: dt.datetime | None) -> PixelList:
-        """Return what may be repaired in a photo of `camera` taken at `when`."""
+    def pixel_list(self, camera: Camera, taken: Metadata) -> PixelList:
+        """Return what may be repaired in a photo of `camera`; see the function."""
         detected = self._ledger.defects.of(camera.id)
-        listed = pixel_list(self._config, camera, self._cameras(), detected, when)
+        listed = pixel_list(self._config, camera, self._cameras(), detected, taken)
         return replace(listed, footprint=self._footprint(camera.id))
 
     def lists_any(self, camera: Camera) -> bool:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from hotpixeld.markers import Structure
     from hotpixeld.welford import Frame
 
-BASE = 100_000_000
-"""The interpreter with its libraries, and what SQLite keeps."""
+BASE = 125_000_000
+"""The interpreter with its libraries, what SQLite keeps, what lies free in the heap."""
 STATE_BYTES, FRAME_BYTES = 27, 3
 """A pixel: mean and M2 of three channels in float32, and the trace; three levels."""
 MAP_BYTES = 8
@@ -38,7 +38,7 @@ WORK_BYTES = 12
 
 # See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
 # how many heaps there are.
-_ALLOCATOR = {-3: 32 << 20, -1: 64 << 20, -8: 1}
+_ALLOCATOR = {-3: 32 << 20, -1: 32 << 20, -8: 1}
 
 
 def share_one_heap() -> None:

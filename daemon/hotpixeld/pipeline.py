@@ -206,8 +206,7 @@ class Pipeline:
     def _list_pixels(self, job: Job) -> Job:
         """Look up what may be repaired in this photo."""
         if not job.error and job.photo is not None and job.camera is not None:
-            captured = job.photo.metadata.captured
-            job.pixels = self._maps.pixel_list(job.camera, captured)
+            job.pixels = self._maps.pixel_list(job.camera, job.photo.metadata)
             job.known = self._outcomes.copies.known(job.path)
         return job
 

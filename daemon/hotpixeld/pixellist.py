@@ -95,6 +95,8 @@ class Pixel(Point):
     """Strength of the evidence, as hotpixeld writes it; not needed by hand."""
     amplitude: tuple[float, float, float] | None = None
     """Mean excess in levels of red, green, blue, as hotpixeld writes it."""
+    focal: tuple[float, float] | None = None
+    """Focal lengths (mm) at which it shows here, where lens correction moves it."""
 
     @field_validator("until")
     @classmethod
@@ -135,6 +137,7 @@ class Pixel(Point):
             after=since.after,
             by=since.by,
             until=self.until,
+            focal=self.focal,
         )
 
 

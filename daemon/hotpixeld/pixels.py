@@ -27,6 +27,43 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Strength:
+    """How strongly a defect shows in photos of like exposure time.
+
+    Attributes
+    ----------
+    seconds : (float, float) or None
+        Shortest and longest exposure time; None where unknown.
+    iso : (int, int) or None
+    amplitude : float
+        Mean excess at the centre, luma, in 8-bit levels.
+    photos : int
+    """
+
+    seconds: tuple[float, float] | None
+    iso: tuple[int, int] | None
+    amplitude: float
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """In which photos of its life a detected defect shows, and how.
+
+    Attributes
+    ----------
+    seen, telling : int
+        Photos that show it, of those that could tell.
+    strengths : tuple of Strength
+        From the shortest exposures to the longest.
+    """
+
+    seen: int
+    telling: int
+    strengths: tuple[Strength, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Defect:
     """A defective photosite, configured or detected, and how it shows in a JPEG.
 
@@ -46,6 +83,11 @@ class Defect:
         taken at `by`: local time as the camera wrote it, None where unknown.
     until : datetime or None
         The first photo that showed it healed or mapped out.
+    focal : (float, float) or None
+        Shortest and longest focal length (mm) at which it shows at this place, where the
+        camera's lens correction moves it; None is any.
+    appearance : Appearance or None
+        None for a configured pixel.
     """
 
     row: int
@@ -57,6 +99,8 @@ class Defect:
     after: dt.datetime | None = None
     by: dt.datetime | None = None
     until: dt.datetime | None = None
+    focal: tuple[float, float] | None = None
+    appearance: Appearance | None = None
 
     @property
     def x(self) -> int:
@@ -67,6 +111,12 @@ class Defect:
     def y(self) -> int:
         """Return the row, as people say it."""
         return self.row
+
+    def is_at(self, focal: float | None) -> bool:
+        """Tell whether a photo of this focal length (mm) may show it at this place."""
+        if self.focal is None or focal is None:
+            return True
+        return self.focal[0] <= focal <= self.focal[1]
 
     @classmethod
     def at(cls, x: int, y: int) -> Defect:

@@ -8,10 +8,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld import mapfile
+from hotpixeld.lives import SCENES
+from hotpixeld.sampling import scenes
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hotpixeld.camera import Camera
     from hotpixeld.images import CameraRecord
@@ -47,6 +49,8 @@ def status(ledger: Ledger) -> Json:
                 "weight": record.checkpoint.weight if record.checkpoint else 0.0,
                 **counts,
                 "mapped": record.mapped,
+                "scenes": round(scenes(ledger, record.camera), 1),
+                "scenes_needed": SCENES,
                 "defects": len(ledger.defects.of(record.camera.id)),
             }
         )
@@ -82,6 +86,26 @@ def pixel(defect: Defect) -> Json:
         "amplitude": defect.amplitude and [round(part, 2) for part in defect.amplitude],
         "since": {"after": _text(defect.after), "by": _text(defect.by)},
         "until": _text(defect.until),
+        "focal": defect.focal and list(defect.focal),
+    }
+
+
+def life(defect: Defect) -> Json:
+    """Return one defect with how it appeared in its photos, for JSON."""
+    shown = defect.appearance
+    strengths = shown.strengths if shown else ()
+    return {
+        **pixel(defect),
+        "photos": shown and {"seen": shown.seen, "telling": shown.telling},
+        "exposures": [
+            {
+                "seconds": one.seconds and list(one.seconds),
+                "iso": one.iso and list(one.iso),
+                "amplitude": round(one.amplitude, 2),
+                "photos": one.photos,
+            }
+            for one in strengths
+        ],
     }
 
 
@@ -93,13 +117,13 @@ def _photos(record: CameraRecord) -> int:
     return record.checkpoint.photos if record.checkpoint else 0
 
 
-def map_json(maps: Maps) -> str:
-    """Return the maps as JSON."""
+def map_json(maps: Maps, one: Callable[[Defect], Json] = pixel) -> str:
+    """Return the maps as JSON, each defect as `one` says it."""
     cameras = [
         {
             **_camera(record.camera),
             "photos": _photos(record),
-            "pixels": [pixel(defect) for defect in defects],
+            "pixels": [one(defect) for defect in defects],
         }
         for record, defects in maps
     ]
@@ -181,6 +205,54 @@ def table_rows(defects: Iterable[Defect]) -> list[list[str]]:
     return rows
 
 
+def _times(seconds: float) -> str:
+    """Return an exposure time as photographers write it."""
+    return f"1/{1 / seconds:.0f}" if seconds < 0.4 else f"{seconds:.3g}"
+
+
+def _range(ends: tuple[float, float] | tuple[int, int] | None, text: str) -> str:
+    """Return a range of exposure times or numbers in as few characters as it takes."""
+    if ends is None:
+        return "?"
+    first, last = (_times(end) if text == "s" else f"{end:g}" for end in ends)
+    return f"{first} {text}" if first == last else f"{first}-{last} {text}"
+
+
+def history_rows(defects: Iterable[Defect]) -> list[list[str]]:
+    """Return the cells of a table of lives, a row each, in the order of `LIFE_COLUMNS`."""
+    rows = []
+    for defect in defects:
+        one, shown = pixel(defect), defect.appearance
+        strengths = [
+            f"{_range(each.seconds, 's')}: {each.amplitude:+.0f} ({each.photos})"
+            for each in (shown.strengths if shown else ())
+        ]
+        since = one["since"]
+        rows.append(
+            [
+                f"{one['x']},{one['y']}",
+                one["kind"],
+                since["after"] or "",
+                since["by"] or "",
+                one["until"] or "",
+                f"{shown.seen} of {shown.telling}" if shown else "",
+                ", ".join(strengths),
+                _range(defect.focal, "mm") if defect.focal else "",
+            ]
+        )
+    return rows
+
+
+LIFE_COLUMNS = (
+    "x,y",
+    "kind",
+    "after",
+    "by",
+    "until",
+    "seen in",
+    "levels by exposure time (photos)",
+    "focal length",
+)
 COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until")
 FORMATS = {
     "json": map_json,

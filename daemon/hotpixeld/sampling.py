@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import evidence, photo
+from hotpixeld.calibration import Told, vote_shares
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
 from hotpixeld.suspects import nominated
+from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
@@ -63,15 +66,21 @@ class Grid:
     controls: Samples
     photos: Sequence[SampledPhoto]
 
+    def since(self, when: dt.datetime) -> Grid:
+        """Return the photos taken at `when` or later, or nobody knows when."""
+        late = [one.captured is None or one.captured >= when for one in self.photos]
+        kept = np.array(late, np.bool_)
+        photos = [
+            one for one, is_kept in zip(self.photos, late, strict=True) if is_kept
+        ]
+        return Grid(self.sites, self.suspects[kept], self.controls[kept], photos)
+
     @property
-    def exposure(self) -> NDArray[np.float64]:
-        """Return exposure time times ISO of each photo; NaN where unknown."""
-        return np.array(
-            [
-                (one.exposure_seconds or np.nan) * (one.iso or np.nan)
-                for one in self.photos
-            ]
-        )
+    def taken(self) -> Taken:
+        """Return how the photos were taken."""
+        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
+        focal = [one.focal_mm or 0 for one in self.photos]
+        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
 
 
 def scan(state: State) -> NDArray[np.intp]:
@@ -200,6 +209,16 @@ class Sampling:
                     self._ledger.samples.record(camera.id, told)
             progress()
             yield
+
+
+def scenes(ledger: Ledger, camera: Camera) -> float:
+    """Return how many different scenes the newest photos of a camera amount to."""
+    photos = ledger.samples.newest(camera.id, JUDGED)
+    controls = len(evidence.controls(camera.height, camera.width))
+    if not photos:
+        return 0.0
+    told = Told.of(np.stack([one.samples[-controls:] for one in photos]))
+    return float(vote_shares(told).sum())
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

@@ -12,6 +12,9 @@ from hotpixeld import report
 from hotpixeld.messages import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hotpixeld.pixels import Defect
     from hotpixeld.report import Json, Maps
 
 
@@ -21,6 +24,11 @@ def _camera(camera: Json) -> str:
     line = f"{camera['id']}: {known} photos, {camera['defects']} defects"
     if not camera["mapped"]:
         line += ", no map yet"
+    if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:
+        line += (
+            f", {camera['scenes']:.0f} scenes, {camera['scenes_needed']} needed:"
+            " list its pixels by hand, or add a few photos of other things"
+        )
     if camera["pending"]:
         line += f", {camera['pending']} photos not in a checkpoint yet"
     return line
@@ -49,15 +57,24 @@ def status(found: Json) -> str:
     return "\n".join(map(plain, lines + _problems(found))) + "\n"
 
 
-def tables(maps: Maps) -> str:
+def histories(maps: Maps) -> str:
+    """Return the lives of all defects as tables for a terminal."""
+    return tables(maps, report.LIFE_COLUMNS, report.history_rows)
+
+
+def tables(
+    maps: Maps,
+    columns: Sequence[str] = report.COLUMNS,
+    rows: Callable[[Iterable[Defect]], list[list[str]]] = report.table_rows,
+) -> str:
     """Return the maps as tables for a terminal."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     with console.capture() as captured:
         for record, defects in maps:
             photos = record.checkpoint.photos if record.checkpoint else 0
             title = f"{record.camera.id}: {len(defects)} defects from {photos} photos"
-            table = Table(*report.COLUMNS, title=title, title_justify="left")
-            for row in report.table_rows(defects):
+            table = Table(*columns, title=title, title_justify="left")
+            for row in rows(defects):
                 table.add_row(*row)
             console.print(table)
         if not maps:

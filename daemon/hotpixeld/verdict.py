@@ -1,7 +1,7 @@
 """Verdicts: which suspects are defects, of what kind, since when, and how sure that is.
 
 Every suspect is weighed against chance, over all photos, over one stretch of time (it
-appeared, or healed) and over the longest exposures. The control sites, ordinary places
+appeared, or healed), over the longest exposures and over a range of focal lengths. The control sites, ordinary places
 sampled in the same photos, then say what such a weight is worth in these very photos: it
 is read as a signal to noise ratio, and from there as the number of false alarms in a
 whole frame.
@@ -17,7 +17,7 @@ import numpy as np
 
 from hotpixeld import calibration, likelihood
 from hotpixeld.calibration import CLIPPED, ROUNDING, Told
-from hotpixeld.weighing import weigh
+from hotpixeld.weighing import Axis, Taken, weigh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,9 @@ class Verdicts:
         Each photo's vote for the hypothesis: above 0 where the defect is likelier to be
         there than not.
     shown : (photos, N) bool
-        The photos in which, by time or exposure, it should show.
+        The photos in which, by time, exposure or focal length, it should show.
+    axis : (N,) int8
+        By which of these; of `weighing.Axis`.
     amplitude : (N, 3) float32
         Mean level over the surroundings in the photos that show it: red, green, blue.
     votes : float
@@ -67,6 +69,7 @@ class Verdicts:
     hypothesis: tuple[Hypothesis, ...]
     support: Grid
     shown: NDArray[np.bool_]
+    axis: NDArray[np.int8]
     amplitude: NDArray[np.float32]
     votes: float
 
@@ -78,14 +81,9 @@ class Verdicts:
         return np.asarray((self.false_alarms < FALSE_ALARMS) & visible)
 
     def _is_occasional(self) -> NDArray[np.bool_]:
-        """Return which show in less than half of the photos, now and then, (N,) bool.
-
-        Not those that show in one stretch of time: these began or ended.
-        """
-        times = self.shown.sum(axis=0)
-        edges = np.diff(self.shown.astype(np.int8), axis=0, prepend=0, append=0)
-        stretches = (edges > 0).sum(axis=0)
-        return np.asarray((times < OFTEN * len(self.shown)) & (stretches > 1))
+        """Return which show in less than half of the photos, at long exposures, (N,)."""
+        share = self.shown.mean(axis=0)
+        return np.asarray((share < OFTEN) & (self.axis == Axis.EXPOSURE))
 
 
 def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -107,7 +105,7 @@ def judge(
     suspects: Samples,
     controls: Samples,
     pixels: int,
-    exposure: NDArray[np.float64] | None = None,
+    taken: Taken | None = None,
 ) -> Verdicts:
     """Return the verdicts on the suspects of one camera.
 
@@ -119,8 +117,8 @@ def judge(
         The same photos at `evidence.controls`; at least 64.
     pixels : int
         Places of the frame, all of which the suspects were chosen from.
-    exposure : (photos,) float64, optional
-        Exposure time times ISO, any unit; NaN where unknown.
+    taken : Taken, optional
+        How the photos were taken, where that is known.
 
     Returns
     -------
@@ -132,8 +130,8 @@ def judge(
     both = np.concatenate([suspects, controls], axis=1)
     told = Told.of(both)
     told.share *= np.minimum(shares, calibration.local_shares(both, controls))
-    known = np.zeros(photos) if exposure is None else np.nan_to_num(exposure, nan=0.0)
-    weighed = weigh(told, known, calibration.grain(ordinary))
+    how = taken or Taken.unknown(photos)
+    weighed = weigh(told, how, calibration.grain(ordinary))
     strength = np.sqrt(2 * weighed.weight)
     scale, exponent = calibration.line(strength[count:], strength[:count], pixels)
     score = (strength[:count] / scale) ** (1 / exponent)
@@ -146,6 +144,7 @@ def judge(
         hypothesis=hypothesis,
         support=support,
         shown=shown,
+        axis=weighed.axis[:count],
         amplitude=_amplitude(suspects, shown),
         votes=float(shares.sum()),
     )
@@ -173,6 +172,8 @@ class Life:
 def life(verdicts: Verdicts, site: int) -> Life:
     """Return the life of the defect at suspect number `site`."""
     support = verdicts.support[:, site]
+    if verdicts.axis[site] != Axis.TIME:  # the others could not show it anyway
+        support = np.where(verdicts.shown[:, site], support, 0)
     shown = np.flatnonzero(verdicts.shown[:, site] & (support >= 0))
     if shown.size == 0:
         shown = np.arange(len(support))

@@ -69,7 +69,7 @@ def compiled() -> Callable[..., None] | None:
     (float32, edited in place) and their size; the GIL is released meanwhile.
     """
     try:
-        function = library().hotpixeld_fold  # type: ignore[union-attr]
+        function = library().hotpixeld_fold_2  # type: ignore[union-attr]
     except AttributeError:
         return None
     plane = np.ctypeslib.ndpointer(

@@ -32,6 +32,7 @@ from PIL import Image
 from hotpixeld import contrast, evidence, hotmap, lives, verdict
 from hotpixeld.around import LUMA
 from hotpixeld.sampling import Grid, scan
+from hotpixeld.weighing import Taken
 from hotpixeld.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
@@ -72,15 +73,16 @@ def photos_of(folder: Path) -> list[Path]:
     )
 
 
-def decoded(path: Path) -> tuple[np.ndarray, float]:
-    """Return a photo's frame and its exposure (seconds times ISO)."""
+def decoded(path: Path) -> tuple[np.ndarray, float, float]:
+    """Return a photo's frame, exposure (seconds times ISO) and focal length; 0: unknown."""
     with Image.open(path) as image:
         exif = image.getexif().get_ifd(0x8769)
         seconds, iso = exif.get(0x829A), exif.get(0x8827)
+        focal = float(exif.get(0x920A) or 0)
         frame = np.asarray(image.convert("RGB"))
     if seconds is None or not isinstance(iso, int):
-        return frame, float("nan")
-    return frame, float(seconds) * iso
+        return frame, 0.0, focal
+    return frame, float(seconds) * iso, focal
 
 
 def plain_threshold(state: State) -> np.ndarray:
@@ -132,19 +134,20 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     planted = [one for one in truth["defects"] if one.get("certain", True)]
     height, width = truth["height"], truth["width"]
     state = State.empty(height, width, traced=True)
-    exposures = []
-    paths = photos_of(folder)
-    for path in paths:
-        frame, exposure = decoded(path)
+    frames, taken = [], []
+    for path in photos_of(folder):
+        frame, *how = decoded(path)
         state.fold(frame)
-        exposures.append(exposure)
+        frames.append(frame)
+        taken.append(how)
     places = np.array([(one["y"], one["x"]) for one in planted], np.intp).reshape(-1, 2)
     sites = scan(state)
     everything = np.concatenate([places, sites])
     asked = np.concatenate([everything, evidence.controls(height, width)])
-    samples = np.stack([evidence.sample(decoded(path)[0], asked) for path in paths])
+    samples = np.stack([evidence.sample(frame, asked) for frame in frames])
     told, controls = np.split(samples, [len(everything)], axis=1)
-    verdicts = verdict.judge(told, controls, height * width, np.array(exposures))
+    conditions = Taken(*np.array(taken).T)
+    verdicts = verdict.judge(told, controls, height * width, conditions)
     listed = np.zeros(len(everything), np.bool_)
     listed[lives.proven(state, Grid(everything, told, controls, ()), verdicts)] = True
     found = {
