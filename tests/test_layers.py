@@ -25,7 +25,7 @@ LAYERS = {
         " survey systemd watch workers"
     ),
     3: (
-        "repairs output again running saving loading making outcome states sampling appearances lives maps pipeline stages"
+        "repairs output again running saving loading making outcome states sampling appearances lives repairable maps pipeline stages"
         " jobs session statefolder intake access"
     ),
     4: (

@@ -7,7 +7,16 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from hotpixeld import checkpoint, difference, maps, photo, repairs, report, statefolder
+from hotpixeld import (
+    checkpoint,
+    difference,
+    maps,
+    photo,
+    repairable,
+    repairs,
+    report,
+    statefolder,
+)
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.files import make_folder, read_regular, write
 from hotpixeld.ledger import Ledger
@@ -199,12 +208,12 @@ def _pixel_list(
     """Return the pixel list of the photo's camera, as the daemon would use it."""
     camera = photo.camera(source)
     if folder is None or not (folder / LEDGER).is_file():
-        return maps.pixel_list(config, camera, [camera], [], source.metadata)
+        return repairable.pixel_list(config, camera, [camera], [], source.metadata)
     with opened(folder) as ledger:
         cameras = [record.camera for record in ledger.images.cameras()]
         detected = ledger.defects.of(camera.id)
     known = [*cameras, camera]
-    return maps.pixel_list(config, camera, known, detected, source.metadata)
+    return repairable.pixel_list(config, camera, known, detected, source.metadata)
 
 
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:

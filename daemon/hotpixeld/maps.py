@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hotpixeld import hotmap, learning, lives, mapfile
+from hotpixeld import hotmap, learning, lives, mapfile, repairable
 from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
-from hotpixeld.repairs import PixelList
 from hotpixeld.sampling import grid_of, scan
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterator
 
     from hotpixeld.camera import Camera
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from hotpixeld.making import Steps
     from hotpixeld.metadata import Metadata
     from hotpixeld.pixels import Defect
+    from hotpixeld.repairs import PixelList
     from hotpixeld.sampling import Grid, Sampling
     from hotpixeld.states import States
     from hotpixeld.welford import State
@@ -97,53 +95,6 @@ def judged(
     """Return all that a map takes from the state: defects, footprint, photos."""
     found = find(config, camera, cameras, state, evidence)
     return found, learning.learn(state.mean, found), state.photos
-
-
-def pixel_list(
-    config: Config,
-    camera: Camera,
-    cameras: list[Camera],
-    detected: list[Defect],
-    taken: Metadata,
-) -> PixelList:
-    """Return what may be repaired in a photo of `camera`.
-
-    Parameters
-    ----------
-    taken : Metadata
-        When the photo was taken, and at which focal length.
-    """
-    when, focal = taken.captured, taken.focal_mm
-    which = config.repair.pixels
-    largest = is_largest(camera, cameras)
-    configured = config.pixel_list(camera, when, largest=largest)
-    certain = [
-        one for one in detected if hotmap.is_certain(one) and _may_show(one, when)
-    ]
-    known, found = (
-        tuple(one for one in defects if one.is_at(focal))
-        for defects in (configured, certain)
-    )
-    return PixelList(
-        known if which != "detected" else (),
-        found if which != "configured" else (),
-        version(config, camera, detected),
-    )
-
-
-def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
-    """Return the version of a camera's pixel list: it changes when the list does.
-
-    Scores and amplitudes do not count: they move a little with every photo.
-    """
-    entries = config.camera_entries(camera)
-    places = [
-        (one.row, one.col, one.after, one.until, one.focal)
-        for one in detected
-        if hotmap.is_certain(one)
-    ]
-    listed = (camera.id, entries, places, config.repair, config.folders)
-    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
 class Maps:
@@ -286,7 +237,9 @@ class Maps:
     def pixel_list(self, camera: Camera, taken: Metadata) -> PixelList:
         """Return what may be repaired in a photo of `camera`; see the function."""
         detected = self._ledger.defects.of(camera.id)
-        listed = pixel_list(self._config, camera, self._cameras(), detected, taken)
+        listed = repairable.pixel_list(
+            self._config, camera, self._cameras(), detected, taken
+        )
         return replace(listed, footprint=self._footprint(camera.id))
 
     def lists_any(self, camera: Camera) -> bool:
@@ -300,16 +253,7 @@ class Maps:
         """Return the version of a camera's pixel list: it changes when the list does."""
         if camera.id not in self._versions:
             detected = self._ledger.defects.of(camera.id)
-            self._versions[camera.id] = version(self._config, camera, detected)
+            self._versions[camera.id] = repairable.version(
+                self._config, camera, detected
+            )
         return self._versions[camera.id]
-
-
-def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
-    """Tell whether a photo taken at `when` may lie in the defect's life.
-
-    Between the two photos where it began the photo itself decides.
-    """
-    if when is None:
-        return defect.until is None
-    began = defect.after is None or when > defect.after
-    return began and (defect.until is None or when < defect.until)

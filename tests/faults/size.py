@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
-from hotpixeld import commands, maps, report
+from hotpixeld import commands, repairable, report
 from hotpixeld.camera import Camera
 from hotpixeld.configfile import for_folders
 from hotpixeld.ledger import Ledger
@@ -51,7 +51,7 @@ def fill(state: Path, folder: Path, photos: int) -> None:
             _rows(photos, [camera.id for camera in cameras]),
         )
         config = for_folders([folder])
-        versions = [maps.version(config, camera, []) for camera in cameras]
+        versions = [repairable.version(config, camera, []) for camera in cameras]
         run(
             "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, 1000, 1, 2, ?)",
             (
