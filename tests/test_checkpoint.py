@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld import checkpoint
+from hotpixeld import checkpoint, npyfile
 from hotpixeld.errors import CheckpointError
 from hotpixeld.welford import State
 
@@ -36,6 +36,27 @@ def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path, state: State) -> Non
     loaded.fold(np.zeros((5, 7, 3), np.uint8))  # it goes on
 
 
+def test_every_piece_of_a_large_one_is_progress(
+    tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npyfile, "CHUNK", 100)
+    written: list[int] = []
+
+    def wrote() -> None:
+        written.append(sum(path.stat().st_size for path in tmp_path.rglob("*.tmp")))
+
+    saved = checkpoint.save(tmp_path, 1, state, wrote)
+    read: list[None] = []
+    loaded = checkpoint.load(tmp_path, saved, 5, 7, lambda: read.append(None))
+    header = (tmp_path / "00000001" / "mean.npy").stat().st_size - 5 * 7 * 3 * 4
+
+    np.testing.assert_array_equal(loaded.m2, state.m2)
+    pieces = [header + size for size in (100, 200, 300, 400)]
+    both = [header + 420 + size for size in pieces]  # neither has its name yet
+    assert [written[0:4], written[5:9]] == [pieces, both], "each is with the kernel"
+    assert len(read) == len(written) == 10
+
+
 def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:
     checkpoint.save(tmp_path, 3, state)
     mean = np.load(tmp_path / "00000003" / "mean.npy", allow_pickle=False)
@@ -45,11 +66,17 @@ def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:
     assert mean.shape == m2.shape == (5, 7, 3)
 
 
-def test_damage_is_noticed_and_named(tmp_path: Path, state: State) -> None:
+@pytest.mark.parametrize("place", [0, 9, 20, 60, -1, None])
+def test_damage_is_noticed_and_named(
+    place: int | None, tmp_path: Path, state: State
+) -> None:
     saved = checkpoint.save(tmp_path, 1, state)
     path = tmp_path / "00000001" / "m2.npy"
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    if place is None:
+        del content[5:]
+    else:
+        content[place] ^= 1
     path.write_bytes(content)
 
     with pytest.raises(CheckpointError, match=r"m2\.npy: damaged: SHA-256"):

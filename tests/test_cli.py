@@ -12,6 +12,7 @@ import pytest
 
 from hotpixeld.cli import main
 from hotpixeld.exits import ExitCode
+from hotpixeld.maps import FOOTPRINT_NAME
 from sensor import Sensor, scattered
 
 if TYPE_CHECKING:
@@ -194,7 +195,10 @@ def test_forget_ends_the_map_and_never_folds_again(
     base = ["forget", camera["id"], "--state", str(state)]
     assert main([*base, "--dry-run"]) == 0
     assert "would forget 32 photos" in capsys.readouterr().out
+    footprint = state / "cameras" / camera["id"] / FOOTPRINT_NAME
+    footprint.write_text("learned of the photos that are forgotten now")
     assert main([*base, "--since", "2024-03-01T12:20:00"]) == 0
+    assert not footprint.exists()
     assert "forgot 12 photos" in capsys.readouterr().out
     run = ["run", str(worked.folder), "--once", "--state", str(state)]
     assert main(run) == 0

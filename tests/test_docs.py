@@ -85,3 +85,20 @@ def test_the_yaml_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
     config = parse(block, tmp_path / "hotpixeld.yaml")
 
     assert len(config.cameras[0].pixels) == 2
+
+
+def test_every_test_that_the_table_of_faults_names_is_there() -> None:
+    table = (ROOT / "tests/faults/README.md").read_text()
+    named = {
+        (module, test)
+        for module, tests in re.findall(r"(test_\w+): ((?:`test_\w+`(?:, )?)+)", table)
+        for test in re.findall(r"`(\w+)`", tests)
+    }
+    there = {
+        (path.stem, test)
+        for path in (ROOT / "tests").glob("test_*.py")
+        for test in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+    assert len(named) == len(set(re.findall(r"`(test_\w+)`", table)))
+    assert named <= there

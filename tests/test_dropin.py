@@ -13,9 +13,9 @@ from hotpixeld.errors import ConfigError
 SOURCE = Path("/etc/hotpixeld/hotpixeld.yaml")
 
 
-def settings(text: str) -> list[str]:
-    lines = dropin.text(parse(text, SOURCE), SOURCE).splitlines()
-    return [line for line in lines if line.startswith(("ReadWrite", "Bind"))]
+def settings(text: str, home: Path | None = None) -> list[str]:
+    lines = dropin.text(parse(text, SOURCE), SOURCE, home).splitlines()
+    return lines[lines.index("[Service]") + 1 :]
 
 
 def test_a_shared_folder_can_be_written_to_wherever_its_copies_go() -> None:
@@ -32,18 +32,38 @@ def test_a_shared_folder_can_be_written_to_wherever_its_copies_go() -> None:
     ]
 
 
-def test_of_a_home_only_the_folder_is_shown() -> None:
-    assert settings("folders: [{path: /home/anna/Pictures}, {path: /srv/a}]") == [
-        'BindPaths="-/home/anna/Pictures"',
-        'ReadWritePaths="-/srv/a"',
+def test_of_a_home_what_begins_with_a_dot_is_hidden(tmp_path: Path) -> None:
+    for name in (".config", ".cache", "Pictures", ".photos/new", ".with\nbreak"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / ".netrc").touch()
+    (tmp_path / ".latest").symlink_to(tmp_path / "Pictures")
+    (tmp_path / "Album").symlink_to(tmp_path / ".photos")
+    folders = (
+        f"folders: [{{path: {tmp_path}/Pictures}}, {{path: {tmp_path}/Album/new}}]"
+    )
+
+    assert settings(folders, tmp_path) == [
+        f'ReadWritePaths="-{tmp_path}/Album/new"',
+        f'ReadWritePaths="-{tmp_path}/Pictures"',
+        *(
+            f'InaccessiblePaths="-{tmp_path}/{name}"'
+            for name in (".cache", ".config", ".gnupg", ".netrc", ".ssh")
+        ),
     ]
+
+
+def test_a_home_that_cannot_be_listed_still_hides_its_keys(tmp_path: Path) -> None:
+    home = tmp_path / "not-there"
+    keys = [f'InaccessiblePaths="-{home}/{name}"' for name in (".gnupg", ".ssh")]
+
+    assert settings("folders: [{path: /srv/a}]", home)[1:] == keys
 
 
 def test_names_are_quoted_as_systemd_reads_them() -> None:
     path = r"""/home/a/x:y "50%" \z é"""
-    escaped = r"""-/home/a/x\:y \"50%%\" \\z é"""
+    escaped = r"""-/home/a/x:y \"50%%\" \\z é"""
 
-    assert settings(f"folders: [{{path: '{path}'}}]") == [f'BindPaths="{escaped}"']
+    assert settings(f"folders: [{{path: '{path}'}}]") == [f'ReadWritePaths="{escaped}"']
 
 
 def test_a_name_that_no_unit_file_can_hold_is_a_fault() -> None:
@@ -66,6 +86,8 @@ def test_the_program_prints_it_or_the_faults(
     printed = capsys.readouterr().out
     assert printed.startswith(f"# Written by hotpixeld-apply from {source}:")
     assert printed.endswith(f'[Service]\nReadWritePaths="-{tmp_path}/photos"\n')
+    assert dropin.main([str(source), str(tmp_path)]) == 0
+    assert f'InaccessiblePaths="-{tmp_path}/.ssh"' in capsys.readouterr().out
     source.write_text("fodlers: []")
     assert dropin.main([str(source)]) == 78
     told = capsys.readouterr()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults import crash, damage, decoder, disk, hostile
+from faults import crash, damage, decoder, disk, hostile, lab
 from faults.crash import Table
 from faults.hotpixel import Mode, Zygote
 
@@ -55,6 +55,13 @@ def test_a_daemon_pauses_at_a_failing_call_and_goes_on_by_itself(
     crash.daemon_at_every_call(zygote, tmp_path / "w", table, modes, 3)
 
 
+def test_a_daemon_killed_at_a_call_goes_on_where_it_was(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    modes = (Mode.KILL, Mode.TORN)
+    crash.daemon_killed_at_every_call(zygote, tmp_path / "w", table, modes, 2)
+
+
 def test_a_daemon_killed_at_random_moments_folds_each_photo_once(
     zygote: Zygote, tmp_path: Path, table: Table
 ) -> None:
@@ -84,7 +91,7 @@ def test_a_photo_that_brings_down_the_decoder_does_so_once(
 
 
 def test_bombs_are_bounded_in_time_and_memory(tmp_path: Path, table: Table) -> None:
-    hostile.bombed(tmp_path / "bombs", table)
+    lab.bombed(tmp_path / "bombs", table)
 
 
 def test_what_is_no_photo_and_evil_names_do_no_harm(
@@ -108,4 +115,4 @@ def test_no_copy_is_led_out_of_its_folder_by_a_link(
 def test_real_files_cut_and_corrupt_do_no_harm(
     photo_sets: Path, tmp_path: Path, table: Table
 ) -> None:
-    hostile.variety(photo_sets / "variety", tmp_path / "lab", table, 3, 6, every=6)
+    lab.variety(photo_sets / "variety", tmp_path / "lab", table, 3, 6, every=6)

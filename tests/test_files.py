@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld import files
+from hotpixeld import files, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,23 +87,6 @@ def test_sweep_removes_what_a_crash_left_and_nothing_else(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tmp"]
 
 
-def test_only_regular_files_of_sensible_size_are_read(tmp_path: Path) -> None:
-    fifo, big = tmp_path / "fifo.jpg", tmp_path / "big.jpg"
-    os.mkfifo(fifo)
-    big.write_bytes(bytes(11))
-    (tmp_path / "link.jpg").symlink_to(big)
-
-    with pytest.raises(files.UnsuitableError, match="not a regular file"):
-        files.read_regular(fifo, 10)
-    with pytest.raises(files.UnsuitableError, match="11 bytes, limit is 10"):
-        files.read_regular(big, 10)
-    with pytest.raises(OSError, match="symbolic links"):
-        files.read_regular(tmp_path / "link.jpg", 100)
-    with pytest.raises(files.UnsuitableError, match="not a regular file"):
-        files.read_regular(tmp_path, 100)
-    assert files.read_regular(big, 11)[0] == bytes(11)
-
-
 def test_a_folder_whose_name_cannot_be_synced_is_not_left_for_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +105,7 @@ def test_folders_below_a_root_are_made(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "copy"
     files.write(target, b"copy", root=tmp_path)
 
-    assert files.read_regular(target, 9, tmp_path)[0] == b"copy"
+    assert reading.read_regular(target, 9, tmp_path)[0] == b"copy"
     files.remove(target, tmp_path)
     files.remove(target, tmp_path)
     assert not target.exists()
@@ -143,7 +126,7 @@ def test_a_link_below_the_root_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         files.remove(target, root)
     with pytest.raises(NotADirectoryError):
-        files.read_regular(target, 99, root)
+        reading.read_regular(target, 99, root)
     with pytest.raises(NotADirectoryError):
         files.link(left, target.with_name("link"), left.stat().st_ino, root)
     with pytest.raises(NotADirectoryError):

@@ -15,14 +15,14 @@ LAYERS = {
         "compiled welford trace around suspects hotmap contrast tails evidence likelihood weighing calibration verdict"
         " repair scene shapes field crowd overlaps neighbours learning footprint blocks"
         " markers tables huffman intervals splice files memory"
-        " makernote edited settle visibility memory"
+        " npyfile makernote edited settle visibility reading"
     ),
     2: (
         "yamltext grammar pixellist config configcheck configfile checkpoint generations"
         " migrations aliases hazards tallies trial copies"
         " defects difference events images ledger samples lossless rescan plane"
         " coefficients turbojpeg reencode mapfile metadata mounts paths photo place scan"
-        " survey systemd watch workers"
+        " survey systemd watch workers lock"
     ),
     3: (
         "repairs output again running saving loading making outcome states sampling appearances lives repairable maps pipeline stages"

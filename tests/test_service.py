@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 
 from hotpixeld import commands
+from hotpixeld.cli import main
 from hotpixeld.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -252,6 +255,91 @@ def test_the_daemon_publishes_its_status(
     assert published.stat().st_mode & 0o004
     assert daemon.stop(signal.SIGINT) == 0
     assert not published.exists()
+
+
+@pytest.fixture
+def manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], list[dict[str, str]]]]:
+    """Return what hears, as a service manager does, up to what holds a name."""
+    pytest.importorskip("systemd", reason="systemd-python is not installed")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(DEADLINE)
+
+        def hear(name: str) -> list[dict[str, str]]:
+            heard: list[dict[str, str]] = []
+            while not (heard and name in str(heard[-1])):
+                lines = listening.recv(4096).decode().splitlines()
+                heard.append(dict(line.split("=", 1) for line in lines))
+            return heard
+
+        yield hear
+
+
+def test_a_service_manager_is_told_of_everything_in_its_order(
+    start: Callable[..., Daemon],
+    manager: Callable[[str], list[dict[str, str]]],
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "hotpixeld.yaml"
+    good = (
+        f"folders: [{{path: {folder}, settle_seconds: 0.2}}]\n"
+        "detection: {min_photos: 4}\n"
+    )
+    config.write_text(good)
+    daemon = start("--config", config)
+    at_start = manager("READY")
+    assert "watching 1 folder" in daemon.log.read_text()
+    sensor.write(folder, 4)
+    at_work = manager("last map")
+    config.write_text("fodlers: []\n")
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    daemon.process.send_signal(signal.SIGHUP)
+    at_reload = manager("RELOADING") + manager("READY")
+    refused = manager("STATUS")
+    sensor.write(folder, 1, start=4)
+    manager("IMG_0004")
+    daemon.process.send_signal(signal.SIGTERM)
+    at_stop = manager("STOPPING")
+
+    assert [one for one in at_start[:-1] if "STATUS" not in one] == []
+    assert {"WATCHDOG": "1"} in at_work
+    last = at_work[-1]["STATUS"]
+    assert last.startswith("1 folder, 0 photos waiting, last photo: folded IMG_0003")
+    assert re.search(r", last map: maker-model-one-.*, \d defects$", last)
+    reloading = next(one for one in at_reload if "RELOADING" in one)
+    assert int(reloading["MONOTONIC_USEC"]) >= before
+    assert "configuration refused: " in refused[-1]["STATUS"]
+    assert int(at_stop[-1]["EXTEND_TIMEOUT_USEC"]) > 0
+    assert daemon.process.wait(DEADLINE) == 0
+    assert daemon.counts()["folded"] == 5
+
+
+def test_the_commands_work_beside_a_running_daemon(
+    start: Callable[..., Daemon], sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    daemon = start(folder)
+    (photo, *_) = sensor.write(folder, 5)
+    daemon.until_known(5)
+    state, listed = ["--state", str(daemon.state)], sensor.defects[0]
+    copies = [
+        "--pixel",
+        f"{listed.col},{listed.row}",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+
+    assert main(["status", *state]) == 0
+    assert main(["map", *state]) == 0
+    assert main(["history", *state]) == 0
+    assert main(["repair", str(photo), *copies, *state]) == 0
+    assert (tmp_path / "out" / f"c_{photo.name}").exists()
+    assert daemon.stop() == 0
+    assert daemon.counts()["folded"] == 5
 
 
 def test_a_folder_for_copies_that_cannot_be_written_costs_no_photo(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
+import threading
+import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +17,9 @@ import pytest
 
 from hotpixeld import photo, scan, states
 from hotpixeld.copies import Copy
-from hotpixeld.errors import CheckpointError, StateInUseError
-from hotpixeld.session import lock
+from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
+from hotpixeld.lock import lock
+from hotpixeld.session import Session
 from hotpixeld.welford import State
 from sensor import write_jpeg
 
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config import Config
-    from hotpixeld.session import Session
     from sensor import Sensor
 
     Open = Callable[..., Session]
@@ -171,18 +176,54 @@ def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
     for name, content in bad.items():
         (folder / name).write_bytes(content)
     os.mkfifo(folder / "fifo.jpg")
+    (folder / "link.jpg").symlink_to(photos[0])
     session = open_session()
-    paths = [*photos, *(folder / name for name in (*bad, "fifo.jpg", "missing.jpg"))]
+    others = ("fifo.jpg", "link.jpg", "missing.jpg")
+    paths = [*photos, *(folder / name for name in (*bad, *others))]
     outcomes = take(session, *paths)
     reasons = {
         one.path.name: one.reason for one in session.ledger.paths.with_reason(99)
     }
 
-    assert outcomes == {"folded": 5, "failed": 5, "gone": 1}
+    assert outcomes == {"folded": 5, "failed": 4, "skipped": 2, "gone": 1}
     assert reasons["empty.jpg"] == "empty"
-    assert reasons["fifo.jpg"] == "not a regular file"
+    assert reasons["fifo.jpg"] == "a named pipe, not a file"
+    assert reasons["link.jpg"] == "a symbolic link, not a file"
     assert reasons["cut.jpg"].startswith("truncated")
-    assert set(reasons) == {*bad, "fifo.jpg"}
+    assert set(reasons) == {*bad, "fifo.jpg", "link.jpg"}
+
+
+def test_a_folder_exchanged_for_a_link_leads_to_nothing(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    """The walk saw a folder; by now it is a link to what is not for us."""
+    (private,) = sensor.write(tmp_path / "private", 1)
+    (folder / "inner").symlink_to(private.parent)
+    session = open_session()
+
+    assert take(session, folder / "inner" / private.name) == {"gone": 1}
+    assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_photo_that_cannot_be_read_now_is_asked_for_for_ever(
+    open_session: Open, sensor: Sensor, folder: Path, *, once: bool
+) -> None:
+    """With an error that anybody can make: a lease on the file keeps it from opening."""
+    (photo,) = sensor.write(folder, 1)
+    seen = scan.look(photo)
+    assert seen is not None
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # how a lease is asked back
+    with photo.open("r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        session = open_session()
+        assert take(session, photo, once=once) == {"failed" if once else "waiting": 1}
+        session.fail(photo, "cannot be read")  # after an hour
+    signal.signal(signal.SIGIO, before)
+
+    assert session.unknown([(photo, seen)]) == [photo]
+    assert session.changed([photo]) == [photo]
+    assert take(session, photo, once=once) == {"folded": 1}
 
 
 def test_a_photo_that_is_cut_short_waits_unless_done_once(
@@ -240,6 +281,53 @@ def test_a_damaged_checkpoint_is_refused_and_admits_nothing(
         take(session, photos[5])
 
     assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("loss", ["zeroed", "removed"])
+def test_a_ledger_that_was_emptied_is_not_begun_anew_over_its_checkpoints(
+    config: Config,
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    loss: str,
+) -> None:
+    state = tmp_path / "state"
+    with Session(config, state, 1, time.monotonic, lambda: None) as session:
+        for start in (0, 5):
+            take(session, *sensor.write(folder, 5, start=start))
+            session.states.save_all()
+    kept = sorted(state.rglob("*.npy"))
+    for path in state.glob("ledger*"):
+        path.write_bytes(b"") if loss == "zeroed" else path.unlink()
+
+    with pytest.raises(LedgerError, match=r"is empty, but .*cameras holds"):
+        open_session()
+    assert sorted(state.rglob("*.npy")) == kept
+
+
+def test_an_absent_folder_is_never_taken_for_an_emptied_one(
+    config: Config, open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    """Whatever is done meanwhile, all is as it was when the folder is back."""
+    watched = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session = open_session(config.model_copy(update={"folders": (watched,)}))
+    photos = sensor.write(folder, 5)
+    take(session, *photos)
+    session.states.save_all()
+    list(session.repair(session.unrepaired()))
+    counts = session.ledger.images.counts(), session.ledger.copies.counts()
+    assert counts[1] == {"copy": 5}
+    folder.rename(folder.with_name("away"))
+    assert take(session, *photos) == {"gone": 5}
+    again = [(path, "another version") for path in photos]
+    assert {done.outcome for done in session.repair(again)} == {"gone"}
+    folder.with_name("away").rename(folder)
+
+    assert session.changed(photos) == photos
+    assert take(session, *photos) == {"known": 5}
+    assert (session.ledger.images.counts(), session.ledger.copies.counts()) == counts
+    assert only_state(session).photos == 5
 
 
 def test_the_state_folder_is_private(open_session: Open, tmp_path: Path) -> None:
@@ -363,3 +451,28 @@ def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
     session.reconfigure(config.model_copy(update={"folders": (copying,)}))
 
     assert [path for path, _ in session.unrepaired()] == photos
+
+
+def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
+    config: Config, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    progress = partial(told.append, 0.0)
+    release = threading.Event()
+    with Session(config, tmp_path / "state", 2, time.monotonic, progress) as session:
+        photos = sensor.write(folder, 6)
+        take(session, *photos[:4])
+        (record,) = session.ledger.images.cameras()
+        hung = session.states.read(record.camera.id, lambda _: release.wait(30.0))
+        time.sleep(0.05)
+        session.progress()  # starting to wait takes processor time
+        told.clear()
+        for _ in range(5):
+            session.progress()
+        while_it_hung = len(told)
+        release.set()
+        assert hung.result(30)
+        take(session, *photos[4:])
+
+    assert while_it_hung == 0
+    assert told

@@ -47,3 +47,9 @@ def test_the_status_is_looked_for_where_a_daemon_may_publish_it(tmp_path: Path) 
         Path("/run/user/7/hotpixeld"),
         tmp_path,
     ]
+
+
+def test_the_status_of_a_persons_service_is_found_by_everyone() -> None:
+    state = Path("/var/lib/hotpixeld-anna")
+
+    assert statefolder.runtime_folders(state, {})[0] == Path("/run/hotpixeld-anna")

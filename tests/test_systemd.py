@@ -58,22 +58,27 @@ def test_the_manager_is_told_of_every_step(manager: socket.socket) -> None:
     notifier.ready("2 folders, 0 photos waiting")
     notifier.status("1 photo waiting")
     notifier.ready()
+    notifier.progress()
     notifier.reloading()
     notifier.progress()
+    notifier.ready()
     notifier.stopping("writing the checkpoint")
     notifier.progress()
 
-    more = str(systemd.EXTEND_SECONDS * 1_000_000)
+    more = str(systemd.EXTEND_MICROSECONDS)
     assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
     assert told(manager) == {"READY": "1", "STATUS": "2 folders, 0 photos waiting"}
     assert told(manager) == {"STATUS": "1 photo waiting"}
     assert told(manager) == {"READY": "1"}
+    assert told(manager) == {"WATCHDOG": "1"}
     reloading = told(manager)
     assert reloading.pop("RELOADING") == "1"
     assert 0 <= int(reloading.pop("MONOTONIC_USEC")) - before < 5_000_000
     assert reloading == {}
-    assert told(manager) == {"WATCHDOG": "1"}
-    assert told(manager) == {"STOPPING": "1", "STATUS": "writing the checkpoint"}
+    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
+    assert told(manager) == {"READY": "1"}
+    stopping = {"STOPPING": "1", "STATUS": "writing the checkpoint"}
+    assert told(manager) == {**stopping, "EXTEND_TIMEOUT_USEC": more}
     assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
 
 

@@ -44,6 +44,13 @@ def test_a_long_step_in_c_is_progress(two: Workers, told: list[float]) -> None:
     assert len(told) >= 3
 
 
+def test_a_long_step_of_the_owner_is_progress_when_a_worker_does_it(
+    two: Workers, told: list[float]
+) -> None:
+    assert two.call(compute, seconds=0.6) == "computed"
+    assert len(told) >= 3
+
+
 def test_a_worker_that_waits_for_ever_is_none(two: Workers, told: list[float]) -> None:
     release = threading.Event()
     future = two.submit(release.wait, 30.0)

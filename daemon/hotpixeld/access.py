@@ -1,36 +1,24 @@
 """Access: which folders the service cannot use yet, and the one command that opens them.
 
 A service's sandbox is fixed at its start: a folder added to the configuration later can
-be read at once, where it is not hidden, but not be written to.  The unit names the
-command that opens it in `COMMAND_VARIABLE`; outside a service there is none.
+be read at once, but not be written to.  The unit names the command that opens it in
+`COMMAND_VARIABLE`; outside a service there is none.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.messages import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from hotpixeld.config import Config, Folder
 
 COMMAND_VARIABLE = "HOTPIXELD_APPLY"
-
-HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
-"""What ProtectHome=tmpfs hides, but for the folders that were opened."""
-
-
-def is_in_home(path: Path) -> bool:
-    """Tell whether ProtectHome= hides a path.
-
-    >>> is_in_home(Path("/home/anna/Pictures")), is_in_home(Path("/homely"))
-    (True, False)
-    """
-    return any(path.is_relative_to(home) for home in HOMES)
 
 
 def _nearest(path: Path) -> Path:
@@ -54,9 +42,7 @@ def closed(folder: Folder, environment: Mapping[str, str]) -> str:
     """
     command = environment.get(COMMAND_VARIABLE)
     if not os.path.lexists(folder.path):
-        if not command or not is_in_home(folder.path):
-            return ""  # the watcher says that it is not there
-        return f"{folder.path}: not visible to the service: run `{command}`"
+        return ""  # the watcher says that it is not there
     try:
         nearest = _nearest(folder.repaired)
         if os.access(nearest, os.W_OK | os.X_OK):

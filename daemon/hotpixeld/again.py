@@ -10,42 +10,38 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.messages import MessageId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hotpixeld.config import Limits
     from hotpixeld.images import Image
     from hotpixeld.ledger import Ledger
     from hotpixeld.memory import Frames
     from hotpixeld.photo import Photo
     from hotpixeld.welford import Frame
+    from hotpixeld.workers import Workers
 
 log = logging.getLogger(__name__)
 
 
 class Again:
-    """Decodes pending images again; used by one thread.
-
-    `progress` is called after each.
-    """
+    """Has `workers` decode pending images again; used by one thread."""
 
     def __init__(
         self,
         ledger: Ledger,
         limits: Limits,
         frames: Frames,
-        progress: Callable[[], None],
+        workers: Workers,
     ) -> None:
         self._ledger = ledger
         self._limits = limits
         self._frames = frames
-        self._progress = progress
+        self.workers = workers
 
     def frame(self, image: Image) -> Frame | None:
         """Return the frame of a pending image; without a file of it, it is lost."""
         most = self._limits.max_bytes, self._limits.most_pixels
         for path in self._ledger.paths.of_image(image.id):
             try:
-                found = photo.examine(path, *most)
+                found = self.workers.call(photo.examine, path, *most)
                 if found.identity == image.identity:
                     return self._decode(found)
             except PhotoError as error:
@@ -59,8 +55,8 @@ class Again:
             raise PhotoError(found.path, reason)
         size = found.structure.height, found.structure.width
         with hazards.under_way(found.identity):
-            frame = photo.decode(found, self._frames.take(*size))
-        self._progress()
+            frame = self.workers.call(photo.decode, found, self._frames.take(*size))
+        self.workers.progress()
         return frame
 
     def _lose(self, image: Image) -> None:

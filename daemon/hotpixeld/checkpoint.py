@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import io
 import logging
 import shutil
 import zipfile
@@ -24,8 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
 
+from hotpixeld import npyfile
 from hotpixeld.errors import CheckpointError
 from hotpixeld.files import make_folder, replacing, sweep, sync_folder
 from hotpixeld.trace import Trace
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Bytes per write: small enough that a slow disk lets the watchdog be fed in between.
-CHUNK = 1 << 24
 PREVIOUS = "previous"
 NAMES = ("mean.npy", "m2.npy")
 TRACE = "trace.npz"
@@ -68,30 +64,6 @@ class Checkpoint:
 
 def _nothing() -> None:
     """Stand in for the progress of a caller that does not watch it."""
-
-
-def _header(array: Plane) -> bytes:
-    """Return the .npy header of a float32 array."""
-    buffer = io.BytesIO()
-    content = {"descr": "<f4", "fortran_order": False, "shape": array.shape}
-    npy.write_array_header_1_0(buffer, content)
-    return buffer.getvalue()
-
-
-def _write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
-    """Write `array` as .npy, chunk by chunk; return the SHA-256 of the file in hex."""
-    octets = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data
-    digest = hashlib.sha256()
-    header = _header(array)
-    file.write(header)
-    digest.update(header)
-    for start in range(0, len(octets), CHUNK):
-        chunk = octets[start : start + CHUNK]
-        file.write(chunk)
-        digest.update(chunk)
-        progress()
-    file.flush()
-    return digest.hexdigest()
 
 
 def _write_trace(file: BinaryIO, trace: Trace) -> None:
@@ -155,38 +127,42 @@ def save(
         shutil.rmtree(folder)  # never committed, or damaged and given up
     make_folder(folder)
     with contextlib.ExitStack() as files:  # synced and renamed as they are left
+        large = [files.enter_context(replacing(folder / name)) for name in NAMES]
         mean, m2 = (
-            _write(files.enter_context(replacing(folder / name)), array, progress)
-            for name, array in zip(NAMES, (state.mean, state.m2), strict=True)
+            npyfile.write(file, array, progress)
+            for file, array in zip(large, (state.mean, state.m2), strict=True)
         )
         if state.trace is not None:
             _write_trace(files.enter_context(replacing(folder / TRACE)), state.trace)
             progress()
         copied()
+        for file in large:
+            npyfile.settle(file)
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 
 
-def _read(sources: Sequence[Path], shape: tuple[int, int, int], sha256: str) -> Plane:
+def _read(
+    sources: Sequence[Path],
+    shape: tuple[int, int, int],
+    sha256: str,
+    progress: Callable[[], None],
+) -> Plane:
     """Return the array in the first source there is, checked against the ledger."""
     source = next((path for path in sources if path.exists()), sources[0])
     try:
         with source.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            header, array, found = npyfile.read(file, shape, progress)
         if found != sha256:
             raise CheckpointError(f"{source}: damaged: SHA-256 {found}, not {sha256}")
-        array = np.load(source, allow_pickle=False)
+        npyfile.check(header, shape)
     except (FileNotFoundError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
     except OSError as error:
         if error.errno != errno.EIO:
             raise  # not the file's fault: too many open files, no permission
         raise CheckpointError(f"{source}: cannot be read: {error}") from error
-    if array.shape != shape or array.dtype != np.float32:
-        raise CheckpointError(
-            f"{source}: holds {array.dtype} {array.shape}, not float32 {shape}"
-        )
-    return np.asarray(array, np.float32)
+    return array
 
 
 def _places(camera_folder: Path, generation: int, name: str) -> tuple[Path, Path]:
@@ -195,8 +171,19 @@ def _places(camera_folder: Path, generation: int, name: str) -> tuple[Path, Path
     return folder_of(camera_folder, generation) / name, kept
 
 
-def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -> State:
+def load(
+    camera_folder: Path,
+    checkpoint: Checkpoint,
+    height: int,
+    width: int,
+    progress: Callable[[], None] = _nothing,
+) -> State:
     """Return the state that `checkpoint` names, the current one or the one before.
+
+    Parameters
+    ----------
+    progress : callable
+        Called after every 16 MiB.
 
     Raises
     ------
@@ -208,7 +195,7 @@ def load(camera_folder: Path, checkpoint: Checkpoint, height: int, width: int) -
     shape, generation = (height, width, 3), checkpoint.generation
     sums = (checkpoint.mean_sha256, checkpoint.m2_sha256)
     mean, m2 = (
-        _read(_places(camera_folder, generation, name), shape, sha256)
+        _read(_places(camera_folder, generation, name), shape, sha256, progress)
         for name, sha256 in zip(NAMES, sums, strict=True)
     )
     trace = _read_trace(folder_of(camera_folder, generation) / TRACE, height, width)

@@ -18,10 +18,11 @@ from hotpixeld import (
     statefolder,
 )
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
-from hotpixeld.files import make_folder, read_regular, write
+from hotpixeld.files import make_folder, write
 from hotpixeld.ledger import Ledger
+from hotpixeld.lock import lock
+from hotpixeld.reading import read_regular
 from hotpixeld.sampling import grid_of
-from hotpixeld.session import lock
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -257,7 +258,8 @@ def forget(
             ledger.samples.forget(camera_id)
         ledger.close()
         checkpoint.tidy(folder / "cameras" / camera_id, None, None)
-        (folder / "cameras" / camera_id / "map.yaml").unlink(missing_ok=True)
+        for name in ("map.yaml", maps.FOOTPRINT_NAME):
+            (folder / "cameras" / camera_id / name).unlink(missing_ok=True)
     finally:
         os.close(held)
     return f"forgot {told}"

@@ -1,15 +1,15 @@
 """Drop-in: the part of a unit's sandbox that follows from the configuration.
 
-``python -m hotpixeld.dropin FILE`` prints it; `hotpixeld-apply` writes it.
+``python -m hotpixeld.dropin FILE [HOME]`` prints it; `hotpixeld-apply` writes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.access import is_in_home
 from hotpixeld.configfile import load
 from hotpixeld.errors import ConfigError
 from hotpixeld.exits import ExitCode
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 HEADER = """\
 # Written by hotpixeld-apply from {source}: do not edit, run hotpixeld-apply again.
-# A leading "-": a folder that is not there, say on a medium that is not plugged in, does
+# A leading "-": what is not there, say a folder on a medium that is not plugged in, does
 # not keep the service from starting.
 [Service]
 """
+KEYS = frozenset({".ssh", ".gnupg"})
+"""Hidden in a home even if they come later."""
 
 
 def quoted(path: Path) -> str:
@@ -45,11 +47,6 @@ def quoted(path: Path) -> str:
     return f'"-{escaped}"'
 
 
-def _bound(path: Path) -> str:
-    """Return a path for BindPaths=, where a colon separates source and destination."""
-    return quoted(path).replace(":", "\\:")
-
-
 def written_to(config: Config) -> list[Path]:
     """Return the folders that the service writes to; none lies in another."""
     paths = {folder.path for folder in config.folders}
@@ -59,13 +56,36 @@ def written_to(config: Config) -> list[Path]:
     )
 
 
-def text(config: Config, source: Path) -> str:
+def hidden(home: Path, config: Config) -> list[Path]:
+    """Return what of a home no photo program needs: all that begins with a dot.
+
+    Keys, mail, browsers and settings lie there.  Links are left out, since systemd would
+    hide what they lead to, and so is what holds a folder of the configuration.
+    """
+    names = set(KEYS)
+    with contextlib.suppress(OSError):  # not there yet, or closed to root on a server
+        names |= {
+            entry.name
+            for entry in home.iterdir()
+            if entry.name.startswith(".") and not entry.is_symlink()
+        }
+    wanted = [path.resolve() for path in written_to(config)]
+    return [
+        path
+        for path in (home / name for name in sorted(names) if name.isprintable())
+        if not any(one.is_relative_to(path.resolve()) for one in wanted)
+    ]
+
+
+def text(config: Config, source: Path, home: Path | None = None) -> str:
     """Return the drop-in for a configuration.
 
     Parameters
     ----------
     source : Path
         The configuration's file, for the comment.
+    home : Path, optional
+        Of the person whose service it is.
 
     Raises
     ------
@@ -74,20 +94,17 @@ def text(config: Config, source: Path) -> str:
     """
     if not config.folders:
         raise ConfigError([f"{source}: no folder to watch: add one under `folders`"])
-    lines = [
-        f"BindPaths={_bound(path)}"
-        if is_in_home(path)
-        else f"ReadWritePaths={quoted(path)}"
-        for path in written_to(config)
-    ]
+    lines = [f"ReadWritePaths={quoted(path)}" for path in written_to(config)]
+    if home is not None:
+        lines += [f"InaccessiblePaths={quoted(path)}" for path in hidden(home, config)]
     return HEADER.format(source=source) + "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the drop-in for the configuration file that is named."""
-    source = Path(arguments[0])
+    source, *homes = map(Path, arguments)
     try:
-        sys.stdout.write(text(load(source), source))
+        sys.stdout.write(text(load(source), source, *homes))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.CONFIG

@@ -48,12 +48,16 @@ class TruncatedPhotoError(PhotoError):
     """The photo ends too early: perhaps it is still being written; try again."""
 
 
+class UnreadablePhotoError(TruncatedPhotoError):
+    """The photo cannot be read now (a disk fault, a server that is gone): ask again."""
+
+
 class PhotoGoneError(PhotoError):
     """The photo is not there any more; an ordinary outcome in a watched folder."""
 
 
 class SkippedPhotoError(PhotoError):
-    """The photo is sound but must not be folded (edited, no camera identity)."""
+    """It must not be folded: edited, without camera identity, or not a file at all."""
 
 
 class CheckpointError(HotpixeldError):

@@ -27,15 +27,6 @@ DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors that stop all writing until they have passed; others are about one folder."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_ONLY_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-
-
-class UnsuitableError(Exception):
-    """What is at a path is not a regular file of a sensible size."""
-
-
-class ChangedError(Exception):
-    """A file changed while it was being read."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -94,7 +85,9 @@ def _enter(descriptor: int, name: str, *, make: bool) -> int:
 
 
 @contextlib.contextmanager
-def _parent(target: Path, root: Path | None, *, make: bool = False) -> Iterator[int]:
+def open_parent(
+    target: Path, root: Path | None, *, make: bool = False
+) -> Iterator[int]:
     """Open the folder of `target`, below `root` without following a link."""
     names: tuple[str, ...] = ()
     if root is not None:
@@ -146,7 +139,7 @@ def replacing(
     dirty pages and would report success (PostgreSQL's "fsyncgate", 2018).
     """
     temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    with _parent(target, root, make=root is not None) as folder:
+    with open_parent(target, root, make=root is not None) as folder:
         descriptor = os.open(temporary, _NEW, mode, dir_fd=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -189,7 +182,7 @@ def link(source: Path, target: Path, inode: int, root: Path) -> None:
     OSError
         It cannot be: `target` exists, is on another file system, ...
     """
-    with _parent(target, root, make=True) as folder:
+    with open_parent(target, root, make=True) as folder:
         os.link(source, target.name, dst_dir_fd=folder, follow_symlinks=False)
         if os.lstat(target.name, dir_fd=folder).st_ino != inode:
             os.unlink(target.name, dir_fd=folder)
@@ -199,7 +192,7 @@ def link(source: Path, target: Path, inode: int, root: Path) -> None:
 
 def remove(target: Path, root: Path | None = None) -> None:
     """Remove `target` durably; fine when it is not there."""
-    with contextlib.suppress(FileNotFoundError), _parent(target, root) as folder:
+    with contextlib.suppress(FileNotFoundError), open_parent(target, root) as folder:
         os.unlink(target.name, dir_fd=folder)
         os.fsync(folder)
 
@@ -218,48 +211,10 @@ def sweep(folder: Path, root: Path | None = None) -> int:
     left = 0
     with (
         contextlib.suppress(FileNotFoundError),
-        _parent(folder / "x", root) as descriptor,
+        open_parent(folder / "x", root) as descriptor,
     ):
         for name in os.listdir(descriptor):  # noqa: PTH208 - pathlib has no descriptors
             if _is_left(name, descriptor):
                 os.unlink(name, dir_fd=descriptor)
                 left += 1
     return left
-
-
-def read_regular(
-    path: Path, limit: int, root: Path | None = None
-) -> tuple[bytes, os.stat_result]:
-    """Return the content of a regular file and what `fstat` says of it.
-
-    Never follows a symlink at the last step, nor any below `root`; never waits on a
-    FIFO, and opens read-only.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read; `OSError.errno` is ELOOP for a symlink.
-    UnsuitableError
-        It is not a regular file, or is larger than `limit` bytes.
-    ChangedError
-        It changed while it was being read.
-    """
-    if root is None:
-        descriptor = os.open(path, _ONLY_READ)
-    else:
-        with _parent(path, root) as folder:
-            descriptor = os.open(path.name, _ONLY_READ, dir_fd=folder)
-    try:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise UnsuitableError("not a regular file")
-        if before.st_size > limit:
-            raise UnsuitableError(f"{before.st_size} bytes, limit is {limit}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(before.st_size + 1)
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if len(content) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
-        raise ChangedError("changed while it was being read")
-    return content, after

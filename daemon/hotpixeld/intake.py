@@ -58,9 +58,11 @@ class Intake:
 
     def _unknown(self, hints: list[Hint]) -> list[Hint]:
         """Return the hints of a scan that tell the ledger something new."""
-        seen = [(hint.path, hint.signature) for hint in hints if hint.signature]
-        unknown = set(self._session.unknown(seen))
-        return [hint for hint in hints if hint.path in unknown]
+        news = []
+        for parent, group in itertools.groupby(hints, key=lambda hint: hint.parent):
+            known = self._session.ledger.paths.settled_in(parent)
+            news += [one for one in group if known.get(one.name) != one.signature]
+        return news
 
     def next_deadline(self, now: float) -> float | None:
         """Return when the next photo may have settled."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld import metadata
+from hotpixeld.errors import UnreadablePhotoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,6 +77,16 @@ class Job:
         again = self.version is not None
         is_written = self.mended is not None and self.mended.repaired is not None
         return logging.DEBUG if again and not is_written else logging.INFO
+
+    @property
+    def signature(self) -> Signature | None:
+        """Return what is kept of the file, so that it is not read again unchanged.
+
+        None of a file that could not be read: it is asked for again.
+        """
+        if isinstance(self.error, UnreadablePhotoError):
+            return None
+        return self.photo.signature if self.photo else self.seen
 
     @property
     def identity(self) -> str:

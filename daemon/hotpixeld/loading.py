@@ -70,8 +70,8 @@ class Loader:
         return Running(state, record.folded_to, record.checkpoint.generation)
 
     def _read(self, camera: Camera, saved: Checkpoint) -> State:
-        folder = self._cameras / camera.id
-        return checkpoint.load(folder, saved, camera.height, camera.width)
+        folder, progress = self._cameras / camera.id, self._again.workers.progress
+        return checkpoint.load(folder, saved, camera.height, camera.width, progress)
 
     def _fall_back(self, camera: Camera, damage: CheckpointError) -> Running:
         """Return the state of the checkpoint before, with what it lacks folded again."""

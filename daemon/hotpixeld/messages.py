@@ -55,3 +55,12 @@ def plain(text: object) -> str:
     'IMG\\x0a1.jpg'
     """
     return _UNSAFE.sub(_escape, str(text))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "folder"), counted(0, "photo")
+    ('1 folder', '0 photos')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

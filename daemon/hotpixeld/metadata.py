@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import stat
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,6 +22,7 @@ from hotpixeld import edited, makernote, markers
 from hotpixeld.camera import Camera
 from hotpixeld.errors import PhotoError, SkippedPhotoError, TruncatedPhotoError
 from hotpixeld.makernote import Directory
+from hotpixeld.reading import NotAFileError, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,15 +229,13 @@ def origin(path: Path) -> tuple[tuple[str, str, str], dt.datetime | None]:
 
     Never raises: a file that is damaged, no photo, not regular or gone has none.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags)
+        descriptor = open_regular(path)
         try:
-            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            head = os.read(descriptor, _HEADER_BYTES) if regular else b""
+            head = os.read(descriptor, _HEADER_BYTES)
         finally:
             os.close(descriptor)
-    except OSError:
+    except (OSError, NotAFileError):
         head = b""
     _, found, block = head.partition(_EXIF_HEAD)
     first = Directory.first(block if found else b"")

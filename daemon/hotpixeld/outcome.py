@@ -98,10 +98,9 @@ class Outcomes:
             outcome = "waiting"
         elif isinstance(error, SkippedPhotoError):
             outcome = "skipped"
-        signature = job.photo.signature if job.photo else job.seen
         with self._ledger.transaction():
             self._ledger.paths.record(
-                job.path, outcome, reason=error.reason, signature=signature
+                job.path, outcome, reason=error.reason, signature=job.signature
             )
         failed = outcome == "failed"
         message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED

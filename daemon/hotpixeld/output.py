@@ -6,21 +6,12 @@ configuration names is reached through a link.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 from typing import TYPE_CHECKING, Literal
 
-from hotpixeld.files import (
-    ChangedError,
-    UnsuitableError,
-    link,
-    make_folder,
-    read_regular,
-    remove,
-    sweep,
-    write,
-)
+from hotpixeld.files import link, make_folder, remove, sweep, write
+from hotpixeld.reading import ChangedError, UnsuitableError, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,10 +52,6 @@ class Output:
             return None
         except (UnsuitableError, ChangedError):
             return ""
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symlink, a socket
-                return ""
-            raise
         return hashlib.sha256(data).hexdigest()
 
     def sweep(self, folder: Path) -> None:

@@ -122,7 +122,7 @@ class Paths:
             " WHERE folder = ? AND outcome != 'waiting' AND inode IS NOT NULL"
         )
         rows = self._connection.execute(query, (os.fsencode(folder),))
-        return {os.fsdecode(name): Signature(*rest) for name, *rest in rows}
+        return {os.fsdecode(row[0]): Signature._make(row[1:]) for row in rows}
 
     def record(
         self,

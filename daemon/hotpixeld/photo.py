@@ -6,7 +6,6 @@ file becomes one of the photo errors, with the reason.
 
 from __future__ import annotations
 
-import errno
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,8 +14,19 @@ import numpy as np
 from PIL import Image
 
 from hotpixeld import markers, metadata, turbojpeg
-from hotpixeld.errors import PhotoError, PhotoGoneError, TruncatedPhotoError
-from hotpixeld.files import ChangedError, UnsuitableError, read_regular
+from hotpixeld.errors import (
+    PhotoError,
+    PhotoGoneError,
+    SkippedPhotoError,
+    TruncatedPhotoError,
+    UnreadablePhotoError,
+)
+from hotpixeld.reading import (
+    ChangedError,
+    NotAFileError,
+    UnsuitableError,
+    read_regular,
+)
 from hotpixeld.settle import Signature
 
 if TYPE_CHECKING:
@@ -58,44 +68,50 @@ class Photo:
     metadata: Metadata
 
 
-def _read(path: Path, max_bytes: int) -> tuple[bytes, Signature]:
+def _read(path: Path, max_bytes: int, root: Path | None) -> tuple[bytes, Signature]:
     """Return the content and the signature of a photo's file."""
     try:
-        data, status = read_regular(path, max_bytes)
+        data, status = read_regular(path, max_bytes, root)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoGoneError(path, "gone") from error
     except ChangedError as error:
         raise TruncatedPhotoError(path, str(error)) from error
+    except NotAFileError as error:
+        raise SkippedPhotoError(path, str(error)) from error
     except UnsuitableError as error:
         raise PhotoError(path, str(error)) from error
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise PhotoError(path, "a symbolic link, not a file") from error
-        if error.errno == errno.ENXIO:  # a socket
-            raise PhotoError(path, "not a regular file") from error
-        # A folder being unmounted, a network share that hangs: it may come back.
-        raise TruncatedPhotoError(path, f"cannot be read: {error.strerror}") from error
+        reason = f"cannot be read: {error.strerror}"
+        raise UnreadablePhotoError(path, reason) from error
     return data, Signature.of(status)
 
 
-def examine(path: Path, max_bytes: int, max_pixels: int) -> Photo:
+def examine(
+    path: Path, max_bytes: int, max_pixels: int, root: Path | None = None
+) -> Photo:
     """Read a photo's file and examine it without decoding.
 
     Parameters
     ----------
     max_bytes, max_pixels : int
         Larger photos are refused, the pixels before anything is decoded.
+    root : Path, optional
+        Follow no link below it: what one leads to is not there.
 
     Raises
     ------
     PhotoGoneError
         There is no such file (any more).
+    UnreadablePhotoError
+        It cannot be read now.
     TruncatedPhotoError
-        It cannot be read now, or ends too early: it may still be on its way.
+        It ends too early: it may still be on its way.
+    SkippedPhotoError
+        It is a link, a pipe or the like.
     PhotoError
         It is no JPEG file, damaged, or too large.
     """
-    data, signature = _read(path, max_bytes)
+    data, signature = _read(path, max_bytes, root)
     if not data:
         raise TruncatedPhotoError(path, "empty")
     try:

@@ -120,7 +120,8 @@ class Pipeline:
         limits = self._config.limits
         with contextlib.suppress(OSError):
             job.seen = scan.look(job.path)
-        job.photo = photo.examine(job.path, limits.max_bytes, limits.most_pixels)
+        root = self._config.folder_of(job.path).path
+        job.photo = photo.examine(job.path, limits.max_bytes, limits.most_pixels, root)
 
     def _check(self, job: Job) -> Job:
         """Refuse a photo that an earlier process died of."""

@@ -40,7 +40,7 @@ _FOREIGN = frozenset(
 
 
 class Candidate(NamedTuple):
-    """A regular file that may be a photo, by its name."""
+    """What may be a photo, by its name: not a folder, but perhaps a link or a pipe."""
 
     path: str
     signature: Signature
@@ -81,7 +81,9 @@ def is_candidate(relative: str) -> bool:
 
 
 def look(path: Path) -> Signature | None:
-    """Return the signature of a regular file, None for anything else or nothing.
+    """Return the signature of what is there, None for a folder or nothing.
+
+    What is no regular file has one too: whoever reads it says what is wrong with it.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def look(path: Path) -> Signature | None:
         status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Signature.of(status) if stat.S_ISREG(status.st_mode) else None
+    return None if stat.S_ISDIR(status.st_mode) else Signature.of(status)
 
 
 def identity(folder: str | Path) -> Identity:
@@ -124,7 +126,7 @@ def _candidate(entry: os.DirEntry[str]) -> Candidate | None:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:  # between the listing and here
         return None
-    if not stat.S_ISREG(status.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         return None
     return Candidate(entry.path, Signature.of(status))
 
@@ -132,8 +134,7 @@ def _candidate(entry: os.DirEntry[str]) -> Candidate | None:
 class Walk:
     """One walk below a folder: an iterator of candidates, folder by folder, by name.
 
-    Symlinks are not followed, only regular files count, and what `is_ignored` says is not
-    entered.  A folder below that cannot be read is noted in `faults` and passed over.
+    Symlinks are not followed, and what `is_ignored` says is not entered.  A folder below that cannot be read is noted in `faults` and passed over.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hotpixeld.access import Access
 from hotpixeld.errors import ConfigError, LedgerError
 from hotpixeld.intake import Intake
-from hotpixeld.messages import MessageId, plain
+from hotpixeld.messages import MessageId, counted, plain
 from hotpixeld.pause import Pause
 from hotpixeld.publisher import Publisher
 from hotpixeld.session import Session
@@ -104,8 +104,9 @@ class Service:
             log.info("folded again after an unclean stop: %d photos", again)
         self._look_for_access()
         self._publish()
+        folders = len(self._session.config.folders)
+        log.info("watching %s", counted(folders, "folder"))
         self._notifier.ready()
-        log.info("watching %d folders", len(self._session.config.folders))
         while not self._stopping:
             self._step()
         self._stop()
@@ -115,7 +116,7 @@ class Service:
         if self._reload_wanted and not self._pause.rests():
             self._reload()
         now = self._clock()
-        self._notifier.progress()
+        self._session.progress()
         self._intake.note(self._watcher.tick(now), now)
         if not self._pause.rests():
             with self._pause.guarding():
@@ -217,7 +218,8 @@ class Service:
                 self._access = Access(config, os.environ)
                 self._look_for_access()
                 self._repairs = self._repairable()
-                log.info("reloaded: watching %d folders", len(config.folders))
+                folders = counted(len(config.folders), "folder")
+                log.info("reloaded: watching %s", folders)
                 self._reload_wanted = False
         except ConfigError as error:
             self._reload_wanted = False
@@ -232,8 +234,8 @@ class Service:
 
     def _publish(self) -> None:
         """Tell systemd and `status` how things are."""
-        told = [f"{len(self._session.config.folders)} folders"]
-        told.append(f"{len(self._intake)} photos waiting")
+        told = [counted(len(self._session.config.folders), "folder")]
+        told.append(f"{counted(len(self._intake), 'photo')} waiting")
         if self._repairs:
             told.append(f"{len(self._repairs)} to look at again")
         if self._last:

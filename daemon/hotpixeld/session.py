@@ -6,7 +6,6 @@ The folder is locked for as long as the session is open; a second daemon is refu
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import logging
 import os
@@ -14,16 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld import scan
-from hotpixeld.errors import SkippedPhotoError, StateInUseError
+from hotpixeld.errors import SkippedPhotoError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.jobs import in_order
 from hotpixeld.ledger import Ledger
+from hotpixeld.lock import lock
 from hotpixeld.making import Making
 from hotpixeld.maps import Maps
 from hotpixeld.memory import Memory, share_one_heap
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
-from hotpixeld.sampling import Sampling
+from hotpixeld.sampling import JUDGED, Sampling
 from hotpixeld.stages import Stages
 from hotpixeld.states import States
 from hotpixeld.workers import Workers
@@ -43,34 +43,9 @@ LOOK_BACK = 16
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
 LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""
-SAMPLED_ONCE = 64
-"""The last photos of such a run, sampled as they come: no need to look back on them."""
-
-
-def lock(folder: Path) -> int:
-    """Hold the state folder; return the descriptor whose closing lets go.
-
-    Raises
-    ------
-    StateInUseError
-        Another process holds it; says which.
-    """
-    path = folder / "lock"
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StateInUseError(
-            f"{folder}: in use by another hotpixeld, process {holder}: stop it first, or"
-            " name another --state"
-        ) from error
-    with contextlib.suppress(OSError):  # on a full disk it is held without a name
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
+LISTED_ONCE = 48
+"""After so many photos of such a run at the earliest, the rest are sampled as they come,
+those that a verdict looks back on at least: no need to look back on them."""
 
 
 class Session:
@@ -105,15 +80,18 @@ class Session:
         make_folder(folder, mode=0o700)
         self.folder = folder
         self._clock = clock
-        self._progress = progress
         self._jobs = jobs
         self._lock = lock(folder)
         self.ledger = Ledger(folder / "ledger.sqlite3")
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
-        self._use(config)
-        self._tidy()
+        try:
+            self._use(config)
+            self._tidy()
+        except Exception:
+            self.close()
+            raise
 
     def _tidy(self) -> None:
         """Remove what a crash left: unfinished files, checkpoints never committed."""
@@ -139,9 +117,14 @@ class Session:
         frames = self.memory.frames
         sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
         self._making = Making(self.memory, self._upkeep, self._jobs)
-        self.maps = Maps(self.ledger, config, self.states, sampling, self._progress)
+        self.maps = Maps(self.ledger, config, self.states, sampling, self.progress)
         stages = Stages(self._workers, self.memory, self._jobs)
         self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
+
+    def progress(self) -> None:
+        """Tell of progress, unless one of those who work beside this thread hangs."""
+        if self._workers.get_on() & self._upkeep.get_on():  # both are looked at
+            self._workers.progress()
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration from now on, after a checkpoint of what there is."""
@@ -209,13 +192,11 @@ class Session:
         with contextlib.closing(
             self._pipeline.run(paths, with_copies=not once, patient=not once)
         ) as under_way:
-            for left, done in zip(
-                range(len(paths) - 1, -1, -1), under_way, strict=True
-            ):
-                self._progress()
+            for number, done in enumerate(under_way, 1):
+                self.progress()
                 yield done
                 self.keep_up(once=once)
-                if once and left == SAMPLED_ONCE:
+                if once and number == max(len(paths) - JUDGED, LISTED_ONCE):
                     self._list_suspects()
         self.memory.frames.trim()
 
@@ -291,6 +272,6 @@ class Session:
         """Hold photos against their camera's present pixel list; write what changes."""
         with contextlib.closing(self._pipeline.repair(photos)) as under_way:
             for done in under_way:
-                self._progress()
+                self.progress()
                 yield done
         self.memory.frames.trim()

@@ -41,7 +41,10 @@ def runtime_folders(state: Path, environment: Mapping[str, str]) -> list[Path]:
     folders = []
     if given := environment.get("RUNTIME_DIRECTORY"):
         folders.append(Path(given.split(":")[0]))
-    folders.append(SYSTEM_RUNTIME)
+    # A service's two folders have one name: hotpixeld, or hotpixeld-anna.
+    is_service = state.name.startswith("hotpixeld")
+    is_service &= state.parent == SYSTEM_STATE.parent
+    folders.append(SYSTEM_RUNTIME.with_name(state.name if is_service else "hotpixeld"))
     if given := environment.get("XDG_RUNTIME_DIR"):
         folders.append(Path(given) / "hotpixeld")
     folders.append(state)

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld.again import Again
-from hotpixeld.errors import CheckpointError
+from hotpixeld.errors import CheckpointError, LedgerError
 from hotpixeld.loading import Loader
 from hotpixeld.memory import STATE_BYTES
 from hotpixeld.saving import Saver
@@ -69,7 +69,7 @@ class States:
         self._upkeep = upkeep
         self._clock = clock
         self._saver = Saver(ledger, folder / "cameras", upkeep)
-        again = Again(ledger, config.limits, memory.frames, upkeep.progress)
+        again = Again(ledger, config.limits, memory.frames, upkeep)
         self._loader = Loader(ledger, config, folder / "cameras", again, clock)
         self._running: dict[str, Running] = {}  # the one used last comes last
 
@@ -124,8 +124,23 @@ class States:
         )
 
     def tidy(self) -> None:
-        """Remove what a crash left of checkpoints in the cameras' folders."""
-        for record in self._ledger.images.cameras():
+        """Remove what a crash left of checkpoints in the cameras' folders.
+
+        Raises
+        ------
+        LedgerError
+            The ledger is empty, but there are checkpoints that it must have named.
+        """
+        records = list(self._ledger.images.cameras())
+        # The first generation may be there before the ledger is durable; others may not.
+        found = [one.name for one in self._folder.glob("cameras/*/*")]
+        if not records and any(name.isdigit() and int(name) > 1 for name in found):
+            raise LedgerError(
+                f"{self._ledger.path}: is empty, but {self._folder / 'cameras'} holds"
+                " checkpoints: put the ledger back from a backup, or move both away to"
+                " begin anew"
+            )
+        for record in records:
             self._saver.tidy(record.camera.id, record.checkpoint)
 
     def photos(self, camera_id: str) -> int:

@@ -52,8 +52,10 @@ class Hint(NamedTuple):
 
     Attributes
     ----------
-    path : Path
-        Below ``folder.path``, whatever symlinks that path goes through.
+    parent : Path
+        The folder that it is in, below ``folder.path``, whatever symlinks that goes
+        through; one object for many hints, for a rescan has very many.
+    name : str
     folder : WatchedFolder
     signature : Signature or None
         What a scan saw; None for an event, after which the file was not looked at.
@@ -61,10 +63,16 @@ class Hint(NamedTuple):
         On a local folder, and unchanged for the settle time already.
     """
 
-    path: Path
+    parent: Path
+    name: str
     folder: WatchedFolder
     signature: Signature | None = None
     aged: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Return the path that may hold a photo."""
+        return self.parent / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +255,10 @@ class Survey:
     ) -> Iterator[Hint]:
         start, base = len(ground.real.rstrip("/")) + 1, self.folder.path
         settle_seconds = self.folder.settle_seconds
+        folder, parent = ground.real, base
         for path, signature in walk:
+            inner, _, name = path.rpartition("/")
+            if inner != folder:
+                folder, parent = inner, base / inner[start:]
             aged = is_local and signature.is_aged(settle_seconds, self.wall())
-            yield Hint(base / path[start:], self.folder, signature, aged)
+            yield Hint(parent, name, self.folder, signature, aged)

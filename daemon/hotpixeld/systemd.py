@@ -26,9 +26,9 @@ MISSING: Final = (
     " the extra hotpixeld[systemd] (it needs libsystemd-dev, pkg-config and a C compiler)"
 )
 
-EXTEND_SECONDS: Final = 120
-"""Between two signs of progress while starting or stopping: the fsync of a large
-checkpoint on a slow disk fits in."""
+EXTEND_MICROSECONDS: Final = 120_000_000
+"""Between two signs of progress while starting, reloading or stopping: reading a photo,
+or the fsync of a piece of a checkpoint, from or to a slow disk fits in."""
 
 _STANDARD_ERROR = 2
 
@@ -101,20 +101,21 @@ class Notifier:
 
         The time goes with it since systemd 253 (Type=notify-reload); older ones ignore it.
         """
+        self._is_settled = False
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(RELOADING=1, MONOTONIC_USEC=microseconds)
 
     def stopping(self, status: str = "") -> None:
-        """Say that the end has begun."""
+        """Say that the end has begun, and that it may take its time."""
         self._is_settled = False
-        self._send(STOPPING=1, STATUS=status)
+        self._send(STOPPING=1, STATUS=status, EXTEND_TIMEOUT_USEC=EXTEND_MICROSECONDS)
 
     def progress(self) -> None:
-        """Say that work goes on, and get more time for it while starting or stopping.
+        """Say that work goes on; with more time for it but in normal operation.
 
         For whoever sees real progress, never for a thread of its own.
         """
-        more = 0 if self._is_settled else EXTEND_SECONDS * 1_000_000
+        more = 0 if self._is_settled else EXTEND_MICROSECONDS
         self._send(WATCHDOG=1, EXTEND_TIMEOUT_USEC=more)
 
 

@@ -140,7 +140,8 @@ class Watcher:
         match news:
             case _Event(place, kind, relative):
                 if kind is Kind.FILE:
-                    hints.append(Hint(place.folder.path / relative, place.folder))
+                    path = place.folder.path / relative
+                    hints.append(Hint(path.parent, path.name, place.folder))
                 elif kind is Kind.FOLDER:
                     place.note_folder(relative, now)
                 else:

@@ -11,12 +11,13 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Item = TypeVar("Item")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.5
@@ -69,17 +70,22 @@ class Workers:
         self.progress = progress
         self._tasks: dict[int, Task] = {}
 
-    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-        """Let a worker do ``work(item)`` when one is free."""
-        return self._threads.submit(self._run, work, item)
+    def submit(
+        self,
+        work: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        """Let a worker do ``work(...)`` when one is free."""
+        return self._threads.submit(self._run, partial(work, *args, **kwargs))
 
-    def _run(self, work: Callable[[Item], Result], item: Item) -> Result:
+    def _run(self, work: Callable[[], Result]) -> Result:
         own = threading.get_ident()
         clock = time.pthread_getcpuclockid(own)
         used = time.clock_gettime_ns(clock)
         self._tasks[own] = Task(time.monotonic(), clock, used)
         try:
-            return work(item)
+            return work()
         finally:
             del self._tasks[own]
 
@@ -97,15 +103,31 @@ class Workers:
     def wait(self, future: Future[Result]) -> None:
         """Wait until a worker is done, well or not; see meanwhile whether all get on."""
         while not wait([future], timeout=LOOK_SECONDS).done:
-            if self._get_on():
+            if self._tasks and self.get_on():
                 self.progress()
 
-    def _get_on(self) -> bool:
-        """Tell whether there are busy workers, and each got on since the last look."""
+    def call(
+        self,
+        work: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Let a worker do one long step, and wait for it: like calling `work` itself.
+
+        What the owner does itself tells nobody whether it gets on.
+
+        Raises
+        ------
+        Exception
+            What the work raised.
+        """
+        return self.result(self.submit(work, *args, **kwargs))
+
+    def get_on(self) -> bool:
+        """Tell whether each worker that is busy got on since the last look."""
         now = time.monotonic()
-        # A list, not a generator: every one is looked at, whatever the others do.
         looks = [task.gets_on(now) for task in list(self._tasks.values())]
-        return bool(looks) and all(looks)
+        return all(looks)  # after every one was looked at, whatever the others do
 
     def close(self) -> None:
         """End: what has begun is waited for, what has not is dropped."""

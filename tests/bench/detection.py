@@ -1,6 +1,6 @@
 """Detection measured: plant defects into real photos, find them, print one table.
 
-    detection.py FOLDER... [--long] [--photos N ...] [--seeds N] [--levels LOW HIGH]
+    detection.py FOLDER... [--photos N ...] [--least N] [--count N]
 
 Needs HOTPIXELD_PHOTOS, beside which `defects/plant.py` lies. Every FOLDER is a set of
 photos of one camera; `truth.json` in it lists what the camera really has, which counts
@@ -36,6 +36,14 @@ from hotpixeld.weighing import Taken
 from hotpixeld.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
+LEVELS = {
+    "hot 3-6": (3.5, 7.0),
+    "hot 6-10": (6.5, 11.0),
+    "hot 10-30": (10.0, 32.0),
+    "hot 30-": (32.0, 100.0),
+    "stuck, dead": (6.0, 40.0),
+}
+"""Levels of plantings that fill a row of the table; stuck and dead ones are in all."""
 METHODS = ("evidence", "limit", "state", "variance", "plain")
 PLAIN = 14.0
 Sites = Sequence[tuple[int, int]]
@@ -222,8 +230,8 @@ def show(tally: Tally, title: str) -> None:
     """Print the table of one column of the measurement."""
     print(f"\n{title}: {tally.runs} runs")
     print(f"{'':14}{'n':>5}  " + "  ".join(f"{name:18}" for name in METHODS))
-    for name in sorted(tally.planted):
-        number = tally.planted[name]
+    for name in LEVELS:
+        number = tally.planted.get(name, 0)
         cells = [interval(tally.found[name, method], number) for method in METHODS]
         print(f"{name:14}{number:5}  " + "  ".join(f"{cell:18}" for cell in cells))
     cells = [
@@ -282,47 +290,50 @@ def plant(photos: list[Path], out: Path, arguments: list[str]) -> None:
     )
 
 
+def neediest(tally: Tally) -> tuple[float, float]:
+    """Return the levels to plant next: those of the bin that has the fewest."""
+    counts = {levels: tally.planted.get(name, 0) for name, levels in LEVELS.items()}
+    return min(counts, key=lambda levels: counts[levels])
+
+
+def column(
+    folders: list[Path], number: int, least: int, own: dict[Path, Sites], count: int
+) -> Tally:
+    """Plant into `number` photos of each set in turn until all bins hold `least`."""
+    tally = Tally()
+    seed = 0
+    while not all(tally.planted.get(name, 0) >= least for name in LEVELS):
+        seed += 1
+        low, high = neediest(tally)
+        for folder in folders:
+            photos = photos_of(folder)
+            if len(photos) < min(number, 20):
+                continue
+            rng = np.random.default_rng((seed, number))
+            size = min(number, len(photos))
+            chosen = sorted(rng.choice(len(photos), size, replace=False))
+            arguments = ["--seed", str(seed), "--levels", str(low), str(high)]
+            arguments += ["--onset", str(size // 3), "--count", str(count)]
+            with tempfile.TemporaryDirectory() as name:
+                plant([photos[i] for i in chosen], Path(name), arguments)
+                measure(Path(name), tally, own.get(folder, ()))
+    return tally
+
+
 def main() -> int:
     """Run the measurement that the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--photos", type=int, nargs="+", default=[24])
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--levels", type=float, nargs=2, action="append")
-    parser.add_argument(
-        "--long", action="store_true", help="12, 24, 40 photos, 12 seeds"
-    )
+    parser.add_argument("--least", type=int, default=20, help="defects in each bin")
+    parser.add_argument("--count", type=int, default=24, help="defects planted at once")
     options = parser.parse_args()
     if "HOTPIXELD_PHOTOS" not in os.environ:
         print("HOTPIXELD_PHOTOS names no folder of camera photos: nothing to measure")
         return 1
-    seeds = 12 if options.long else options.seeds
-    levels = options.levels or (
-        [(6, 10), (10, 30), (30, 90)] if options.long else [(6, 40)]
-    )
     own = real_sets(options.folders)
-    for number in [12, 24, 40] if options.long else options.photos:
-        tally = Tally()
-        for folder in options.folders:
-            photos = photos_of(folder)
-            if len(photos) < min(number, 20):
-                continue
-            for seed in range(seeds):
-                rng = np.random.default_rng(seed)
-                size = min(number, len(photos))
-                chosen = sorted(rng.choice(len(photos), size, replace=False))
-                for low, high in levels:
-                    with tempfile.TemporaryDirectory() as name:
-                        arguments = [
-                            "--seed",
-                            str(seed),
-                            "--levels",
-                            str(low),
-                            str(high),
-                        ]
-                        arguments += ["--onset", str(size // 3)]
-                        plant([photos[i] for i in chosen], Path(name), arguments)
-                        measure(Path(name), tally, own.get(folder, ()))
+    for number in options.photos:
+        tally = column(options.folders, number, options.least, own, options.count)
         show(tally, f"{number} photos")
     return 0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from faults.hotpixel import Zygote
+    from faults.hotpixel import Process, Zygote
 
 PHOTOS = 12
 """Of two cameras, 8 and 4: checkpoints of both, two generations of one, and its map."""
@@ -82,21 +82,30 @@ def retried(world: World) -> list[str]:
     ]
 
 
-def spread(count: int, most: int) -> Iterable[int]:
-    """Return the numbers from 1 to `count`, or `most` of them, evenly spread."""
-    if count <= most:
-        return range(1, count + 1)
-    return sorted({1 + index * count // most for index in range(most)})
-
-
-def _name(mode: Mode) -> str:
+def _name(mode: Mode, program: str) -> str:
     names = {
         Mode.KILL: "kill -9 before",
-        Mode.TORN: "kill -9 in",
+        Mode.TORN: "kill -9 half way in",
         Mode.EIO: "EIO at",
         Mode.ENOSPC: "ENOSPC at",
     }
-    return f"{names[mode]} a call, run --once"
+    call = "a write" if mode is Mode.TORN else "a call"
+    return f"{names[mode]} {call}, {program}"
+
+
+def _places(mode: Mode, lines: list[str], most: int) -> Iterable[int]:
+    """Return the numbers of the calls to fail, or `most` of them, evenly spread.
+
+    Half way there is in a write only: after any other call is before the next.
+    """
+    numbers = [
+        number
+        for number, line in enumerate(lines, 1)
+        if mode is not Mode.TORN or "write" in line.split()[2]
+    ]
+    if len(numbers) <= most:
+        return numbers
+    return [numbers[index * len(numbers) // most] for index in range(most)]
 
 
 def at_every_call(
@@ -104,9 +113,9 @@ def at_every_call(
 ) -> None:
     """Let `run --once` die or fail at each call in turn, then run again."""
     world = filled(root)
-    count = len(calls(zygote, world))
+    unharmed = calls(zygote, world)
     for mode in modes:
-        for at in spread(count, most):
+        for at in _places(mode, unharmed, most):
             world.reset()
             trace = world.root / "trace"
             trace.unlink(missing_ok=True)
@@ -121,7 +130,8 @@ def at_every_call(
                 wrong.append("the next run failed")
             wrong += in_the_end(world)
             lines = trace.read_text().splitlines()
-            table.note(_name(mode), wrong, lines[at - 1] if at <= len(lines) else "")
+            where = lines[at - 1] if at <= len(lines) else ""
+            table.note(_name(mode, "run --once"), wrong, where)
 
 
 def daemon_at_every_call(
@@ -129,14 +139,49 @@ def daemon_at_every_call(
 ) -> None:
     """Let a call of the daemon fail: it pauses, and ends the work by itself."""
     world = filled(root)
-    count = len(calls(zygote, world))
+    unharmed = calls(zygote, world)
     for mode in modes:
-        for at in spread(count, most):
+        for at in _places(mode, unharmed, most):
             world.reset()
             (world.root / "trace").unlink(missing_ok=True)
             fault = Fault(mode, at, at + 1, world.roots, str(world.root / "trace"))
             wrong = _pauses(zygote, world, fault)
-            table.note(f"{mode.name.strip('_')} at a call, daemon", wrong, f"at {at}")
+            table.note(_name(mode, "daemon"), wrong, f"at {at}")
+
+
+def daemon_killed_at_every_call(
+    zygote: Zygote, root: Path, table: Table, modes: Iterable[Mode], most: int
+) -> None:
+    """Let the daemon die at each call of its life in turn, then start it again."""
+    world = filled(root)
+    trace = str(world.root / "trace")
+    wrong = _lives(zygote, world, Fault(roots=world.roots, trace=trace), 0)
+    table.note("no fault, daemon", wrong)
+    unharmed = (world.root / "trace").read_text().splitlines()
+    for mode in modes:
+        for at in _places(mode, unharmed, most):
+            world.reset()
+            fault = Fault(mode, at, at, world.roots)
+            wrong = _lives(zygote, world, fault, -signal.SIGKILL)
+            table.note(_name(mode, "daemon"), wrong, unharmed[at - 1])
+
+
+def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[str]:
+    """Return what is wrong after a daemon that meets a fault, and one that does not."""
+    arguments = ("run", "--jobs", "1", "--config", world.config)
+    daemon = zygote.start(*arguments, log=world.log, fault=fault)
+    daemon.until(lambda: is_done(world, PHOTOS))
+    code = daemon.stop()
+    # Threads are never quite in step: the last calls of one life may not come in another.
+    wrong = [] if code in {0, expected} else [f"exit code {code}"]
+    wrong += right_after(world)
+    world.log.unlink()
+    daemon = zygote.start(*arguments, log=world.log)
+    daemon.until(lambda: "watching" in daemon.text())
+    if not daemon.until(lambda: is_done(world, PHOTOS)):
+        wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
+    wrong += [f"then exit code {code}"] if (code := daemon.stop()) else []
+    return wrong + in_the_end(world)
 
 
 def is_done(world: World, photos: int) -> bool:
@@ -151,11 +196,11 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     arguments = ("run", "--jobs", "1", "--config", world.config)
     daemon = zygote.start(*arguments, log=world.log, fault=fault)
     wrong = []
-    done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+    done = daemon.until(lambda: is_done(world, PHOTOS))
     if not done and not daemon.is_alive() and "watching" not in daemon.text():
         # It could not even start: whoever started it starts it again.
         daemon = zygote.start(*arguments, log=world.log)
-        done = daemon.until(lambda: is_done(world, PHOTOS), 20.0)
+        done = daemon.until(lambda: is_done(world, PHOTOS))
     if not done:
         wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
         daemon.stop(signal.SIGKILL)
@@ -167,6 +212,18 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     if "no last checkpoint" in daemon.text():  # what it held is pending, not lost
         once(zygote, world)
     return wrong + in_the_end(world)
+
+
+def _gets_done(daemon: Process, world: World, photos: int) -> bool:
+    """Return whether the daemon ends its work, however long that takes it."""
+
+    def goes_on(before: dict[str, int]) -> bool:
+        return daemon.until(lambda: world.counts() != before)
+
+    while not is_done(world, photos):
+        if not goes_on(world.counts()):
+            return False
+    return True
 
 
 def at_random_moments(
@@ -194,7 +251,7 @@ def at_random_moments(
     world.log.unlink()
     daemon = zygote.start(*arguments, log=world.log)
     daemon.until(lambda: "watching" in daemon.text())
-    done = daemon.until(lambda: is_done(world, photos), 120.0)
+    done = _gets_done(daemon, world, photos)
     wrong = [] if done else [f"not done: {world.counts()} of {photos}"]
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
     table.note("the same state in the end", wrong + in_the_end(world))

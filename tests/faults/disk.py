@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.crash import is_done
+from faults.hotpixel import Fault, Mode
 from faults.world import World, in_the_end
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _fill(folder: Path, *, inodes: bool) -> Callable[[], None]:
 
 def _rests(daemon: Process, world: World) -> list[str]:
     """Return what is wrong while a disk is full: said once, and no more done."""
-    if not daemon.until(lambda: "paused" in daemon.text(), 20.0):
+    if not daemon.until(lambda: "paused" in daemon.text()):
         return [f"not paused: {world.counts()} {daemon.text()[-800:]}"]
     before = world.counts()
     time.sleep(1.0)  # several attempts, at the harness's pace
@@ -76,13 +77,13 @@ def _full(zygote: Zygote, root: Path, where: str, *, inodes: bool = False) -> li
         daemon = zygote.start(*arguments, log=world.log)
         for index in range(4):
             world.put(index)
-        daemon.until(lambda: is_done(world, 4), 20.0)
+        daemon.until(lambda: is_done(world, 4))
         make_room = _fill(place, inodes=inodes)
         for index in range(4, PHOTOS):
             world.put(index)
         wrong = _rests(daemon, world)
         make_room()
-        if not daemon.until(lambda: is_done(world, PHOTOS), 20.0):
+        if not daemon.until(lambda: is_done(world, PHOTOS)):
             wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
         wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
         return wrong + in_the_end(world)
@@ -107,9 +108,9 @@ def _read_only_copies(zygote: Zygote, root: Path) -> list[str]:
             counts = world.counts()
             return counts.get("folded", 0) + counts.get("pending", 0) == PHOTOS
 
-        wrong = [] if daemon.until(folded, 20.0) else ["not folded without copies"]
+        wrong = [] if daemon.until(folded) else ["not folded without copies"]
         _remount(place, "rw")
-        if not daemon.until(lambda: is_done(world, PHOTOS), 20.0):
+        if not daemon.until(lambda: is_done(world, PHOTOS)):
             wrong.append(
                 f"no copies in the end: {world.counts()} {daemon.text()[-800:]}"
             )
@@ -135,11 +136,31 @@ def _read_only_state(zygote: Zygote, root: Path) -> list[str]:
         return wrong + in_the_end(world)
 
 
+def _turns_read_only(zygote: Zygote, root: Path, at: int) -> list[str]:
+    """Fail all calls of a daemon on its state for a while, as a faulty disk does.
+
+    Not mounted so: the kernel refuses while the ledger is open.
+    """
+    world = World.new(root)
+    fault = Fault(Mode.EROFS, at, at + 12, (world.state,))
+    arguments = ("run", "--jobs", "1", "--config", world.config)
+    for index in range(PHOTOS):
+        world.put(index)
+    daemon = zygote.start(*arguments, log=world.log, fault=fault)
+    wrong = _rests(daemon, world)
+    if not daemon.until(lambda: is_done(world, PHOTOS)):
+        wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
+    wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
+    return wrong + in_the_end(world)
+
+
 def all_of_them(zygote: Zygote, root: Path, table: Table, tries: int = 1) -> None:
     """Try each disk fault."""
-    for _ in range(tries):
+    for number in range(tries):
         table.note("state's disk full", _full(zygote, root, "state"))
         table.note("copies' disk full", _full(zygote, root, "copies"))
         table.note("no inodes for the state", _full(zygote, root, "state", inodes=True))
         table.note("copies' disk read-only", _read_only_copies(zygote, root))
         table.note("state's disk read-only", _read_only_state(zygote, root))
+        wrong = _turns_read_only(zygote, root, 200 + 50 * number)
+        table.note("state's disk turns read-only", wrong)

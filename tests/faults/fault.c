@@ -1,8 +1,9 @@
 /* Makes one call fail, or ends the process at it, among those that change files below
    some folders.  Preloaded into the program under test; armed by fault_arm().
 
-   Every call is counted: write, pwrite, writev, pwritev, fsync, fdatasync, ftruncate,
-   posix_fallocate, rename, link, unlink, mkdir, rmdir, each with its relatives. */
+   Every call is counted: open that creates, write, pwrite, writev, pwritev, fsync,
+   fdatasync, ftruncate, posix_fallocate, rename, link, unlink, mkdir, rmdir, each with
+   its relatives. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NONE, KILL, TORN, EIO_, ENOSPC_ };
+enum { NONE, KILL, TORN, EIO_, ENOSPC_, EROFS_ };
 
 static atomic_int calls;
 static int first, last, mode, trace = -1;
@@ -107,7 +108,7 @@ static int turn(const char *call, const char *path)
         raise(SIGKILL);
     if (mode == TORN)
         return -1;
-    return mode == EIO_ ? EIO : ENOSPC;
+    return mode == EIO_ ? EIO : mode == EROFS_ ? EROFS : ENOSPC;
 }
 
 /* A failed sync must not be tried again on a file that was not written anew. */
@@ -155,6 +156,37 @@ static int fail(int error)
     if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 #define TURN_FD(name) char path[PATH_MAX]; \
     int error = mode | (trace >= 0) && path_of(fd, path) ? turn(#name, path) : 0
+
+/* Of a file that is created; one that is only opened is no change. */
+static int turn_open(const char *call, int folder, const char *target, int flags)
+{
+    char path[PATH_MAX];
+    struct stat now;
+    if (!(mode | (trace >= 0)) || !(flags & O_CREAT))
+        return 0;
+    path_at(folder, target, path);
+    return lstat(path, &now) ? turn(call, path) : 0;
+}
+
+#define OPEN(name, folder, parameters, ...) \
+int name parameters \
+{ \
+    REAL(name); \
+    va_list rest; \
+    va_start(rest, flags); \
+    mode_t rights = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
+    va_end(rest); \
+    int error = turn_open(#name, folder, target, flags); \
+    if (error < 0) { \
+        real(__VA_ARGS__, flags, rights); \
+        return die(); \
+    } \
+    return error ? fail(error) : real(__VA_ARGS__, flags, rights); \
+}
+OPEN(open, AT_FDCWD, (const char *target, int flags, ...), target)
+OPEN(open64, AT_FDCWD, (const char *target, int flags, ...), target)
+OPEN(openat, at, (int at, const char *target, int flags, ...), at, target)
+OPEN(openat64, at, (int at, const char *target, int flags, ...), at, target)
 
 ssize_t write(int fd, const void *data, size_t size)
 {

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 DEADLINE = 60.0
-# A checkpoint after so few photos that a run has several, and pauses worth waiting for.
+# A checkpoint after so few photos that a run has several, maps that are made soon, and
+# pauses worth waiting for.
 PATCH = {
     "states.CHECKPOINT_PHOTOS": 5,
     "states.CHECKPOINT_PHOTOS_ONCE": 5,
+    "suspects.BY_TRACE": 16,
+    "suspects.BY_MEAN": 4,
     "pause.PAUSE_SECONDS": 0.3,
     "service.RETRY_COPIES_SECONDS": 1.0,
 }
@@ -38,6 +41,7 @@ class Mode(enum.IntEnum):
     """The process ends half way: half of a write is there."""
     EIO = 3
     ENOSPC = 4
+    EROFS = 5
 
 
 def compiled(source: Path, folder: Path) -> Path:
@@ -112,7 +116,7 @@ class Process:
                 return reached()
             if time.monotonic() > ends:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.02)
         return True
 
     def text(self) -> str:

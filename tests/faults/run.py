@@ -7,78 +7,122 @@ as root it mounts small file systems; HOTPIXELD_PHOTOS names the real photo sets
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults import crash, damage, decoder, disk, hostile, size, soak
+from faults import crash, damage, decoder, disk, hostile, lab, size, soak
+from faults.crash import Table
 from faults.hotpixel import Mode, Zygote
 
-if TYPE_CHECKING:
-    from faults.crash import Table
-
-EVERY = 10**9
-Group = "Callable[[Path, Table], None]"
+ALL = 10**9
 
 
-def kill(root: Path, table: Table) -> None:
-    """Kill at every call of a run, then at 200 random moments of a daemon's life."""
-    with Zygote(root) as zygote:
-        modes = (Mode.KILL, Mode.TORN)
-        crash.at_every_call(zygote, root / "w", table, modes, EVERY)
-        crash.at_random_moments(zygote, root / "w", table, 200)
+class Run(NamedTuple):
+    """Where to work, what to fill in, and how many of the calls to try of a kind."""
+
+    root: Path
+    table: Table
+    most: int
+
+    @property
+    def world(self) -> Path:
+        """Return where the daemon's world is."""
+        return self.root / "w"
 
 
-def errors(root: Path, table: Table) -> None:
-    """Fail with EIO and ENOSPC at every call of a run, and of a daemon."""
-    with Zygote(root) as zygote:
-        modes = (Mode.EIO, Mode.ENOSPC)
-        crash.at_every_call(zygote, root / "w", table, modes, EVERY)
-        crash.daemon_at_every_call(zygote, root / "w", table, modes, EVERY)
+def kill(run: Run) -> None:
+    """Kill at every call of a run."""
+    modes = (Mode.KILL, Mode.TORN)
+    with Zygote(run.root) as zygote:
+        crash.at_every_call(zygote, run.world, run.table, modes, run.most)
 
 
-def disks(root: Path, table: Table) -> None:
+def errors(run: Run) -> None:
+    """Fail with EIO and ENOSPC at every call of a run."""
+    modes = (Mode.EIO, Mode.ENOSPC)
+    with Zygote(run.root) as zygote:
+        crash.at_every_call(zygote, run.world, run.table, modes, run.most)
+
+
+def moments(run: Run) -> None:
+    """Kill a daemon at 200 random moments of a long life."""
+    with Zygote(run.root) as zygote:
+        crash.at_random_moments(zygote, run.world, run.table, 200)
+
+
+def kill_daemon(run: Run) -> None:
+    """Kill at every call of a daemon."""
+    modes = (Mode.KILL, Mode.TORN)
+    with Zygote(run.root) as zygote:
+        crash.daemon_killed_at_every_call(zygote, run.world, run.table, modes, run.most)
+
+
+def errors_daemon(run: Run) -> None:
+    """Fail with EIO and ENOSPC at every call of a daemon."""
+    modes = (Mode.EIO, Mode.ENOSPC)
+    with Zygote(run.root) as zygote:
+        crash.daemon_at_every_call(zygote, run.world, run.table, modes, run.most)
+
+
+def disks(run: Run) -> None:
     """Fill disks, take their inodes, make them read-only; damage checkpoints."""
-    with Zygote(root) as zygote:
+    with Zygote(run.root) as zygote:
         if disk.can_mount():
-            disk.all_of_them(zygote, root / "w", table, tries=5)
+            disk.all_of_them(zygote, run.world, run.table, tries=5)
         else:
-            table.told.append("disks: needs root, to mount")
-        damage.of_the_newest(zygote, root / "w", table)
-        damage.of_both(zygote, root / "w", table)
+            run.table.told.append("disks: needs root, to mount")
+        damage.of_the_newest(zygote, run.world, run.table)
+        damage.of_both(zygote, run.world, run.table)
 
 
-def files(root: Path, table: Table) -> None:
-    """Read hostile files, and a photo that brings down the decoder."""
-    hostile.bombed(root / "bombs", table)
-    decoder.both(root / "decoder", table)
-    with Zygote(root) as zygote:
-        hostile.planted(zygote, root / "w", table)
-        hostile.raced(zygote, root / "w2", table, 20.0)
-        hostile.changing(zygote, root / "w", table, 20.0)
+def hostility(run: Run) -> None:
+    """Plant bombs, pipes, evil names, and a photo that brings down the decoder."""
+    lab.bombed(run.root / "bombs", run.table)
+    decoder.both(run.root / "decoder", run.table)
+    with Zygote(run.root) as zygote:
+        hostile.planted(zygote, run.world, run.table)
+        hostile.raced(zygote, run.root / "w2", run.table, 20.0)
+        hostile.changing(zygote, run.world, run.table, 20.0)
+
+
+def variety(run: Run) -> None:
+    """Cut each real file at 50 places, and corrupt it in 200 ways."""
     if sets := os.environ.get("HOTPIXELD_PHOTOS"):
-        hostile.variety(Path(sets) / "variety", root / "lab", table, 50, 200)
+        lab.variety(Path(sets) / "variety", run.root / "lab", run.table, 50, 200)
     else:
-        table.told.append("variety: needs HOTPIXELD_PHOTOS")
+        run.table.told.append("variety: needs HOTPIXELD_PHOTOS")
 
 
-def life(root: Path, table: Table) -> None:
-    """Feed a daemon 20,000 photos; measure with a ledger of a million."""
-    with Zygote(root) as zygote:
-        looks = soak.soak(zygote, root / "w", table)
-    memory = [f"{one >> 20}" for one in looks.memory[:: max(len(looks.memory) // 8, 1)]]
-    table.told.append(f"memory of the soak, MiB: {' '.join(memory)}")
-    found = size.of_a_million(root / "million", table)
+def life(run: Run) -> None:
+    """Feed a daemon 20,000 photos."""
+    with Zygote(run.root) as zygote:
+        looks = soak.soak(zygote, run.world, run.table)
+    for name, found in looks.figures().items():
+        run.table.told.append(f"{name} of the soak: {found}")
+
+
+def million(run: Run) -> None:
+    """Measure with a ledger of a million photos."""
+    found = size.of_a_million(run.root / "million", run.table)
     told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.items())
-    table.told.append(f"a million photos: {told}")
+    run.table.told.append(f"a million photos: {told}")
 
 
-GROUPS = {one.__name__: one for one in (kill, errors, disks, files, life)}
+GROUPS = {
+    one.__name__: one
+    for one in (
+        *(kill, errors, moments, kill_daemon, errors_daemon),
+        *(disks, hostility, variety, life, million),
+    )
+}
 
 
 def main() -> int:
@@ -86,13 +130,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--folder", type=Path, help="where to work; a RAM disk is fast")
+    help_ = "not every call, but so many of them, evenly spread"
+    parser.add_argument("--most", type=int, default=ALL, metavar="N", help=help_)
     options = parser.parse_args()
-    table = crash.Table()
-    for name in options.groups or GROUPS:
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            GROUPS[name](Path(folder), table)
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    table = Table()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):  # the table so far
+        for name in options.groups or GROUPS:
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+                try:
+                    GROUPS[name](Run(Path(folder), table, options.most))
+                except (AssertionError, TimeoutError) as error:
+                    table.note(name, [f"ended early: {error}"])
+            seconds = time.monotonic() - began
+            print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     print(table.markdown())
     print("\n".join(table.told))
     return int(any(table.losses.values()))

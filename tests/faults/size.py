@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from hotpixeld import commands, repairable, report
+from hotpixeld import repairable, scan
 from hotpixeld.camera import Camera
 from hotpixeld.configfile import for_folders
+from hotpixeld.intake import Intake
 from hotpixeld.ledger import Ledger
 from hotpixeld.session import Session
-from hotpixeld.settle import Signature
+from hotpixeld.survey import Survey, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faults.crash import Table
+    from hotpixeld.settle import Signature
+    from hotpixeld.survey import Hint
 
 CAMERAS = 4
 A_FOLDER = 200
 """Photos in a folder."""
-BOUNDS = {"start": 2.0, "rescan of 20,000 files": 0.3, "status": 1.0}
+FILES = 20_000
+"""How many of the photos are there."""
+START = "start until it watches"
+RESCAN = "processor time of a rescan of 20,000 files"
+STATUS = "status --json beside it"
+BOUNDS = {START: 2.0, RESCAN: 0.3, STATUS: 1.0}
 
 
 def _identity(number: int) -> bytes:
@@ -34,7 +47,23 @@ def _rows(photos: int, ids: list[str]) -> Iterator[tuple[object, ...]]:
         yield (number + 1, _identity(number), ids[number % len(ids)], number + 1)
 
 
-def fill(state: Path, folder: Path, photos: int) -> None:
+def _path(folder: Path, number: int) -> Path:
+    return folder / str(number // A_FOLDER) / f"IMG_{number:07d}.JPG"
+
+
+def placed(folder: Path, count: int) -> list[Signature]:
+    """Put so many files where the ledger says; return their signatures."""
+    seen = []
+    for number in range(count):
+        path = _path(folder, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"known")
+        signature = scan.look(path)
+        seen += [signature] if signature else []
+    return seen
+
+
+def fill(state: Path, folder: Path, photos: int, seen: list[Signature]) -> None:
     """Write a ledger of so many folded photos, each with its copy."""
     state.mkdir(parents=True)
     ledger = Ledger(state / "ledger.sqlite3")
@@ -53,15 +82,15 @@ def fill(state: Path, folder: Path, photos: int) -> None:
         config = for_folders([folder])
         versions = [repairable.version(config, camera, []) for camera in cameras]
         run(
-            "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, 1000, 1, 2, ?)",
+            "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
-                    str(folder / str(number // A_FOLDER)).encode(),
-                    f"IMG_{number:07d}.JPG".encode(),
+                    os.fsencode(_path(folder, number).parent),
+                    os.fsencode(_path(folder, number).name),
                     "image" if number % 50 else "failed",
                     "" if number % 50 else "corrupt",
                     number + 1 if number % 50 else None,
-                    number,
+                    *(seen[number] if number < len(seen) else (number, 1000, 1, 2)),
                     versions[number % len(cameras)],
                 )
                 for number in range(photos)
@@ -72,7 +101,7 @@ def fill(state: Path, folder: Path, photos: int) -> None:
             " method) VALUES (?, ?, 'written', ?, ?, '[[1, 2]]', 'lossless')",
             (
                 (
-                    str(folder / str(number // A_FOLDER) / str(number)).encode(),
+                    os.fsencode(_path(folder, number)),
                     str(folder / "repaired" / str(number)).encode(),
                     _identity(number),
                     _identity(number + photos),
@@ -90,36 +119,69 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - own
 
 
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "hotpixeld", *map(str, arguments)]
+
+
+def _rescan(session: Session, folder: Path) -> None:
+    """Do all that a rescan does to find that there is nothing new."""
+    intake = Intake(session)
+
+    def deliver(hints: list[Hint]) -> bool:
+        intake.note(hints, time.monotonic())
+        return True
+
+    findings = Survey(
+        folder=WatchedFolder(folder),
+        before=None,
+        events=None,
+        wanted=False,
+        renew=False,
+        parts=("",),
+        sink=lambda _kind, _path: None,
+        deliver=deliver,
+        attached=lambda: None,
+        wall=time.time,
+    ).run()
+    if findings.offline or len(intake):
+        raise AssertionError(f"{findings.offline} {len(intake)} taken for new")
+
+
+@contextlib.contextmanager
+def _daemon(state: Path, folder: Path) -> Iterator[None]:
+    """Run the daemon; the block begins when it watches."""
+    command = _command("run", folder, "--state", state)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+        if not any("watching" in line for line in daemon.stderr or ()):
+            raise AssertionError("the daemon did not start")
+        try:
+            yield
+        finally:
+            daemon.terminate()
+
+
+def _status(state: Path) -> None:
+    command = _command("status", "--json", "--state", state)
+    done = subprocess.run(command, check=True, capture_output=True)
+    if not json.loads(done.stdout)["daemon"]:
+        raise AssertionError("the status knows of no daemon")
+
+
 def measured(root: Path, photos: int = 1_000_000) -> dict[str, float]:
     """Return how many seconds each takes with a ledger of so many photos."""
     state, folder = root / "state", root / "import"
-    folder.mkdir(parents=True)
-    fill(state, folder, photos)
-    config = for_folders([folder])
-    opened: list[Session] = []
-
-    def start() -> None:
-        opened.append(Session(config, state, 1, time.monotonic, lambda: None))
-        opened[0].states.recover()
-
-    found = {"start": _timed(start)[0]}
-    session = opened[0]
-    seen = [
-        (
-            folder / str(number // A_FOLDER) / f"IMG_{number:07d}.JPG",
-            Signature(number, 1000, 1, 2),
-        )
-        for number in range(min(20_000, photos))
-    ]
-    unknown: list[Path] = []
-    _, own = _timed(lambda: unknown.extend(session.unknown(seen)))
-    if unknown:
-        raise AssertionError(f"{len(unknown)} unknown")
-    found["rescan of 20,000 files"] = own
-    found["status"] = _timed(lambda: commands.status(state))[0]
-    found["status, published"] = _timed(lambda: report.status(session.ledger))[0]
-    found["what is unrepaired"] = _timed(session.unrepaired)[0]
-    session.close()
+    fill(state, folder, photos, placed(folder, min(FILES, photos)))
+    os.environ["RUNTIME_DIRECTORY"] = str(root / "runtime")
+    began = time.perf_counter()
+    with _daemon(state, folder):
+        found = {START: time.perf_counter() - began}
+        found[STATUS] = _timed(lambda: _status(state))[0]
+    with Session(
+        for_folders([folder]), state, 1, time.monotonic, lambda: None
+    ) as session:
+        _rescan(session, folder)  # the page cache is warm in a daemon's life
+        found[RESCAN] = _timed(lambda: _rescan(session, folder))[1]
+        found["what is unrepaired"] = _timed(session.unrepaired)[0]
     return found
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from faults.crash import Table
     from faults.hotpixel import Process, Zygote
 
+_PHOTO = re.compile(r"/set\d+/(\w+\.JPG)")
 CHUNK = 500
 """Photos between two looks at the daemon."""
 
@@ -39,6 +42,19 @@ class Looks:
         self.memory.append(int(fields["VmRSS"].split()[0]) << 10)
         self.threads.append(int(fields["Threads"]))
         self.descriptors.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+
+    def figures(self) -> dict[str, str]:
+        """Return what was seen, at some ten moments evenly spread."""
+        step = max(len(self.memory) // 10, 1)
+        memory = [one >> 20 for one in self.memory]
+        return {
+            name: " ".join(map(str, found[::step]))
+            for name, found in (
+                ("memory in MiB", memory),
+                ("descriptors", self.descriptors),
+                ("threads", self.threads),
+            )
+        }
 
     def wrong(self) -> list[str]:
         """Return what grew after the warm-up, the first quarter."""
@@ -131,8 +147,8 @@ def _known(world: World) -> int:
         ) as ledger,
     ):
         run = ledger.connection.execute
-        (count,) = run("SELECT count(*) FROM paths").fetchone()
-        return int(count)
+        query = "SELECT total(count) FROM tallies WHERE kind = 'path'"
+        return int(run(query).fetchone()[0])
     return 0
 
 
@@ -143,8 +159,10 @@ def _end(world: World, daemon: Process, total: dict[str, int]) -> list[str]:
     if (found["folded"], found["duplicate"]) != (total["distinct"], total["duplicate"]):
         wrong.append(f"{total}, but {found}")
     lines = daemon.text().splitlines()
-    for word in (" folded /", " duplicate /", " failed /"):
-        told = [line.split(word)[1].split(".JPG")[0] for line in lines if word in line]
-        if len(told) != len(set(told)):
-            wrong.append(f"told twice: {word.strip()}")
+    told = Counter(name for line in lines for name in _PHOTO.findall(line))
+    if twice := [name for name, count in told.items() if count > 1]:
+        wrong.append(f"told twice: {twice[:4]}")
+    # And of other things now and then: maps, checkpoints, reloads, folders that went.
+    if len(lines) > sum(total.values()) * 1.2 + 50:
+        wrong.append(f"{len(lines)} lines of log for {total}")
     return wrong

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from hotpixeld.images import CameraRecord
     from hotpixeld.welford import Frame
 
-HEIGHT, WIDTH, MEMORY = 120, 160, 100
+HEIGHT, WIDTH, MEMORY = 88, 120, 100
 SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
 EXPECTED = re.compile(
     r"lock|under-way|ledger\.sqlite3(-wal|-shm)?"
-    r"|cameras/[^/]+/(map\.yaml|\d{8}/(mean|m2)\.npy|previous/\d{8}\.(mean|m2)\.npy)"
+    r"|cameras/[^/]+/(map\.yaml|\d{8}/(mean\.npy|m2\.npy|trace\.npz))"
+    r"|cameras/[^/]+/previous/\d{8}\.(mean|m2)\.npy"
 )
 """The files that may lie in a state folder, between runs."""
 
@@ -199,7 +200,7 @@ def _litter(world: World) -> list[str]:
 
 def _clean_fold(ledger: Ledger, camera_id: str) -> State:
     """Return the state of the camera's folded images, from their files, in sequence."""
-    state = State.empty(HEIGHT, WIDTH)
+    state = State.empty(HEIGHT, WIDTH, traced=True)
     rows = ledger.connection.execute(
         "SELECT id FROM images WHERE camera = ? AND outcome = 'folded' ORDER BY sequence",
         (camera_id,),
@@ -228,6 +229,7 @@ def _state(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
         stored = np.load(mean.with_name(f"{name}.npy"), allow_pickle=False)
         if not np.array_equal(stored, array):
             wrong.append(f"{camera_id}: {name} differs from a clean fold")
+    wrong += _trace(world, checkpoint.load(folder, saved, HEIGHT, WIDTH), clean)
     previous = ledger.generations.previous(camera_id)
     if previous is not None:
         try:
@@ -235,6 +237,18 @@ def _state(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
         except CheckpointError as error:
             wrong.append(f"previous generation: {error}")
     return wrong
+
+
+def _trace(world: World, found: State, clean: State) -> list[str]:
+    """Return how a state's trace differs; it begins anew where a checkpoint was damaged."""
+    if found.trace is None or clean.trace is None:
+        return ["no trace"]
+    if "the one before it is used" in world.log.read_text():
+        return []
+    one, other = found.trace, clean.trace
+    same = one.photos == other.photos and np.array_equal(one.total, other.total)
+    same = same and np.array_equal(one.telling, other.telling)
+    return [] if same else ["the trace differs from a clean fold's"]
 
 
 def _map(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
