@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import sensor
 from hotpixeld import hotmap
 from hotpixeld.configfile import for_folders
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 HEIGHT, WIDTH = 128, 160
 LEVELS = (20, 10, 60)
 PLACES = 12
+FEWEST = 1000
 STRONG = 20
 SOON, LATER = 40, 100
 """Photos in which a strong defect must be listed; a weaker one, or the end of one."""
@@ -305,6 +308,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=20, help="photos at a time")
     arguments = parser.parse_args()
+    if arguments.photos < FEWEST:
+        parser.error(f"--photos: at least {FEWEST}, for the changes to lie apart")
     record = live(arguments.photos, arguments.seed, arguments.batch)
     return min(show(record, arguments.photos), 1)
 
