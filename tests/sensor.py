@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 Frame = NDArray[np.uint8]
@@ -121,12 +121,9 @@ class Sensor:
         """Return the photo `index`, (H, W, 3) uint8."""
         rng = np.random.default_rng((self.seed, 2, index))
         number = index % self.scenes if self.scenes else index
-        levels = self.scene(number) * rng.uniform(0.9, 1.1)
-        levels = levels + rng.normal(scale=self.noise, size=levels.shape)
-        for defect in self.defects:
-            if defect.onset <= index < defect.until:
-                _plant(levels, defect)
-        return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        light = self.scene(number) * rng.uniform(0.9, 1.1)
+        there = [one for one in self.defects if one.onset <= index < one.until]
+        return exposed(light, rng, self.noise, there)
 
     def frames(self, count: int, start: int = 0) -> Iterator[Frame]:
         """Yield `count` photos."""
@@ -166,6 +163,19 @@ def _plant(levels: np.ndarray, defect: Planted) -> None:
     if defect.kind != "hot":
         peak = defect.level - levels[defect.row, defect.col]
     levels[top:down, left:right] += part[..., None] * (peak * np.array(defect.tint))
+
+
+def exposed(
+    light: np.ndarray,
+    rng: np.random.Generator,
+    noise: float,
+    defects: Iterable[Planted],
+) -> Frame:
+    """Return the photo of some `light`, (H, W, 3) float, that a sensor takes."""
+    levels = light + rng.normal(scale=noise, size=light.shape)
+    for defect in defects:
+        _plant(levels, defect)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
 def scattered(
