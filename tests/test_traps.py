@@ -118,10 +118,6 @@ def test_stars_of_a_tripod_series_give_no_verdict() -> None:
     assert listed(photos([starry()] * PHOTOS)) == set()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="vote_shares: nothing in a black sky correlates, so each photo has a vote",
-)
 def test_stars_of_a_tripod_series_among_other_photos_are_no_defects() -> None:
     assert listed(photos([starry()] * PHOTOS + list(scenes()[:16]))) == BOTH
 
@@ -152,10 +148,6 @@ def test_a_fixed_camera_in_changing_light_gives_no_verdict() -> None:
     assert listed(photos(lights)) == set()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="silent, but blind: vote_shares counts the fixed part against all photos",
-)
 def test_the_border_of_a_copy_stand_shows_no_defects() -> None:
     """Sheets change on a table with specks."""
     table = with_points(scenes()[-1], 80)
@@ -179,12 +171,7 @@ def stamped(frame: Frame, text: str, *, bar: bool) -> Frame:
 @pytest.mark.parametrize(
     "bar",
     [
-        pytest.param(
-            False,
-            marks=pytest.mark.xfail(
-                strict=True, reason="strokes that stay are taken for stuck pixels"
-            ),
-        ),
+        False,
         True,
     ],
 )
@@ -198,10 +185,6 @@ def test_burned_in_text_shows_no_defects(bar: bool) -> None:
     assert listed(photos(scenes(), burn)) == BOTH
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="silent, but blind: vote_shares counts the fixed part against all photos",
-)
 def test_black_borders_show_no_defects() -> None:
     """With rounded corners, and grain that noise reduction left."""
 
@@ -219,13 +202,7 @@ def test_black_borders_show_no_defects() -> None:
     "sharpness",
     [
         1.0,
-        pytest.param(
-            4.0,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="a slope mirrored at the frame's edge is taken for a dark spot",
-            ),
-        ),
+        4.0,
     ],
 )
 def test_dark_corners_show_no_defects(sharpness: float) -> None:

@@ -17,7 +17,7 @@ CORE = 3
 
 
 def window(plane: NDArray[np.float32], row: int, col: int) -> NDArray[np.float32]:
-    """Return the (2 WINDOW + 1) square around a site; NaN outside the frame."""
+    """Return the (2 WINDOW + 1) square around a site, of (H, W, C); NaN outside."""
     size = 2 * WINDOW + 1
     out = np.full((size, size, plane.shape[2]), np.nan, np.float32)
     top, left = row - WINDOW, col - WINDOW

@@ -28,6 +28,11 @@ CLIPPED = 64
 # errors, show the same things: they share a vote.
 SAME = 3.0
 BOUND = 3.0
+# So do photos whose levels at the controls differ by less than this.
+SAME_LEVEL = 3.0
+# A control is fixed when it looks alike in more than this share of the photos, or varies
+# by less than so many levels.
+REPEATED, STEADY = 0.15, 4.0
 # Surroundings are alike when at most so many of their 16 parts differ.
 DIFFER = 1
 # The sensor's fixed pattern is at least so strong (levels).
@@ -78,15 +83,42 @@ class Told:
         )
 
 
-def vote_shares(controls: Told) -> Grid:
-    """Return each photo's share of a vote, (photos, 1): 1 over the number alike."""
-    ratio = np.clip(controls.residual / controls.spread, -BOUND, BOUND)
+def vote_shares(controls: Samples) -> Grid:
+    """Return each photo's share of a vote, (photos, 1): 1 over the number alike.
+
+    Photos are alike as far as their residuals correlate over the controls, and wholly
+    where their brightness agrees everywhere: nothing correlates in a black sky. Parts of
+    the frame that never change, a border or a table, tell nothing of the rest.
+
+    Parameters
+    ----------
+    controls : (photos, C) of `evidence.SAMPLE`
+    """
+    controls = controls[:, _changing(controls)]
+    told = Told.of(controls)
+    ratio = np.clip(told.residual / told.spread, -BOUND, BOUND)
     ratio -= ratio.mean(axis=1, keepdims=True)
     ratio /= np.sqrt((ratio**2).mean(axis=1, keepdims=True)) + np.float32(1e-6)
     alike = ratio @ ratio.T / ratio.shape[1]
     alike = np.where(alike > SAME / np.sqrt(ratio.shape[1]), alike, 0)
+    alike = np.maximum(alike, _differences(told.level) < SAME_LEVEL)
     np.fill_diagonal(alike, 1)
     return np.asarray(1 / alike.sum(axis=1, keepdims=True), np.float32)
+
+
+def _changing(controls: Samples) -> NDArray[np.bool_]:
+    """Return which controls see other things from photo to photo; all, if half do not."""
+    others = max(len(controls) - 1, 1)
+    repeated = _alike(controls["pattern"]).mean(axis=0) > REPEATED * others
+    fixed = repeated | (controls["level"].std(axis=0) < STEADY)
+    return ~fixed if fixed.mean() < 1 / 2 else np.ones_like(fixed)
+
+
+def _differences(level: Grid) -> Grid:
+    """Return by how many levels photos differ, root of the mean square, (photos, photos)."""
+    power = np.square(level).mean(axis=1)
+    square = power[:, None] + power - 2 * (level @ level.T) / level.shape[1]
+    return np.asarray(np.sqrt(np.maximum(square, 0)), np.float32)
 
 
 def local_shares(suspects: Samples, controls: Samples) -> Grid:

@@ -33,9 +33,9 @@ ONE_SCENE = 0.25
 # light.
 STUCK = 0.5
 IGNORE_REACH = 2
-# A spot stands out in every direction, by this share of its amplitude at least but for
-# noise; its contrast to two opposite points is about twice as noisy as that to sixteen.
-SPOT, SPOT_SIGMAS = 0.2, 2.5 * 2.0
+# A spot stands out in every direction, by this share of its amplitude at least but for so
+# many standard deviations of what other places there do.
+SPOT, SPOT_SIGMAS = 0.25, 2.5
 # For a repair: one pixel in a thousand million is as strong by chance.
 CERTAIN = 6.0
 
@@ -68,9 +68,7 @@ def measure(state: State, row: int, col: int, score: float) -> Defect:
     return Defect(row, col, kind, _radius(luma), score, amplitude)
 
 
-def stands_alone(
-    state: State, row: int, col: int, expected: float, noise: float
-) -> bool:
+def stands_alone(state: State, row: int, col: int, expected: float) -> bool:
     """Tell whether the mean shows a spot at a site, and no edge or line of a scene.
 
     Parameters
@@ -79,20 +77,20 @@ def stands_alone(
     row, col : int
     expected : float, levels
         Mean amplitude (luma) that a defect would have in the state, with its sign.
-    noise : float, levels
-        Standard deviation of the mean's contrast there.
     """
-    around = window(state.mean, row, col) @ LUMA
-    centre = around[WINDOW, WINDOW]
-    pairs = [
-        np.nanmean((around[WINDOW + a, WINDOW + b], around[WINDOW - a, WINDOW - b]))
-        for a, b in contrast.PAIRS
-        if not np.isnan(around[WINDOW + a, WINDOW + b] + around[WINDOW - a, WINDOW - b])
-    ]
-    if not pairs:
-        return True
-    least = float(np.min((centre - np.array(pairs)) * np.sign(expected)))
-    return least > SPOT * abs(expected) - SPOT_SIGMAS * noise
+    levels = np.sign(expected) * (window(state.mean, row, col) @ LUMA)
+    inner = slice(2, -2)
+    aside = (RING > CORE)[inner, inner]
+    for down, right in contrast.PAIRS:
+        pairs = np.roll(levels, (down, right), (0, 1)) + np.roll(
+            levels, (-down, -right), (0, 1)
+        )
+        excess = (levels - pairs / 2)[inner, inner]
+        centre = float(excess[WINDOW - 2, WINDOW - 2])
+        noise = 1.4826 * float(np.nanmedian(np.abs(excess[aside])))
+        if centre < SPOT * abs(expected) - SPOT_SIGMAS * noise:
+            return False  # NaN, beyond the frame's edge, is no evidence
+    return True
 
 
 def _ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld import appearances, hotmap, verdict
+from hotpixeld import appearances, hotmap, trace, verdict
 from hotpixeld.around import LUMA
 from hotpixeld.pixels import Kind
 
@@ -88,13 +88,13 @@ def _described(state: State, grid: Grid, verdicts: Verdicts, site: int) -> Defec
 
 
 def _is_spot(state: State, grid: Grid, verdicts: Verdicts, site: int) -> bool:
-    """Tell whether the mean shows a spot at a suspect's place, and no edge or line."""
+    """Tell whether there is a spot at a suspect's place, and no edge or line."""
     row, col = (int(value) for value in grid.sites[site])
+    if state.trace is not None and trace.is_drawn_out(state.trace, row, col):
+        return False
     expected = float(verdicts.amplitude[site] @ LUMA)
     expected *= float(verdicts.shown[:, site].mean())
-    spread = grid.suspects["spread"][:, site].astype(np.float32)
-    noise = float(np.sqrt(np.mean(spread**2) / max(state.weight, 1)))
-    return hotmap.stands_alone(state, row, col, expected, noise)
+    return hotmap.stands_alone(state, row, col, expected)
 
 
 def proven(state: State, grid: Grid, verdicts: Verdicts) -> list[int]:
@@ -150,6 +150,25 @@ def _ended(one: Defect, grid: Grid, verdicts: Verdicts) -> Defect | None:
     return replace(one, until=times[min(gone, len(times) - 1)])
 
 
+def _is_same_life(past: Defect, new: Defect) -> bool:
+    """Tell whether a life that has ended is told again in the new map."""
+    return _near((past.row, past.col), [new]) is not None and (
+        new.by is None or past.until is None or new.by < past.until
+    )
+
+
+def _earlier(
+    one: Defect, living: Sequence[Defect], past: Sequence[Defect]
+) -> Defect | None:
+    """Return what the former map knew of a defect's life, if anything."""
+    known = _near((one.row, one.col), living)
+    if known is None and one.until is not None:
+        return _near(
+            (one.row, one.col), [old for old in past if _is_same_life(old, one)]
+        )
+    return known
+
+
 def carried_on(
     former: Sequence[Defect], found: Sequence[Defect], grid: Grid, verdicts: Verdicts
 ) -> list[Defect]:
@@ -164,13 +183,14 @@ def carried_on(
     """
     past = [one for one in former if one.until is not None]
     living = [one for one in former if one.until is None]
-    out = [_continued(one, _near((one.row, one.col), living)) for one in found]
+    out = [_continued(one, _earlier(one, living, past)) for one in found]
     for one in living:
         if _near((one.row, one.col), found) is None:
             left = _ended(one, grid, verdicts)
             out += [left] if left is not None else []
-    known = {(one.row, one.col, one.by) for one in out}
-    return out + [one for one in past if (one.row, one.col, one.by) not in known]
+    return out + [
+        one for one in past if not any(_is_same_life(one, new) for new in out)
+    ]
 
 
 def defects(

@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 FOOTPRINT_NAME = "footprint.json"
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
-FEWEST_NEW, MOST_NEW = 8, 32
-"""A map is due after 10 % more photos, at least and at most so many."""
+FEWEST_NEW, MOST_NEW = 8, 24
+"""A map is due after 10 % more photos, at least and at most so many: a defect that begins
+after a map is to be listed within 40."""
 
 
 def is_due(photos: int, mapped: int, min_photos: int) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import evidence, photo
-from hotpixeld.calibration import Told, vote_shares
+from hotpixeld.calibration import vote_shares
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.samples import SampledPhoto, Suspects
@@ -171,6 +171,33 @@ class Sampling:
         with self._ledger.transaction():
             return self._ledger.samples.list_suspects(camera_id, sites)
 
+    def _to_look_at(self, camera: Camera, suspects: Suspects, most: int) -> list[Image]:
+        """Return the photos to sample again; see `sample_again`."""
+        tables = self._ledger.samples
+        versions = {one.image: one.version for one in tables.newest(camera.id, JUDGED)}
+        images = self._ledger.images.newest(camera.id, JUDGED)
+        never = [one for one in images if one.id not in versions]
+        before = [
+            one
+            for one in images
+            if versions.get(one.id) not in {None, suspects.version}
+        ]
+        rest = max(most - len(versions), most // 3, len(never)) - len(never)
+        undated = {
+            (one.row, one.col)
+            for one in self._ledger.defects.of(camera.id)
+            if one.after is None and one.until is None
+        }
+        asked = {
+            version: {
+                tuple(site)
+                for site in tables.suspects(camera.id, version).sites.tolist()
+            }
+            for version in set(versions.values())
+        }
+        lacking = [one for one in before[rest:] if undated - asked[versions[one.id]]]
+        return never[:most] + before[:rest] + lacking[: most // 3]
+
     def sample_again(
         self, camera: Camera, most: int, progress: Callable[[], None]
     ) -> Generator[None]:
@@ -179,23 +206,12 @@ class Sampling:
         Parameters
         ----------
         most : int
-            Photos to decode at the most.  Those that were never sampled come first; the
-            others are for dating a new suspect, and need less haste: a third of it.
+            Photos to decode at the most.  Those that were never sampled come first; then
+            the newest, to judge a new suspect, and those that were not asked yet about
+            defects without a date, for which a third of it each has to do.
         """
         suspects = self._ledger.samples.suspects(camera.id)
-        versions = {
-            one.image: one.version
-            for one in self._ledger.samples.newest(camera.id, JUDGED)
-        }
-        images = self._ledger.images.newest(camera.id, JUDGED)
-        never = [one for one in images if one.id not in versions]
-        before = [
-            one
-            for one in images
-            if versions.get(one.id) not in {None, suspects.version}
-        ]
-        rest = max(most - len(versions), most // 3) - len(never)
-        chosen = never[:most] + before[: max(rest, 0)]
+        chosen = self._to_look_at(camera, suspects, most)
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
         look = partial(
             _look_again,
@@ -217,7 +233,7 @@ def scenes(ledger: Ledger, camera: Camera) -> float:
     controls = len(evidence.controls(camera.height, camera.width))
     if not photos:
         return 0.0
-    told = Told.of(np.stack([one.samples[-controls:] for one in photos]))
+    told = np.stack([one.samples[-controls:] for one in photos])
     return float(vote_shares(told).sum())
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_BACK = 16
+LOOK_BACK = 24
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
 LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import contrast, trace
-from hotpixeld.around import LUMA, RAYS, WINDOW, window
+from hotpixeld.around import CORE, LUMA, RAYS, RING, WINDOW, window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # clipped sky. Rounding alone gives 1/12.
 UNCHANGED = 0.25
 USUAL = 1 / 50
+# So many such pixels around a site are a caption over the scene.
+MARKS = 3
 # A neighbour is the centre when it exceeds a site by so many times the usual step.
 CLEARLY = 3.0
 # Peaks nearer than this are one defect.
@@ -45,7 +47,8 @@ def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
         varied = window(state.m2, row, col).mean(axis=2)
         # Medians of nothing, outside the frame, are no fault: NaN is below no limit.
         rays = np.median(varied[RAYS], axis=1)
-        seen.append(not (rays < least).any())
+        marks = np.count_nonzero(varied[RING > CORE] < least)
+        seen.append(not (rays < least).any() and marks < MARKS)
     return np.array(seen, np.bool_)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld import contrast, evidence
+from hotpixeld.around import CORE, RING, WINDOW, window
 from hotpixeld.compiled import library
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ BOUND, LEAST_SPREAD = 6.0, 0.5
 WHITE = 250
 # What is bounded shows the rings of a footprint nearly as strong as its peak.
 PART = 0.5
+# A line has so much of its height three or four pixels further, and more than noise has.
+DRAWN_OUT, DRAWN_SIGMAS = 0.7, 3.5
+BEYOND = (RING >= CORE) & (RING <= CORE + 1)
 # As in trace.c: sizes of contrasts are held in sixths of a level, up to 64 levels.
 SIZE_SHIFT, SIZES, LARGEST = 4, 6, 384
 PAD, SCRATCH_ROWS = 8, 35
@@ -172,6 +176,29 @@ class Trace:
             ratio = self.total[rows] * factor.repeat(CELL)[:width]
             out[rows] = np.clip(ratio, -limit, limit)
         return out
+
+
+def is_drawn_out(trace: Trace, row: int, col: int) -> bool:
+    """Tell whether what stands out at a site goes on through it, as lines and edges do.
+
+    On both sides, beyond any footprint; another defect beside it is on one side only.
+    """
+    near = _ratios(trace, row, col)
+    near *= np.sign(near[WINDOW, WINDOW])
+    both_sides = np.minimum(near, near[::-1, ::-1])
+    beyond = float(np.nanmax(both_sides[BEYOND], initial=0))
+    return beyond > max(DRAWN_OUT * float(near[WINDOW, WINDOW]), DRAWN_SIGMAS)
+
+
+def _ratios(trace: Trace, row: int, col: int) -> NDArray[np.float32]:
+    """Return the signal to noise ratios around a site, (13, 13); NaN outside the frame."""
+    height, width = trace.total.shape
+    rows = np.arange(max(row - WINDOW, 0), min(row + WINDOW + 1, height))
+    cols = np.arange(max(col - WINDOW, 0), min(col + WINDOW + 1, width))
+    total = trace.total[np.ix_(rows, cols)] / np.float32(UNIT)
+    telling = trace.telling[np.ix_(rows // CELL, cols // CELL)]
+    ratio = total / np.sqrt(np.maximum(telling, np.float32(1e-9)))
+    return window(ratio[..., None], row - int(rows[0]), col - int(cols[0]))[..., 0]
 
 
 def tell_in_numpy(

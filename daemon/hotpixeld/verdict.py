@@ -126,7 +126,7 @@ def judge(
     """
     photos, count = suspects.shape
     ordinary = Told.of(controls)
-    shares = calibration.vote_shares(ordinary)
+    shares = calibration.vote_shares(controls)
     both = np.concatenate([suspects, controls], axis=1)
     told = Told.of(both)
     told.share *= np.minimum(shares, calibration.local_shares(both, controls))
@@ -174,7 +174,7 @@ def life(verdicts: Verdicts, site: int) -> Life:
     support = verdicts.support[:, site]
     if verdicts.axis[site] != Axis.TIME:  # the others could not show it anyway
         support = np.where(verdicts.shown[:, site], support, 0)
-    shown = np.flatnonzero(verdicts.shown[:, site] & (support >= 0))
+    shown = np.flatnonzero(verdicts.shown[:, site] & (support > 0))
     if shown.size == 0:
         shown = np.arange(len(support))
     first, last = int(shown[0]), int(shown[-1])
