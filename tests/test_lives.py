@@ -88,3 +88,33 @@ def test_the_same_past_life_is_not_told_twice() -> None:
     past = replace(SURE, by=TIMES[0], until=TIMES[1])
 
     assert lives.carried_on([past], [past], grid(), NEUTRAL) == [past]
+
+
+def test_an_ended_life_that_is_found_again_is_told_once() -> None:
+    """Its beginning has left the photos that are looked back on."""
+    told = replace(SURE, after=NOON - dt.timedelta(days=9), by=TIMES[0], until=TIMES[4])
+    again = replace(SURE, by=TIMES[2], until=TIMES[4])
+    (one,) = lives.carried_on([told], [again], grid(), NEUTRAL)
+
+    assert (one.after, one.by, one.until) == (told.after, told.by, TIMES[4])
+
+
+def test_a_service_ends_what_lived_before_it() -> None:
+    old, new = replace(SURE, by=TIMES[1]), replace(SURE, row=30, col=40, by=TIMES[4])
+    past = replace(SURE, by=TIMES[0], until=TIMES[1])
+
+    ended = lives.serviced([old, new, past], TIMES[3])
+
+    assert [one.until for one in ended] == [TIMES[3], None, TIMES[1]]
+
+
+def test_after_a_service_only_later_photos_judge() -> None:
+    late = grid().since(TIMES[4])
+
+    assert [one.captured for one in late.photos] == TIMES[4:]
+    assert late.suspects.shape == (2, 2)
+
+
+def test_a_verdict_needs_no_more_scenes_than_photos() -> None:
+    assert lives.scenes_needed(4) == 4
+    assert lives.scenes_needed(16) == lives.SCENES
