@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.pixels import Kind
-from hotpixeld.weighing import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +34,8 @@ FREEDOM = 5.0
 VOTE = 4.0
 # What a hot pixel adds varies with exposure and temperature.
 VARIATION = 0.3
+# What a stuck or dead site is drawn to.
+LEVELS = tuple(float(level) for level in range(0, 256, 17))
 # The tone curve makes a hot pixel add less where it is bright: a weak pull to white.
 BRIGHT, WEAK = 150.0, 0.3
 

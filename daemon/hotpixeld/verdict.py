@@ -169,21 +169,32 @@ class Life:
     until: int | None
 
 
+def _stretch(support: NDArray[np.float32]) -> tuple[int, int]:
+    """Return the first and last photo of the stretch that votes most for a defect.
+
+    The photos of its ends vote for it, unless none does.
+    """
+    sums = np.concatenate([np.zeros(1, np.float32), np.cumsum(support)])
+    lowest = np.minimum.accumulate(sums[:-1])
+    last = int((sums[1:] - lowest).argmax())
+    first = int(np.flatnonzero(sums[: last + 1] <= lowest[last])[-1])
+    return first, last
+
+
 def life(verdicts: Verdicts, site: int) -> Life:
     """Return the life of the defect at suspect number `site`."""
     support = verdicts.support[:, site]
     if verdicts.axis[site] != Axis.TIME:  # the others could not show it anyway
         support = np.where(verdicts.shown[:, site], support, 0)
-    shown = np.flatnonzero(verdicts.shown[:, site] & (support > 0))
-    if shown.size == 0:
-        shown = np.arange(len(support))
-    first, last = int(shown[0]), int(shown[-1])
+    first, last = _stretch(support)
     before, behind = (
         np.flatnonzero(support[:first] < 0),
         np.flatnonzero(support[last + 1 :] < 0),
     )
     began = float(support[:first].sum()) < -CHANGE and before.size > 0
     ended = float(support[last + 1 :].sum()) < -CHANGE and behind.size > 0
+    if not began:
+        first = int(np.flatnonzero(support > 0)[0]) if (support > 0).any() else 0
     return Life(
         first,
         last,
