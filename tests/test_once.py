@@ -116,7 +116,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     [
         ("canon-t5i-2592", 9, 2, 16),
         # Warm pixels of its half-second exposures, in each of them, that nobody listed.
-        ("fuji-a200", 2, 10, 16),
+        ("fuji-a200", 2, 6, 16),
         ("canon-1100d", 3, 1, 16),  # scenes that repeat
         ("canon-450d", 0, 0, 4),
         ("panasonic-zx3", 0, 0, 16),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.1
 """Expected false alarms in a whole frame at which a suspect is listed."""
+# A photo that votes so much against a defect does not show it.
+DENIAL = 1.0
 # A beginning or an end needs this much (log likelihood) against the defect outside.
 CHANGE = 4.6
 # What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
@@ -181,11 +183,21 @@ def _stretch(support: NDArray[np.float32]) -> tuple[int, int]:
     return first, last
 
 
+def _is_one_stretch(support: NDArray[np.float32], shown: NDArray[np.bool_]) -> bool:
+    """Tell whether a time explains as well which photos show a defect.
+
+    Then the long exposures, or those of a focal length, happen to be the last ones.
+    """
+    times = np.flatnonzero(shown)
+    between = slice(times[0], times[-1] + 1)
+    return not (support[between][~shown[between]] < -DENIAL).any()
+
+
 def life(verdicts: Verdicts, site: int) -> Life:
     """Return the life of the defect at suspect number `site`."""
-    support = verdicts.support[:, site]
-    if verdicts.axis[site] != Axis.TIME:  # the others could not show it anyway
-        support = np.where(verdicts.shown[:, site], support, 0)
+    support, shown = verdicts.support[:, site], verdicts.shown[:, site]
+    if verdicts.axis[site] != Axis.TIME and not _is_one_stretch(support, shown):
+        support = np.where(shown, support, 0)  # the others could not show it anyway
     first, last = _stretch(support)
     before, behind = (
         np.flatnonzero(support[:first] < 0),

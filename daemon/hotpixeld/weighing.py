@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 BOUND = 4.0
 # Different scenes without which a part is no part.
 LEAST_VOTES = 4.0
-# What a stretch of time explains about as well is no matter of exposure or zoom: twenty to
-# one.
-RARE = np.float32(3.0)
 # What a stuck or dead site is drawn to; what only adds is the same in every light.
 LEVELS = (0.0, 64.0, 128.0, 192.0, 255.0)
 PULL = np.float32(64)
@@ -145,10 +142,7 @@ def _grouped(each: Sums, group: NDArray[np.intp]) -> Sums:
 
 
 def _range(each: Sums, grain: float) -> tuple[Grid, NDArray[np.intp], NDArray[np.intp]]:
-    """Return the weight, first and last row of each site's best range of rows.
-
-    Without what the choice costs.
-    """
+    """Return the weight, first and last row of each site's best range of rows."""
     rows, sites = each.signal.shape
     sums = Sums(*(np.cumsum(np.pad(one, ((1, 0), (0, 0))), axis=0) for one in each))
     best = np.full(sites, -np.inf, np.float32)
@@ -161,19 +155,17 @@ def _range(each: Sums, grain: float) -> tuple[Grid, NDArray[np.intp], NDArray[np
         better = weight[last, site] > best
         best[better] = weight[last, site][better]
         bounds[0, better], bounds[1, better] = first, first + last[better]
+    best -= np.float32(np.log(rows * (rows + 1) / 2))
     return best, bounds[0], bounds[1]
 
 
 def _longest(each: Sums, grain: float) -> tuple[Grid, NDArray[np.intp]]:
-    """Return the weight and last row of each site's best number of first rows.
-
-    Without what the choice costs.
-    """
+    """Return the weight and last row of each site's best number of first rows."""
     sums = Sums(*(np.cumsum(one, axis=0) for one in each))
     weight = np.square(sums.snr(grain)) / 2
     last = weight.argmax(axis=0)
     highest = weight[last, np.arange(weight.shape[1])]
-    return np.asarray(highest, np.float32), last
+    return np.asarray(highest - np.log(len(weight)), np.float32), last
 
 
 def _groups(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -206,17 +198,14 @@ def weigh(told: Told, taken: Taken, grain: float) -> Weighed:
         pull = np.maximum(total(terms(told, level)).snr(grain), 0)
         weight = np.square(pull) / 2 - np.log(len(LEVELS))
         best.consider(np.asarray(weight, np.float32), everything, Axis.TIME)
-    cost = np.float32(np.log(photos * (photos + 1) / 2))
     time = np.arange(photos)
     focal, exposure = _groups(taken.focal), _groups(-taken.exposure)
     for axis, group in ((Axis.TIME, time), (Axis.FOCAL, focal)):
         if group.any():
             found, first, last = _range(_grouped(each, group), grain)
             inside = (group[:, None] >= first) & (group[:, None] <= last)
-            own = cost if axis == Axis.TIME else cost + RARE
-            best.consider(found - own, inside, axis)
+            best.consider(found, inside, axis)
     if exposure.any():
         found, last = _longest(_grouped(each, exposure), grain)
-        inside = exposure[:, None] <= last
-        best.consider(found - cost - RARE, inside, Axis.EXPOSURE)
+        best.consider(found, exposure[:, None] <= last, Axis.EXPOSURE)
     return best
