@@ -43,7 +43,7 @@ LOOK_BACK = 24
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
 LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""
-LISTED_ONCE = 48
+LISTED_ONCE = 32
 """After so many photos of such a run at the earliest, the rest are sampled as they come,
 those that a verdict looks back on at least: no need to look back on them."""
 
