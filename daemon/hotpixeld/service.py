@@ -71,6 +71,7 @@ class Service:
         self._maps_seen = -1
         self._pause = Pause(clock)
         self._refused = self._last = ""
+        self._stirred = False
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder)
         self._watcher = self._watch(session.config)
@@ -115,7 +116,7 @@ class Service:
         """Do what there is to do, then wait for the next."""
         if self._reload_wanted and not self._pause.rests():
             self._reload()
-        now = self._clock()
+        now, self._stirred = self._clock(), False
         self._session.progress()
         self._intake.note(self._watcher.tick(now), now)
         if not self._pause.rests():
@@ -182,6 +183,8 @@ class Service:
     def _wait(self) -> float:
         """Return how many seconds there is nothing to do."""
         now = self._clock()
+        if self._stirred:  # a word was heard while photos were under way
+            return 0.0
         if not self._pause.fault and (self._intake.backlog or self._repairs):
             return 0.0
         deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
@@ -201,6 +204,7 @@ class Service:
         with contextlib.suppress(queue.Empty):
             word = self._words.get(block=seconds > 0, timeout=seconds)
             while True:
+                self._stirred = True
                 self._stopping |= word == STOP
                 self._reload_wanted |= word == RELOAD
                 word = self._words.get_nowait()
