@@ -67,6 +67,11 @@ def _mirrored(places: Places, size: int) -> Places:
     return np.asarray(np.where(index >= size, 2 * size - 2 - index, index), np.intp)
 
 
+def luma_of(red: Steps, green: Steps, blue: Steps) -> Steps:
+    """Return the luma of levels, int16: Rec. 601, `STEP` a level."""
+    return (19 * red + 38 * green + 7 * blue) >> 5
+
+
 def box(plane: Steps, reach: int) -> Steps:
     """Return the sum of the (2 reach + 1) square around each place but the margins.
 
@@ -181,8 +186,7 @@ def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None
     flat = (rows * width)[:, None, :] + cols[None, :, :]
     levels = frame.reshape(-1, 3)[flat].transpose(3, 0, 1, 2)
     window = np.ascontiguousarray(levels).astype(np.int16)
-    red, green, blue = window
-    luma = (19 * red + 38 * green + 7 * blue) >> 5
+    luma = luma_of(*window)
     excess, _ = contrast(luma)
     out["residual"] = excess[OUTER, OUTER] / UNIT
     sizes = np.abs(excess, out=excess).reshape(-1, excess.shape[-1])

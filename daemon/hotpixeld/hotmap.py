@@ -93,7 +93,7 @@ def stands_alone(state: State, row: int, col: int, expected: float) -> bool:
     return True
 
 
-def _ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
+def is_ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
     """Return whether a site lies within two pixels of one to ignore."""
     return any(
         max(abs(row - other[0]), abs(col - other[1])) <= IGNORE_REACH
@@ -137,7 +137,7 @@ def find(
     found = []
     for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
         row, col = (int(value) for value in strongest.sites[index])
-        if not _ignored(row, col, ignore):
+        if not is_ignored(row, col, ignore):
             found.append(measure(state, row, col, float(strongest.scores[index])))
     return found
 

@@ -14,6 +14,7 @@ import numpy as np
 from hotpixeld import appearances, hotmap, trace, verdict
 from hotpixeld.around import LUMA
 from hotpixeld.pixels import Kind
+from hotpixeld.suspects import APART
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 SCENES = 8
 """Different scenes without which there is no verdict."""
-APART = 3
-"""Peaks nearer than this are one defect."""
 DISPROVED = -7.0
 """Votes against (log likelihood ratio, a thousand to one) that end a life."""
 
@@ -114,10 +113,7 @@ def _listed(
     listed: list[Defect] = []
     for site in proven(state, grid, verdicts):
         row, col = (int(value) for value in grid.sites[site])
-        is_ignored = any(
-            max(abs(row - other[0]), abs(col - other[1])) <= hotmap.IGNORE_REACH
-            for other in ignored
-        )
+        is_ignored = hotmap.is_ignored(row, col, ignored)
         if not is_ignored and _near((row, col), listed) is None:
             listed.append(_described(state, grid, verdicts, site))
     return listed

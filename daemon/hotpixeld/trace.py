@@ -209,8 +209,7 @@ def tell_in_numpy(
     scale, least, bound, white = _numbers()
     rows = np.abs(np.arange(first - MARGIN, last + MARGIN))
     rows = np.where(rows >= height, 2 * height - 2 - rows, rows)
-    red, green, blue = np.moveaxis(frame[rows].astype(np.int16), 2, 0)
-    luma = (19 * red + 38 * green + 7 * blue) >> 5
+    luma = evidence.luma_of(*np.moveaxis(frame[rows].astype(np.int16), 2, 0))
     excess, border = evidence.contrast(np.pad(luma, ((0, 0), (2, 2)), mode="reflect"))
     size = np.minimum((np.abs(excess) + 8) >> SIZE_SHIFT, LARGEST)
     size = np.pad(size, ((0, 0), (4, 4)), mode="reflect")
@@ -219,7 +218,7 @@ def tell_in_numpy(
     square = spread * spread + least
     part = slice(MARGIN - 2, MARGIN - 2 + last - first)
     weight = np.where(border[part] < white, 1 / square, 0).astype(np.float32)
-    ratio = excess[part] * np.float32(1 / 96) * weight
+    ratio = excess[part] * np.float32(1 / evidence.UNIT) * weight
     most = bound * np.sqrt(weight)
     total = trace.total[first:last] * np.float32(decay)
     total += np.clip(ratio, -most, most) * UNIT

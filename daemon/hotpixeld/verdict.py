@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import calibration, likelihood
+from hotpixeld.around import LUMA
 from hotpixeld.calibration import CLIPPED, ROUNDING, Told
 from hotpixeld.weighing import Axis, Taken, weigh
 
@@ -34,8 +35,6 @@ DENIAL = 1.0
 CHANGE = 4.6
 # What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
 VISIBLE = 2.55
-# Rec. 601, as in JPEG.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # A pixel that shows now and then only, at long exposures, is listed when it glares there:
 # with a tenth of full scale. Sensors have many that are a little warm.
 GLARING, OFTEN = 25.5, 0.5
