@@ -32,12 +32,16 @@ def test_a_shared_folder_can_be_written_to_wherever_its_copies_go() -> None:
     ]
 
 
-def test_of_a_home_what_begins_with_a_dot_is_hidden(tmp_path: Path) -> None:
-    for name in (".config", ".cache", "Pictures", ".photos/new", ".with\nbreak"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / ".netrc").touch()
-    (tmp_path / ".latest").symlink_to(tmp_path / "Pictures")
-    (tmp_path / "Album").symlink_to(tmp_path / ".photos")
+def make_home(home: Path) -> None:
+    for name in (".config", "Letters", "Pictures", ".photos/new", ".with\nbreak"):
+        (home / name).mkdir(parents=True)
+    (home / ".netrc").touch()
+    (home / ".latest").symlink_to(home / "Pictures")
+    (home / "Album").symlink_to(home / ".photos")
+
+
+def test_of_a_home_what_leads_to_no_folder_is_hidden(tmp_path: Path) -> None:
+    make_home(tmp_path)
     folders = (
         f"folders: [{{path: {tmp_path}/Pictures}}, {{path: {tmp_path}/Album/new}}]"
     )
@@ -47,8 +51,19 @@ def test_of_a_home_what_begins_with_a_dot_is_hidden(tmp_path: Path) -> None:
         f'ReadWritePaths="-{tmp_path}/Pictures"',
         *(
             f'InaccessiblePaths="-{tmp_path}/{name}"'
-            for name in (".cache", ".config", ".gnupg", ".netrc", ".ssh")
+            for name in (".config", ".gnupg", ".netrc", ".ssh", "Letters")
         ),
+    ]
+
+
+def test_of_a_home_that_is_watched_as_a_whole_what_begins_with_a_dot_is_hidden(
+    tmp_path: Path,
+) -> None:
+    make_home(tmp_path)
+
+    assert settings(f"folders: [{{path: {tmp_path}}}]", tmp_path)[1:] == [
+        f'InaccessiblePaths="-{tmp_path}/{name}"'
+        for name in (".config", ".gnupg", ".netrc", ".photos", ".ssh")
     ]
 
 

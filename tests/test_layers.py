@@ -30,7 +30,7 @@ LAYERS = {
     ),
     4: (
         "service pause signals report publisher progress once commands terminal logs"
-        " exits dropin"
+        " exits dropin reveal"
     ),
     5: "cli __main__",
 }

@@ -57,23 +57,21 @@ def written_to(config: Config) -> list[Path]:
 
 
 def hidden(home: Path, config: Config) -> list[Path]:
-    """Return what of a home no photo program needs: all that begins with a dot.
+    """Return what of a home leads to no folder of the configuration.
 
-    Keys, mail, browsers and settings lie there.  Links are left out, since systemd would
-    hide what they lead to, and so is what holds a folder of the configuration.
+    Links are left out, since systemd would hide what they lead to.  If the home itself is
+    such a folder, only what begins with a dot is hidden: keys, mail, browsers, settings.
     """
     names = set(KEYS)
     with contextlib.suppress(OSError):  # not there yet, or closed to root on a server
-        names |= {
-            entry.name
-            for entry in home.iterdir()
-            if entry.name.startswith(".") and not entry.is_symlink()
-        }
+        names |= {entry.name for entry in home.iterdir() if not entry.is_symlink()}
     wanted = [path.resolve() for path in written_to(config)]
+    is_whole = any(home.resolve().is_relative_to(one) for one in wanted)
     return [
         path
         for path in (home / name for name in sorted(names) if name.isprintable())
         if not any(one.is_relative_to(path.resolve()) for one in wanted)
+        and not (is_whole and not path.name.startswith("."))
     ]
 
 
