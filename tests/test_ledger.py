@@ -352,7 +352,7 @@ def test_falling_back_makes_what_the_checkpoint_before_lacks_pending(
         with ledger.transaction(durable=True):
             ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=saved.photos)
     with ledger.transaction():
-        ledger.images.set_mapped(CAMERA.id, 3)
+        ledger.images.set_mapped(CAMERA.id, 3, 2.5)
     assert ledger.generations.previous(CAMERA.id) == first
     with ledger.transaction(durable=True):
         assert ledger.generations.fall_back(CAMERA.id) == 1

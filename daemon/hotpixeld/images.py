@@ -23,7 +23,8 @@ CREATE TABLE cameras (
   folded_to INTEGER NOT NULL DEFAULT 0,     -- sequence of the last image it holds
   photos INTEGER NOT NULL DEFAULT 0, weight REAL NOT NULL DEFAULT 0,
   mean_sha256 TEXT NOT NULL DEFAULT '', m2_sha256 TEXT NOT NULL DEFAULT '',
-  mapped INTEGER NOT NULL DEFAULT 0         -- photos in the state when last mapped
+  mapped INTEGER NOT NULL DEFAULT 0,        -- photos in the state when last mapped
+  scenes REAL NOT NULL DEFAULT 0            -- different ones among the newest, then
 ) WITHOUT ROWID;
 CREATE TABLE images (
   id INTEGER PRIMARY KEY, identity BLOB NOT NULL UNIQUE,
@@ -77,6 +78,8 @@ class CameraRecord:
         The current one.
     mapped : int
         Photos in the state when the map was made last.
+    scenes : float
+        How many different scenes the newest photos amounted to then.
     """
 
     camera: Camera
@@ -84,13 +87,14 @@ class CameraRecord:
     folded_to: int
     checkpoint: Checkpoint | None
     mapped: int
+    scenes: float
 
 
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
 _IMAGE = "SELECT id, identity, camera, sequence, outcome, captured FROM images "
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
-    " generation, photos, weight, mean_sha256, m2_sha256 FROM cameras "
+    " scenes, generation, photos, weight, mean_sha256, m2_sha256 FROM cameras "
 )
 
 
@@ -101,10 +105,12 @@ def _image(row: tuple[int, bytes, str, int, str, str | None]) -> Image:
 
 
 def _record(
-    row: tuple[str, str, str, int, int, int, int, int, int, int, float, str, str],
+    row: tuple[
+        str, str, str, int, int, int, int, int, float, int, int, float, str, str
+    ],
 ) -> CameraRecord:
-    current = Checkpoint(*row[8:]) if row[8] else None
-    return CameraRecord(Camera(*row[:5]), row[5], row[6], current, row[7])
+    current = Checkpoint(*row[9:]) if row[9] else None
+    return CameraRecord(Camera(*row[:5]), row[5], row[6], current, row[7], row[8])
 
 
 class Images:
@@ -208,10 +214,11 @@ class Images:
             (camera_id, sequence),
         )
 
-    def set_mapped(self, camera_id: str, photos: int) -> None:
-        """Record how many photos the state held when the map was made."""
+    def set_mapped(self, camera_id: str, photos: int, scenes: float) -> None:
+        """Record how many photos and scenes there were when the map was made."""
         self._connection.execute(
-            "UPDATE cameras SET mapped = ? WHERE id = ?", (photos, camera_id)
+            "UPDATE cameras SET mapped = ?, scenes = ? WHERE id = ?",
+            (photos, scenes, camera_id),
         )
 
     def camera(self, camera_id: str) -> CameraRecord | None:

@@ -11,7 +11,7 @@ from hotpixeld import hotmap, learning, lives, mapfile, repairable
 from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
-from hotpixeld.sampling import grid_of, scan
+from hotpixeld.sampling import grid_of, scan, scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,12 +168,13 @@ class Maps:
             evidence = grid_of(self._ledger, record.camera), former
         judge = partial(judged, self._config, record.camera, self._cameras(), evidence)
         found, learned, photos = yield self._states.read(camera_id, judge)
+        seen = scenes(self._ledger, record.camera)
         # The file first: a crash in between leaves the map due, and both are made again.
         self._publish(record.camera, found, photos)
         self._keep(camera_id, learned)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
-            self._ledger.images.set_mapped(camera_id, photos)
+            self._ledger.images.set_mapped(camera_id, photos, seen)
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"

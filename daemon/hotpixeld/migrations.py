@@ -105,7 +105,17 @@ DELETE FROM samples;
 DELETE FROM suspects;
 """
 
-STEPS = (_KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES, _SAMPLE_AGAIN)
+# How many there are is told by the next map, which is due at once.
+_COUNT_SCENES = """
+ALTER TABLE cameras ADD COLUMN scenes REAL NOT NULL DEFAULT 0;
+UPDATE cameras SET mapped = 0;
+"""
+
+STEPS = (
+    _KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES,
+    _SAMPLE_AGAIN,
+    _COUNT_SCENES,
+)
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
 """Of the ledgers that this hotpixeld writes, as SQLite's user_version."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hotpixeld import mapfile
 from hotpixeld.lives import SCENES
-from hotpixeld.sampling import scenes
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -49,7 +48,7 @@ def status(ledger: Ledger) -> Json:
                 "weight": record.checkpoint.weight if record.checkpoint else 0.0,
                 **counts,
                 "mapped": record.mapped,
-                "scenes": round(scenes(ledger, record.camera), 1),
+                "scenes": round(record.scenes, 1),
                 "scenes_needed": SCENES,
                 "defects": len(ledger.defects.of(record.camera.id)),
             }

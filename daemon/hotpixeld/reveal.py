@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         return ExitCode.CONFIG
     enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "--"]
     for path in to_reveal(covered(os.fsdecode(mountinfo)), home, config):
-        unmount = [*enter, "umount", "--no-canonicalize", path]
+        unmount = [*enter, "umount", "--no-canonicalize", str(path)]
         subprocess.run(unmount, check=True)  # noqa: S603 - no shell; systemd names the paths
     return ExitCode.OK
 
