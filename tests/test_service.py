@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -19,7 +20,12 @@ import pytest
 
 from hotpixeld import commands
 from hotpixeld.cli import main
+from hotpixeld.configfile import for_folders
 from hotpixeld.errors import LedgerError
+from hotpixeld.service import Service
+from hotpixeld.session import Session
+from hotpixeld.signals import LOOK, STOP
+from hotpixeld.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,6 +198,39 @@ def test_kill_9_in_the_middle_ends_with_the_same_bits(
     assert camera["photos"] == camera["folded"] == 40
     for one, other in zip(arrays(killed.state), arrays(whole.state), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+class Words(queue.SimpleQueue[str]):
+    """A word comes while the first photo is under way; whoever waits next is stopped."""
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.waits: list[bool] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> str:
+        if self.heard:
+            self.waits.append(block)
+            return STOP
+        if block:
+            return super().get(timeout=timeout)
+        self.heard = True
+        return LOOK
+
+
+def test_a_word_that_is_heard_while_photos_are_under_way_is_not_slept_over(
+    sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    (photo,) = sensor.write(folder, 1)
+    os.utime(photo, (0, 0))  # settled long ago
+    config = for_folders([folder])
+    words, notifier = Words(), Notifier()
+    clock, state = time.monotonic, tmp_path / "state"
+    with Session(config, state, 1, clock, notifier.progress) as session:
+        Service(lambda: config, session, words, notifier).run()
+        counts = session.ledger.images.counts()
+
+    assert counts["pending"] == 1
+    assert words.waits == [False]
 
 
 def test_a_reload_watches_a_new_folder_and_refuses_a_broken_file(
