@@ -61,7 +61,7 @@ class Again:
 
     def _lose(self, image: Image) -> None:
         log.warning(
-            "lost before checkpoint: image %s of %s, its file is gone",
+            "lost before checkpoint: image %s of %s, its file cannot be read any more",
             image.identity[:16],
             image.camera,
             extra={"MESSAGE_ID": MessageId.PHOTO_LOST, "CAMERA": image.camera},
