@@ -25,7 +25,7 @@ LAYERS = {
         " survey systemd watch workers lock"
     ),
     3: (
-        "repairs output again running saving loading making outcome states sampling appearances lives repairable maps pipeline stages"
+        "repairs output again revisits running saving loading making outcome states sampling appearances lives repairable maps pipeline stages"
         " jobs session statefolder intake access"
     ),
     4: (

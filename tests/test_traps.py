@@ -65,8 +65,8 @@ def photos(lights: Iterable[np.ndarray], burn: Burn = unmarked) -> list[Frame]:
     ]
 
 
-def listed(frames: list[Frame]) -> set[tuple[int, int]]:
-    """Return the places that the map of these photos lists."""
+def learned(frames: list[Frame]) -> tuple[State, Grid]:
+    """Return what photos leave behind: the state, and the evidence of its suspects."""
     state = State.empty(HEIGHT, WIDTH, traced=True)
     for frame in frames:
         state.fold(frame)
@@ -79,7 +79,12 @@ def listed(frames: list[Frame]) -> set[tuple[int, int]]:
         SampledPhoto(index, START, 0.01, 200, 35.0, 1, row)
         for index, row in enumerate(samples)
     ]
-    grid = Grid(sites, told, controls, taken)
+    return state, Grid(sites, told, controls, taken)
+
+
+def listed(frames: list[Frame]) -> set[tuple[int, int]]:
+    """Return the places that the map of these photos lists."""
+    state, grid = learned(frames)
     return {(one.row, one.col) for one in lives.defects(state, grid, ())}
 
 
@@ -261,3 +266,16 @@ def test_dust_casts_no_defects() -> None:
         shade[..., 0] -= 0.25 / (1 + np.exp((far - 10) / 3))
 
     assert listed(photos(scene * shade for scene in scenes())) == BOTH
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_a_line_across_all_photos_shows_no_defects(slope: float) -> None:
+    """A column of the sensor that adds a little, or a hair on it that shines."""
+
+    def with_line(frame: Frame, _: int) -> Frame:
+        out = frame.astype(np.int16)
+        rows = np.arange(HEIGHT)
+        out[rows, (120 + slope * rows).astype(int)] += 14
+        return np.clip(out, 0, 255).astype(np.uint8)
+
+    assert listed(photos(scenes(), with_line)) == BOTH

@@ -11,13 +11,16 @@ from hotpixeld import hotmap, learning, lives, mapfile, repairable
 from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
+from hotpixeld.revisits import Asked
 from hotpixeld.sampling import grid_of, scan, scenes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from concurrent.futures import Future
 
     from hotpixeld.camera import Camera
     from hotpixeld.config import Config
+    from hotpixeld.images import Image
     from hotpixeld.learning import Footprint
     from hotpixeld.ledger import Ledger
     from hotpixeld.making import Steps
@@ -31,11 +34,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOOTPRINT_NAME = "footprint.json"
+SEARCHES = 3
+"""Steps of the search for the beginnings of defects, each time a map is made."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 FEWEST_NEW, MOST_NEW = 8, 24
 """A map is due after 10 % more photos, at least and at most so many: a defect that begins
 after a map is to be listed within 40."""
+
+
+Judged = tuple[list["Defect"], "Footprint | None", int]
+"""Defects, how they show, and of how many photos the state is."""
 
 
 def is_due(photos: int, mapped: int, min_photos: int) -> bool:
@@ -92,7 +101,7 @@ def judged(
     cameras: list[Camera],
     evidence: tuple[Grid, list[Defect]] | None,
     state: State,
-) -> tuple[list[Defect], Footprint | None, int]:
+) -> Judged:
     """Return all that a map takes from the state: defects, footprint, photos."""
     found = find(config, camera, cameras, state, evidence)
     return found, learning.learn(state.mean, found), state.photos
@@ -161,24 +170,45 @@ class Maps:
         record = self._ledger.images.camera(camera_id)
         if record is None:
             return
-        former, evidence = self._ledger.defects.of(camera_id), None
-        if self._config.detection.method != "variance":
+        former = self._ledger.defects.of(camera_id)
+        begun_at = self._states.photos(
+            camera_id
+        )  # what comes meanwhile is for the next
+        if self._config.detection.method == "variance":
+            found, learned, photos = yield self._judge(record.camera, None)
+        else:
             yield from self.list_suspects(camera_id)
-            yield from self._sampling.sample_again(record.camera, most, self._progress)
-            evidence = grid_of(self._ledger, record.camera), former
-        judge = partial(judged, self._config, record.camera, self._cameras(), evidence)
-        found, learned, photos = yield self._states.read(camera_id, judge)
+            yield from self._ask(record.camera, lambda asked: asked.to_judge(most))
+            found, learned, photos = yield self._judge(record.camera, former)
+            for _ in range(SEARCHES):
+                asked = partial(Asked.to_date, defects=found)
+                if not (yield from self._ask(record.camera, asked)):
+                    break
+                found, learned, photos = yield self._judge(record.camera, former)
         seen = scenes(self._ledger, record.camera)
         # The file first: a crash in between leaves the map due, and both are made again.
         self._publish(record.camera, found, photos)
         self._keep(camera_id, learned)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
-            self._ledger.images.set_mapped(camera_id, photos, seen)
+            self._ledger.images.set_mapped(camera_id, begun_at, seen)
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"
         self._tell(camera_id, former, found)
+
+    def _ask(
+        self, camera: Camera, which: Callable[[Asked], Sequence[Image]]
+    ) -> Generator[None, None, int]:
+        """Sample some of the newest photos again; return how many could be."""
+        chosen = which(Asked.of(self._ledger, camera))
+        return (yield from self._sampling.sample_again(camera, chosen, self._progress))
+
+    def _judge(self, camera: Camera, former: list[Defect] | None) -> Future[Judged]:
+        """Have the upkeep thread judge the camera's suspects, by evidence or without."""
+        evidence = None if former is None else (grid_of(self._ledger, camera), former)
+        judge = partial(judged, self._config, camera, self._cameras(), evidence)
+        return self._states.read(camera.id, judge)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)

@@ -18,6 +18,7 @@ from hotpixeld import evidence, photo
 from hotpixeld.calibration import vote_shares
 from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
+from hotpixeld.revisits import JUDGED
 from hotpixeld.samples import SampledPhoto, Suspects
 from hotpixeld.suspects import nominated
 from hotpixeld.weighing import Taken
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JUDGED = 128
-"""Photos that a verdict looks back on."""
 UNTOLD = 255
 """`clipped` of a sample that was never taken: it tells nothing."""
 
@@ -171,47 +170,17 @@ class Sampling:
         with self._ledger.transaction():
             return self._ledger.samples.list_suspects(camera_id, sites)
 
-    def _to_look_at(self, camera: Camera, suspects: Suspects, most: int) -> list[Image]:
-        """Return the photos to sample again; see `sample_again`."""
-        tables = self._ledger.samples
-        versions = {one.image: one.version for one in tables.newest(camera.id, JUDGED)}
-        images = self._ledger.images.newest(camera.id, JUDGED)
-        never = [one for one in images if one.id not in versions]
-        before = [
-            one
-            for one in images
-            if versions.get(one.id) not in {None, suspects.version}
-        ]
-        rest = max(most - len(versions), most // 3, len(never)) - len(never)
-        undated = {
-            (one.row, one.col)
-            for one in self._ledger.defects.of(camera.id)
-            if one.after is None and one.until is None
-        }
-        asked = {
-            version: {
-                tuple(site)
-                for site in tables.suspects(camera.id, version).sites.tolist()
-            }
-            for version in set(versions.values())
-        }
-        lacking = [one for one in before[rest:] if undated - asked[versions[one.id]]]
-        return never[:most] + before[:rest] + lacking[: most // 3]
-
     def sample_again(
-        self, camera: Camera, most: int, progress: Callable[[], None]
-    ) -> Generator[None]:
+        self, camera: Camera, chosen: Sequence[Image], progress: Callable[[], None]
+    ) -> Generator[None, None, int]:
         """Sample earlier photos at the present suspects, from their files, one a step.
 
-        Parameters
-        ----------
-        most : int
-            Photos to decode at the most.  Those that were never sampled come first; then
-            the newest, to judge a new suspect, and those that were not asked yet about
-            defects without a date, for which a third of it each has to do.
+        Returns
+        -------
+        int
+            How many could be.
         """
         suspects = self._ledger.samples.suspects(camera.id)
-        chosen = self._to_look_at(camera, suspects, most)
         wanted = [(one, self._ledger.paths.of_image(one.id)) for one in chosen]
         look = partial(
             _look_again,
@@ -219,12 +188,15 @@ class Sampling:
             suspects=suspects,
             frames=self._frames,
         )
+        count = 0
         for told in ahead(self._workers, look, wanted, self._window):
             if told is not None:
+                count += 1
                 with self._ledger.transaction():
                     self._ledger.samples.record(camera.id, told)
             progress()
             yield
+        return count
 
 
 def scenes(ledger: Ledger, camera: Camera) -> float:

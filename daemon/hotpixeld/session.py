@@ -23,7 +23,8 @@ from hotpixeld.maps import Maps
 from hotpixeld.memory import Memory, share_one_heap
 from hotpixeld.output import Output
 from hotpixeld.pipeline import Pipeline
-from hotpixeld.sampling import JUDGED, Sampling
+from hotpixeld.revisits import JUDGED
+from hotpixeld.sampling import Sampling
 from hotpixeld.stages import Stages
 from hotpixeld.states import States
 from hotpixeld.workers import Workers

@@ -36,6 +36,8 @@ CLEARLY = 3.0
 APART = 3
 # Suspects by the trace, and by the mean: that one shows stuck pixels better.
 BY_TRACE, BY_MEAN = 400, 100
+FOREMOST = 20
+"""Suspects that stand out most, half by each of the two."""
 
 
 def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
@@ -94,11 +96,17 @@ def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, in
     return row + down - 1, col + right - 1
 
 
-def nominated(state: State, told: Trace) -> Places:
-    """Return the suspects of a camera, (N, 2) row and column: by its mean, by its trace.
+def _distinct(sites: Places) -> Places:
+    """Return the sites without those that are there already."""
+    places = dict.fromkeys((row, col) for row, col in sites.tolist())
+    return np.array(list(places), np.intp).reshape(-1, 2)
 
-    The latter with the most suspicious first, so that the last ones of all are what
-    chance gives.
+
+def nominated(state: State, told: Trace) -> Places:
+    """Return the suspects of a camera, (N, 2) row and column, the `FOREMOST` first.
+
+    Then those by its mean, then those by its trace with the most suspicious first, so
+    that the last ones of all are what chance gives.
 
     Parameters
     ----------
@@ -114,4 +122,14 @@ def nominated(state: State, told: Trace) -> Places:
     others = by_mean(state, 2 * BY_MEAN).sites
     distance = np.abs(others[:, None] - seen[None]).max(axis=2)
     new = distance.min(axis=1, initial=APART + 1) > APART
-    return np.concatenate([others[new][:BY_MEAN], seen])
+    half = FOREMOST // 2
+    # What stands out by both is a suspect where the trace has it.
+    nearest = seen[(distance[:half] <= APART).any(axis=0)]
+    places = [
+        others[:half][new[:half]],
+        nearest,
+        seen[:half],
+        others[new][:BY_MEAN],
+        seen,
+    ]
+    return _distinct(np.concatenate(places))

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.1
 """Expected false alarms in a whole frame at which a suspect is listed."""
-# A photo that votes so much against a defect does not show it.
-DENIAL = 1.0
 # A beginning or an end needs this much (log likelihood) against the defect outside.
 CHANGE = 4.6
 # What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
@@ -187,9 +185,8 @@ def _is_one_stretch(support: NDArray[np.float32], shown: NDArray[np.bool_]) -> b
 
     Then the long exposures, or those of a focal length, happen to be the last ones.
     """
-    times = np.flatnonzero(shown)
-    between = slice(times[0], times[-1] + 1)
-    return not (support[between][~shown[between]] < -DENIAL).any()
+    first, last = _stretch(support)
+    return float(support[first : last + 1].sum()) >= float(support[shown].sum())
 
 
 def life(verdicts: Verdicts, site: int) -> Life:

@@ -6,9 +6,9 @@
 The photos are small, each another window on one of a few large scenes. A session takes
 them as the daemon does: in batches, with the maps that fall due on the way, and with the
 files of the last few hundred photos still there. Each map is held against what was
-planted. Every change must show in time: a defect of 20 levels or more within 40 photos, a
-weaker one, and an end, within 100; of the planted levels JPEG leaves some less to see. Exits with 1 when one is late, lost on the way or told
-twice, or when anything is listed that never was.
+planted. Every change must show in time: a defect of 20 visible levels or more within 40
+photos, a weaker one, and an end, within 100. Exits with 1 when one is late, lost on the way
+or told twice, or when anything is listed that never was.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from hotpixeld.pixels import Defect
 
 HEIGHT, WIDTH = 128, 160
-LEVELS = (20, 10, 60)
+LEVELS = (27, 15, 60)
+"""At the sensor; some 20, 10 and 50 are to be seen."""
 PLACES = 12
 FEWEST = 1000
-STRONG = 20
+STRONG = 27
 SOON, LATER = 40, 100
 """Photos in which a strong defect must be listed; a weaker one, or the end of one."""
 KEPT = 400
