@@ -40,6 +40,7 @@ def copies(folder: Path, target: Path, count: int) -> list[Path]:
             shutil.copy2(path, name)
         else:
             name.write_bytes(another(path.read_bytes(), index))
+            shutil.copystat(path, name)  # settled long ago
     return photos_in(target)
 
 
