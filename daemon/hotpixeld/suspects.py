@@ -40,7 +40,7 @@ FOREMOST = 20
 """Suspects that stand out most, half by each of the two."""
 
 
-def _are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
+def are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
     """Return which sites have surroundings that change from photo to photo, all around."""
     usual = float(np.median(state.m2[::16, ::16]))
     least = max(UNCHANGED * state.weight, USUAL * usual)
@@ -75,7 +75,7 @@ def by_mean(state: State, count: int = 500) -> Peaks:
     )
     contrast.level_grid(plane)
     found = contrast.peaks(plane, count)
-    return found.only(_are_seen(state, found.sites))
+    return found.only(are_seen(state, found.sites))
 
 
 def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, int]:
@@ -115,7 +115,7 @@ def nominated(state: State, told: Trace) -> Places:
         Of the same photos, or of some of them.
     """
     peaks = trace.suspects(told, BY_TRACE)
-    peaks = peaks.only(_are_seen(state, peaks.sites))
+    peaks = peaks.only(are_seen(state, peaks.sites))
     signs = np.sign(peaks.ratios)
     moved = [_centred(state, *one) for one in zip(peaks.sites, signs, strict=True)]
     seen = np.array(moved, np.intp).reshape(-1, 2)
