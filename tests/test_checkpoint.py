@@ -32,7 +32,7 @@ def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path, state: State) -> Non
     assert (loaded.photos, loaded.weight) == (6, 5.0)
     np.testing.assert_array_equal(loaded.mean, state.mean)
     np.testing.assert_array_equal(loaded.m2, state.m2)
-    assert len(steps) == 2
+    assert len(steps) == 4, "each file written, and read back for its sum"
     loaded.fold(np.zeros((5, 7, 3), np.uint8))  # it goes on
 
 
@@ -40,6 +40,7 @@ def test_every_piece_of_a_large_one_is_progress(
     tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(npyfile, "CHUNK", 100)
+    monkeypatch.setattr(npyfile, "PIECE", 100)
     written: list[int] = []
 
     def wrote() -> None:
@@ -54,7 +55,23 @@ def test_every_piece_of_a_large_one_is_progress(
     pieces = [header + size for size in (100, 200, 300, 400)]
     both = [header + 420 + size for size in pieces]  # neither has its name yet
     assert [written[0:4], written[5:9]] == [pieces, both], "each is with the kernel"
-    assert len(read) == len(written) == 10
+    assert len(read) == 10
+    assert len(written) == 10 + 2 * -(-(header + 420) // 100), "and each is read back"
+
+
+def test_the_state_is_let_go_of_before_the_sums_are_taken(
+    tmp_path: Path, state: State
+) -> None:
+    before, events = state.mean.copy(), []
+
+    def copied() -> None:
+        events.append("copied")
+        state.fold(np.zeros((5, 7, 3), np.uint8))
+
+    saved = checkpoint.save(tmp_path, 1, state, lambda: events.append("step"), copied)
+
+    assert events == ["step", "step", "copied", "step", "step"]
+    np.testing.assert_array_equal(checkpoint.load(tmp_path, saved, 5, 7).mean, before)
 
 
 def test_numpy_alone_reads_it(tmp_path: Path, state: State) -> None:

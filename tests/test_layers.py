@@ -15,7 +15,7 @@ LAYERS = {
         "compiled welford trace around suspects hotmap contrast tails evidence likelihood weighing calibration verdict"
         " repair scene shapes field crowd overlaps neighbours learning footprint blocks"
         " markers tables huffman intervals splice files memory"
-        " npyfile makernote edited settle visibility reading"
+        " npyfile pages makernote edited settle visibility reading"
     ),
     2: (
         "yamltext grammar pixellist config configcheck configfile checkpoint generations"

@@ -128,16 +128,16 @@ def save(
     make_folder(folder)
     with contextlib.ExitStack() as files:  # synced and renamed as they are left
         large = [files.enter_context(replacing(folder / name)) for name in NAMES]
-        mean, m2 = (
+        for file, array in zip(large, (state.mean, state.m2), strict=True):
             npyfile.write(file, array, progress)
-            for file, array in zip(large, (state.mean, state.m2), strict=True)
-        )
         if state.trace is not None:
             _write_trace(files.enter_context(replacing(folder / TRACE)), state.trace)
             progress()
         copied()
         for file in large:
             npyfile.settle(file)
+        # Now, since folding waits until all is copied; of what the kernel has in memory.
+        mean, m2 = (npyfile.sha256(file, progress) for file in large)
     sync_folder(folder)
     return Checkpoint(generation, state.photos, state.weight, mean, m2)
 

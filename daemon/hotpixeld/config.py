@@ -121,7 +121,7 @@ class Limits(Model):
     max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
     """Largest file in bytes."""
     memory: Count = Field(default=600_000_000, ge=50_000_000, le=10**12)
-    """Memory in bytes: 125 million, 24 a pixel of each state, and photos under way."""
+    """Memory in bytes: 105 million, 27 a pixel of each state, and photos under way."""
 
     @property
     def most_pixels(self) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld import tails
+from hotpixeld import pages, tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def relief(
     (height, width) int16, 2 x `STEP` a level: by how much a pixel exceeds all
     interpolations through it, negative where it falls below all.
     """
-    out = np.empty((height, width), np.int16)
+    out = pages.plane(height, width)
     for start in range(0, height, BAND):
         stop = min(start + BAND, height)
         first, last = max(start - REACH, 0), min(stop + REACH, height)

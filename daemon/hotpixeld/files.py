@@ -26,7 +26,7 @@ TEMPORARY_SUFFIX = ".tmp"
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors that stop all writing until they have passed; others are about one folder."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def sync_folder(folder: Path) -> None:

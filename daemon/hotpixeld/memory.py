@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hotpixeld.markers import Structure
     from hotpixeld.welford import Frame
 
-BASE = 125_000_000
+BASE = 105_000_000
 """The interpreter with its libraries, what SQLite keeps, what lies free in the heap."""
 STATE_BYTES, FRAME_BYTES = 27, 3
 """A pixel: mean and M2 of three channels in float32, and the trace; three levels."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 24
 """Bytes of a piece: a disk of a megabyte a second takes seconds for it, not minutes."""
+PIECE = 1 << 20
+"""Bytes of a piece that is read back."""
 _WAIT_WRITE_WAIT = 7
 """Flags of sync_file_range(2): all three."""
 
@@ -32,8 +34,8 @@ def _header(array: Plane) -> bytes:
     return buffer.getvalue()
 
 
-def write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
-    """Write `array` as .npy; return the SHA-256 of the file in hex.
+def write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> None:
+    """Write `array` as .npy.
 
     Parameters
     ----------
@@ -41,14 +43,26 @@ def write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> str:
         Called after each `CHUNK`; the kernel has it then.
     """
     octets = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data
-    header = _header(array)
-    file.write(header)
-    digest = hashlib.sha256(header)
+    file.write(_header(array))
     for start in range(0, len(octets), CHUNK):
-        chunk = octets[start : start + CHUNK]
-        file.write(chunk)
+        file.write(octets[start : start + CHUNK])
         file.flush()
-        digest.update(chunk)
+        progress()
+
+
+def sha256(file: BinaryIO, progress: Callable[[], None]) -> str:
+    """Return the SHA-256, in hex, of all that was written to an open file.
+
+    Parameters
+    ----------
+    progress : callable
+        Called after each `PIECE`.
+    """
+    number, digest, buffer = file.fileno(), hashlib.sha256(), bytearray(PIECE)
+    start = 0
+    while size := os.preadv(number, [buffer], start):
+        digest.update(memoryview(buffer)[:size])
+        start += size
         progress()
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ photos in their order, whatever order the workers end in.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hotpixeld import metadata, photo, repairs, scan
@@ -224,4 +225,6 @@ class Pipeline:
             job.mended = repairs.mend(
                 job.photo, job.frame, job.pixels, job.known, settings
             )
+        elif job.photo is not None:  # its file is not needed any more
+            job.photo = replace(job.photo, data=b"")
         job.frame = None

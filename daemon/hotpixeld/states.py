@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 ALLOCATE_AT = 4
 CHECKPOINT_PHOTOS = 32
-CHECKPOINT_PHOTOS_ONCE = 128
+CHECKPOINT_PHOTOS_ONCE = 256
 """In a run that is done once: what is pending is still there to be read again."""
 CHECKPOINT_SECONDS = 600.0
 

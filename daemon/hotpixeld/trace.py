@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld import contrast, evidence
+from hotpixeld import contrast, evidence, pages
 from hotpixeld.around import CORE, RING, WINDOW, window
 from hotpixeld.compiled import library
 
@@ -167,7 +167,7 @@ class Trace:
     def plane(self) -> Steps:
         """Return each pixel's signal to noise ratio, (H, W) int16, `SNR_STEPS` a unit."""
         height, width = self.total.shape
-        out = np.empty((height, width), np.int16)
+        out = pages.plane(height, width)
         with np.errstate(divide="ignore"):
             factors = np.where(self.telling > 0, self.telling**-0.5, 0)
         factors *= np.float32(SNR_STEPS / UNIT)
