@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     """Yields what it waits for and is sent the result, or None after a step of its own."""
 
 
+STEPS = 3
+"""Taken for every photo meanwhile: a map begun after 24 photos is made within 40."""
+
+
 class Making:
     """The map that is being made, and those that are to be; used by one thread.
 
@@ -56,7 +60,7 @@ class Making:
             self._queue.setdefault(camera_id, (begin, pixels))
 
     def step(self) -> None:
-        """Take one step, if nothing has to be waited for.
+        """Take a few steps, if nothing has to be waited for.
 
         Raises
         ------
@@ -69,8 +73,12 @@ class Making:
             return
         if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
             self._memory.frames.trim()  # what photos gave back is the map's now
-        if self._future is None or self._future.done():
-            self._go_on(self._steps)
+        steps = self._steps
+        for _ in range(STEPS):
+            waits = self._future is not None and not self._future.done()
+            if waits or self._steps is not steps:
+                break
+            self._go_on(steps)
 
     def finish(self) -> None:
         """Make all maps that are to be made, waiting for what they wait for."""

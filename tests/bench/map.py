@@ -3,7 +3,7 @@
 
     python tests/bench/map.py [--megapixels 12 45] [--repeats N]
 
-The state is that of smooth light with noise and a few planted defects.
+The state is that of smooth light with noise and a few planted defects, and so is its trace.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from hotpixeld import sampling
+from hotpixeld import sampling, trace
 from hotpixeld.welford import State
 
 PHOTOS = 32
@@ -25,15 +25,20 @@ def state_of(megapixels: float) -> State:
     width = int((megapixels * 1.5e6) ** 0.5) // 16 * 16
     height = width * 2 // 3
     rng = np.random.default_rng(1)
-    state = State.empty(height, width)
+    state = State.empty(height, width, traced=True)
+    assert state.trace is not None
     rows = np.linspace(60, 180, height, dtype=np.float32)
     state.mean[:] = rows[:, None, None]
     for start in range(0, height, 64):  # in bands: no temporaries of full size
         band = state.mean[start : start + 64]
         band += rng.normal(0, 0.5, band.shape).astype(np.float32)
+        told = state.trace.total[start : start + 64]
+        told[:] = rng.normal(0, trace.UNIT, told.shape) * PHOTOS**0.5
     state.m2[:] = 900 * PHOTOS
     sites = rng.integers(20, height - 20, (20, 2))
     state.mean[sites[:, 0], sites[:, 1]] += 20
+    state.trace.total[sites[:, 0], sites[:, 1]] += 20 * trace.UNIT * 6
+    state.trace.telling[:] = state.trace.photos = PHOTOS
     state.photos, state.weight = PHOTOS, float(PHOTOS)
     return state
 
