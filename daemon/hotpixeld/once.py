@@ -111,6 +111,7 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
             outcomes[done.outcome] += 1
         work.states.save_all()
         work.make_maps()
+        work.states.drop_all()
         due = work.unrepaired()
         for done in shown(work.repair(due), len(due), "repairing"):
             outcomes["no copy"] += bool(done.reason)

@@ -281,6 +281,11 @@ class States:
         self.begin_save(camera_id)
         self._saver.commit(camera_id, running)
 
+    def drop_all(self) -> None:
+        """Save and drop all states: the memory is for others."""
+        for camera_id in list(self._running):
+            self._drop(camera_id)
+
     def save_all(self) -> None:
         """Take a checkpoint of every camera that is ahead of its last one."""
         for camera_id in list(self._running):
