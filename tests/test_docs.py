@@ -76,7 +76,9 @@ def test_ci_calls_exactly_the_readmes_test_command() -> None:
         if re.match(pattern.replace("\\(", "(").replace("\\)", ")"), line)
     ]
 
-    assert found == ["    deploy/setup test && .venv/bin/pytest -q -n 2 --dist loadfile"]
+    assert found == [
+        "    deploy/setup test && .venv/bin/pytest -q -n 2 --dist loadfile"
+    ]
     assert 'eval "$command"' in script
 
 

@@ -48,11 +48,12 @@ def test_the_newest_are_asked_about_what_stands_out_newly() -> None:
     assert numbers(chosen) == list(range(COUNT - MOST + 1, COUNT + 1))
 
 
-def test_photos_that_were_never_sampled_come_first() -> None:
-    chosen = asked(new_since=1, never=30).to_judge(MOST)
+def test_photos_that_were_never_sampled_come_first_while_few_were() -> None:
+    few = asked(new_since=1, never=90).to_judge(MOST)
+    many = asked(new_since=1, never=30).to_judge(MOST)
 
-    assert len(chosen) == MOST
-    assert max(numbers(chosen)) == 30
+    assert numbers(few) == list(range(90 - (MOST - 10) + 1, 91))
+    assert numbers(many) == list(range(COUNT - MOST // ROUTINE + 1, COUNT + 1))
 
 
 def search(began: int) -> tuple[Defect, list[int]]:

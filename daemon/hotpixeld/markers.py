@@ -24,7 +24,7 @@ HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 # Everything that decides the pixels.
 CODING = FRAMES | {DQT, DHT, DAC, DRI, SOS}
 
-# Bounds far above what cameras write: more is there to use up time and memory.
+# Far above what cameras write: more is there to use up time and memory.
 MOST_STRAYS, MOST_SEGMENTS = 1 << 20, 20_000
 
 # A marker inside coded data: neither a stuffed FF00, nor a restart, nor a fill byte.
@@ -167,9 +167,11 @@ def _next_segment(data: bytes, offset: int) -> Segment | None:
 
 def _scan(data: bytes, header: Segment) -> Scan:
     """Return the scan that `header` opens."""
-    found = _MARKER.search(data, header.end)
-    coded = data[header.end : found.start() if found else len(data)].rstrip(b"\xff")
-    return Scan(header, header.end, header.end + len(coded))
+    end = found.start() if (found := _MARKER.search(data, header.end)) else len(data)
+    while data[end - 1] == 0xFF and end > header.end:  # fill bytes: mostly none
+        start = max(header.end, end - MOST_STRAYS)
+        end = start + len(data[start:end].rstrip(b"\xff"))
+    return Scan(header, header.end, end)
 
 
 def _frame(data: bytes, segments: list[Segment]) -> tuple[Segment, list[Component]]:

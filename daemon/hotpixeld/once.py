@@ -109,7 +109,7 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
         taken = work.take(photos, once=True, ordered=True)
         for done in shown(taken, len(photos), "folding"):
             outcomes[done.outcome] += 1
-        work.states.save_all()
+        work.states.begin_all()  # beside the maps
         work.make_maps()
         work.states.drop_all()
         due = work.unrepaired()

@@ -28,6 +28,8 @@ JUDGED = 128
 """Photos that a verdict looks back on."""
 ROUTINE = 3
 """Without any news, one in so many of the photos that may be looked at again is."""
+NEWEST = 24
+"""Photos that are asked about what stands out newly: those of two maps."""
 SEARCHED = 8
 """Photos looked at again in one step of the search for beginnings."""
 
@@ -81,8 +83,8 @@ class Asked:
     def to_judge(self, most: int) -> list[Image]:
         """Return the photos to sample again before a verdict, at most so many.
 
-        Those that were never sampled; while photos are few, all; of the newest, those that
-        were not asked about what stands out most; and some more of the newest.
+        While few were sampled, those that never were, and all others; of the newest, those
+        that were not asked about what stands out most; and some more of the newest.
         """
         never = [one for one in self.photos if one.id not in self.versions]
         before = [
@@ -90,14 +92,15 @@ class Asked:
             for one in self.photos
             if self.versions.get(one.id) not in {None, self.version}
         ]
-        rest = max(most - len(self.versions), most // ROUTINE, len(never)) - len(never)
-        newest = {one.id for one in self.photos[:most]}
+        lacking = max(most - len(self.versions), 0)
+        rest = max(lacking - len(never), most // ROUTINE - len(never[:lacking]), 0)
+        newest = {one.id for one in self.photos[:NEWEST]}
         news = [
             one
             for one in before[rest:]
             if one.id in newest and self._lacks(one, self.foremost)
         ]
-        return (never + before[:rest] + news)[:most]
+        return (never[:lacking] + before[:rest] + news)[:most]
 
     def to_date(self, defects: Iterable[Defect]) -> list[Image]:
         """Return photos to sample again that tell when some defects began."""

@@ -58,7 +58,7 @@ class Saver:
     cameras : Path
         Holds the folders of the cameras.
     upkeep : Workers
-        One thread.
+        Threads that write.
     """
 
     def __init__(self, ledger: Ledger, cameras: Path, upkeep: Workers) -> None:

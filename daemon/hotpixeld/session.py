@@ -86,7 +86,7 @@ class Session:
         self.ledger = Ledger(folder / "ledger.sqlite3")
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
-        self._upkeep = Workers(1, progress)
+        self._upkeep = Workers(2, progress)  # a checkpoint beside a map
         try:
             self._use(config)
             self._tidy()

@@ -48,7 +48,7 @@ class States:
     memory : Memory
         Bounds the states in memory: those used least recently are saved and dropped.
     upkeep : Workers
-        One thread, which writes checkpoints while photos go on.
+        Threads that write checkpoints while photos go on.
     clock : callable
         Monotonic seconds.
     """
@@ -256,6 +256,11 @@ class States:
         if running.state is not None and running.unsaved and running.saving is None:
             self._fold_waiting(running)
             self._saver.begin(camera_id, running)
+
+    def begin_all(self) -> None:
+        """Begin a checkpoint of every camera that is ahead of its last one."""
+        for camera_id in self._running:
+            self.begin_save(camera_id)
 
     @property
     def is_saving(self) -> bool:
