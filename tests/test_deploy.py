@@ -53,7 +53,7 @@ def test_the_units_differ_only_in_whose_they_are() -> None:
 
     own = {"ExecStart", "User", "Group", "UMask", "StateDirectory", "RuntimeDirectory"}
 
-    assert different == own | {"InaccessiblePaths"}  # of a person: in the drop-in
+    assert different == own
 
 
 @pytest.mark.parametrize("name", UNITS[:2])
