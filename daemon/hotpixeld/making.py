@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 STEPS = 3
-"""Taken for every photo meanwhile: a map begun after 24 photos is made within 40."""
+"""Taken for every photo meanwhile: a map begun after 20 photos is made within 40."""
 
 
 class Making:

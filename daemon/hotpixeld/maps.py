@@ -38,9 +38,9 @@ SEARCHES = 3
 """Steps of the search for the beginnings of defects, each time a map is made."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
-FEWEST_NEW, MOST_NEW = 8, 24
+FEWEST_NEW, MOST_NEW = 8, 20
 """A map is due after 10 % more photos, at least and at most so many: a defect that begins
-after a map is to be listed within 40."""
+after a map is to be listed within 40, of which some come while it is made."""
 
 
 Judged = tuple[list["Defect"], "Footprint | None", int]

@@ -29,7 +29,7 @@ JUDGED = 128
 ROUTINE = 3
 """Without any news, one in so many of the photos that may be looked at again is."""
 NEWEST = 24
-"""Photos that are asked about what stands out newly: those of two maps."""
+"""Photos that are asked about what stands out newly: those since the last map."""
 SEARCHED = 8
 """Photos looked at again in one step of the search for beginnings."""
 
