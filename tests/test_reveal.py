@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hotpixeld import mounts
 from hotpixeld.configfile import parse
 from hotpixeld.reveal import covered, to_reveal
 
@@ -21,7 +22,7 @@ MOUNTINFO = """\
 
 
 def test_what_systemd_hides_is_read_from_the_mounts() -> None:
-    hidden = covered(MOUNTINFO.encode("latin-1").decode())
+    hidden = covered(mounts.parse(MOUNTINFO))
 
     assert hidden == [Path("/home/anna/My ä"), Path("/home/anna/.netrc")]
 
@@ -32,15 +33,15 @@ def test_a_folder_of_the_configuration_is_revealed_and_nothing_else(
     for name in ("New/deep", "Letters", ".config"):
         (tmp_path / name).mkdir(parents=True)
     config = parse(f"folders: [{{path: {tmp_path}/New/deep}}]", SOURCE)
-    mounts = [tmp_path / name for name in ("New", "Letters", ".config", ".ssh")]
+    paths = [tmp_path / name for name in ("New", "Letters", ".config", ".ssh")]
     elsewhere = tmp_path / "Letters/New"
 
-    assert to_reveal([*mounts, elsewhere], tmp_path, config) == [tmp_path / "New"]
+    assert to_reveal([*paths, elsewhere], tmp_path, config) == [tmp_path / "New"]
 
 
 def test_keys_stay_hidden_in_a_home_that_is_watched_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "Letters").mkdir()
     config = parse(f"folders: [{{path: {tmp_path}}}]", SOURCE)
-    mounts = [tmp_path / "Letters", tmp_path / ".ssh"]
+    paths = [tmp_path / "Letters", tmp_path / ".ssh"]
 
-    assert to_reveal(mounts, tmp_path, config) == [tmp_path / "Letters"]
+    assert to_reveal(paths, tmp_path, config) == [tmp_path / "Letters"]

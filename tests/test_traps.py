@@ -175,10 +175,7 @@ def stamped(frame: Frame, text: str, *, bar: bool) -> Frame:
 
 @pytest.mark.parametrize(
     "bar",
-    [
-        False,
-        True,
-    ],
+    [False, True],
 )
 def test_burned_in_text_shows_no_defects(bar: bool) -> None:
     """A caption that changes now and then, over the scene or on a bar."""
@@ -205,10 +202,7 @@ def test_black_borders_show_no_defects() -> None:
 
 @pytest.mark.parametrize(
     "sharpness",
-    [
-        1.0,
-        4.0,
-    ],
+    [1.0, 4.0],
 )
 def test_dark_corners_show_no_defects(sharpness: float) -> None:
     """Soft ones, and those of a lens hood."""

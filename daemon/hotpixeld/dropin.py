@@ -62,16 +62,19 @@ def hidden(home: Path, config: Config) -> list[Path]:
     Links are left out, since systemd would hide what they lead to.  If the home itself is
     such a folder, only what begins with a dot is hidden: keys, mail, browsers, settings.
     """
-    names = set(KEYS)
-    with contextlib.suppress(OSError):  # not there yet, or closed to root on a server
-        names |= {entry.name for entry in home.iterdir() if not entry.is_symlink()}
     wanted = [path.resolve() for path in written_to(config)]
     is_whole = any(home.resolve().is_relative_to(one) for one in wanted)
+    names = set(KEYS)
+    with contextlib.suppress(OSError):  # not there yet, or closed to root on a server
+        names |= {
+            entry.name
+            for entry in home.glob(".*" if is_whole else "*")
+            if not entry.is_symlink()
+        }
     return [
         path
         for path in (home / name for name in sorted(names) if name.isprintable())
         if not any(one.is_relative_to(path.resolve()) for one in wanted)
-        and not (is_whole and not path.name.startswith("."))
     ]
 
 

@@ -89,6 +89,11 @@ class Job:
         return self.photo.signature if self.photo else self.seen
 
     @property
+    def must_decode(self) -> bool:
+        """Tell whether the photo is looked at for detected pixels, but not decoded yet."""
+        return self.frame is None and bool(self.pixels and self.pixels.detected)
+
+    @property
     def identity(self) -> str:
         """Return the identity of the photo; empty before it was examined."""
         return self.photo.identity if self.photo else ""

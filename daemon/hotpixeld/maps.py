@@ -12,7 +12,7 @@ from hotpixeld.config import is_largest
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.revisits import Asked
-from hotpixeld.sampling import grid_of, scan, scenes
+from hotpixeld.sampling import grid_of, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -43,8 +43,8 @@ FEWEST_NEW, MOST_NEW = 8, 20
 after a map is to be listed within 40, of which some come while it is made."""
 
 
-Judged = tuple[list["Defect"], "Footprint | None", int]
-"""Defects, how they show, and of how many photos the state is."""
+Judged = tuple[list["Defect"], "Footprint | None", int, float]
+"""Defects, how they show, of how many photos the state is, and of how many scenes."""
 
 
 def is_due(photos: int, mapped: int, min_photos: int) -> bool:
@@ -95,16 +95,18 @@ def find(
     return lives.defects(state, grid, ignored, former, needed)
 
 
-def judged(
+def judge(
     config: Config,
     camera: Camera,
     cameras: list[Camera],
-    evidence: tuple[Grid, list[Defect]] | None,
+    grid: Grid,
+    former: list[Defect] | None,
     state: State,
 ) -> Judged:
-    """Return all that a map takes from the state: defects, footprint, photos."""
+    """Return all that a map says; without the `former` one, by the state alone."""
+    evidence = None if former is None else (grid, former)
     found = find(config, camera, cameras, state, evidence)
-    return found, learning.learn(state.mean, found), state.photos
+    return found, learning.learn(state.mean, found), state.photos, grid.scenes
 
 
 class Maps:
@@ -171,27 +173,26 @@ class Maps:
         if record is None:
             return
         former = self._ledger.defects.of(camera_id)
-        begun_at = self._states.photos(
-            camera_id
-        )  # what comes meanwhile is for the next
+        # What comes meanwhile is for the next map.
+        begun_at = self._states.photos(camera_id)
         if self._config.detection.method == "variance":
-            found, learned, photos = yield self._judge(record.camera, None)
+            judged = yield self._judge(record.camera, None)
         else:
             yield from self.list_suspects(camera_id)
-            yield from self._ask(record.camera, lambda asked: asked.to_judge(most))
-            found, learned, photos = yield self._judge(record.camera, former)
+            yield from self._ask(record.camera, partial(Asked.to_judge, most=most))
+            judged = yield self._judge(record.camera, former)
             for _ in range(SEARCHES):
-                asked = partial(Asked.to_date, defects=found)
-                if not (yield from self._ask(record.camera, asked)):
+                to_date = partial(Asked.to_date, defects=judged[0])
+                if not (yield from self._ask(record.camera, to_date)):
                     break
-                found, learned, photos = yield self._judge(record.camera, former)
-        seen = scenes(self._ledger, record.camera)
+                judged = yield self._judge(record.camera, former)
+        found, learned, photos, scenes = judged
         # The file first: a crash in between leaves the map due, and both are made again.
         self._publish(record.camera, found, photos)
         self._keep(camera_id, learned)
         with self._ledger.transaction():
             self._ledger.defects.replace(camera_id, found)
-            self._ledger.images.set_mapped(camera_id, begun_at, seen)
+            self._ledger.images.set_mapped(camera_id, begun_at, scenes)
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"
@@ -206,9 +207,9 @@ class Maps:
 
     def _judge(self, camera: Camera, former: list[Defect] | None) -> Future[Judged]:
         """Have the upkeep thread judge the camera's suspects, by evidence or without."""
-        evidence = None if former is None else (grid_of(self._ledger, camera), former)
-        judge = partial(judged, self._config, camera, self._cameras(), evidence)
-        return self._states.read(camera.id, judge)
+        grid, cameras = grid_of(self._ledger, camera), self._cameras()
+        work = partial(judge, self._config, camera, cameras, grid, former)
+        return self._states.read(camera.id, work)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
         folder = self._states.folder_of(camera.id)

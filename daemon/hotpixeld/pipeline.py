@@ -218,7 +218,7 @@ class Pipeline:
             job.told = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:
             settings = self._config.repair
-            if job.pixels.detected and job.frame is None:
+            if job.must_decode:
                 structure = job.photo.structure
                 frame = self._stages.frames.take(structure.height, structure.width)
                 job.frame = photo.decode(job.photo, frame)

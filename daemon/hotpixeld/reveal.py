@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld import mounts
 from hotpixeld.configfile import load
 from hotpixeld.dropin import hidden
 from hotpixeld.errors import ConfigError
@@ -24,27 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hotpixeld.config import Config
+    from hotpixeld.mounts import Mount
 
 INACCESSIBLE = re.compile(r"(/run)?/systemd/inaccessible/\w+")
 """What systemd mounts over a hidden path: the root of that mount; see proc_pid_mountinfo(5)."""
 
 
-def covered(mountinfo: str) -> list[Path]:
-    """Return the paths that a sandbox hides, from its /proc/PID/mountinfo."""
-    found = []
-    for line in mountinfo.splitlines():
-        root, point = line.split(" ")[3:5]
-        if INACCESSIBLE.fullmatch(root):
-            # Space, tab, newline and backslash are octal there.
-            plain = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point)
-            found.append(Path(plain))
-    return found
+def covered(table: Iterable[Mount]) -> list[Path]:
+    """Return the paths that a sandbox hides, from the mounts that it sees."""
+    return [Path(one.point) for one in table if INACCESSIBLE.fullmatch(one.root)]
 
 
-def to_reveal(mounts: Iterable[Path], home: Path, config: Config) -> list[Path]:
+def to_reveal(paths: Iterable[Path], home: Path, config: Config) -> list[Path]:
     """Return those of the hidden paths in a home that shall not be hidden any more."""
     stay = set(hidden(home, config))
-    return [path for path in mounts if path.parent == home and path not in stay]
+    return [path for path in paths if path.parent == home and path not in stay]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,14 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     source, user, pid = arguments
     home = Path(pwd.getpwnam(user).pw_dir)
     os.environ["HOME"] = str(home)  # of ~ in the configuration
-    mountinfo = Path("/proc", pid, "mountinfo").read_bytes()
+    table = mounts.parse(Path("/proc", pid, "mountinfo").read_text("latin-1"))
     try:
         config = load(Path(source))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.CONFIG
     enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "--"]
-    for path in to_reveal(covered(os.fsdecode(mountinfo)), home, config):
+    for path in to_reveal(covered(table), home, config):
         unmount = [*enter, "umount", "--no-canonicalize", str(path)]
         subprocess.run(unmount, check=True)  # noqa: S603 - no shell; systemd names the paths
     return ExitCode.OK

@@ -7,6 +7,7 @@ photos between those that are known to lack it and to show it, then a few betwee
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class Asked:
         """Return it as the ledger has it."""
         tables, listed = ledger.samples, ledger.defects.of(camera.id)
         now = tables.suspects(camera.id)
-        versions = {one.image: one.version for one in tables.newest(camera.id, JUDGED)}
+        versions = tables.versions(camera.id, JUDGED)
         sites = {
             version: {
                 (row, col)
@@ -113,7 +114,7 @@ class Asked:
                 for photo in self.photos
                 if _is_between(photo, one) and self._lacks(photo, [(one.row, one.col)])
             ]
-            between.sort(key=lambda photo: (photo.captured is None, photo.captured))
+            between.sort(key=lambda photo: photo.captured or dt.datetime.max)
             spread = np.linspace(0, len(between) - 1, min(SEARCHED, len(between)))
             found |= {between[i].id: between[i] for i in spread.astype(int).tolist()}
         return list(found.values())[:SEARCHED]

@@ -163,6 +163,15 @@ class SampleTables:
             key=lambda one: (one.captured or dt.datetime.max, one.image),
         )
 
+    def versions(self, camera_id: str, count: int) -> dict[int, int]:
+        """Return at which list each of the photos admitted last was sampled, by image."""
+        rows = self._connection.execute(
+            "SELECT image, version FROM samples WHERE camera = ?"
+            " ORDER BY image DESC LIMIT ?",
+            (camera_id, count),
+        )
+        return dict(rows.fetchall())
+
     def forget(self, camera_id: str) -> None:
         """Drop all samples and suspects of a camera."""
         for table in ("samples", "suspects"):

@@ -20,7 +20,7 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.jobs import ahead
 from hotpixeld.revisits import JUDGED
 from hotpixeld.samples import SampledPhoto, Suspects
-from hotpixeld.suspects import nominated
+from hotpixeld.suspects import distinct, nominated
 from hotpixeld.weighing import Taken
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class Grid:
         exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
         focal = [one.focal_mm or 0 for one in self.photos]
         return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
+
+    @property
+    def scenes(self) -> float:
+        """Return how many different scenes the photos amount to."""
+        return float(vote_shares(self.controls).sum()) if self.photos else 0.0
 
 
 def scan(state: State) -> NDArray[np.intp]:
@@ -164,9 +169,8 @@ class Sampling:
         self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
     ) -> Suspects:
         """List the suspects that the state shows now (`scan`), and what is in the map."""
-        places = dict.fromkeys((one.row, one.col) for one in listed)
-        places |= dict.fromkeys((row, col) for row, col in found.tolist())
-        sites = np.array(list(places), np.intp).reshape(-1, 2)
+        known = np.array([(one.row, one.col) for one in listed], np.intp).reshape(-1, 2)
+        sites = distinct(np.concatenate([known, found]))
         with self._ledger.transaction():
             return self._ledger.samples.list_suspects(camera_id, sites)
 
@@ -197,16 +201,6 @@ class Sampling:
             progress()
             yield
         return count
-
-
-def scenes(ledger: Ledger, camera: Camera) -> float:
-    """Return how many different scenes the newest photos of a camera amount to."""
-    photos = ledger.samples.newest(camera.id, JUDGED)
-    controls = len(evidence.controls(camera.height, camera.width))
-    if not photos:
-        return 0.0
-    told = np.stack([one.samples[-controls:] for one in photos])
-    return float(vote_shares(told).sum())
 
 
 def grid_of(ledger: Ledger, camera: Camera) -> Grid:

@@ -41,8 +41,7 @@ def _to_look(job: Job) -> int:
     listed = job.pixels and (job.pixels.configured or job.pixels.detected)
     if job.photo is None or job.error or not listed:
         return 0
-    is_decoded = job.frame is None and bool(job.pixels and job.pixels.detected)
-    frame = frame_bytes(job.photo.structure) if is_decoded else 0
+    frame = frame_bytes(job.photo.structure) if job.must_decode else 0
     return frame + coefficient_bytes(job.photo.structure)
 
 

@@ -96,7 +96,7 @@ def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, in
     return row + down - 1, col + right - 1
 
 
-def _distinct(sites: Places) -> Places:
+def distinct(sites: Places) -> Places:
     """Return the sites without those that are there already."""
     places = dict.fromkeys((row, col) for row, col in sites.tolist())
     return np.array(list(places), np.intp).reshape(-1, 2)
@@ -132,4 +132,4 @@ def nominated(state: State, told: Trace) -> Places:
         others[new][:BY_MEAN],
         seen,
     ]
-    return _distinct(np.concatenate(places))
+    return distinct(np.concatenate(places))

@@ -13,6 +13,7 @@ Runs with one job, and what they are held against, have one processor.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -35,7 +36,7 @@ from hotpixeld.welford import State
 
 if TYPE_CHECKING:
     import resource
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SAMPLE = 12
 """Photos that the single steps are timed on."""
@@ -138,13 +139,10 @@ class Bench:
     def _pillow(self, jobs: int) -> tuple[float, float]:
         """Return what Pillow takes now, a process of its own with so many processors."""
         command = [sys.executable, "-c", DECODE, str(Path(__file__).parent), str(jobs)]
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, sorted(before)[:jobs])
-        done = subprocess.run(
-            [*command, *self.paths[:AROUND]], check=True, capture_output=True, text=True
-        )
-        os.sched_setaffinity(0, before)
-        wall, cpu = map(float, done.stdout.split())
+        command += map(str, self.paths[:AROUND])
+        with _held_to(jobs):
+            output = subprocess.check_output(command, text=True)
+        wall, cpu = map(float, output.split())
         return wall, cpu
 
     def _configured(self, pixels: str) -> Path:
@@ -157,17 +155,26 @@ class Bench:
         return config
 
 
+@contextlib.contextmanager
+def _held_to(processors: int) -> Iterator[None]:
+    """Hold what is started in the block to so many processors."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:processors])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def _process(
     command: list[str], processors: int
 ) -> tuple[float, resource.struct_rusage]:
     """Run a command on so many processors; return its seconds and its usage."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:processors])  # the child inherits it
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    os.sched_setaffinity(0, before)
+    with _held_to(processors):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)}: status {status}")
