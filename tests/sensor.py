@@ -208,11 +208,18 @@ def write_jpeg(
     iso: int = 200,
     focal: float = 35.0,
     serial: str = "0123456",
+    software: str = "",
+    **encoding: object,
 ) -> None:
-    """Write a frame as a camera would: 4:2:2, with make, model, serial and time."""
+    """Write a frame as a camera would: with make, model, serial and time.
+
+    It is 4:2:2 of quality 92, unless `encoding` says otherwise in Pillow's words.
+    """
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker", "Model One"
-    height, width, _ = frame.shape
+    if software:
+        exif[0x0131] = software
+    height, width = frame.shape[:2]
     exif.get_ifd(0x8769).update(
         {
             0x829A: IFDRational(round(exposure * 10_000), 10_000),
@@ -224,4 +231,5 @@ def write_jpeg(
             0xA431: serial,
         }
     )
-    Image.fromarray(frame).save(path, "JPEG", quality=92, subsampling=1, exif=exif)
+    options = {"quality": 92, "subsampling": 1, **encoding}
+    Image.fromarray(frame).save(path, "JPEG", exif=exif, **options)
