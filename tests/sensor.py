@@ -220,16 +220,14 @@ def write_jpeg(
     if software:
         exif[0x0131] = software
     height, width = frame.shape[:2]
-    exif.get_ifd(0x8769).update(
-        {
-            0x829A: IFDRational(round(exposure * 10_000), 10_000),
-            0x8827: iso,
-            0x9003: taken.strftime("%Y:%m:%d %H:%M:%S"),
-            0x920A: IFDRational(round(focal * 10), 10),
-            0xA002: width,
-            0xA003: height,
-            0xA431: serial,
-        }
-    )
+    exif[0x8769] = {
+        0x829A: IFDRational(round(exposure * 10_000), 10_000),
+        0x8827: iso,
+        0x9003: taken.strftime("%Y:%m:%d %H:%M:%S"),
+        0x920A: IFDRational(round(focal * 10), 10),
+        0xA002: width,
+        0xA003: height,
+        0xA431: serial,
+    }
     options = {"quality": 92, "subsampling": 1, **encoding}
     Image.fromarray(frame).save(path, "JPEG", exif=exif, **options)
