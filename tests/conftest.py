@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from hotpixeld.configfile import for_folders
-from hotpixeld.session import Session
+from hotpixeld.config.load import for_folders
+from hotpixeld.engine.session import Session
 from sensor import Sensor, scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hotpixeld.config import Config
+    from hotpixeld.config.model import Config
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
-from hotpixeld import cli, report
-from hotpixeld.configfile import parse
-from hotpixeld.exits import ExitCode
+from hotpixeld.cli import main
+from hotpixeld.config.load import parse
+from hotpixeld.errors import ExitCode
+from hotpixeld.formats.registry import FORMATS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,12 +26,12 @@ def commands() -> list[str]:
 def test_the_synopsis_names_every_command_and_no_other() -> None:
     named = [line.split()[1] for line in commands()]
 
-    assert sorted(named) == sorted(cli.program.commands)
+    assert sorted(named) == sorted(main.program.commands)
 
 
 @pytest.mark.parametrize("line", commands())
 def test_the_synopsis_names_every_option_and_argument(line: str) -> None:
-    command = cli.program.commands[line.split()[1]]
+    command = main.program.commands[line.split()[1]]
     options = {
         option
         for parameter in command.params
@@ -49,7 +50,7 @@ def test_the_exit_codes_are_those_of_the_table() -> None:
 
 
 def test_every_format_of_the_map_is_named() -> None:
-    for name in ("table", *report.FORMATS):
+    for name in ("table", *FORMATS):
         assert f"`{name}`" in README
 
 
@@ -98,7 +99,7 @@ def test_every_test_that_the_table_of_faults_names_is_there() -> None:
     }
     there = {
         (path.stem, test)
-        for path in (ROOT / "tests").glob("test_*.py")
+        for path in (ROOT / "tests").rglob("test_*.py")
         for test in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
     }
 

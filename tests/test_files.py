@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld import files, reading
+from hotpixeld import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ def test_folders_below_a_root_are_made(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "copy"
     files.write(target, b"copy", root=tmp_path)
 
-    assert reading.read_regular(target, 9, tmp_path)[0] == b"copy"
+    assert files.read_regular(target, 9, tmp_path)[0] == b"copy"
     files.remove(target, tmp_path)
     files.remove(target, tmp_path)
     assert not target.exists()
@@ -126,7 +126,7 @@ def test_a_link_below_the_root_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         files.remove(target, root)
     with pytest.raises(NotADirectoryError):
-        reading.read_regular(target, 99, root)
+        files.read_regular(target, 99, root)
     with pytest.raises(NotADirectoryError):
         files.link(left, target.with_name("link"), left.stat().st_ino, root)
     with pytest.raises(NotADirectoryError):

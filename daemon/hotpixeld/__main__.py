@@ -2,6 +2,6 @@
 
 import sys
 
-from hotpixeld.cli import main
+from hotpixeld.cli.main import main
 
 sys.exit(main())

@@ -1,7 +1,11 @@
-"""The errors of hotpixeld, split by what the caller must do about them."""
+"""Exit codes: what the program's end tells a script or systemd.
+
+The errors of hotpixeld, split by what the caller must do about them.
+"""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,6 +64,20 @@ class SkippedPhotoError(PhotoError):
     """It must not be folded: edited, without camera identity, or not a file at all."""
 
 
+class RefusedError(HotpixeldError):
+    """A photo cannot be repaired; nothing was changed.
+
+    Attributes
+    ----------
+    reason : str
+        Why, in a few words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 class CheckpointError(HotpixeldError):
     """A stored state is missing, damaged or of another kind; it is never overwritten."""
 
@@ -70,3 +88,32 @@ class LedgerError(HotpixeldError):
 
 class StateInUseError(HotpixeldError):
     """Another daemon holds this state."""
+
+
+class ExitCode(IntEnum):
+    """What the exit status says; the unit file and the README name them too."""
+
+    OK = 0
+    FAULT = 1
+    """Something went wrong that no other code names."""
+    USAGE = 2
+    """The command line cannot be understood."""
+    PHOTO = 3
+    """A photo named on the command line could not be used."""
+    STATE = 4
+    """The state cannot be used: damaged, of a newer version, or held by another."""
+    DIFFERENT = 5
+    """`diff` found more than the blocks of a repair."""
+    CONFIG = 78
+    """The configuration has faults (EX_CONFIG of sysexits.h)."""
+
+
+def exit_code(error: HotpixeldError) -> ExitCode:
+    """Return the exit code for an error that ends the program."""
+    if isinstance(error, ConfigError):
+        return ExitCode.CONFIG
+    if isinstance(error, (PhotoError, RefusedError)):
+        return ExitCode.PHOTO
+    if isinstance(error, (LedgerError, CheckpointError, StateInUseError)):
+        return ExitCode.STATE
+    return ExitCode.FAULT

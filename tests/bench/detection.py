@@ -29,11 +29,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hotpixeld import contrast, evidence, hotmap, lives, suspects, verdict
-from hotpixeld.around import LUMA
-from hotpixeld.sampling import Grid, scan
-from hotpixeld.weighing import Taken
-from hotpixeld.welford import State
+from hotpixeld.detection import evidence, lives, suspects, verdict
+from hotpixeld.detection.evidence import EvidenceTable, Taken
+from hotpixeld.engine.sampling import scan
+from hotpixeld.statistics import peaks
+from hotpixeld.statistics.peaks import LUMA
+from hotpixeld.statistics.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
 LEVELS = {
@@ -114,7 +115,7 @@ def plain_threshold(state: State) -> np.ndarray:
     ratio = np.abs(residual) / (scale[:height, :width] + 0.05)
     sites = np.argwhere(ratio > PLAIN)
     order = np.argsort(-ratio[tuple(sites.T)])
-    return contrast.apart(sites[order])
+    return peaks.apart(sites[order])
 
 
 def near(sites: np.ndarray, row: int, col: int, reach: int) -> bool:
@@ -157,19 +158,21 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     conditions = Taken(*np.array(taken).T)
     verdicts = verdict.judge(told, controls, height * width, conditions)
     listed = np.zeros(len(everything), np.bool_)
-    listed[lives.proven(state, Grid(everything, told, controls, ()), verdicts)] = True
+    listed[
+        lives.proven(state, EvidenceTable(everything, told, controls, ()), verdicts)
+    ] = True
     # A bar that a camera writes over the picture shows no defect: no credit in it.
     listed[: len(places)] &= suspects.are_seen(state, places)
     found = {
         "evidence": sites[listed[len(places) :]],
         "limit": places[listed[: len(places)]],
         "state": np.array(
-            [(d.row, d.col) for d in hotmap.find(state, min_photos=4)]
+            [(d.row, d.col) for d in suspects.find(state, min_photos=4)]
         ).reshape(-1, 2),
         "variance": np.array(
             [
                 (d.row, d.col)
-                for d in hotmap.lowest_variance(state, max(len(planted), 10))
+                for d in suspects.lowest_variance(state, max(len(planted), 10))
             ]
         ),
         "plain": plain_threshold(state),

@@ -27,14 +27,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import sensor
-from hotpixeld import hotmap
-from hotpixeld.configfile import for_folders
-from hotpixeld.session import Session
+from hotpixeld.config.load import for_folders
+from hotpixeld.detection import suspects
+from hotpixeld.engine.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hotpixeld.pixels import Defect
+    from hotpixeld.defect import Defect
 
 HEIGHT, WIDTH = 128, 160
 LEVELS = (27, 15, 60)
@@ -120,7 +120,7 @@ def _follow(life: Life, listed: Sequence[Defect], photos: int) -> None:
     life.entries = entries
     if living and life.listed is None:
         life.listed = photos
-    if living and life.certain is None and hotmap.is_certain(living[0]):
+    if living and life.certain is None and suspects.is_certain(living[0]):
         life.certain = photos
     if not living and life.listed is not None:
         if photos < life.planted.until:

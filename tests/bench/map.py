@@ -14,8 +14,9 @@ import time
 
 import numpy as np
 
-from hotpixeld import sampling, trace
-from hotpixeld.welford import State
+from hotpixeld.engine import sampling
+from hotpixeld.statistics import trace
+from hotpixeld.statistics.welford import State
 
 PHOTOS = 32
 

@@ -32,9 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hotpixeld import coefficients, lossless, markers, reencode, turbojpeg
-from hotpixeld.coefficients import Area
-from hotpixeld.pixels import Defect
+from hotpixeld.defect import Defect
+from hotpixeld.errors import RefusedError
+from hotpixeld.jpeg import coefficients, markers, turbojpeg
+from hotpixeld.jpeg.coefficients import Area
+from hotpixeld.repair import lossless, reencode
 
 Frame = NDArray[np.uint8]
 Method = Callable[[bytes, list[Defect]], bytes]
@@ -318,7 +320,7 @@ def survey(folder: Path, method: Method) -> tuple[int, int, int, list[str]]:
             copy = method(data, defects)
             elsewhere += changed_elsewhere(data, copy, defects)
         except (
-            *(markers.MarkerError, lossless.RefusedError, turbojpeg.CodecError),
+            *(markers.MarkerError, RefusedError, turbojpeg.CodecError),
             subprocess.CalledProcessError,
         ):
             refused += 1

@@ -19,37 +19,29 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld import (
-    checkpoint,
-    cli,
-    lossless,
-    maps,
-    markers,
-    metadata,
-    once,
-    photo,
-    pipeline,
-    running,
-    sampling,
-    turbojpeg,
-    visibility,
-    welford,
-)
-from hotpixeld.ledger import Ledger
-from hotpixeld.output import Output
+from hotpixeld.cli import main as cli_main
+from hotpixeld.cli import run_once
+from hotpixeld.engine import camera_state, maps, pipeline, sampling
+from hotpixeld.engine.copy_writer import Output
+from hotpixeld.jpeg import markers, turbojpeg
+from hotpixeld.photo import metadata, photo_file
+from hotpixeld.repair import lossless, pixel_list
+from hotpixeld.statistics import welford
+from hotpixeld.store import checkpoint
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS: dict[str, list[tuple[Any, str]]] = {
     "decode (libjpeg-turbo)": [(turbojpeg, "decode")],
-    "read files": [(photo, "_read")],
+    "read files": [(photo_file, "_read")],
     "identity: SHA-256": [(markers, "identity")],
     "marker structure": [(markers, "parse")],
-    "metadata": [(metadata, "read"), (once, "in_order")],
+    "metadata": [(metadata, "read"), (run_once, "in_order")],
     "fold": [(welford.State, "fold_all")],
     "sample suspects": [(pipeline, "sampled"), (sampling, "sampled")],
-    "repair in coefficients": [(lossless, "repaired"), (visibility, "visible")],
+    "repair in coefficients": [(lossless, "repaired"), (pixel_list, "visible")],
     "write copies": [(Output, "write"), (Output, "sha256_of")],
     "checkpoints": [(checkpoint, "save")],
     "maps: scan": [(maps, "scan")],
@@ -99,8 +91,8 @@ def main() -> None:
     for step, functions in STEPS.items():
         for owner, name in functions:
             setattr(owner, name, _timed(step, getattr(owner, name)))
-    running.Running.still = _waited(running.Running.still)  # type: ignore[method-assign] # to time it
-    status = cli.main(arguments)
+    camera_state.Running.still = _waited(camera_state.Running.still)  # type: ignore[method-assign] # to time it
+    status = cli_main.main(arguments)
     rest = time.process_time() - sum(_spent.values())
     found = {**_spent, "interpreter, imports, all else": rest}
     Path(output).write_text(json.dumps({"steps": found, "waits": _waits}))

@@ -31,8 +31,8 @@ import material
 import numpy as np
 from PIL import Image
 
-from hotpixeld import photo
-from hotpixeld.welford import State
+from hotpixeld.photo import photo_file
+from hotpixeld.statistics.welford import State
 
 if TYPE_CHECKING:
     import resource
@@ -84,7 +84,7 @@ def with_pillow(path: Path) -> np.ndarray:
 
 def with_ours(path: Path) -> np.ndarray:
     """Decode as hotpixeld does, but for the memory that it uses again."""
-    return photo.decode(photo.examine(path, 10**9, 10**9))
+    return photo_file.decode(photo_file.examine(path, 10**9, 10**9))
 
 
 class Naive:

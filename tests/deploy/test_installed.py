@@ -26,8 +26,8 @@ import pytest
 
 from deploy.conftest import ROOT, SOURCE, put_source
 from deploy.machine import Machine, until
-from hotpixeld import migrations
 from hotpixeld.messages import MessageId
+from hotpixeld.store import ledger as store_ledger
 from sensor import Sensor, scattered, write_jpeg
 
 if TYPE_CHECKING:
@@ -149,7 +149,11 @@ def shared(installed: Machine) -> Iterator[Service]:
     """Return the system service, running, on the shared folder."""
     settings = "/etc/hotpixeld/hotpixeld.yaml"
     service = Service(
-        installed, "hotpixeld.service", settings, "/var/lib/hotpixeld", "hotpixeld"
+        installed,
+        "hotpixeld.service",
+        settings,
+        "/var/lib/hotpixeld",
+        "hotpixeld",
     )
     installed.run("usermod", "--append", "--groups", "hotpixeld", "anna")
     service.serve(SHARED)
@@ -685,7 +689,7 @@ older.commit()
 def make_older(service: Service) -> None:
     """Turn a stopped service's ledger into one of version 1."""
     machine, ledger = service.machine, f"{service.state}/ledger.sqlite3"
-    shutil.copy(ROOT / "tests" / "ledger_v1.sql", machine.path("/run/v1.sql"))
+    shutil.copy(ROOT / "tests" / "store/ledger_v1.sql", machine.path("/run/v1.sql"))
     convert = ("/usr/bin/python3", "-I", "-c", OLDER, ledger, f"{ledger}.older")
     machine.run(*convert, "/run/v1.sql")
     machine.run("sh", "-c", f"rm -f {ledger}-*; mv {ledger}.older {ledger}")
@@ -725,7 +729,7 @@ def test_an_upgrade_keeps_everything(shared: Service, annas: Service) -> None:
     assert shared.show("MainPID") != pid
     assert annas.show("ActiveState") == "inactive", "what was stopped stays so"
     annas.ctl("start")
-    assert version_of(annas) == str(migrations.VERSION)
+    assert version_of(annas) == str(store_ledger.VERSION)
     assert [one.known() for one in (shared, annas)] == before
     for one, folder in ((shared, SHARED), (annas, "/home/anna/Pictures")):
         known = one.known()

@@ -7,7 +7,7 @@ import struct
 
 from PIL import Image
 
-from hotpixeld import markers
+from hotpixeld.jpeg import markers
 
 
 def _jpeg(width: int, height: int, *, progressive: bool) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from faults.crash import filled, once
 from faults.world import in_the_end
-from hotpixeld.ledger import Ledger
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from faults.crash import is_done
 from faults.hotpixel import PATCH, Zygote
 from faults.world import World, in_the_end
-from hotpixeld import markers
-from hotpixeld.ledger import Ledger
+from hotpixeld.jpeg import markers
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from faults.crash import Table
@@ -48,7 +48,7 @@ def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
     # What hangs is to hang alone: a trial of any other photo takes its time, too.
     jobs = "1" if how == "HANG" else "2"
     arguments = ("run", "--jobs", jobs, "--config", world.config)
-    patch = {**PATCH, "trial.SECONDS": 1.0 if how == "HANG" else 30.0}
+    patch = {**PATCH, "engine.decode_trial.SECONDS": 1.0 if how == "HANG" else 30.0}
     bad = world.put(PHOTOS)
     poison(bad, how)
     for index in range(PHOTOS):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from faults.bombs import bombs
 from faults.world import World
-from hotpixeld import commands
-from hotpixeld.ledger import Ledger
+from hotpixeld.cli import commands
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

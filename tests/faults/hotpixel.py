@@ -22,12 +22,12 @@ DEADLINE = 60.0
 # A checkpoint after so few photos that a run has several, maps that are made soon, and
 # pauses worth waiting for.
 PATCH = {
-    "states.CHECKPOINT_PHOTOS": 5,
-    "states.CHECKPOINT_PHOTOS_ONCE": 5,
-    "suspects.BY_TRACE": 16,
-    "suspects.BY_MEAN": 4,
-    "pause.PAUSE_SECONDS": 0.3,
-    "service.RETRY_COPIES_SECONDS": 1.0,
+    "engine.states.CHECKPOINT_PHOTOS": 5,
+    "engine.states.CHECKPOINT_PHOTOS_ONCE": 5,
+    "detection.suspects.BY_TRACE": 16,
+    "detection.suspects.BY_MEAN": 4,
+    "service.daemon.PAUSE_SECONDS": 0.3,
+    "service.daemon.RETRY_COPIES_SECONDS": 1.0,
 }
 
 

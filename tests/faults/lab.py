@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults.bombs import bombs
-from hotpixeld import metadata, photo, repairs
-from hotpixeld.config import Limits, Repair
+from hotpixeld.config.model import Limits, Repair
+from hotpixeld.defect import Defect
+from hotpixeld.engine import copy_writer
 from hotpixeld.errors import PhotoError
-from hotpixeld.pixels import Defect
+from hotpixeld.photo import metadata, photo_file
+from hotpixeld.repair.pixel_list import PixelList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +34,13 @@ def _work(path: Path) -> None:
     limits = Limits()
     metadata.origin(path)
     try:
-        found = photo.examine(path, limits.max_bytes, limits.most_pixels)
+        found = photo_file.examine(path, limits.max_bytes, limits.most_pixels)
         metadata.edit(found.metadata)
-        photo.camera(found)
-        frame = photo.decode(found)
+        photo_file.camera(found)
+        frame = photo_file.decode(found)
         defect = Defect.at(frame.shape[1] // 2, frame.shape[0] // 2)
-        listed = repairs.PixelList((defect,), (), "")
-        repairs.mend(found, frame, listed, None, Repair())
+        listed = PixelList((defect,), (), "")
+        copy_writer.mend(found, frame, listed, None, Repair())
     except PhotoError as error:
         if not error.reason:
             raise AssertionError("no reason") from error

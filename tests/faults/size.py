@@ -11,21 +11,22 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from hotpixeld import repairable, scan
 from hotpixeld.camera import Camera
-from hotpixeld.configfile import for_folders
-from hotpixeld.intake import Intake
-from hotpixeld.ledger import Ledger
-from hotpixeld.session import Session
-from hotpixeld.survey import Survey, WatchedFolder
+from hotpixeld.config.load import for_folders
+from hotpixeld.engine.intake import Intake
+from hotpixeld.engine.session import Session
+from hotpixeld.repair import pixel_list
+from hotpixeld.store.ledger import Ledger
+from hotpixeld.watch import walk
+from hotpixeld.watch.survey import Survey, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faults.crash import Table
-    from hotpixeld.settle import Signature
-    from hotpixeld.survey import Hint
+    from hotpixeld.watch.settling import Signature
+    from hotpixeld.watch.survey import Hint
 
 CAMERAS = 4
 A_FOLDER = 200
@@ -58,7 +59,7 @@ def placed(folder: Path, count: int) -> list[Signature]:
         path = _path(folder, number)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"known")
-        signature = scan.look(path)
+        signature = walk.look(path)
         seen += [signature] if signature else []
     return seen
 
@@ -80,7 +81,7 @@ def fill(state: Path, folder: Path, photos: int, seen: list[Signature]) -> None:
             _rows(photos, [camera.id for camera in cameras]),
         )
         config = for_folders([folder])
-        versions = [repairable.version(config, camera, []) for camera in cameras]
+        versions = [pixel_list.version(config, camera, []) for camera in cameras]
         run(
             "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults.world import World
-from hotpixeld import commands
-from hotpixeld.ledger import Ledger
+from hotpixeld.cli import commands
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from faults.crash import Table

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from hotpixeld import checkpoint, mapfile, photo
+from hotpixeld.config import map_yaml
 from hotpixeld.errors import CheckpointError
-from hotpixeld.ledger import Ledger
-from hotpixeld.welford import State
+from hotpixeld.photo import photo_file
+from hotpixeld.statistics.welford import State
+from hotpixeld.store import checkpoint
+from hotpixeld.store.ledger import Ledger
 from sensor import START, Sensor, scattered, write_jpeg
 
 if TYPE_CHECKING:
-    from hotpixeld.images import CameraRecord
-    from hotpixeld.welford import Frame
+    from hotpixeld.statistics.welford import Frame
+    from hotpixeld.store.images import CameraRecord
 
 HEIGHT, WIDTH, MEMORY = 88, 120, 100
 SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
@@ -47,7 +49,7 @@ def _bytes(serial: str, index: int) -> bytes:
 @functools.cache
 def _frame(path: Path, data: bytes) -> Frame:
     """Return a decoded photo."""
-    return photo.decode(photo.examine(path, 10**9, 10**9))
+    return photo_file.decode(photo_file.examine(path, 10**9, 10**9))
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,7 @@ def _map(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
     camera = record.camera
     path = world.state / "cameras" / camera.id / "map.yaml"
     listed = ledger.defects.of(camera.id)
-    same = path.read_text() == mapfile.dump(camera, listed, photos=record.mapped)
+    same = path.read_text() == map_yaml.dump(camera, listed, photos=record.mapped)
     return [] if same else [f"{path} is not the ledger's map"]
 
 

@@ -15,7 +15,7 @@ import signal
 import sys
 from typing import Any
 
-from hotpixeld import cli
+from hotpixeld.cli import main as cli_main
 
 
 def arm(request: dict[str, Any]) -> None:
@@ -38,10 +38,10 @@ def become(request: dict[str, Any]) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(request["environment"])
     for name, value in request["patch"].items():
-        module, attribute = name.split(".")
+        module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(f"hotpixeld.{module}"), attribute, value)
     arm(request)
-    return cli.main(request["arguments"])
+    return cli_main.main(request["arguments"])
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import ctypes
 import signal
 from typing import TYPE_CHECKING
 
-from hotpixeld import turbojpeg
+from hotpixeld.jpeg import turbojpeg
 
 if TYPE_CHECKING:
-    from hotpixeld.turbojpeg import Frame
+    from hotpixeld.jpeg.turbojpeg import Frame
 
 _decode = turbojpeg.decode
 

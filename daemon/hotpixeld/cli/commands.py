@@ -1,0 +1,277 @@
+"""What the commands do besides `run`: each a function from values to values."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from hotpixeld.engine import copy_writer, maps
+from hotpixeld.engine import status as engine_status
+from hotpixeld.engine.sampling import grid_of
+from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
+from hotpixeld.files import make_folder, read_regular, write
+from hotpixeld.jpeg import compare
+from hotpixeld.photo import photo_file
+from hotpixeld.repair import pixel_list
+from hotpixeld.store import checkpoint, state_folder
+from hotpixeld.store.ledger import Ledger
+from hotpixeld.store.state_folder import lock
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config.model import Config
+    from hotpixeld.defect import Defect
+    from hotpixeld.engine.status import Json
+    from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.images import CameraRecord
+
+LEDGER = "ledger.sqlite3"
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Open the ledger of a state folder for reading, beside a running daemon.
+
+    Raises
+    ------
+    LedgerError
+        There is none, or it cannot be used.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
+    ledger = Ledger(path, read_only=True)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _published(folder: Path) -> Json | None:
+    """Return the status that a daemon published, if it is about this state."""
+    for runtime in state_folder.runtime_folders(folder, os.environ):
+        try:
+            found = json.loads((runtime / state_folder.STATUS_NAME).read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("state") == str(folder):
+            return found
+    return None
+
+
+def status(folder: Path) -> Json:
+    """Return the status of a state: from its ledger, else as the daemon published it.
+
+    Raises
+    ------
+    LedgerError
+        Neither can be read.
+    """
+    published = _published(folder)
+    try:
+        with opened(folder) as ledger:
+            found = engine_status.status(ledger)
+    except (LedgerError, OSError):
+        if published is None:
+            raise
+        return published
+    daemon = published and published.get("daemon")
+    return {"state": str(folder), "daemon": daemon, **found}
+
+
+def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
+    records = list(ledger.images.cameras())
+    if camera_id is None:
+        return records
+    chosen = [record for record in records if record.camera.id == camera_id]
+    if not chosen:
+        known = ", ".join(record.camera.id for record in records) or "none yet"
+        raise HotpixeldError(f"no camera {camera_id!r}; known: {known}")
+    return chosen
+
+
+def camera_maps(
+    folder: Path, config: Config, camera_id: str | None, method: str | None
+) -> Maps:
+    """Return the maps: maintained ones, or with a `method` made from the checkpoints.
+
+    Raises
+    ------
+    HotpixeldError
+        There is no such camera, or the state cannot be read.
+    """
+    with opened(folder) as ledger:
+        records = _chosen(ledger, camera_id)
+        if method is None:
+            return [(one, ledger.defects.of(one.camera.id)) for one in records]
+        detection = config.detection.model_copy(update={"method": method})
+        config = config.model_copy(update={"detection": detection})
+        cameras = [one.camera for one in ledger.images.cameras()]
+        return [
+            (one, _from_state(folder, ledger, config, one, cameras)) for one in records
+        ]
+
+
+def _from_state(
+    folder: Path,
+    ledger: Ledger,
+    config: Config,
+    record: CameraRecord,
+    cameras: list[Camera],
+) -> list[Defect]:
+    """Return the defects that a camera's current checkpoint shows."""
+    if record.checkpoint is None:
+        return []
+    camera = record.camera
+    state = checkpoint.load(
+        folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
+    )
+    grid = grid_of(ledger, camera)
+    return maps.find(config, camera, cameras, state, (grid, []))
+
+
+def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
+    """Return in a few lines what a run came to."""
+    counted = [f"{count} {outcome}" for outcome, count in outcomes.items() if count]
+    lines = ["photos: " + (", ".join(counted) or "nothing new")]
+    with opened(folder) as ledger:
+        copies = [f"{count} {how}" for how, count in ledger.copies.counts().items()]
+        lines.append("copies: " + (", ".join(copies) or "none"))
+        for record in ledger.images.cameras():
+            defects = len(ledger.defects.of(record.camera.id))
+            lines.append(
+                f"{record.camera.id}: {record.photos} photos, {defects} defects"
+            )
+    return "\n".join(lines)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file that the user asked for."""
+    make_folder(target.absolute().parent)
+    write(target, text.encode())
+
+
+def repair(
+    path: Path,
+    named: tuple[Defect, ...],
+    output: Path | None,
+    config: Config,
+    folder: Path | None,
+) -> str:
+    """Write the repaired copy of one photo by hand; return what was done.
+
+    Parameters
+    ----------
+    named : tuple of Defect
+        What to repair; empty takes the lists of the photo's camera in state `folder`.
+    output : Path or None
+        Where the copy goes; None is ``repaired`` beside the photo.
+
+    Raises
+    ------
+    PhotoError, RefusedError
+        The photo cannot be used.
+    """
+    limits, settings = config.limits, config.repair
+    source = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
+    target = (output or path.parent / "repaired") / f"c_{path.name}"
+    if named:
+        defects = named
+        repaired = copy_writer.mend_bytes(source.data, defects, settings)
+    else:
+        mended = copy_writer.mend(
+            source, None, _pixel_list(source, config, folder), None, settings
+        )
+        if mended.refused:
+            raise PhotoError(path, mended.refused)
+        if mended.repaired is None:
+            return f"{path}: nothing to repair"
+        defects, repaired = mended.defects, mended.repaired
+    make_folder(target.absolute().parent)
+    write(target, repaired.data, mtime_ns=source.signature.mtime_ns)
+    notes = "".join(f"; {note}" for note in repaired.notes)
+    pixels = " ".join(f"{defect.x},{defect.y}" for defect in defects)
+    blocks = f"{repaired.blocks} blocks"
+    return f"{path} -> {target}: {repaired.method}, {blocks}, pixels {pixels}{notes}"
+
+
+def _pixel_list(
+    source: photo_file.Photo, config: Config, folder: Path | None
+) -> PixelList:
+    """Return the pixel list of the photo's camera, as the daemon would use it."""
+    camera = photo_file.camera(source)
+    if folder is None or not (folder / LEDGER).is_file():
+        return pixel_list.pixel_list(config, camera, [camera], [], source.metadata)
+    with opened(folder) as ledger:
+        cameras = [record.camera for record in ledger.images.cameras()]
+        detected = ledger.defects.of(camera.id)
+    known = [*cameras, camera]
+    return pixel_list.pixel_list(config, camera, known, detected, source.metadata)
+
+
+def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
+    """Return what differs between two photos, and whether it is a repair's doing only.
+
+    Raises
+    ------
+    HotpixeldError, OSError
+        One of them cannot be read or is no JPEG.
+    """
+    first, _ = read_regular(original, max_bytes)
+    second, _ = read_regular(copy, max_bytes)
+    found = compare.compare(first, second)
+    return compare.text(found), found.is_repair
+
+
+def forget(
+    folder: Path, camera_id: str, since: dt.datetime | None, *, dry_run: bool
+) -> str:
+    """Forget what was learned of a camera; return what was, or would be, forgotten.
+
+    Raises
+    ------
+    StateInUseError
+        The daemon runs: stop it first.
+    HotpixeldError
+        There is no such camera.
+    """
+    if dry_run:
+        with opened(folder) as ledger:
+            return f"would forget {_told(ledger, camera_id, since)}"
+    if not (folder / LEDGER).is_file():
+        raise LedgerError(f"{folder / LEDGER}: no such state yet")
+    held = lock(folder)
+    try:
+        ledger = Ledger(folder / LEDGER)
+        told = _told(ledger, camera_id, since)
+        with ledger.transaction(durable=True):
+            ledger.images.forget(camera_id, since)
+            ledger.defects.replace(camera_id, [])
+            ledger.samples.forget(camera_id)
+        ledger.close()
+        checkpoint.tidy(folder / "cameras" / camera_id, None, None)
+        for name in ("map.yaml", maps.FOOTPRINT_NAME):
+            (folder / "cameras" / camera_id / name).unlink(missing_ok=True)
+    finally:
+        os.close(held)
+    return f"forgot {told}"
+
+
+def _told(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str:
+    """Return in words what `forget` is about to do."""
+    _chosen(ledger, camera_id)
+    counts = ledger.images.counts(camera_id)
+    gone = ledger.images.count_since(camera_id, since)
+    kept = counts["folded"] + counts["pending"] - gone
+    defects = len(ledger.defects.of(camera_id))
+    return (
+        f"{gone} photos of {camera_id} and its map of {defects} defects; {kept} earlier"
+        " photos will be folded again from their files"
+    )

@@ -1,0 +1,282 @@
+"""The command line: parses, calls one function, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotpixeld.cli import commands, tables
+from hotpixeld.cli import run_once as work
+from hotpixeld.config.load import for_folders, load
+from hotpixeld.config.model import Config
+from hotpixeld.defect import Defect
+from hotpixeld.errors import (
+    ConfigError,
+    ExitCode,
+    HotpixeldError,
+    PhotoError,
+    RefusedError,
+    exit_code,
+)
+from hotpixeld.formats import json_format
+from hotpixeld.formats.registry import FORMATS
+from hotpixeld.service import daemon, systemd
+from hotpixeld.store import state_folder
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Sequence
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command takes."""
+    # Another user's state is not readable, but its daemon may have published a status.
+    existing = click.Path(readable=False, path_type=Path)
+    state = click.option(
+        "--state", type=existing, help="Folder for what hotpixeld remembers."
+    )
+    config = click.option("--config", type=existing, help="Configuration file (YAML).")
+    return config(state(command))
+
+
+def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
+    """Return the configuration; folders named on the command line are the ones."""
+    loaded = load(config) if config else Config()
+    for warning in loaded.warnings():
+        click.echo(f"{config}: {warning}", err=True)
+    return for_folders(folders, loaded) if folders else loaded
+
+
+def _state(option: Path | None, config: Config) -> Path:
+    """Return the state folder, and print it: everything else follows from it."""
+    folder = state_folder.choose(option, config.state, os.environ)
+    click.echo(f"state: {folder}", err=True)
+    return folder
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hotpixeld")
+def program() -> None:
+    """Find a camera's hot pixels in its ordinary JPEGs and write repaired copies."""
+
+
+@program.command()
+@click.argument(
+    "folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(path_type=Path)
+)
+@click.option("--once", is_flag=True, help="Work off what is there, then exit.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: min(len(os.sched_getaffinity(0)), 8),
+    help="Photos worked on at once.  [default: the number of cores]",
+)
+@shared
+def run(
+    folders: tuple[Path, ...],
+    *,
+    once: bool,
+    jobs: int,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Watch folders: learn from new photos, map hot pixels, write repaired copies.
+
+    Needs no configuration when FOLDER is given: copies go to FOLDER/repaired.
+    """
+
+    def configuration() -> Config:
+        loaded = _configuration(config, folders)
+        if config and not loaded.folders:
+            advice = "no folder to watch: add one under `folders`"
+            raise ConfigError([f"{config}: {advice}"])
+        return loaded
+
+    first = configuration()
+    if not first.folders:
+        raise click.UsageError("no folder to watch: name one, or give --config FILE")
+    folder = _state(state, first)
+    # The progress of `--once` tells of the photos; its log only of what went wrong.
+    systemd.set_up(logging.WARNING if once else logging.INFO)
+    if once:
+        outcomes = work.run(first, folder, jobs)
+        click.echo(commands.summary(folder, outcomes))
+    else:
+        daemon.run(configuration, folder, jobs)
+
+
+@program.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@shared
+def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
+    """Show the cameras, the photos and what became of them."""
+    folder = _state(state, _configuration(config))
+    found = commands.status(folder)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        click.echo(tables.status(found), nl=False)
+
+
+@program.command(name="map")
+@click.option("--camera", metavar="ID", help="This camera only.")
+@click.option(
+    "--method",
+    type=click.Choice(["contrast", "variance"]),
+    help="Look at the state now, by this method, instead of at the maintained map.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", *FORMATS]),
+    default="table",
+    show_default=True,
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write.")
+@shared
+def map_command(
+    *,
+    camera: str | None,
+    method: str | None,
+    format_: str,
+    output: Path | None,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Print the hot-pixel maps."""
+    loaded = _configuration(config)
+    maps = commands.camera_maps(_state(state, loaded), loaded, camera, method)
+    text = FORMATS.get(format_, tables.tables)(maps)
+    if output:
+        commands.write_text(output, text)
+    else:
+        click.echo(text, nl=False)
+
+
+@program.command()
+@click.argument("camera", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@shared
+def history(
+    camera: str | None, *, as_json: bool, config: Path | None, state: Path | None
+) -> None:
+    """Show the life of each defect: since when, until when, how strong."""
+    loaded = _configuration(config)
+    maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
+    text = (
+        json_format.text(maps, json_format.life) if as_json else tables.histories(maps)
+    )
+    click.echo(text, nl=False)
+
+
+@program.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--pixel", "pixels", multiple=True, metavar="X,Y", help="Repair this one."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder for the copies."
+)
+@shared
+def repair(
+    photos: tuple[Path, ...],
+    *,
+    pixels: tuple[str, ...],
+    output: Path | None,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Write repaired copies of PHOTOS by hand.
+
+    Without --pixel, the pixel list and the map of the photo's camera are used.
+    """
+    try:
+        named = tuple(Defect.parse(text) for text in pixels)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--pixel") from error
+    loaded = _configuration(config)
+    folder = None if named else _state(state, loaded)
+    failed = 0
+    for path in photos:
+        try:
+            click.echo(commands.repair(path, named, output, loaded, folder))
+        except (PhotoError, RefusedError) as error:
+            failed += 1
+            reason = error.reason
+            click.echo(f"{path}: {reason}", err=True)
+    if failed:
+        sys.exit(ExitCode.PHOTO)
+
+
+@program.command()
+@click.argument("original", type=click.Path(path_type=Path))
+@click.argument("copy", type=click.Path(path_type=Path))
+@shared
+def diff(
+    original: Path, copy: Path, *, config: Path | None, state: Path | None
+) -> None:
+    """List the blocks in which COPY differs from ORIGINAL."""
+    del config, state  # every command takes them; this one compares two files
+    text, alike = commands.diff(original, copy, Config().limits.max_bytes)
+    click.echo(text)
+    if not alike:
+        sys.exit(ExitCode.DIFFERENT)
+
+
+@program.command()
+@click.argument("camera")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="Forget photos taken from this day on; the earlier ones are folded again.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be forgotten.")
+@shared
+def forget(
+    camera: str,
+    *,
+    since: dt.datetime | None,
+    dry_run: bool,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Forget what was learned of CAMERA; photos and copies stay."""
+    folder = _state(state, _configuration(config))
+    click.echo(commands.forget(folder, camera, since, dry_run=dry_run))
+
+
+@program.command(name="check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+@shared
+def check_config(file: Path, *, config: Path | None, state: Path | None) -> None:
+    """Check a configuration FILE; name every fault."""
+    del config, state  # every command takes them; this one looks at FILE
+    loaded = _configuration(file)
+    click.echo(f"{file}: {len(loaded.folders)} folders, {len(loaded.cameras)} cameras")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    logging.captureWarnings(capture=True)
+    try:
+        program.main(args=arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except HotpixeldError as error:
+        click.echo(f"hotpixeld: {error}", err=True)
+        return exit_code(error)
+    except OSError as error:
+        click.echo(f"hotpixeld: {error}", err=True)
+        return ExitCode.FAULT
+    except SystemExit as error:
+        return int(error.code or 0)
+    return ExitCode.OK

@@ -1,0 +1,119 @@
+"""``run --once``: work off what is there, make the maps, write the copies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotpixeld.cli.progress import shown
+from hotpixeld.engine.session import Session
+from hotpixeld.engine.stages import in_order
+from hotpixeld.watch import mounts
+from hotpixeld.watch import walk as watch_walk
+from hotpixeld.watch.settling import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hotpixeld.config.model import Config, Folder
+    from hotpixeld.watch.settling import Signature
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60.0
+"""How long a file may go on changing before the rest is worked off without it."""
+
+
+def _nothing() -> None:
+    """Stand in for a progress that nobody watches."""
+
+
+def _candidates(config: Config) -> Iterator[tuple[Folder, Path, Signature]]:
+    """Yield what lies in the folders, without our own output."""
+    outputs = [folder.repaired for folder in config.folders]
+    for folder in config.folders:
+        walk = watch_walk.Walk(folder.path, outputs)
+        for candidate in walk:
+            yield folder, Path(candidate.path), candidate.signature
+        for fault in walk.faults:
+            log.warning("cannot be read: %s", fault)
+
+
+def settled(
+    config: Config,
+    session: Session,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Path]:
+    """Return the photos in the folders that are new, once they have settled.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be read at all.
+    """
+    found = {path: (folder, seen) for folder, path, seen in _candidates(config)}
+    unknown = session.unknown((path, seen) for path, (_, seen) in found.items())
+    table = mounts.read()
+    local = {
+        folder.path: not mounts.silent(os.path.realpath(folder.path), table)
+        for folder in config.folders
+    }
+    tracker, began = Tracker(), clock()
+    for path in unknown:
+        folder, seen = found[path]
+        still = folder.settle_seconds
+        aged = local[folder.path] and seen.is_aged(still, wall())
+        tracker.note(path, began, settle_seconds=still, signature=seen, aged=aged)
+    ready: list[Path] = []
+    while (deadline := tracker.next_deadline(clock())) is not None:
+        if clock() - began > PATIENCE_SECONDS:
+            log.warning(
+                "%d files go on changing and wait for another run", len(tracker)
+            )
+            break
+        sleep(max(deadline - clock(), 0))
+        ready += [one.path for one in tracker.ready(clock(), watch_walk.look)]
+    return ready
+
+
+def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
+    """Work off the photos in the configuration's folders.
+
+    Parameters
+    ----------
+    folder : Path
+        The state folder.
+    jobs : int
+        Photos worked on at once.
+
+    Returns
+    -------
+    Counter
+        How many photos came to which outcome.
+
+    Raises
+    ------
+    HotpixeldError, OSError
+        The state or a folder cannot be used.
+    """
+    outcomes: Counter[str] = Counter()
+    with Session(config, folder, jobs, time.monotonic, _nothing) as work:
+        work.states.recover()
+        photos = settled(config, work)
+        photos = in_order(shown(photos, len(photos), "sorting"))
+        taken = work.take(photos, once=True, ordered=True)
+        for done in shown(taken, len(photos), "folding"):
+            outcomes[done.outcome] += 1
+        work.states.begin_all()  # beside the maps
+        work.make_maps()
+        work.states.drop_all()
+        due = work.unrepaired()
+        for done in shown(work.repair(due), len(due), "repairing"):
+            outcomes["no copy"] += bool(done.reason)
+    return outcomes

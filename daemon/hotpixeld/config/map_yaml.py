@@ -1,0 +1,105 @@
+"""The maintained map as YAML: a camera and its defects in the configuration's grammar.
+
+The text depends on the map alone and holds one defect a line, so that two maps can be
+compared with ``diff``; an entry can be copied into the configuration as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotpixeld.config import load
+from hotpixeld.config.yaml_positions import quote
+from hotpixeld.errors import ConfigError
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.defect import Defect
+
+HEADER = """\
+# Maintained by hotpixeld: edits are overwritten.  To change what is repaired, copy an
+# entry into `cameras` of the configuration, and pixels there into `pixels` or `ignore`.
+"""
+
+
+def dump(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
+    """Return the map of one camera as a YAML file.
+
+    Parameters
+    ----------
+    camera : Camera
+    defects : iterable of Defect
+        In any order; a pixel may have several lives that do not overlap.
+    photos : int
+        How many photos the map was made from.
+    """
+    return f"{HEADER}cameras:\n{entry(camera, defects, photos)}"
+
+
+def entry(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
+    """Return one camera's item of a ``cameras:`` list; see `dump`."""
+    plural = "" if photos == 1 else "s"
+    lines = [
+        f"  # {camera.id}, from {photos} photo{plural}",
+        f"  - make: {quote(camera.make)}",
+        f"    model: {quote(camera.model)}",
+        f"    serial: {quote(camera.serial)}",
+        f"    size: [{camera.width}, {camera.height}]",
+    ]
+    pixels = [f"      - {_pixel(defect)}" for defect in sorted(defects, key=_place)]
+    lines += ["    pixels:", *pixels] if pixels else ["    pixels: []"]
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str, source: Path) -> dict[Camera, tuple[Defect, ...]]:
+    """Return the cameras and defects of a map.
+
+    Raises
+    ------
+    ConfigError
+        The text is no map, with every fault found.
+    """
+    found: dict[Camera, tuple[Defect, ...]] = {}
+    for index, item in enumerate(load.parse(text, source).cameras):
+        if None in item.identity or item.size is None:
+            problem = f"cameras[{index}]: a map needs make, model, serial and size"
+            raise ConfigError([f"{source}: {problem}"])
+        defects = (pixel.defect() for pixel in item.pixels)
+        found[item.camera(*item.size)] = tuple(sorted(defects, key=_place))
+    return found
+
+
+def _place(defect: Defect) -> tuple[int, int, str]:
+    life = defect.by or defect.after
+    return defect.row, defect.col, life.isoformat() if life else ""
+
+
+def _pixel(defect: Defect) -> str:
+    """Return a defect as a flow mapping: a line of the map."""
+    parts = {"x": f"{defect.x}", "y": f"{defect.y}", "kind": defect.kind.value}
+    if defect.radius is not None:
+        parts["radius"] = f"{defect.radius}"
+    if defect.score is not None:
+        parts["score"] = f"{defect.score:.1f}"
+    if defect.amplitude is not None:
+        levels = ", ".join(f"{level:.1f}" for level in defect.amplitude)
+        parts["amplitude"] = f"[{levels}]"
+    if defect.focal is not None:
+        parts["focal"] = "[{:g}, {:g}]".format(*defect.focal)
+    since = _since(defect.after, defect.by)
+    if since is not None:
+        parts["since"] = since
+    if defect.until is not None:
+        parts["until"] = defect.until.isoformat()
+    return f"{{{', '.join(f'{key}: {text}' for key, text in parts.items())}}}"
+
+
+def _since(after: dt.datetime | None, by: dt.datetime | None) -> str | None:
+    if after is None:
+        return None if by is None else by.isoformat()
+    end = "" if by is None else f", by: {by.isoformat()}"
+    return f"{{after: {after.isoformat()}{end}}}"

@@ -1,0 +1,451 @@
+"""The configuration: its sections, their defaults, and what the pipeline asks of it.
+
+The models are the grammar: `hotpixeld.configfile` reads a file into them, the JSON Schema
+for editors is made from them, and the text below a field is its description there.
+
+A camera's entry in the configuration: who it is, and its defective pixels.
+
+The maintained `map.yaml` is written in this grammar too, so that an entry can be copied
+from there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from hotpixeld.camera import Camera
+from hotpixeld.config.values import (
+    MAX_EXTENT,
+    MOMENT_SCHEMA,
+    Also,
+    Count,
+    Model,
+    Moment,
+    RawPath,
+    Resolved,
+    Size,
+    moment,
+)
+from hotpixeld.defect import Defect, Kind
+from hotpixeld.errors import SkippedPhotoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Naive like all times here: a camera's clock has no zone.
+EVER = dt.datetime.min, dt.datetime.max
+
+
+class Since(Model):
+    """When a pixel turned bad: between two photos."""
+
+    after: Moment | None = None
+    """Capture time of the last photo known to be free of it."""
+    by: Moment | None = None
+    """Capture time of the first photo known to show it."""
+
+    @field_validator("by")
+    @classmethod
+    def _check_order(cls, by: dt.datetime, info: ValidationInfo) -> dt.datetime:
+        after = info.data.get("after")
+        if after is not None and by < after:
+            raise ValueError(f"must not be earlier than `after` ({after.isoformat()})")
+        return by
+
+    @property
+    def start(self) -> dt.datetime | None:
+        """Return the moment from which on it is taken to be there."""
+        return self.by or self.after
+
+
+def _since(value: object) -> object:
+    return {"by": moment(value)} if isinstance(value, str) else value
+
+
+_COORDINATE = {"type": "integer", "minimum": 0, "exclusiveMaximum": MAX_EXTENT}
+_PAIR = {"type": "array", "items": _COORDINATE, "minItems": 2, "maxItems": 2}
+
+
+class Point(Model):
+    """A place in the stored (sensor) frame: [x, y] or {x: .., y: ..}."""
+
+    x: int = Field(ge=0, lt=MAX_EXTENT)
+    """Column, 0-based, from the left."""
+    y: int = Field(ge=0, lt=MAX_EXTENT)
+    """Row, 0-based, from the top."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_pair(cls, value: object) -> object:
+        if isinstance(value, tuple) and len(value) == 2:
+            return {"x": value[0], "y": value[1]}
+        if isinstance(value, (dict, Point)):
+            return value
+        raise ValueError("must be [x, y] or {x: .., y: ..}")
+
+
+class Pixel(Point):
+    """A defective pixel; in `map.yaml` with what is known about it."""
+
+    kind: Annotated[Kind, Field(strict=False)] = Kind.HOT
+    """What it does to the light: adds to it, shows one level, takes away."""
+    since: Annotated[Since, BeforeValidator(_since), Also(MOMENT_SCHEMA)] | None = None
+    """First day (or photo) that shows it; without it, always."""
+    until: Moment | None = None
+    """First day (or photo) that does not show it any more."""
+    radius: int | None = Field(default=None, ge=0, le=16)
+    """Half width of its footprint in pixels (1 is 3x3); without it, found out."""
+    score: float | None = Field(default=None, allow_inf_nan=False)
+    """Strength of the evidence, as hotpixeld writes it; not needed by hand."""
+    amplitude: tuple[float, float, float] | None = None
+    """Mean excess in levels of red, green, blue, as hotpixeld writes it."""
+    focal: tuple[float, float] | None = None
+    """Focal lengths (mm) at which it shows here, where lens correction moves it."""
+
+    @field_validator("until")
+    @classmethod
+    def _check_order(cls, until: dt.datetime, info: ValidationInfo) -> dt.datetime:
+        since = info.data.get("since")
+        start = since.start if since else None
+        if start is not None and until <= start:
+            raise ValueError(f"must be later than `since` ({start.isoformat()})")
+        return until
+
+    @property
+    def life(self) -> tuple[dt.datetime, dt.datetime]:
+        """Return the first moment it is there and the first it is not."""
+        start = self.since.start if self.since else None
+        return start or EVER[0], self.until or EVER[1]
+
+    def is_there(self, when: dt.datetime | None) -> bool:
+        """Tell whether a photo taken at `when` (camera's local time) may show it.
+
+        A photo without a capture time counts as taken now: after `since`, and after
+        `until`.  One taken between `after` and `by` counts as before: in doubt, a photo
+        is left alone.
+        """
+        if when is None:
+            return self.until is None
+        start, end = self.life
+        return start <= when < end
+
+    def defect(self) -> Defect:
+        """Return it in the words of the core."""
+        since = self.since or Since()
+        return replace(
+            Defect.at(self.x, self.y),
+            kind=self.kind,
+            radius=self.radius,
+            score=self.score,
+            amplitude=self.amplitude,
+            after=since.after,
+            by=since.by,
+            until=self.until,
+            focal=self.focal,
+        )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _bare(serial: str) -> str:
+    """Return a serial without the leading zeros that some readers drop."""
+    plain = _plain(serial)
+    return plain.lstrip("0") or plain
+
+
+class CameraConfig(Model):
+    """A camera body, or all cameras that it describes, and its known pixels.
+
+    What an entry leaves out matches every camera: without `serial`, all bodies of the
+    model.  An empty text matches photos that carry none.
+    """
+
+    name: str | None = Field(default=None, min_length=1)
+    """Your name for it, for `camera` in a folder."""
+    make: str | None = None
+    """Maker as in EXIF; upper or lower case."""
+    model: str | None = None
+    """Model as in EXIF; upper or lower case."""
+    serial: str | None = None
+    """Serial number of the body, in quotes."""
+    size: Size | None = None
+    """Stored [width, height] of the photos that the coordinates below are for."""
+    serviced: Moment | None = None
+    """Day it came back from a service: detected pixels start afresh from then on."""
+    pixels: tuple[Annotated[Pixel, Also(_PAIR)], ...] = ()
+    """Pixels to repair in every photo of this camera (within their dates)."""
+    ignore: tuple[Annotated[Point, Also(_PAIR)], ...] = ()
+    """Pixels that are sound, whatever is detected there."""
+
+    @property
+    def identity(self) -> tuple[str | None, str | None, str | None]:
+        """Return make, model and serial, as they are compared."""
+        return (
+            None if self.make is None else _plain(self.make),
+            None if self.model is None else _plain(self.model),
+            None if self.serial is None else _bare(self.serial),
+        )
+
+    @property
+    def has_identity(self) -> bool:
+        """Tell whether make, model or serial is given."""
+        return any(part is not None for part in self.identity)
+
+    def camera(self, width: int, height: int) -> Camera:
+        """Return the camera of photos that a folder says belong to this entry."""
+        model = self.model if self.has_identity else self.name
+        return Camera(self.make or "", model or "", self.serial or "", width, height)
+
+    def matches(self, camera: Camera) -> bool:
+        """Tell whether this entry is about `camera`."""
+        theirs = (_plain(camera.make), _plain(camera.model), _bare(camera.serial))
+        return self.size in {None, (camera.width, camera.height)} and all(
+            mine is None or mine == other
+            for mine, other in zip(self.identity, theirs, strict=True)
+        )
+
+
+class Folder(Model):
+    """A watched folder, and what becomes of its photos."""
+
+    path: Resolved
+    """Folder to watch, with all below it; relative to this file, or absolute."""
+    repaired: RawPath = Field(default=Path("repaired"), validate_default=True)
+    """Folder for repaired copies; relative to `path`, or absolute."""
+    name: Annotated[str, Field(json_schema_extra={"pattern": r"^[^/{}]*\{name\}$"})] = (
+        "c_{name}"
+    )
+    """Name of a copy: text before {name}, the photo's own name."""
+    camera: str | None = None
+    """Name of the entry in `cameras` that photos without camera identity belong to."""
+    edited: Literal["skip", "fold"] = "skip"
+    """What to do with photos that software has cropped, rotated or resized."""
+    unchanged: Literal["skip", "link", "copy"] = "skip"
+    """What a photo without visible defects gets: nothing, a hard link or a copy."""
+    settle_seconds: float = Field(default=2, ge=0.1, le=3600)
+    """How long a file must have been still before it is read."""
+
+    @field_validator("repaired")
+    @classmethod
+    def _resolve_repaired(cls, repaired: Path, info: ValidationInfo) -> Path:
+        path = info.data.get("path")
+        if path is None:  # a fault of its own
+            return repaired
+        resolved = Path(os.path.abspath(path / repaired))  # noqa: PTH100 - as above
+        if path.is_relative_to(resolved):
+            raise ValueError(
+                "must not be or hold the watched folder: name another, such as repaired"
+            )
+        return resolved
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str, info: ValidationInfo) -> str:
+        if not re.fullmatch(r"[^/{}\x00-\x1f\x7f]{0,100}\{name\}", name):
+            raise ValueError("must be text before {name}, such as c_{name}")
+        path, repaired = info.data.get("path"), info.data.get("repaired")
+        inside = path and repaired and repaired.is_relative_to(path)
+        if name == "{name}" and inside:
+            raise ValueError(
+                "must tell copies from originals, such as c_{name}, while the repaired"
+                " folder lies in the watched one"
+            )
+        return name
+
+    def copy_path(self, photo: Path) -> Path:
+        """Return where the copy of a photo of this folder goes.
+
+        >>> Folder(path="/import").copy_path(Path("/import/anna/DSC_1.JPG")).as_posix()
+        '/import/repaired/anna/c_DSC_1.JPG'
+        """
+        name = self.name.replace("{name}", photo.name)
+        return self.repaired / photo.relative_to(self.path).parent / name
+
+
+class Detection(Model):
+    """How defects are found."""
+
+    method: Literal["contrast", "variance"] = "contrast"
+    """Local contrast of the mean photo with evidence photo by photo, or lowest variance."""
+    min_photos: int = Field(default=16, ge=4, le=10_000)
+    """Photos of a camera before its first map."""
+    memory: int = Field(default=100, ge=0, le=1_000_000)
+    """Photos that the mean looks back on, so that new defects show; 0 never forgets."""
+
+    @field_validator("memory")
+    @classmethod
+    def _check_memory(cls, memory: int, info: ValidationInfo) -> int:
+        least = info.data.get("min_photos", 0)
+        if 0 < memory < least:
+            raise ValueError(f"must be 0 or at least `min_photos` ({least})")
+        return memory
+
+
+class Repair(Model):
+    """What is repaired, and how."""
+
+    pixels: Literal["configured", "detected", "both"] = "both"
+    """Repair the pixels listed under `cameras`, those found, or both."""
+    past: bool = True
+    """When the list changes, make the copies of earlier photos again."""
+    fill: Literal["adaptive", "neighbours"] = "adaptive"
+    """Follow edges and grain, or take the weighted mean of the eight neighbours."""
+    fallback: Literal["refuse", "reencode"] = "refuse"
+    """What to do with a photo that cannot be repaired without loss elsewhere."""
+
+
+BYTES_A_PIXEL = 24
+"""A camera's state: mean and M2 of three channels in float32."""
+
+
+class Limits(Model):
+    """Bounds that keep a bad file or a large sensor from taking the machine."""
+
+    max_pixels: Count = Field(default=200_000_000, ge=10_000, le=MAX_EXTENT**2)
+    """Largest photo in pixels; larger ones are refused before decoding."""
+    max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
+    """Largest file in bytes."""
+    memory: Count = Field(default=600_000_000, ge=50_000_000, le=10**12)
+    """Memory in bytes: 105 million, 27 a pixel of each state, and photos under way."""
+
+    @property
+    def most_pixels(self) -> int:
+        """Return how many pixels a photo may have, for its camera's state to fit in."""
+        return min(self.max_pixels, self.memory // BYTES_A_PIXEL)
+
+
+def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
+    """Tell whether no camera of the same body has larger photos.
+
+    >>> full, half = Camera("", "A1", "7", 40, 30), Camera("", "A1", "7", 20, 15)
+    >>> is_largest(full, [full, half]), is_largest(half, [full, half])
+    (True, False)
+    """
+    body = (camera.make, camera.model, camera.serial)
+    extent = (camera.width * camera.height, camera.width)
+    return all(
+        extent >= (other.width * other.height, other.width)
+        for other in cameras
+        if (other.make, other.model, other.serial) == body
+    )
+
+
+class Config(Model):
+    """The configuration of hotpixeld."""
+
+    state: Resolved | None = None
+    """Folder for what hotpixeld remembers; without it, see `hotpixeld run --help`."""
+    folders: tuple[Folder, ...] = ()
+    """Folders to watch."""
+    cameras: tuple[CameraConfig, ...] = ()
+    """Cameras with known defects, services, or false alarms to ignore."""
+    detection: Detection = Detection()
+    repair: Repair = Repair()
+    limits: Limits = Limits()
+
+    def camera_entries(self, camera: Camera) -> tuple[CameraConfig, ...]:
+        """Return the entries about `camera`, in the order of the file.
+
+        An entry that a folder names, and that has no make, model or serial, is about
+        that folder's photos without identity only.
+        """
+        named = {folder.camera for folder in self.folders if folder.camera}
+        size = (camera.width, camera.height)
+        return tuple(
+            entry
+            for entry in self.cameras
+            if entry.matches(camera)
+            and (
+                entry.has_identity
+                or entry.name not in named
+                or entry.camera(*size) == camera
+            )
+        )
+
+    def folder_of(self, photo: Path) -> Folder:
+        """Return the watched folder that holds a photo.
+
+        Raises
+        ------
+        SkippedPhotoError
+            None does any more: the folder was taken out of the configuration.
+        """
+        for folder in self.folders:
+            if photo.is_relative_to(folder.path):
+                return folder
+        raise SkippedPhotoError(photo, "in no folder of the configuration")
+
+    def camera_of(self, folder: Folder, width: int, height: int) -> Camera | None:
+        """Return the camera of a photo without identity in `folder`, if it names one."""
+        for entry in self.cameras:
+            if folder.camera is not None and entry.name == folder.camera:
+                return entry.camera(width, height)
+        return None
+
+    def pixel_list(
+        self, camera: Camera, when: dt.datetime | None, *, largest: bool
+    ) -> list[Defect]:
+        """Return the configured defects that a photo may show, by row and column.
+
+        Parameters
+        ----------
+        camera : Camera
+        when : datetime or None
+            Capture time of the photo; see `Pixel.is_there` for None.
+        largest : bool
+            Whether `camera` is the largest size of its body (`is_largest`): a list
+            without `size` is about no other.
+        """
+        found: dict[tuple[int, int], Defect] = {}
+        for entry in self._sized_entries(camera, largest=largest):
+            for pixel in entry.pixels:
+                defect = pixel.defect()
+                if pixel.is_there(when) and _is_inside(defect, camera):
+                    found.setdefault((defect.row, defect.col), defect)
+        return [found[place] for place in sorted(found)]
+
+    def ignored(self, camera: Camera, *, largest: bool) -> set[tuple[int, int]]:
+        """Return the (row, col) that must never be listed as detected."""
+        points = [
+            Defect.at(point.x, point.y)
+            for entry in self._sized_entries(camera, largest=largest)
+            for point in entry.ignore
+        ]
+        return {(point.row, point.col) for point in points}
+
+    def serviced(self, camera: Camera) -> dt.datetime | None:
+        """Return the day of the camera's last service."""
+        days = [entry.serviced for entry in self.camera_entries(camera)]
+        return max((day for day in days if day is not None), default=None)
+
+    def warnings(self) -> list[str]:
+        """Return what is allowed but better said, each with its place."""
+        return [
+            f"cameras[{index}]: pixels without `size` are taken for the largest photos"
+            " of the camera; add size: [width, height]"
+            for index, entry in enumerate(self.cameras)
+            if entry.size is None and (entry.pixels or entry.ignore)
+        ]
+
+    def _sized_entries(self, camera: Camera, *, largest: bool) -> list[CameraConfig]:
+        entries = self.camera_entries(camera)
+        return [entry for entry in entries if largest or entry.size is not None]
+
+
+def _is_inside(defect: Defect, camera: Camera) -> bool:
+    return defect.row < camera.height and defect.col < camera.width

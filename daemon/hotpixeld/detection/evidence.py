@@ -1,0 +1,285 @@
+"""Evidence: what one photo tells about the suspects of its camera, a few bytes each.
+
+A sample is the contrast of a suspect in one photo (the site and its four neighbours, less
+the sixteen places around them), and the spread that the same contrast has at the places
+around it, which says how much this photo can tell: a smooth surrounding much, foliage
+nothing. Both are those of luma: it is the one component that JPEG does not subsample, and
+in plantings of every tint the colour differences found nothing that luma did not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hotpixeld.statistics.contrast import (
+    BORDER,
+    CENTRE,
+    GAUSSIAN,
+    OUTER,
+    OUTSIDE,
+    REACH,
+    STEP,
+    UNIT,
+    contrast,
+    luma_of,
+)
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from hotpixeld.statistics.peaks import Places, Steps
+
+SAMPLE = np.dtype(
+    [
+        ("residual", "<f2"),
+        ("spread", "<f2"),
+        ("peak", "<f2", (3,)),
+        ("pattern", "<u2"),
+        ("level", "u1"),
+        ("clipped", "u1"),
+    ]
+)
+"""14 bytes a suspect, in levels: contrast and its standard deviation around, what the site
+alone has over its surroundings (red, green, blue), which parts of the surroundings are
+brighter than others (a bit each), their mean level (luma) and the share of them that is
+clipped white (255: all)."""
+Samples = NDArray[np.void]
+"""(photos, sites) or (sites,) of `SAMPLE`."""
+
+CHUNK = 128
+# Surroundings of the site alone: where a wide footprint has its dark ring or nothing.
+RING = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
+# Opposite points well outside of every footprint: their sums do not know slopes, and which
+# of them exceed the mean tells one surrounding from another.
+AROUND = tuple(
+    (round(reach * math.sin(angle)), round(reach * math.cos(angle)))
+    for reach, angle in (((4, 6)[k % 2], k * math.pi / 16) for k in range(16))
+)
+# A hot pixel cannot show in a clipped highlight.
+WHITE, CORE = 253, 2
+CONTROL_SEED = 1
+
+
+def _mirrored(places: Places, size: int) -> Places:
+    """Return (13, N) indices around each place, mirrored at the frame's edges."""
+    index = np.abs(np.arange(-REACH, REACH + 1)[:, None] + places)
+    return np.asarray(np.where(index >= size, 2 * size - 2 - index, index), np.intp)
+
+
+def _fold(distance: int) -> NDArray[np.float64]:
+    """Return (5, 5): where mirroring takes the rows of a contrast near an edge."""
+    fold = np.zeros((5, 5))
+    for row in range(5):
+        target = row - 2
+        fold[target + 2 if target >= -distance else 2 - 2 * distance - target, row] = 1
+    return fold
+
+
+def _inflations() -> NDArray[np.float64]:
+    """Return how much more a contrast varies 0, 1, 2 pixels from edges, (3, 3).
+
+    Mirrored places count twice there; the spread is that of places inside.
+    """
+    kernel = np.pad(np.full((3, 3), 0.0), 1, constant_values=-BORDER)
+    kernel[2, 1:4] = kernel[1:4, 2] = CENTRE
+    kernel[2, 2] = 2 * CENTRE
+    folds = [_fold(distance) for distance in range(3)]
+    power = [[np.square(a @ kernel @ b.T).sum() for b in folds] for a in folds]
+    return np.asarray(np.sqrt(np.array(power) / power[2][2]))
+
+
+INFLATIONS = _inflations()
+
+
+def _inflation(sites: Places, height: int, width: int) -> NDArray[np.float64]:
+    """Return how much more the contrast of each site varies than inside the frame."""
+    far = np.minimum(sites, np.array([height, width]) - 1 - sites)
+    near = np.minimum(far, 2)
+    return np.asarray(INFLATIONS[near[:, 0], near[:, 1]])
+
+
+def _peak(window: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Return what the centres have over their surroundings, (3, N) levels."""
+    ring = [
+        window[:, REACH + sign * down, REACH + sign * right]
+        for down, right in RING
+        for sign in (1, -1)
+    ]
+    return np.asarray(window[:, REACH, REACH] - np.mean(ring, axis=0), np.float64)
+
+
+def _pattern(luma: Steps) -> NDArray[np.uint16]:
+    """Return which parts of the surroundings exceed the others, (N,) of 16 bits."""
+    pairs = np.stack(
+        [
+            luma[REACH + down, REACH + right] + luma[REACH - down, REACH - right]
+            for down, right in AROUND
+        ]
+    )
+    bits = (pairs > pairs.mean(axis=0)).astype(np.uint16)
+    return np.asarray(bits.T @ (1 << np.arange(16, dtype=np.uint16)), np.uint16)
+
+
+def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None:
+    """Fill `out` with the samples of a few sites."""
+    height, width, _ = frame.shape
+    rows, cols = _mirrored(sites[:, 0], height), _mirrored(sites[:, 1], width)
+    # Sites along the last axis: every operation then runs over contiguous memory.
+    flat = (rows * width)[:, None, :] + cols[None, :, :]
+    levels = frame.reshape(-1, 3)[flat].transpose(3, 0, 1, 2)
+    window = np.ascontiguousarray(levels).astype(np.int16)
+    luma = luma_of(*window)
+    excess, _ = contrast(luma)
+    out["residual"] = excess[OUTER, OUTER] / UNIT
+    sizes = np.abs(excess, out=excess).reshape(-1, excess.shape[-1])
+    # A product with the mask sums faster than a selection.
+    total = OUTSIDE @ sizes.astype(np.float32)
+    scale = GAUSSIAN / (OUTSIDE.sum() * UNIT)
+    out["spread"] = total * scale * _inflation(sites, height, width)
+    out["peak"] = _peak(window).T
+    out["pattern"] = _pattern(luma)
+    core = levels[:, REACH - CORE : REACH + CORE + 1, REACH - CORE : REACH + CORE + 1]
+    out["clipped"] = np.rint((core >= WHITE).mean(axis=(0, 1, 2)) * 255)
+    # Every fourth pixel: none of them in the core of the footprint.
+    out["level"] = np.rint(luma[::4, ::4].mean(axis=(0, 1)) / STEP)
+
+
+def sample(frame: NDArray[np.uint8], sites: Places) -> Samples:
+    """Return what one photo tells about `sites`.
+
+    Parameters
+    ----------
+    frame : (H, W, 3) uint8, 0-255
+        At least 7x7.
+    sites : (N, 2) intp
+        Row, column, inside the frame.
+
+    Returns
+    -------
+    (N,) of `SAMPLE`
+    """
+    out = np.zeros(len(sites), SAMPLE)
+    for start in range(0, len(sites), CHUNK):
+        part = slice(start, start + CHUNK)
+        _sample_chunk(frame, sites[part], out[part])
+    return out
+
+
+def controls(height: int, width: int, count: int = 512) -> Places:
+    """Return ordinary sites, the same ones for every photo of a size.
+
+    Sampled beside the suspects, they show what chance alone makes of these very photos.
+    """
+    rng = np.random.default_rng(CONTROL_SEED)
+    rows, cols = rng.integers(0, height, count), rng.integers(0, width, count)
+    return np.stack([rows, cols], axis=1).astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """The list of suspects of a camera.
+
+    Attributes
+    ----------
+    version : int
+        Grows by one with each new list; 0 is the empty one, before the first.
+    sites : (N, 2) intp
+        Row, column.
+    """
+
+    version: int
+    sites: Places
+
+
+@dataclass(frozen=True, slots=True)
+class SampledPhoto:
+    """What one photo told.
+
+    Attributes
+    ----------
+    image : int
+        As `Image.id`.
+    captured : datetime or None
+        Local time as the camera wrote it.
+    exposure_seconds, iso, focal_mm : float or None
+    version : int
+        Of the list of suspects that it was sampled at.
+    samples : (N + C,) of `evidence.SAMPLE`
+        The suspects, then the controls.
+    """
+
+    image: int
+    captured: dt.datetime | None
+    exposure_seconds: float | None
+    iso: int | None
+    focal_mm: float | None
+    version: int
+    samples: Samples
+
+
+UNTOLD = 255
+"""`clipped` of a sample that was never taken: it tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How photos were taken; (photos,) float64 each, 0 where unknown.
+
+    Attributes
+    ----------
+    exposure
+        Time times ISO, any unit.
+    focal
+        Focal length, mm.
+    """
+
+    exposure: NDArray[np.float64]
+    focal: NDArray[np.float64]
+
+    @classmethod
+    def unknown(cls, photos: int) -> Taken:
+        """Return what is said of photos without EXIF."""
+        return cls(np.zeros(photos), np.zeros(photos))
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTable:
+    """The evidence about a camera's suspects.
+
+    Attributes
+    ----------
+    sites : (N, 2) intp
+    suspects : (photos, N) of `evidence.SAMPLE`
+        By capture time.
+    controls : (photos, C) of `evidence.SAMPLE`
+    photos : sequence of SampledPhoto
+    """
+
+    sites: NDArray[np.intp]
+    suspects: Samples
+    controls: Samples
+    photos: Sequence[SampledPhoto]
+
+    def since(self, when: dt.datetime) -> EvidenceTable:
+        """Return the photos taken at `when` or later, or nobody knows when."""
+        late = [one.captured is None or one.captured >= when for one in self.photos]
+        kept = np.array(late, np.bool_)
+        photos = [
+            one for one, is_kept in zip(self.photos, late, strict=True) if is_kept
+        ]
+        return EvidenceTable(
+            self.sites, self.suspects[kept], self.controls[kept], photos
+        )
+
+    @property
+    def taken(self) -> Taken:
+        """Return how the photos were taken."""
+        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
+        focal = [one.focal_mm or 0 for one in self.photos]
+        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))

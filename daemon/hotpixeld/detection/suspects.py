@@ -1,0 +1,296 @@
+"""The hot-pixel map that the Welford state alone gives, and the shape of each defect.
+
+References
+----------
+M. Anders, "Finding stuck or hot pixels in Nikon D80 images" (2011): lowest variance, kept
+as `lowest_variance`.
+
+Suspects: the places of a camera that stand out most, by its trace and by its mean.
+
+References
+----------
+S. Kuthirummal, A. Agarwala, D. Goldman, S. Nayar, "Priors for large photo collections and
+what they reveal about cameras", ECCV 2008: the average of many photos is smooth, and a
+pixel that differs from its neighbours in it is bad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld.defect import Defect, Kind
+from hotpixeld.statistics import peaks, trace
+from hotpixeld.statistics import peaks as statistics_peaks
+from hotpixeld.statistics.peaks import CORE, LUMA, RAYS, RING, WINDOW, window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.statistics.peaks import Peaks, Places
+    from hotpixeld.statistics.trace import Trace
+    from hotpixeld.statistics.welford import State
+
+# Surroundings that vary less than this from photo to photo (levels squared), or so much
+# less than the frame usually does, are not seen through the lens: bars, burned-in text,
+# clipped sky. Rounding alone gives 1/12.
+UNCHANGED = 0.25
+USUAL = 1 / 50
+# So many such pixels around a site are a caption over the scene.
+MARKS = 3
+# A neighbour is the centre when it exceeds a site by so many times the usual step.
+CLEARLY = 3.0
+# Peaks nearer than this are one defect.
+APART = 3
+# Suspects by the trace, and by the mean: that one shows stuck pixels better.
+BY_TRACE, BY_MEAN = 400, 100
+FOREMOST = 20
+"""Suspects that stand out most, half by each of the two."""
+
+
+def are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
+    """Return which sites have surroundings that change from photo to photo, all around."""
+    usual = float(np.median(state.m2[::16, ::16]))
+    least = max(UNCHANGED * state.weight, USUAL * usual)
+    seen = []
+    for row, col in sites.tolist():
+        varied = window(state.m2, row, col).mean(axis=2)
+        # Medians of nothing, outside the frame, are no fault: NaN is below no limit.
+        rays = np.median(varied[RAYS], axis=1)
+        marks = np.count_nonzero(varied[RING > CORE] < least)
+        seen.append(not (rays < least).any() and marks < MARKS)
+    return np.array(seen, np.bool_)
+
+
+def by_mean(state: State, count: int = 500) -> Peaks:
+    """Return the places whose mean stands out most, whatever the reason.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    Peaks
+        At most `count`, most significant first.
+    """
+    height, width, _ = state.mean.shape
+    if state.photos == 0 or min(height, width) < statistics_peaks.SMALLEST:
+        return statistics_peaks.no_peaks()
+    plane = statistics_peaks.relief(
+        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
+    )
+    statistics_peaks.level_grid(plane)
+    found = statistics_peaks.peaks(plane, count)
+    return found.only(are_seen(state, found.sites))
+
+
+def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, int]:
+    """Return a site, or the one beside it where the mean is clearly more extreme.
+
+    What is bounded photo by photo is as strong beside the centre of a strong defect.
+    """
+    row, col = (int(value) for value in site)
+    levels = sign * (window(state.mean, row, col) @ LUMA)
+    steps = np.diff(levels, axis=1)
+    noise = 1.4826 * float(np.nanmedian(np.abs(steps)))
+    near = np.nan_to_num(
+        levels[WINDOW - 1 : WINDOW + 2, WINDOW - 1 : WINDOW + 2], nan=-np.inf
+    )
+    down, right = divmod(int(near.argmax()), 3)
+    if near[down, right] - levels[WINDOW, WINDOW] < CLEARLY * noise:
+        return row, col
+    return row + down - 1, col + right - 1
+
+
+def distinct(sites: Places) -> Places:
+    """Return the sites without those that are there already."""
+    places = dict.fromkeys((row, col) for row, col in sites.tolist())
+    return np.array(list(places), np.intp).reshape(-1, 2)
+
+
+def nominated(state: State, told: Trace) -> Places:
+    """Return the suspects of a camera, (N, 2) row and column, the `FOREMOST` first.
+
+    Then those by its mean, then those by its trace with the most suspicious first, so
+    that the last ones of all are what chance gives.
+
+    Parameters
+    ----------
+    state : State
+    told : Trace
+        Of the same photos, or of some of them.
+    """
+    peaks = trace.suspects(told, BY_TRACE)
+    peaks = peaks.only(are_seen(state, peaks.sites))
+    signs = np.sign(peaks.ratios)
+    moved = [_centred(state, *one) for one in zip(peaks.sites, signs, strict=True)]
+    seen = np.array(moved, np.intp).reshape(-1, 2)
+    others = by_mean(state, 2 * BY_MEAN).sites
+    distance = np.abs(others[:, None] - seen[None]).max(axis=2)
+    new = distance.min(axis=1, initial=APART + 1) > APART
+    half = FOREMOST // 2
+    # What stands out by both is a suspect where the trace has it.
+    nearest = seen[(distance[:half] <= APART).any(axis=0)]
+    places = [
+        others[:half][new[:half]],
+        nearest,
+        seen[:half],
+        others[new][:BY_MEAN],
+        seen,
+    ]
+    return distinct(np.concatenate(places))
+
+
+# Expected false alarms in a whole map, each sign.
+FALSE_ALARMS = 0.25
+# With N different scenes the photos vary N - 1 times as much as their mean does over the
+# frame; with one, hardly at all.
+ONE_SCENE = 0.25
+# A site that varies this much less than its surroundings shows one level whatever the
+# light.
+STUCK = 0.5
+IGNORE_REACH = 2
+# A spot stands out in every direction, by this share of its amplitude at least but for so
+# many standard deviations of what other places there do.
+SPOT, SPOT_SIGMAS = 0.25, 2.5
+# For a repair: one pixel in a thousand million is as strong by chance.
+CERTAIN = 6.0
+
+
+def _radius(excess: NDArray[np.floating]) -> int:
+    """Return the half width of the footprint in a (13, 13) window of luma excess."""
+    noise = float(np.nanstd(excess[RING > CORE]))
+    peak = abs(float(excess[WINDOW, WINDOW]))
+    for distance in range(CORE, 0, -1):
+        level = float(np.nanmax(np.abs(excess[distance == RING])))
+        if level > max(0.1 * peak, 4 * noise):
+            return distance
+    return 0 if peak > 20 * noise else 1
+
+
+def measure(state: State, row: int, col: int, score: float) -> Defect:
+    """Return the defect at a site."""
+    variance = window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
+    around = variance[RING > CORE]
+    mean = window(state.mean, row, col)
+    excess = mean - np.nanmedian(mean[RING > CORE], axis=0)
+    luma = excess @ LUMA
+    centre = excess[WINDOW, WINDOW]
+    own = float(variance[WINDOW, WINDOW].mean())
+    if luma[WINDOW, WINDOW] < 0:
+        kind = Kind.DEAD
+    else:
+        kind = Kind.STUCK if own < STUCK * np.nanmedian(around) else Kind.HOT
+    amplitude = (float(centre[0]), float(centre[1]), float(centre[2]))
+    return Defect(row, col, kind, _radius(luma), score, amplitude)
+
+
+def stands_alone(state: State, row: int, col: int, expected: float) -> bool:
+    """Tell whether the mean shows a spot at a site, and no edge or line of a scene.
+
+    Parameters
+    ----------
+    state : State
+    row, col : int
+    expected : float, levels
+        Mean amplitude (luma) that a defect would have in the state, with its sign.
+    """
+    levels = np.sign(expected) * (window(state.mean, row, col) @ LUMA)
+    inner = slice(2, -2)
+    aside = (RING > CORE)[inner, inner]
+    for down, right in peaks.PAIRS:
+        pairs = np.roll(levels, (down, right), (0, 1)) + np.roll(
+            levels, (-down, -right), (0, 1)
+        )
+        excess = (levels - pairs / 2)[inner, inner]
+        centre = float(excess[WINDOW - 2, WINDOW - 2])
+        noise = 1.4826 * float(np.nanmedian(np.abs(excess[aside])))
+        if centre < SPOT * abs(expected) - SPOT_SIGMAS * noise:
+            return False  # NaN, beyond the frame's edge, is no evidence
+    return True
+
+
+def is_ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
+    """Return whether a site lies within two pixels of one to ignore."""
+    return any(
+        max(abs(row - other[0]), abs(col - other[1])) <= IGNORE_REACH
+        for other in ignore
+    )
+
+
+def is_one_scene(state: State) -> bool:
+    """Tell whether the photos differ so little that there can be no verdict."""
+    thin = state.mean[::4, ::4].reshape(-1, 3)
+    over_time = float(state.m2[::4, ::4].mean()) / max(state.weight, 1.0)
+    return over_time < ONE_SCENE * float(thin.var(axis=0).mean())
+
+
+def find(
+    state: State,
+    *,
+    min_photos: int = 16,
+    ignore: Collection[tuple[int, int]] = (),
+) -> list[Defect]:
+    """Return the defects that the state alone proves, most significant first.
+
+    Parameters
+    ----------
+    state : State
+    min_photos : int
+        With fewer photos nothing is listed.
+    ignore : collection of (row, column)
+        Places that are never listed, nor what lies within 2 pixels of them.
+
+    Returns
+    -------
+    list of Defect
+        One entry per defect. `score` is a signal to noise ratio that means the same for
+        every camera: see `contrast.Peaks`. About `FALSE_ALARMS` entries per map and sign
+        would be there by chance.
+    """
+    if state.photos < max(min_photos, 2) or is_one_scene(state):
+        return []
+    strongest = by_mean(state)
+    found = []
+    for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
+        row, col = (int(value) for value in strongest.sites[index])
+        if not is_ignored(row, col, ignore):
+            found.append(measure(state, row, col, float(strongest.scores[index])))
+    return found
+
+
+def is_certain(defect: Defect) -> bool:
+    """Tell whether a detected defect may be repaired: more than listing asks for."""
+    return defect.score is None or defect.score >= CERTAIN
+
+
+def lowest_variance(state: State, count: int) -> list[Defect]:
+    """Return the sites of the lowest M2, the original method; one entry per defect.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    list of Defect
+        Lowest first; `score` is the number of standard deviations of its surroundings
+        per one of its own.
+    """
+    lowest = state.m2.min(axis=2)
+    wanted = min(64 * count + 64, lowest.size)
+    order = np.argpartition(lowest, wanted - 1, axis=None)[:wanted]
+    order = order[np.argsort(lowest.ravel()[order], kind="stable")]
+    sites: Places = np.stack(np.unravel_index(order, lowest.shape), axis=1)
+    defects = []
+    for row, col in peaks.apart(sites)[:count].tolist():
+        around = np.nanmedian(window(state.m2, row, col)[RING > CORE])
+        score = float(np.sqrt((around + 1e-6) / (lowest[row, col] + 1e-6)))
+        defects.append(Defect(row, col, Kind.STUCK, None, score))
+    return defects

@@ -1,0 +1,91 @@
+"""The intake: from hints that a photo may be there to the photos that are due."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from hotpixeld.watch import walk
+from hotpixeld.watch.settling import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hotpixeld.engine.session import Session
+    from hotpixeld.engine.stages import Done
+    from hotpixeld.watch.watcher import Hint
+
+CHUNK = 64
+"""New photos taken in one go: hints are heard again after so many."""
+
+
+class Intake:
+    """Lets photos settle, and keeps those that are due until they have an outcome.
+
+    Attributes
+    ----------
+    backlog : dict
+        The paths that are due, in the order in which they settled; values mean nothing.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.backlog: dict[Path, None] = {}
+        self._session = session
+        self._tracker = Tracker()
+
+    def __len__(self) -> int:
+        """Return how many photos wait, to settle or for their turn."""
+        return len(self._tracker)
+
+    def note(self, hints: Iterable[Hint], now: float) -> None:
+        """Note what may be a new photo, and queue what has settled."""
+        by_source = itertools.groupby(
+            hints, key=lambda hint: hint.signature is not None
+        )
+        for is_from_scan, group in by_source:
+            news = self._unknown(list(group)) if is_from_scan else list(group)
+            for hint in news:
+                self._tracker.note(
+                    hint.path,
+                    now,
+                    settle_seconds=hint.folder.settle_seconds,
+                    signature=hint.signature,
+                    aged=hint.aged,
+                )
+        settled = self._tracker.ready(now, walk.look)
+        self.backlog |= dict.fromkeys(one.path for one in settled)
+
+    def _unknown(self, hints: list[Hint]) -> list[Hint]:
+        """Return the hints of a scan that tell the ledger something new."""
+        news = []
+        for parent, group in itertools.groupby(hints, key=lambda hint: hint.parent):
+            known = self._session.ledger.paths.settled_in(parent)
+            news += [one for one in group if known.get(one.name) != one.signature]
+        return news
+
+    def next_deadline(self, now: float) -> float | None:
+        """Return when the next photo may have settled."""
+        return self._tracker.next_deadline(now)
+
+    def chunk(self) -> list[Path]:
+        """Return the next photos to take; what the ledger knows already is let go of."""
+        chunk = list(itertools.islice(self.backlog, CHUNK))
+        new = self._session.changed(chunk)
+        for path in set(chunk) - set(new):
+            self._close(path)
+        return new
+
+    def settle(self, done: Done, now: float) -> None:
+        """Let go of a photo that has its outcome, or let it wait for its end."""
+        if done.outcome == "waiting" and done.path in self._tracker:
+            del self.backlog[done.path]
+            if not self._tracker.retry(done.path, now):
+                self._session.fail(done.path, done.reason)
+        else:
+            self._close(done.path, now)
+
+    def _close(self, path: Path, now: float = 0.0) -> None:
+        self.backlog.pop(path, None)
+        if path in self._tracker:
+            self._tracker.done(path, now)

@@ -1,0 +1,204 @@
+"""Put newly coded scans into a JPEG file whose every other byte stays as it is.
+
+References
+----------
+ITU-T T.81 (1992), annex B: compressed data formats; B.1.1.2: fill bytes.
+CIPA DC-007 (2009), Multi-Picture Format: the index of the images after the first.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from hotpixeld.jpeg import markers
+from hotpixeld.jpeg.markers import APP2, DHT, DRI, SOS, Segment, Structure
+
+_MP_ENTRY = 0xB002
+
+
+class OffsetError(ValueError):
+    """What follows the image is found by an offset that would not be true any more."""
+
+
+class Spliced(NamedTuple):
+    """A new file, and what had to change besides the scans."""
+
+    data: bytes
+    notes: tuple[str, ...]
+
+
+def _without(data: bytes, segments: list[Segment], end: int) -> bytes:
+    """Return data[:end] without some segments."""
+    parts, start = [], 0
+    for segment in segments:
+        parts.append(data[start : segment.offset])
+        start = segment.end
+    return b"".join([*parts, data[start:end]])
+
+
+def _same_coding(
+    source: bytes, structure: Structure, coded: bytes, recoded: Structure
+) -> bool:
+    """Return whether the source's own scan header and tables fit the new scan."""
+    return (
+        not structure.progressive
+        and len(structure.scans) == len(recoded.scans) == 1
+        and markers.selected(source, structure) == markers.selected(coded, recoded)
+    )
+
+
+def _primary(source: bytes, structure: Structure, coded: bytes) -> bytes:
+    """Return the new primary image up to, and without, its EOI."""
+    recoded = markers.parse(coded)
+    first = structure.scans[0].header
+    leading = [s for s in structure.segments if s.offset < first.offset]
+    if _same_coding(source, structure, coded, recoded):
+        dropped = [s for s in leading if s.marker == DRI]
+        header = _without(source, dropped, first.end)
+        scan = recoded.scans[0]
+        return header + coded[scan.start : scan.end]
+    dropped = [s for s in leading if s.marker in {DHT, DRI}]
+    header = _without(source, dropped, first.offset)
+    between = [
+        source[s.offset : s.end]
+        for s in structure.segments
+        if s.offset > first.offset and s.marker not in {DHT, DRI, SOS}
+    ]
+    ends = {scan.header.offset: scan.end for scan in recoded.scans}
+    scans = [
+        coded[s.offset : ends.get(s.offset, s.end)]
+        for s in recoded.segments
+        if s.marker in {DHT, SOS}
+    ]
+    return b"".join([header, *between, *scans])
+
+
+def mp_entries(data: bytes, segment: Segment) -> list[tuple[int, str]]:
+    """Return where in the file the 16-byte MPF entries stand, and their byte order."""
+    payload = segment.payload(data)
+    if segment.marker != APP2 or not payload.startswith(b"MPF\0"):
+        return []
+    order = ">" if payload[4:6] == b"MM" else "<"
+    tiff = payload[4:]
+    try:
+        (ifd,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, ifd)
+        for place in range(ifd + 2, ifd + 2 + 12 * count, 12):
+            tag, _, size, start = struct.unpack_from(f"{order}HHII", tiff, place)
+            if tag == _MP_ENTRY:
+                base = segment.offset + 8 + start
+                if start + size > len(tiff):
+                    return []
+                return [(base + i, order) for i in range(0, size - 15, 16)]
+    except struct.error:
+        return []
+    return []
+
+
+def _moved(primary: bytes, growth: int) -> tuple[bytes, int]:
+    """Return `primary` with its MPF index moved by `growth`, and the entries changed."""
+    out = bytearray(primary)
+    changed = 0
+    for segment in markers.parse(primary, header_only=True).segments:
+        for place, order in mp_entries(primary, segment):
+            size, offset = struct.unpack_from(f"{order}II", out, place + 4)
+            # The first image has offset 0, and the size of all up to its EOI.
+            entry = (size, offset + growth) if offset else (size + growth, 0)
+            struct.pack_into(f"{order}II", out, place + 4, *entry)
+            changed += 1
+    return bytes(out), changed
+
+
+def _is_metadata(segment: Segment) -> bool:
+    """Return whether a segment is APPn or a comment."""
+    return segment.marker & 0xF0 == 0xE0 or segment.marker == markers.COM
+
+
+def _check_offsets(source: bytes, structure: Structure) -> None:
+    """Refuse where an offset outside the MPF index leads behind the image.
+
+    Cameras point from EXIF and maker notes to previews there, by 32-bit offsets from
+    the start of the file or of a TIFF header; trailers point to themselves.  Lengths,
+    and distances from the end of the file (motion photos, gain maps), stay true.
+    """
+    head = source[: structure.scans[0].start]
+    # Tables hold no offsets, but bytes that look like any small one.
+    spans = [
+        (s.offset, s.end)
+        for s in structure.segments
+        if mp_entries(source, s) or not _is_metadata(s)
+    ]
+    for begin, end in spans:
+        # A progressive image has tables between its scans, too.
+        first, last = min(begin, len(head)), min(end, len(head))
+        head = head[:first] + bytes(last - first) + head[last:]
+    bases = {0}
+    for start in (b"II*\0", b"MM\0*"):
+        place = head.find(start)
+        while place >= 0:
+            bases.add(place)
+            place = head.find(start, place + 1)
+    targets = {structure.tail}
+    place = source.find(b"\xff\xd8\xff", structure.tail)
+    while place >= 0:
+        targets.add(place)
+        place = source.find(b"\xff\xd8\xff", place + 3)
+    for distance in {target - base for target in targets for base in bases}:
+        for order in (">I", "<I"):
+            word = struct.pack(order, distance)
+            if word in head or source.find(word, structure.tail) >= 0:
+                raise OffsetError(
+                    "the repaired image is longer than the original, and what"
+                    " follows it is found by its offset"
+                )
+
+
+def attached(source: bytes, structure: Structure, primary: bytes) -> Spliced:
+    """Return a new primary image, without its EOI, with the source's tail behind it.
+
+    Bytes after EOI keep their values and, by fill bytes before EOI, their offset; a
+    longer image moves them and corrects the MPF index.
+
+    Raises
+    ------
+    OffsetError
+        Bytes after EOI would move, and are found by an offset that is not MPF's.
+    """
+    end = structure.tail - 2
+    tail = source[end:]
+    growth = len(primary) - end
+    if len(tail) == 2:
+        return Spliced(primary + tail, ())
+    if growth <= 0:
+        return Spliced(primary + b"\xff" * -growth + tail, ())
+    _check_offsets(source, structure)
+    primary, entries = _moved(primary, growth)
+    note = f"offsets in the MPF index moved by {growth} bytes"
+    return Spliced(primary + tail, (note,) if entries else ())
+
+
+def spliced(source: bytes, structure: Structure, coded: bytes) -> Spliced:
+    """Return `source` with the scans of `coded` in place of its own.
+
+    Segments keep their bytes and their order, except the Huffman tables and the restart
+    interval where the new scans have others.
+
+    Parameters
+    ----------
+    source, coded : bytes
+        Two codings of one image, alike in size and components.
+    structure : Structure
+        Of `source`, which has an EOI.
+
+    Raises
+    ------
+    OffsetError
+        Bytes after EOI would move, and are found by an offset that is not MPF's.
+    MarkerError
+        A table or a scan header is malformed.
+    """
+    out, notes = attached(source, structure, _primary(source, structure, coded))
+    if structure.restart_interval:
+        notes = ("restart markers left out", *notes)
+    return Spliced(out, notes)

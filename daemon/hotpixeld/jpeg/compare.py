@@ -1,0 +1,187 @@
+"""Compare a photo and its copy: which blocks differ, and whether anything else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld.errors import HotpixeldError
+from hotpixeld.jpeg import attach, markers, turbojpeg
+from hotpixeld.jpeg import coefficients as jpeg_coefficients
+from hotpixeld.jpeg.coefficients import Area
+
+if TYPE_CHECKING:
+    from hotpixeld.jpeg.markers import Structure
+
+# Blocks named one by one in the text.
+SHOWN = 100
+_NAMES = {1: ("grey",), 3: ("Y", "Cb", "Cr")}
+
+
+class DifferenceError(HotpixeldError):
+    """Two files cannot be compared: one is no JPEG that can be decoded whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block that differs.
+
+    Attributes
+    ----------
+    component : str
+        Y, Cb, Cr or grey.
+    row, column : int
+        Of the block in its component's plane.
+    x, y, width, height : int
+        The pixels of the frame that it covers.
+    coefficients : int
+        How many of its 64 differ.
+    """
+
+    component: str
+    row: int
+    column: int
+    x: int
+    y: int
+    width: int
+    height: int
+    coefficients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs between a photo and its copy.
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+    total : int
+        Blocks of all components, differing or not.
+    notes : tuple of str
+        Differences that a repair may make besides: other Huffman tables or scans.
+    others : tuple of str
+        Differences that no repair makes.
+    """
+
+    blocks: tuple[Block, ...]
+    total: int
+    notes: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def is_repair(self) -> bool:
+        """Return whether nothing but blocks, and what they need, differs."""
+        return not self.others
+
+
+def _segments(
+    data: bytes, structure: Structure, *, without_index: bool
+) -> list[tuple[int, bytes]]:
+    """Return the metadata segments: marker and payload, the MPF offsets blanked."""
+    found = []
+    for segment in structure.segments:
+        if 0xE0 <= segment.marker <= 0xEF or segment.marker == markers.COM:
+            payload = bytearray(segment.payload(data))
+            if without_index:
+                for place, _ in attach.mp_entries(data, segment):
+                    start = place - segment.offset - 4
+                    payload[start + 4 : start + 12] = bytes(8)
+            found.append((segment.marker, bytes(payload)))
+    return found
+
+
+def _around(
+    first: bytes, second: bytes, one: Structure, two: Structure
+) -> tuple[list[str], list[str]]:
+    """Return the notes on, and the other differences of, all but the coefficients."""
+    notes, others = [], []
+    if markers.quantisation(first, one) != markers.quantisation(second, two):
+        others.append("the quantisation tables differ")
+    if _segments(first, one, without_index=True) != _segments(
+        second, two, without_index=True
+    ):
+        others.append("the metadata segments differ")
+    elif _segments(first, one, without_index=False) != _segments(
+        second, two, without_index=False
+    ):
+        notes.append("the MPF index has other offsets")
+    if first[one.tail :] != second[two.tail :]:
+        others.append("the bytes after the image differ")
+    if one.progressive != two.progressive:
+        others.append("one is progressive, the other is not")
+    if one.restart_interval != two.restart_interval:
+        notes.append(f"restart interval {one.restart_interval}, {two.restart_interval}")
+    if markers.huffman(first, one) != markers.huffman(second, two):
+        notes.append("the Huffman tables differ")
+    return notes, others
+
+
+def _changed(first: bytes, second: bytes, structure: Structure) -> list[Block]:
+    """Return the blocks that differ, by component, row and column."""
+    areas = [
+        Area(index, 0, 0, *structure.blocks(component))
+        for index, component in enumerate(structure.components)
+    ]
+    h, v = structure.sampling
+    names = _NAMES[len(structure.components)]
+    blocks = []
+    for name, component, one, two in zip(
+        names,
+        structure.components,
+        jpeg_coefficients.read(first, areas),
+        jpeg_coefficients.read(second, areas),
+        strict=True,
+    ):
+        counts = (one != two).sum(axis=(2, 3))
+        across, down = 8 * h // component.h, 8 * v // component.v
+        for row, column in np.argwhere(counts).tolist():
+            place = column * across, row * down, across, down
+            blocks.append(Block(name, row, column, *place, int(counts[row, column])))
+    return blocks
+
+
+def compare(first: bytes, second: bytes) -> Difference:
+    """Compare a photo and its copy, coefficient by coefficient.
+
+    Raises
+    ------
+    DifferenceError
+        One of them is no JPEG, or cannot be decoded whole.
+    MissingLibraryError
+        libturbojpeg is not installed.
+    """
+    try:
+        one, two = markers.parse(first), markers.parse(second)
+        if one.components != two.components or (one.width, one.height) != (
+            two.width,
+            two.height,
+        ):
+            sizes = f"{one.width}x{one.height} and {two.width}x{two.height}"
+            return Difference((), 0, (), (f"size or components differ: {sizes}",))
+        notes, others = _around(first, second, one, two)
+        blocks = _changed(first, second, one)
+    except (markers.MarkerError, turbojpeg.CodecError) as error:
+        raise DifferenceError(f"cannot compare: {error}") from error
+    total = sum(rows * columns for rows, columns in map(one.blocks, one.components))
+    return Difference(tuple(blocks), total, tuple(notes), tuple(others))
+
+
+def text(found: Difference) -> str:
+    """Return a difference for people, a line for each block and a summary."""
+    lines = [
+        f"{block.component:4} block {block.column},{block.row}:"
+        f" x {block.x}-{block.x + block.width - 1},"
+        f" y {block.y}-{block.y + block.height - 1};"
+        f" {block.coefficients} of 64 coefficients"
+        for block in found.blocks[:SHOWN]
+    ]
+    if len(found.blocks) > SHOWN:
+        lines.append(f"and {len(found.blocks) - SHOWN} more")
+    lines.append(f"{len(found.blocks)} of {found.total} blocks differ")
+    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"NOT a repair: {other}" for other in found.others]
+    if not found.others:
+        lines.append("everything else is identical")
+    return "\n".join(lines)

@@ -1,0 +1,298 @@
+"""Metadata: what a photo says about itself, read from its header alone.
+
+Damage in the metadata is not the photo's: a field that cannot be read is missing, and
+only bytes that are no JPEG raise.  `makernote.Directory` reads the EXIF tags: Pillow
+warns and raises in a dozen ways on damaged ones.  Pillow decodes thumbnails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from hotpixeld.camera import Camera
+from hotpixeld.errors import PhotoError, SkippedPhotoError, TruncatedPhotoError
+from hotpixeld.files import NotAFileError, open_regular
+from hotpixeld.jpeg import markers
+from hotpixeld.photo import edit_detection, makernote
+from hotpixeld.photo.makernote import Directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_APP1 = 0xE1
+_EXIF_HEAD = b"Exif\0\0"
+_XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+
+# Tags of the first directory (TIFF) and of the EXIF directory, CIPA DC-008.
+_PROCESSING_SOFTWARE, _MAKE, _MODEL, _ORIENTATION = 0x000B, 0x010F, 0x0110, 0x0112
+_SOFTWARE, _DATE_TIME, _EXIF = 0x0131, 0x0132, 0x8769
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+_EXPOSURE_TIME, _SHUTTER_SPEED, _FOCAL_LENGTH, _ISO = 0x829A, 0x9201, 0x920A, 0x8827
+_LONG_ISO = (0x8833, 0x8832, 0x8831)
+_PIXEL_X, _PIXEL_Y, _DIGITAL_ZOOM, _BODY_SERIAL = 0xA002, 0xA003, 0xA404, 0xA431
+_DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
+_SUB_SEC, _SUB_SEC_ORIGINAL, _SUB_SEC_DIGITIZED = 0x9290, 0x9291, 0x9292
+
+_DATE = re.compile(r"(\d{4})\D(\d\d)\D(\d\d)\D(\d\d)\D(\d\d)\D(\d\d)", re.ASCII)
+_DRONE_SERIAL = re.compile(
+    rb"""drone-dji:(?:Camera|Drone)SerialNumber\s*(?:=\s*["']|>)\s*([\w-]{4,40})"""
+)
+
+# EXIF stands in the first 64 KB segment or two of a file.
+_HEADER_BYTES = 1 << 18
+_THUMBNAIL_MOST_PIXELS = 1 << 20
+# What Pillow raises on damaged images; a Warning where warnings are made errors.
+_PILLOW_FAILURES = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError,
+    AttributeError, struct.error, Warning, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a photo says about itself; texts are empty where it says nothing.
+
+    Attributes
+    ----------
+    width, height : int
+        Stored size in pixels, EXIF Orientation not applied.
+    make, model, serial : str
+        The camera; the serial number is the body's.
+    software, processing_software : str
+        Programs or firmware.
+    xmp : bytes
+        The XMP packet.
+    captured : datetime or None
+        Local time as the camera wrote it, without a zone.
+    exposure_seconds, focal_mm : float or None
+    iso : int or None
+    digital_zoom : float or None
+        How far the camera says it enlarged the middle of the picture; 1 is not at all.
+    orientation : int
+        1 to 8 as in EXIF; 1 where missing or impossible.
+    exif_width, exif_height : int or None
+        The size that EXIF claims.
+    thumbnail : bytes or None
+        A JPEG file.
+    """
+
+    width: int
+    height: int
+    make: str
+    model: str
+    serial: str
+    software: str
+    processing_software: str
+    xmp: bytes
+    captured: dt.datetime | None
+    exposure_seconds: float | None
+    focal_mm: float | None
+    iso: int | None
+    digital_zoom: float | None
+    orientation: int
+    exif_width: int | None
+    exif_height: int | None
+    thumbnail: bytes | None
+
+
+def _time(date: str, fraction: str) -> dt.datetime | None:
+    """Return the time that EXIF writes as YYYY:MM:DD HH:MM:SS and digits after it."""
+    found = _DATE.match(date)
+    if found is None:
+        return None
+    digits = re.match(r"[0-9]{1,6}", fraction)
+    micros = int(digits[0].ljust(6, "0")) if digits else 0
+    year, month, day, hour, minute, second = map(int, found.groups())
+    try:
+        return dt.datetime(
+            year, month, day, hour, minute, second, micros
+        )  # no zone: cameras write none
+    except ValueError:
+        return None
+
+
+def _captured(first: Directory, exif: Directory) -> dt.datetime | None:
+    sources = (
+        (exif, _DATE_TIME_ORIGINAL, _SUB_SEC_ORIGINAL),
+        (exif, _DATE_TIME_DIGITIZED, _SUB_SEC_DIGITIZED),
+        (first, _DATE_TIME, _SUB_SEC),
+    )
+    times = (_time(where.text(tag), exif.text(sub)) for where, tag, sub in sources)
+    return next((time for time in times if time is not None), None)
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and value > 0 else None
+
+
+def _exposure(exif: Directory) -> float | None:
+    """Return the exposure time, from the APEX shutter speed where need be."""
+    speed = exif.ratio(_SHUTTER_SPEED)
+    apex = 2.0**-speed if speed is not None and abs(speed) < 32 else None
+    return _positive(exif.ratio(_EXPOSURE_TIME)) or apex
+
+
+def _iso(exif: Directory) -> int | None:
+    """Return the sensitivity; 65535 says that it is higher and stands elsewhere."""
+    numbers = [exif.number(tag) for tag in (_ISO, *_LONG_ISO)]
+    known = [number for number in numbers if number is not None and number > 0]
+    return next(
+        (number for number in known if number != 65535), max(known, default=None)
+    )
+
+
+def _thumbnail(first: Directory) -> bytes | None:
+    second = first.next()
+    start = second.number(_THUMBNAIL_OFFSET) or 0
+    length = second.number(_THUMBNAIL_LENGTH) or 0
+    inside = 0 < start < start + length <= len(first.block)
+    found = first.block[start : start + length] if inside else b""
+    return found if found.startswith(b"\xff\xd8") else None
+
+
+def _serial(exif: Directory, make: str, model: str, xmp: bytes) -> str:
+    standard = makernote.plain(exif.text(_BODY_SERIAL))
+    if serial := standard or makernote.serial(exif, make, model):
+        return serial
+    found = _DRONE_SERIAL.search(xmp)
+    return found[1].decode() if found else ""
+
+
+def _segment(data: bytes, structure: markers.Structure, head: bytes) -> bytes:
+    """Return what follows `head` in the first APP1 segment that begins with it."""
+    for segment in structure.segments:
+        start = segment.offset + 4
+        if segment.marker == _APP1 and data.startswith(head, start):
+            return data[start + len(head) : segment.end]
+    return b""
+
+
+def read(data: bytes, path: Path) -> Metadata:
+    """Return what a photo says about itself, without decoding a pixel.
+
+    Parameters
+    ----------
+    data : bytes
+        The file; what follows the first scan header is not looked at.
+    path : Path
+        For messages.
+
+    Raises
+    ------
+    TruncatedPhotoError
+        The file ends before its first scan.
+    PhotoError
+        It is not a JPEG file.  Damaged metadata raises nothing.
+    """
+    try:
+        structure = markers.parse(data, header_only=True)
+    except markers.TruncatedError as error:
+        raise TruncatedPhotoError(path, str(error)) from error
+    except markers.MarkerError as error:
+        raise PhotoError(path, str(error)) from error
+    xmp = _segment(data, structure, _XMP_HEAD)
+    first = Directory.first(_segment(data, structure, _EXIF_HEAD))
+    exif = first.child(_EXIF)
+    make, model = first.text(_MAKE), first.text(_MODEL)
+    orientation = first.number(_ORIENTATION) or 1
+    return Metadata(
+        width=structure.width,
+        height=structure.height,
+        make=make,
+        model=model,
+        serial=_serial(exif, make, model, xmp),
+        software=first.text(_SOFTWARE),
+        processing_software=first.text(_PROCESSING_SOFTWARE),
+        xmp=xmp,
+        captured=_captured(first, exif),
+        exposure_seconds=_exposure(exif),
+        focal_mm=_positive(exif.ratio(_FOCAL_LENGTH)),
+        iso=_iso(exif),
+        digital_zoom=_positive(exif.ratio(_DIGITAL_ZOOM)),
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+        exif_width=exif.number(_PIXEL_X) or None,
+        exif_height=exif.number(_PIXEL_Y) or None,
+        thumbnail=_thumbnail(first),
+    )
+
+
+def origin(path: Path) -> tuple[tuple[str, str, str], dt.datetime | None]:
+    """Return make, model, serial and capture time, from the start of a photo's file.
+
+    Never raises: a file that is damaged, no photo, not regular or gone has none.
+    """
+    try:
+        descriptor = open_regular(path)
+        try:
+            head = os.read(descriptor, _HEADER_BYTES)
+        finally:
+            os.close(descriptor)
+    except (OSError, NotAFileError):
+        head = b""
+    _, found, block = head.partition(_EXIF_HEAD)
+    first = Directory.first(block if found else b"")
+    exif, make, model = first.child(_EXIF), first.text(_MAKE), first.text(_MODEL)
+    return (make, model, _serial(exif, make, model, b"")), _captured(first, exif)
+
+
+def _thumbnail_size(thumbnail: bytes) -> tuple[int, int] | None:
+    try:
+        shown = markers.parse(thumbnail, header_only=True)
+    except markers.MarkerError:
+        return None
+    size = shown.width, shown.height
+    return size if size[0] * size[1] <= _THUMBNAIL_MOST_PIXELS else None
+
+
+def _shows_shape(thumbnail: bytes, size: tuple[int, int]) -> bool:
+    """Return whether a thumbnail may show a picture of this size."""
+    small = _thumbnail_size(thumbnail)
+    if small is None or edit_detection.same_shape(size, small):
+        return True
+    try:
+        with Image.open(BytesIO(thumbnail), formats=["JPEG"]) as image:
+            grey = np.asarray(image.convert("L"))
+    except _PILLOW_FAILURES:
+        return True
+    return edit_detection.is_letterboxed(size, grey)
+
+
+def edit(metadata: Metadata) -> str | None:
+    """Return why a photo counts as edited (see `edited`), None where nothing says so."""
+    names = (metadata.software, metadata.processing_software)
+    size = (metadata.width, metadata.height)
+    exif_size = (metadata.exif_width, metadata.exif_height)
+    reason = edit_detection.reason(size, exif_size, names, metadata.xmp)
+    thumbnail = metadata.thumbnail
+    if reason or thumbnail is None or _shows_shape(thumbnail, size):
+        return reason
+    return f"thumbnail shows another shape than the stored {size[0]}x{size[1]}"
+
+
+def camera(metadata: Metadata, path: Path, name: str | None = None) -> Camera:
+    """Return the camera that took a photo; `name` is its folder's, for want of EXIF.
+
+    Raises
+    ------
+    SkippedPhotoError
+        The photo tells neither make nor model, and there is no name.
+    """
+    make, model = metadata.make, metadata.model
+    if not (make or model) and name:
+        model = name
+    if make or model:
+        return Camera(make, model, metadata.serial, metadata.width, metadata.height)
+    raise SkippedPhotoError(
+        path,
+        "no camera identity: neither make nor model in EXIF;"
+        " name a camera for its folder in the configuration",
+    )

@@ -1,0 +1,183 @@
+"""One photo: read once from its file, examined, and decoded to a frame.
+
+Nothing here writes: originals are opened read-only.  Everything that can be wrong with a
+file becomes one of the photo errors, with the reason.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from hotpixeld.errors import (
+    PhotoError,
+    PhotoGoneError,
+    SkippedPhotoError,
+    TruncatedPhotoError,
+    UnreadablePhotoError,
+)
+from hotpixeld.files import ChangedError, NotAFileError, UnsuitableError, read_regular
+from hotpixeld.jpeg import markers, turbojpeg
+from hotpixeld.photo import metadata as photo_metadata
+from hotpixeld.watch.settling import Signature
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.jpeg.markers import Structure
+    from hotpixeld.photo.metadata import Metadata
+    from hotpixeld.statistics.welford import Frame
+
+MOST_SCANS = 100
+"""Cameras write at most some ten; each is a pass over the whole frame for the decoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo's file, examined but not decoded.
+
+    Attributes
+    ----------
+    path : Path
+    data : bytes
+        The whole file.
+    signature : Signature
+        Of the file as it was read.
+    structure : Structure
+        Its marker segments.
+    identity : str
+        SHA-256 of the primary image's coded data, in hex.
+    metadata : Metadata
+        What the photo says of itself.
+    """
+
+    path: Path
+    data: bytes
+    signature: Signature
+    structure: Structure
+    identity: str
+    metadata: Metadata
+
+
+def _read(path: Path, max_bytes: int, root: Path | None) -> tuple[bytes, Signature]:
+    """Return the content and the signature of a photo's file."""
+    try:
+        data, status = read_regular(path, max_bytes, root)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PhotoGoneError(path, "gone") from error
+    except ChangedError as error:
+        raise TruncatedPhotoError(path, str(error)) from error
+    except NotAFileError as error:
+        raise SkippedPhotoError(path, str(error)) from error
+    except UnsuitableError as error:
+        raise PhotoError(path, str(error)) from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise UnreadablePhotoError(path, reason) from error
+    return data, Signature.of(status)
+
+
+def examine(
+    path: Path, max_bytes: int, max_pixels: int, root: Path | None = None
+) -> Photo:
+    """Read a photo's file and examine it without decoding.
+
+    Parameters
+    ----------
+    max_bytes, max_pixels : int
+        Larger photos are refused, the pixels before anything is decoded.
+    root : Path, optional
+        Follow no link below it: what one leads to is not there.
+
+    Raises
+    ------
+    PhotoGoneError
+        There is no such file (any more).
+    UnreadablePhotoError
+        It cannot be read now.
+    TruncatedPhotoError
+        It ends too early: it may still be on its way.
+    SkippedPhotoError
+        It is a link, a pipe or the like.
+    PhotoError
+        It is no JPEG file, damaged, or too large.
+    """
+    data, signature = _read(path, max_bytes, root)
+    if not data:
+        raise TruncatedPhotoError(path, "empty")
+    try:
+        structure = markers.parse(data)
+    except markers.TruncatedError as error:
+        raise TruncatedPhotoError(path, f"truncated: {error}") from error
+    except markers.MarkerError as error:
+        raise PhotoError(path, f"not a usable JPEG: {error}") from error
+    if structure.eoi is None:
+        raise TruncatedPhotoError(path, "truncated: the image data has no end")
+    count = structure.width * structure.height
+    if count > max_pixels:
+        size = f"{structure.width}x{structure.height}"
+        raise PhotoError(
+            path,
+            f"{size} is {count} pixels, limit is {max_pixels}; see `limits` in the"
+            " configuration",
+        )
+    if len(structure.scans) > MOST_SCANS:
+        raise PhotoError(path, f"{len(structure.scans)} scans, limit is {MOST_SCANS}")
+    about = photo_metadata.read(data, path)
+    identity = markers.identity(data, structure)
+    return Photo(path, data, signature, structure, identity, about)
+
+
+def camera(source: Photo) -> Camera:
+    """Return the camera that a photo says it is from.
+
+    Raises
+    ------
+    SkippedPhotoError
+        It names neither make nor model.
+    """
+    return photo_metadata.camera(source.metadata, source.path)
+
+
+def _decode_with_pillow(photo: Photo, out: Frame | None) -> Frame:
+    """Decode with Pillow: the fallback where libturbojpeg is missing."""
+    try:
+        with Image.open(io.BytesIO(photo.data), formats=("JPEG",)) as image:
+            frame = np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PhotoError(photo.path, f"cannot be decoded: {error}") from error
+    if out is None:
+        return frame
+    out[:] = frame
+    return out
+
+
+def decode(photo: Photo, out: Frame | None = None) -> Frame:
+    """Return the photo's frame: (H, W, 3) uint8, red, green, blue, 0-255.
+
+    In sensor order: EXIF Orientation is not applied.  Grey photos have three equal
+    channels.  With `out`, of the photo's size, it is decoded into that.
+
+    Raises
+    ------
+    PhotoError
+        The coded data is damaged, or of a kind that is not supported (CMYK).
+    """
+    structure = photo.structure
+    if len(structure.components) not in {1, 3}:
+        count = len(structure.components)
+        raise PhotoError(photo.path, f"{count} colour components, not 1 or 3")
+    if structure.precision != 8:
+        raise PhotoError(photo.path, f"{structure.precision} bits per sample, not 8")
+    if not turbojpeg.available():
+        return _decode_with_pillow(photo, out)
+    try:
+        return turbojpeg.decode(photo.data, structure.width, structure.height, out)
+    except turbojpeg.CodecError as error:
+        kind = TruncatedPhotoError if error.truncated else PhotoError
+        raise kind(photo.path, f"cannot be decoded: {error.reason}") from error

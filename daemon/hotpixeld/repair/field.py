@@ -1,0 +1,250 @@
+"""Which footprints overlap, and which defects make a crowd.
+
+Fields: the samples of one component, cut into windows around many places at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hotpixeld.repair.footprint import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Samples = NDArray[np.float32]
+Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+# Room on the left of a plane, so that places before its first sample have a number too.
+_ROOM = 64
+
+
+class Field(Protocol):
+    """The samples of one component, as far as they are known."""
+
+    frame: Box
+    """The whole component."""
+
+    def cut(
+        self, tops: Places, lefts: Places, shape: tuple[int, int]
+    ) -> tuple[Samples, Mask]:
+        """Return equal windows, (n, rows, columns), and which of their samples exist.
+
+        Those outside the frame hold any value.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSet:
+    """A set of places in a plane.
+
+    Attributes
+    ----------
+    width : int
+        Of the plane.
+    numbers : (n,) intp, sorted
+    """
+
+    width: int
+    numbers: Places
+
+    @classmethod
+    def of(cls, frame: Box, boxes: Sequence[Box]) -> PlaceSet:
+        """Return the places in some boxes of a plane."""
+        width = frame.right + 2 * _ROOM
+        array = np.array(boxes, np.intp).reshape(-1, 4)
+        shapes = array[:, 2:] - array[:, :2]
+        parts = [np.empty(0, np.intp)]
+        for shape in np.unique(shapes, axis=0):
+            some = array[(shapes == shape).all(axis=1)]
+            places = window(some[:, 0], some[:, 1], tuple(shape.tolist()))
+            parts.append(_numbers(width, *places).ravel())
+        return cls(width, np.unique(np.concatenate(parts)))
+
+    def index(self, rows: Places, columns: Places) -> tuple[Places, Mask]:
+        """Return the rank of each place in the set, and whether it is in it."""
+        numbers = _numbers(self.width, rows, columns)
+        if not self.numbers.size:
+            return np.zeros(numbers.shape, np.intp), np.zeros(numbers.shape, bool)
+        rank = np.searchsorted(self.numbers, numbers)
+        rank = np.minimum(rank, self.numbers.size - 1)
+        return rank, self.numbers[rank] == numbers
+
+    def cut(self, tops: Places, lefts: Places, shape: tuple[int, int]) -> Mask:
+        """Return, for equal windows, which of their places are in the set."""
+        rows, columns = window(tops, lefts, shape)
+        return self.index(rows, columns)[1]
+
+    def coordinates(self) -> tuple[Places, Places]:
+        """Return the rows and the columns, in order."""
+        rows, columns = np.divmod(self.numbers, self.width)
+        return rows - _ROOM, columns - _ROOM
+
+
+def _numbers(width: int, rows: Places, columns: Places) -> Places:
+    """Return one number for each place."""
+    return (rows + _ROOM) * width + columns + _ROOM
+
+
+def window(
+    tops: Places, lefts: Places, shape: tuple[int, int]
+) -> tuple[Places, Places]:
+    """Return the rows, (n, rows, 1), and columns, (n, 1, columns), of equal windows."""
+    rows = tops[:, None, None] + np.arange(shape[0])[:, None]
+    columns = lefts[:, None, None] + np.arange(shape[1])
+    return rows, columns
+
+
+def _inside(rows: Places, columns: Places, frame: Box) -> Mask:
+    """Return which places are inside a frame."""
+    within_rows = (rows >= frame.top) & (rows < frame.bottom)
+    return within_rows & (columns >= frame.left) & (columns < frame.right)
+
+
+class Dense:
+    """A component of which all samples are known.
+
+    Parameters
+    ----------
+    samples : (rows, columns) any number
+    """
+
+    def __init__(self, samples: NDArray[np.generic]) -> None:
+        self.samples = samples
+        self.frame = Box(0, 0, samples.shape[0], samples.shape[1])
+
+    def cut(
+        self, tops: Places, lefts: Places, shape: tuple[int, int]
+    ) -> tuple[Samples, Mask]:
+        """Return equal windows, and which of their samples exist."""
+        rows, columns = window(tops, lefts, shape)
+        seen = self.samples[
+            np.clip(rows, 0, self.frame.bottom - 1),
+            np.clip(columns, 0, self.frame.right - 1),
+        ]
+        return seen.astype(np.float32), _inside(rows, columns, self.frame)
+
+
+class Mosaic:
+    """A component of which some blocks are known.
+
+    Parameters
+    ----------
+    frame : Box
+        The whole component, in samples.
+    blocks : PlaceSet
+        The known blocks, in units of blocks.
+    samples : (n, 8, 8) float32
+        Of those blocks, in order.
+    """
+
+    def __init__(self, frame: Box, blocks: PlaceSet, samples: Samples) -> None:
+        self.frame = frame
+        self.blocks = blocks
+        self.samples = samples
+
+    def cut(
+        self, tops: Places, lefts: Places, shape: tuple[int, int]
+    ) -> tuple[Samples, Mask]:
+        """Return equal windows, and which of their samples exist and are known."""
+        down, across = (-(-(size + 7) // 8) for size in shape)
+        rank, known = self.blocks.index(*window(tops // 8, lefts // 8, (down, across)))
+        canvas = self.samples[rank].transpose(0, 1, 3, 2, 4)
+        canvas = canvas.reshape(len(tops), 8 * down, 8 * across)
+        each = np.arange(len(tops))[:, None, None]
+        y, x = window(tops % 8, lefts % 8, shape)
+        exists = known[each, y // 8, x // 8]
+        return canvas[each, y, x], exists & _inside(
+            *window(tops, lefts, shape), self.frame
+        )
+
+
+class Overlaps(NamedTuple):
+    """The overlaps of n boxes.
+
+    Attributes
+    ----------
+    alone : (a,) intp
+        The boxes that no other overlaps.
+    linked : (b,) intp
+        Those that a few others overlap.
+    crowded : (c,) intp
+        Those that many others overlap, or one of such a box.
+    starts : (n + 1,) intp
+    others : (starts[n],) intp
+        What overlaps box i is ``others[starts[i]:starts[i + 1]]``; nothing is listed for
+        a crowded one.
+    """
+
+    alone: Places
+    linked: Places
+    crowded: Places
+    starts: Places
+    others: Places
+
+    def of(self, number: int) -> Places:
+        """Return the boxes that overlap box `number`."""
+        return self.others[self.starts[number] : self.starts[number + 1]]
+
+
+class _Ranges(NamedTuple):
+    """Candidates: for each box, runs of the boxes sorted by top, then left."""
+
+    owner: Places
+    first: Places
+    length: Places
+
+
+def _candidates(boxes: Places, order: Places) -> _Ranges:
+    """Return, for each box and each row nearby, the boxes that start close by."""
+    tops, lefts = boxes[:, 0], boxes[:, 1]
+    reach = (boxes[:, 2:] - boxes[:, :2]).max(axis=0)
+    width = int(lefts.max() - lefts.min() + 2 * reach[1] + 1)
+    code = (tops - tops.min()) * width + lefts - lefts.min() + reach[1]
+    ranked = code[order]
+    rows = np.arange(-reach[0] + 1, reach[0]) * width
+    first = np.searchsorted(ranked, code[:, None] + rows - reach[1] + 1)
+    last = np.searchsorted(ranked, code[:, None] + rows + reach[1])
+    owner = np.broadcast_to(np.arange(len(boxes))[:, None], first.shape)
+    some = last > first
+    return _Ranges(owner[some], first[some], (last - first)[some])
+
+
+def overlapping(boxes: Sequence[Box], crowd: int) -> Overlaps:
+    """Return which boxes overlap; those with more than `crowd` near are crowded.
+
+    The time grows with the number of boxes and of pairs outside crowds.
+    """
+    array = np.array(boxes, np.intp).reshape(-1, 4)
+    order = np.lexsort((array[:, 1], array[:, 0]))
+    ranges = _candidates(array, order)
+    near = np.bincount(ranges.owner, ranges.length, len(array)) - 1
+    dense = near > crowd
+    listed = ~dense[ranges.owner]
+    owner, first, length = (part[listed] for part in ranges)
+    index = np.repeat(first - np.cumsum(length) + length, length)
+    other = order[index + np.arange(index.size)]
+    owner = np.repeat(owner, length)
+    one, two = array[owner], array[other]
+    touch = (one[:, :2] < two[:, 2:]).all(axis=1) & (two[:, :2] < one[:, 2:]).all(
+        axis=1
+    )
+    touch &= owner != other
+    owner, other = owner[touch], other[touch]
+    crowded = dense.copy()
+    crowded[owner[dense[other]]] = True
+    count = np.bincount(owner, minlength=len(array))
+    starts = np.concatenate([[0], np.cumsum(count)])
+    everyone = np.arange(len(array))
+    return Overlaps(
+        alone=everyone[(count == 0) & ~crowded],
+        linked=everyone[(count > 0) & ~crowded],
+        crowded=everyone[crowded],
+        starts=starts,
+        others=other,
+    )

@@ -1,0 +1,376 @@
+"""The daemon: one loop that waits for photos, works them off, and keeps its promises.
+
+Signals become words in a queue: the loop takes them out and acts, when it can.
+
+Pause: the daemon rests while a disk is full or faulty, says so once, and tries again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import queue
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from hotpixeld.engine.intake import Intake
+from hotpixeld.engine.session import Session
+from hotpixeld.errors import ConfigError, LedgerError
+from hotpixeld.messages import MessageId, counted, plain
+from hotpixeld.service.sandbox import Access
+from hotpixeld.service.status_file import Publisher
+from hotpixeld.service.systemd import Notifier
+from hotpixeld.watch.watcher import WatchedFolder, Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hotpixeld.config.model import Config
+
+log = logging.getLogger(__name__)
+
+STOP, RELOAD, LOOK = "stop", "reload", ""
+"""The words; LOOK only wakes the loop."""
+
+MEANING = {signal.SIGTERM: STOP, signal.SIGINT: STOP, signal.SIGHUP: RELOAD}
+
+
+@contextlib.contextmanager
+def handling(words: queue.SimpleQueue[str]) -> Iterator[None]:
+    """Put STOP for SIGTERM and SIGINT, RELOAD for SIGHUP, while the block runs."""
+    before = {
+        number: signal.signal(
+            number, lambda got, _frame: words.put(MEANING[signal.Signals(got)])
+        )
+        for number in MEANING
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+PAUSE_SECONDS = 30.0
+"""How long to wait before a full or faulty disk is tried again."""
+
+
+class Pause:
+    """Whether work rests, and why.
+
+    Parameters
+    ----------
+    clock : callable
+        Monotonic seconds.
+
+    Attributes
+    ----------
+    fault : str
+        Why; empty while all is well.
+    until : float
+        When to try again, by the clock.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.fault = ""
+        self.until = 0.0
+        self._clock = clock
+
+    def rests(self) -> bool:
+        """Return whether it is too early to try again."""
+        return bool(self.fault) and self._clock() < self.until
+
+    @contextlib.contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Rest when the disk fails the block: nothing is lost, it is tried again."""
+        try:
+            yield
+        except (OSError, LedgerError) as error:
+            if not self.fault:
+                log.error(  # noqa: TRY400 - one line; the disk is at fault, not the code
+                    "paused, tried again every %.0f s: %s",
+                    PAUSE_SECONDS,
+                    error,
+                    extra={"MESSAGE_ID": MessageId.DISK_FULL},
+                )
+            self.fault = str(error)
+            self.until = self._clock() + PAUSE_SECONDS
+
+    def end(self) -> None:
+        """Say that work goes on: what failed has been done."""
+        if self.fault:
+            log.warning("resumed", extra={"MESSAGE_ID": MessageId.DISK_RESUMED})
+            self.fault = ""
+
+
+REPAIR_CHUNK = 8
+"""Earlier photos looked at again in one go, while there is nothing new."""
+LOOK_SECONDS = 0.05
+"""How often to look whether a map or a checkpoint that is being made has come on."""
+RETRY_COPIES_SECONDS = 300.0
+"""How often copies that could not be written are tried again."""
+
+
+class Service:
+    """The running daemon; owned by one thread.
+
+    Parameters
+    ----------
+    configuration : callable
+        Loads the configuration, again at each reload; raises ConfigError.
+    session : Session
+    words : SimpleQueue
+        Those of `signals`.
+    notifier : Notifier
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        configuration: Callable[[], Config],
+        session: Session,
+        words: queue.SimpleQueue[str],
+        notifier: Notifier,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configuration = configuration
+        self._session = session
+        self._words = words
+        self._notifier = notifier
+        self._clock = clock
+        self._intake = Intake(session)
+        self._repairs: list[tuple[Path, str]] = []
+        self._repairs_due = 0.0
+        self._maps_seen = -1
+        self._pause = Pause(clock)
+        self._refused = self._last = ""
+        self._stirred = False
+        self._stopping = self._reload_wanted = False
+        self._publisher = Publisher(session.folder)
+        self._watcher = self._watch(session.config)
+        self._access = Access(session.config, os.environ)
+
+    def _watch(self, config: Config) -> Watcher:
+        outputs = tuple(folder.repaired for folder in config.folders)
+        watched = [
+            WatchedFolder(folder.path, folder.settle_seconds, outputs)
+            for folder in config.folders
+        ]
+        canary = self._publisher.folder / f"canary-{os.getpid()}" / "canary"
+        watcher = Watcher(
+            watched, lambda: self._words.put(LOOK), self._clock, canary=canary
+        )
+        watcher.start()
+        return watcher
+
+    def run(self) -> None:
+        """Work until told to stop, then take a last checkpoint.
+
+        Raises
+        ------
+        HotpixeldError, OSError
+            The state cannot be used any more.
+        """
+        again = 0
+        with self._pause.guarding():
+            again = self._session.states.recover()
+        if again:
+            log.info("folded again after an unclean stop: %d photos", again)
+        self._look_for_access()
+        self._publish()
+        folders = len(self._session.config.folders)
+        log.info("watching %s", counted(folders, "folder"))
+        self._notifier.ready()
+        while not self._stopping:
+            self._step()
+        self._stop()
+
+    def _step(self) -> None:
+        """Do what there is to do, then wait for the next."""
+        if self._reload_wanted and not self._pause.rests():
+            self._reload()
+        now, self._stirred = self._clock(), False
+        self._session.progress()
+        self._intake.note(self._watcher.tick(now), now)
+        if not self._pause.rests():
+            with self._pause.guarding():
+                self._work()
+                self._pause.end()
+        self._publish()
+        self._listen(self._wait())
+
+    def _work(self) -> None:
+        """Take new photos, or with none waiting, look at an earlier one again."""
+        if self._pause.fault:
+            self._resume()
+        if self._intake.backlog:
+            self._take()
+        self._session.keep_up()
+        if self._maps_seen != self._session.maps.made:
+            self._maps_seen = self._session.maps.made
+            self._repairs = self._repairable()
+        if not self._intake.backlog and self._repairs:
+            self._repair()
+        if not self._repairs and self._clock() >= self._repairs_due:
+            self._repairs_due = self._clock() + RETRY_COPIES_SECONDS
+            self._look_for_access()
+            self._repairs = self._repairable()
+
+    def _take(self) -> None:
+        """Take a chunk of new photos to their outcomes."""
+        with contextlib.closing(self._session.take(self._intake.chunk())) as under_way:
+            for done in under_way:
+                self._last = f"{done.outcome} {done.path.name}"
+                self._intake.settle(done, self._clock())
+                self._listen(0.0)
+                if self._stopping:
+                    return
+
+    def _repairable(self) -> list[tuple[Path, str]]:
+        """Return the photos to look at again, but for those whose copies must wait."""
+        unrepaired = self._session.unrepaired()
+        return [one for one in unrepaired if self._access.is_open(one[0])]
+
+    def _look_for_access(self) -> None:
+        for fault in self._access.look():
+            extra = {"MESSAGE_ID": MessageId.FOLDER_CLOSED}
+            log.warning("%s", fault, extra=extra)
+
+    def _repair(self) -> None:
+        chunk, self._repairs = (
+            self._repairs[:REPAIR_CHUNK],
+            self._repairs[REPAIR_CHUNK:],
+        )
+        with contextlib.closing(self._session.repair(chunk)) as under_way:
+            for _ in under_way:
+                self._listen(0.0)
+                if self._stopping:
+                    return
+
+    def _resume(self) -> None:
+        """Go on from what is durable: a failed commit may or may not have been one."""
+        self._session.reset()
+        self._session.states.save_all()  # what could not be saved may be the fault
+        self._repairs = self._repairable()
+
+    def _wait(self) -> float:
+        """Return how many seconds there is nothing to do."""
+        now = self._clock()
+        if self._stirred:  # a word was heard while photos were under way
+            return 0.0
+        if not self._pause.fault and (self._intake.backlog or self._repairs):
+            return 0.0
+        deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
+        if self._pause.fault:
+            deadlines.append(self._pause.until)
+        else:
+            deadlines += [self._session.states.next_deadline(), self._repairs_due]
+        if period := self._notifier.watchdog_period:
+            deadlines.append(now + period)
+        if self._session.is_busy:
+            deadlines.append(now + LOOK_SECONDS)
+        known = [deadline for deadline in deadlines if deadline is not None]
+        return max(min(known) - now, 0.0)
+
+    def _listen(self, seconds: float) -> None:
+        """Wait for a word at most so long, and act on all that have come."""
+        with contextlib.suppress(queue.Empty):
+            word = self._words.get(block=seconds > 0, timeout=seconds)
+            while True:
+                self._stirred = True
+                self._stopping |= word == STOP
+                self._reload_wanted |= word == RELOAD
+                word = self._words.get_nowait()
+
+    def _reload(self) -> None:
+        """Use the configuration as it is now; a faulty one changes nothing."""
+        self._notifier.reloading()
+        try:
+            config = self._configuration()
+            self._refused = ""
+            with self._pause.guarding():
+                self._session.reconfigure(config)
+                self._watcher.stop()
+                self._watcher = self._watch(config)
+                self._access = Access(config, os.environ)
+                self._look_for_access()
+                self._repairs = self._repairable()
+                folders = counted(len(config.folders), "folder")
+                log.info("reloaded: watching %s", folders)
+                self._reload_wanted = False
+        except ConfigError as error:
+            self._reload_wanted = False
+            self._refused = f"configuration refused: {plain(error.problems[0])}"
+            for problem in error.problems:
+                log.error(  # noqa: TRY400 - the fault is the file's, not the code's
+                    "configuration refused, the former one holds: %s",
+                    plain(problem),
+                    extra={"MESSAGE_ID": MessageId.CONFIGURATION_REFUSED},
+                )
+        self._notifier.ready()
+
+    def _publish(self) -> None:
+        """Tell systemd and `status` how things are."""
+        told = [counted(len(self._session.config.folders), "folder")]
+        told.append(f"{counted(len(self._intake), 'photo')} waiting")
+        if self._repairs:
+            told.append(f"{len(self._repairs)} to look at again")
+        if self._last:
+            told.append(f"last photo: {self._last}")
+        if self._session.maps.last:
+            told.append(f"last map: {self._session.maps.last}")
+        faults = [*self._access.faults, *self._watcher.faults()]
+        faults += [fault for fault in (self._refused, self._pause.fault) if fault]
+        text = plain("; ".join([", ".join(told), *faults]))
+        if self._publisher.text != text:
+            self._notifier.status(text)
+        busy = bool(self._intake.backlog or self._repairs)
+        self._publisher.publish(self._session.ledger, text, faults, busy=busy)
+
+    def _stop(self) -> None:
+        """Take the last checkpoint; what it does not hold is pending, not lost."""
+        self._notifier.stopping("taking the last checkpoint")
+        self._watcher.stop()
+        try:
+            if self._pause.fault:
+                self._session.reset()
+            self._session.states.save_all()
+        except (OSError, LedgerError):
+            log.exception("no last checkpoint: pending photos are folded again")
+        self._publisher.withdraw()
+        log.info("stopped")
+
+
+def run(configuration: Callable[[], Config], folder: Path, jobs: int) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    configuration : callable
+        Loads the configuration, again at each SIGHUP.
+    folder : Path
+        The state folder.
+    jobs : int
+        Photos worked on at once.
+
+    Raises
+    ------
+    HotpixeldError, OSError
+        The configuration or the state cannot be used.
+    """
+    words: queue.SimpleQueue[str] = queue.SimpleQueue()
+    notifier = Notifier()
+    # The watchdog ends a hung daemon with SIGABRT: the log then says where it hung.
+    faulthandler.enable()
+    with (
+        handling(words),
+        Session(
+            configuration(), folder, jobs, time.monotonic, notifier.progress
+        ) as session,
+    ):
+        Service(configuration, session, words, notifier).run()

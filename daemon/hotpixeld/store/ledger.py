@@ -1,0 +1,311 @@
+"""The ledger: which photo was seen where, what became of it, and what is durable.
+
+One SQLite file (WAL), so that one transaction commits all.  It is the single commit
+point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
+the images that it holds as folded; until then they are pending, and are folded again.
+Each table has a module of its own: images, generations, paths, copies, defects,
+samples, hazards; `migrations` brings an older file up to them.
+
+Migrations: how an older ledger becomes one of today, a step a version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from hotpixeld.errors import LedgerError
+from hotpixeld.store import copies, defects, hazards, images, paths, samples, tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_KEEP_A_GENERATION = """
+CREATE TABLE previous_checkpoints (
+  camera TEXT PRIMARY KEY REFERENCES cameras, generation INTEGER NOT NULL,
+  folded_to INTEGER NOT NULL, photos INTEGER NOT NULL, weight REAL NOT NULL,
+  mean_sha256 TEXT NOT NULL, m2_sha256 TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE hazards (
+  identity BLOB PRIMARY KEY,
+  reason TEXT NOT NULL                      -- how it ended; empty: not tried yet
+) WITHOUT ROWID;
+"""
+_COUNT = """
+CREATE TABLE tallies (
+  kind TEXT NOT NULL, camera TEXT NOT NULL, outcome TEXT NOT NULL,
+  count INTEGER NOT NULL, PRIMARY KEY (kind, camera, outcome)
+) WITHOUT ROWID;
+CREATE TRIGGER images_come AFTER INSERT ON images BEGIN
+  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER images_turn AFTER UPDATE OF camera, outcome ON images BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
+    AND camera = old.camera AND outcome = old.outcome;
+  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER images_go AFTER DELETE ON images BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
+    AND camera = old.camera AND outcome = old.outcome;
+END;
+CREATE TRIGGER paths_come AFTER INSERT ON paths BEGIN
+  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER paths_turn AFTER UPDATE OF outcome ON paths BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
+    AND camera = '' AND outcome = old.outcome;
+  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER paths_go AFTER DELETE ON paths BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
+    AND camera = '' AND outcome = old.outcome;
+END;
+CREATE TRIGGER copies_come AFTER INSERT ON copies BEGIN
+  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER copies_turn AFTER UPDATE OF condition, method ON copies BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
+    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
+  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER copies_go AFTER DELETE ON copies BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
+    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
+END;
+INSERT INTO tallies
+  SELECT 'image', camera, outcome, count(*) FROM images GROUP BY camera, outcome;
+INSERT INTO tallies SELECT 'path', '', outcome, count(*) FROM paths GROUP BY outcome;
+INSERT INTO tallies
+  SELECT 'copy', '', iif(condition = 'written', method, condition), count(*)
+  FROM copies GROUP BY 3;
+DROP INDEX paths_by_outcome;
+CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
+  WHERE outcome IN ('failed', 'waiting', 'skipped');
+CREATE INDEX paths_by_repair ON paths (repaired_with, image);
+CREATE INDEX copies_to_look_at ON copies (source)
+  WHERE notes != '' OR condition IN ('foreign', 'refused');
+CREATE INDEX copies_unfinished ON copies (source) WHERE condition = 'writing';
+CREATE INDEX images_by_camera ON images (camera, id);
+"""
+# Several lives of one pixel.
+_LIVES = """
+ALTER TABLE defects RENAME TO former_defects;
+CREATE TABLE defects (
+  camera TEXT NOT NULL REFERENCES cameras, row INTEGER NOT NULL, col INTEGER NOT NULL,
+  verdict TEXT NOT NULL                     -- JSON of the rest of pixels.Defect
+);
+CREATE INDEX defects_by_camera ON defects (camera, row, col);
+INSERT INTO defects SELECT * FROM former_defects;
+DROP TABLE former_defects;
+"""
+
+_ALIASES = """
+CREATE TABLE aliases (
+  id TEXT PRIMARY KEY, camera TEXT NOT NULL REFERENCES cameras
+) WITHOUT ROWID;
+"""
+
+# Samples of another kind: they are taken again from the files.
+_SAMPLE_AGAIN = """
+DELETE FROM samples;
+DELETE FROM suspects;
+"""
+
+# How many there are is told by the next map, which is due at once.
+_COUNT_SCENES = """
+ALTER TABLE cameras ADD COLUMN scenes REAL NOT NULL DEFAULT 0;
+UPDATE cameras SET mapped = 0;
+"""
+
+STEPS = (
+    _KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES,
+    _SAMPLE_AGAIN,
+    _COUNT_SCENES,
+)
+"""SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
+VERSION = len(STEPS) + 1
+"""Of the ledgers that this hotpixeld writes, as SQLite's user_version."""
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of an SQL script, one by one.
+
+    >>> list(statements("CREATE TABLE a (b); DROP TABLE a;"))
+    ['CREATE TABLE a (b);', 'DROP TABLE a;']
+    """
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if statement.strip() != ";" and sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+
+
+SCHEMA = "".join(
+    module.SCHEMA
+    for module in (
+        *(images, paths, copies, defects, samples, hazards),
+        tallies,
+    )
+)
+"""What a new ledger holds: `migrations.VERSION`."""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose statements fail with our own error."""
+
+    path: Path
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Execute one statement.
+
+        Raises
+        ------
+        LedgerError
+            SQLite refused: the disk is full or faulty, or the file is damaged.
+        """
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: cannot be used: {error}") from error
+
+
+class Ledger:
+    """The ledger of one state folder; used by one thread.
+
+    Raises
+    ------
+    LedgerError
+        The file is damaged, or was written by a newer hotpixeld.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._is_log_doubtful = False
+        try:
+            self.connection = self._open(read_only=read_only)
+            self._bring_up_to_date(read_only=read_only)
+            self.aliases = images.Aliases(self.connection)
+            self.images = images.Images(self.connection)
+            self.generations = images.Generations(self.connection)
+            self.paths = paths.Paths(self.connection)
+            self.copies = copies.Copies(self.connection)
+            self.defects = defects.Defects(self.connection)
+            self.samples = samples.SampleTables(self.connection)
+            self.hazards = hazards.Hazards(
+                self.connection, self.transaction, path.with_name("under-way")
+            )
+        except sqlite3.Error as error:
+            raise LedgerError(f"{path}: cannot be used: {error}") from error
+
+    def _open(self, *, read_only: bool) -> _Connection:
+        """Connect; the daemon's writes are durable with the next checkpoint."""
+        mode = "ro" if read_only else "rwc"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, factory=_Connection
+        )
+        connection.path = self.path
+        connection.execute("PRAGMA busy_timeout = 10000")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _bring_up_to_date(self, *, read_only: bool) -> None:
+        """Create the tables, or change older ones into what they are now."""
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if version == VERSION:
+            return
+        if version > VERSION:
+            raise LedgerError(
+                f"{self.path}: written by a newer hotpixeld (schema {version}, this one"
+                f" knows {VERSION}): upgrade hotpixeld, or name another"
+                " --state"
+            )
+        if read_only:
+            was = f"written by an older hotpixeld (schema {version})"
+            raise LedgerError(
+                f"{self.path}: {was if version else 'not a ledger yet'}: start"
+                " `hotpixeld run` on it first"
+            )
+        steps = STEPS[version - 1 :] if version else (SCHEMA,)
+        with self.transaction(durable=True):
+            for step in steps:
+                for statement in statements(step):
+                    self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def renew_log(self) -> None:
+        """Move all of SQLite's log into the ledger's file, after a failed write.
+
+        A failed sync may have dropped what the log still shows (see `files.replacing`),
+        and the next one would report success.  So the log is not synced again: what it
+        shows is written anew, into the other file, and the log begins from nothing.
+
+        Raises
+        ------
+        LedgerError
+            The disk is still full or faulty, or somebody reads the log right now.
+        """
+        run = self.connection.execute
+        for level in ("OFF", "FULL"):
+            run(f"PRAGMA synchronous = {level}")
+            # Something to write, so that the second round syncs what the first wrote.
+            run(f"PRAGMA user_version = {VERSION}")
+            busy, *_ = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise LedgerError(f"{self.path}: its log is being read")
+        self._is_log_doubtful = False
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        self.hazards.close()
+        if self._is_log_doubtful:  # closing would sync it again
+            with contextlib.suppress(LedgerError):
+                self.renew_log()
+        self.connection.close()
+
+    def _commit(self) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except LedgerError:
+            self._is_log_doubtful = True
+            raise
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """Commit what the block writes, or none of it.
+
+        Parameters
+        ----------
+        durable : bool
+            Also survive a power cut: the log is synced to disk.
+
+        Raises
+        ------
+        LedgerError
+            SQLite refused: the disk is full or faulty, or the file is damaged.
+        """
+        level = "FULL" if durable else "NORMAL"
+        try:
+            self.connection.execute(f"PRAGMA synchronous = {level}")
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._commit()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: cannot be used: {error}") from error
+        finally:
+            # Also after a COMMIT that failed: SQLite may have left the transaction open.
+            if self.connection.in_transaction:
+                with contextlib.suppress(LedgerError):
+                    self.connection.execute("ROLLBACK")

@@ -1,0 +1,227 @@
+"""The ledger's paths: what became of every file that was ever seen as a candidate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotpixeld.store import tallies
+from hotpixeld.watch.settling import Signature
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+SCHEMA = """
+CREATE TABLE paths (
+  folder BLOB NOT NULL, name BLOB NOT NULL,
+  outcome TEXT NOT NULL
+    CHECK (outcome IN ('image', 'duplicate', 'skipped', 'failed', 'waiting')),
+  reason TEXT NOT NULL DEFAULT '', image INTEGER REFERENCES images,
+  inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
+  repaired_with TEXT,                       -- the pixel list it was last held against
+  PRIMARY KEY (folder, name)
+) WITHOUT ROWID;
+CREATE INDEX paths_by_image ON paths (image);
+CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
+  WHERE outcome IN ('failed', 'waiting', 'skipped');
+CREATE INDEX paths_by_repair ON paths (repaired_with, image);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PathRecord:
+    """What became of one path.
+
+    Attributes
+    ----------
+    path : Path
+    outcome : str
+        "image" (its image's outcome counts), "duplicate", "skipped", "failed" or
+        "waiting".
+    reason : str
+        Why it was skipped, failed or waits; else empty.
+    image : int or None
+        The image that the path holds, as `Image.id`.
+    signature : Signature or None
+        Of the file when it was looked at.
+    repaired_with : str or None
+        The pixel list that the photo was last held against; None is none yet.
+    """
+
+    path: Path
+    outcome: str
+    reason: str
+    image: int | None
+    signature: Signature | None
+    repaired_with: str | None
+
+
+_PATH = (
+    "SELECT folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns,"
+    " repaired_with FROM paths "
+)
+_UNREPAIRED = (
+    "SELECT folder, name, camera FROM paths JOIN images ON images.id = paths.image"
+    " WHERE repaired_with IS ? AND image IS NOT NULL"
+)
+# One look into the index a value, however many paths have it.
+_VERSIONS = (
+    "WITH RECURSIVE found (version) AS (SELECT min(repaired_with) FROM paths"
+    " UNION ALL SELECT (SELECT min(repaired_with) FROM paths"
+    " WHERE repaired_with > version) FROM found WHERE version IS NOT NULL)"
+    " SELECT version FROM found WHERE version IS NOT NULL"
+)
+_Row = tuple[
+    bytes,
+    bytes,
+    str,
+    str,
+    int | None,
+    int | None,
+    int,
+    int,
+    int,
+    str | None,
+]
+
+
+def _split(path: Path) -> tuple[bytes, bytes]:
+    """Return folder and name as bytes: names need not be UTF-8."""
+    return os.fsencode(path.parent), os.fsencode(path.name)
+
+
+def _join(folder: bytes, name: bytes) -> Path:
+    return Path(os.fsdecode(folder)) / os.fsdecode(name)
+
+
+def _record(row: _Row) -> PathRecord:
+    folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns, with_ = row
+    seen = None if inode is None else Signature(inode, size, mtime_ns, ctime_ns)
+    return PathRecord(_join(folder, name), outcome, reason, image, seen, with_)
+
+
+class Paths:
+    """The table `paths`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def find(self, path: Path) -> PathRecord | None:
+        """Return what became of `path`."""
+        query = _PATH + "WHERE folder = ? AND name = ?"
+        row = self._connection.execute(query, _split(path)).fetchone()
+        return None if row is None else _record(row)
+
+    def settled_in(self, folder: Path) -> dict[str, Signature]:
+        """Return the files of one folder that need no second look, by name."""
+        query = (
+            "SELECT name, inode, size, mtime_ns, ctime_ns FROM paths"
+            " WHERE folder = ? AND outcome != 'waiting' AND inode IS NOT NULL"
+        )
+        rows = self._connection.execute(query, (os.fsencode(folder),))
+        return {os.fsdecode(row[0]): Signature._make(row[1:]) for row in rows}
+
+    def record(
+        self,
+        path: Path,
+        outcome: str,
+        *,
+        reason: str = "",
+        image: int | None = None,
+        signature: Signature | None = None,
+    ) -> None:
+        """Record what became of `path`; a new image there starts its copies anew."""
+        seen = (
+            (None,) * 4
+            if signature is None
+            else (
+                signature.inode,
+                signature.size,
+                signature.mtime_ns,
+                signature.ctime_ns,
+            )
+        )
+        self._connection.execute(
+            "INSERT INTO paths (folder, name, outcome, reason, image, inode, size,"
+            " mtime_ns, ctime_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (folder, name) DO UPDATE SET outcome = excluded.outcome,"
+            " reason = excluded.reason, image = excluded.image,"
+            " inode = excluded.inode, size = excluded.size,"
+            " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
+            " repaired_with = CASE WHEN image IS excluded.image"
+            " THEN repaired_with ELSE NULL END",
+            (*_split(path), outcome, reason, image, *seen),
+        )
+
+    def of_image(self, image: int) -> list[Path]:
+        """Return every path that holds the image, the first seen as a photo first."""
+        query = (
+            "SELECT folder, name FROM paths WHERE image = ?"
+            " ORDER BY outcome != 'image', folder, name"
+        )
+        return [_join(*row) for row in self._connection.execute(query, (image,))]
+
+    def to_repair(
+        self, versions: Mapping[str, str], *, past: bool
+    ) -> list[tuple[Path, str]]:
+        """Return the photos not yet held against the present version of their list.
+
+        Parameters
+        ----------
+        versions : mapping
+            The present version of each camera's list, by the camera's id.  No two
+            cameras have the same.
+        past : bool
+            Without it, only the photos that were never held against any.
+
+        Returns
+        -------
+        list of (Path, str)
+            By path, with the version of its camera's list.
+        """
+        run = self._connection.execute
+        held: list[str | None] = [None]
+        if past:
+            held += [version for (version,) in run(_VERSIONS)]
+        stale = [version for version in held if version not in versions.values()]
+        rows = [row for version in stale for row in run(_UNREPAIRED, (version,))]
+        return [
+            (_join(folder, name), versions[camera])
+            for folder, name, camera in sorted(rows)
+            if camera in versions
+        ]
+
+    def set_repaired_with(self, path: Path, version: str) -> None:
+        """Record the version of the pixel list that the photo was held against."""
+        self._connection.execute(
+            "UPDATE paths SET repaired_with = ? WHERE folder = ? AND name = ?",
+            (version, *_split(path)),
+        )
+
+    def mark_unseen(self, path: Path, version: str | None) -> None:
+        """Record that what `path` held is not there: if it comes back, it is read.
+
+        `version` is that of the pixel list it should have been held against, if any.
+        """
+        self._connection.execute(
+            "UPDATE paths SET inode = NULL, repaired_with = coalesce(?, repaired_with)"
+            " WHERE folder = ? AND name = ?",
+            (version, *_split(path)),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of paths by outcome, without those that count as images."""
+        counted = tallies.read(self._connection, "path")
+        names = ("duplicate", "skipped", "failed", "waiting")
+        return {name: counted.get(name, 0) for name in names}
+
+    def with_reason(self, limit: int) -> list[PathRecord]:
+        """Return at most `limit` paths that were skipped, failed or wait, and why."""
+        query = _PATH + (
+            "WHERE outcome IN ('failed', 'waiting', 'skipped')"
+            " ORDER BY outcome, folder, name LIMIT ?"
+        )
+        return [_record(row) for row in self._connection.execute(query, (limit,))]

@@ -1,0 +1,138 @@
+"""The ledger's samples: what each photo told about the suspects of its camera.
+
+One packed row a photo: `evidence.SAMPLE` times (suspects + controls), about 14 kB.  Only
+the newest `KEPT` photos of a camera are kept, so a camera costs 4 MB however many photos
+it takes.  The suspects change from map to map; a row says which list it was sampled at.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld.detection.evidence import SAMPLE, SampledPhoto, Suspects
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from hotpixeld.statistics.peaks import Places
+
+KEPT = 256
+"""Photos of a camera whose samples are kept: more than its state remembers."""
+
+SCHEMA = """
+CREATE TABLE suspects (
+  camera TEXT NOT NULL REFERENCES cameras, version INTEGER NOT NULL,
+  sites BLOB NOT NULL,                      -- int32 row, column of each
+  PRIMARY KEY (camera, version)
+) WITHOUT ROWID;
+CREATE TABLE samples (
+  image INTEGER PRIMARY KEY REFERENCES images, camera TEXT NOT NULL,
+  captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
+  version INTEGER NOT NULL, packed BLOB NOT NULL
+);
+CREATE INDEX samples_by_camera ON samples (camera, image);
+"""
+
+
+def _sampled_photo(
+    row: tuple[int, str | None, float | None, int | None, float | None, int, bytes],
+) -> SampledPhoto:
+    image, captured, exposure_seconds, iso, focal_mm, version, packed = row
+    return SampledPhoto(
+        image,
+        None if captured is None else dt.datetime.fromisoformat(captured),
+        exposure_seconds,
+        iso,
+        focal_mm,
+        version,
+        np.frombuffer(packed, SAMPLE),
+    )
+
+
+class SampleTables:
+    """The tables `suspects` and `samples`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def suspects(self, camera_id: str, version: int | None = None) -> Suspects:
+        """Return a camera's list of suspects: of a version, or the newest."""
+        row = self._connection.execute(
+            "SELECT version, sites FROM suspects WHERE camera = ?"
+            " AND version = coalesce(?, version) ORDER BY version DESC LIMIT 1",
+            (camera_id, version),
+        ).fetchone()
+        if row is None:
+            return Suspects(0, np.empty((0, 2), np.intp))
+        return Suspects(
+            row[0], np.frombuffer(row[1], "<i4").reshape(-1, 2).astype(np.intp)
+        )
+
+    def list_suspects(self, camera_id: str, sites: Places) -> Suspects:
+        """Make `sites` the camera's suspects; lists that no row needs are dropped."""
+        version = self.suspects(camera_id).version + 1
+        run = self._connection.execute
+        run(
+            "DELETE FROM suspects WHERE camera = ?1 AND version NOT IN"
+            " (SELECT version FROM samples WHERE camera = ?1)",
+            (camera_id,),
+        )
+        packed = sites.astype("<i4").tobytes()
+        run("INSERT INTO suspects VALUES (?, ?, ?)", (camera_id, version, packed))
+        return Suspects(version, sites)
+
+    def record(self, camera_id: str, photo: SampledPhoto) -> None:
+        """Keep a photo's samples, in place of former ones; drop the oldest photo's."""
+        captured = None if photo.captured is None else photo.captured.isoformat()
+        run = self._connection.execute
+        run(
+            "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                photo.image,
+                camera_id,
+                captured,
+                photo.exposure_seconds,
+                photo.iso,
+                photo.focal_mm,
+                photo.version,
+                photo.samples.tobytes(),
+            ),
+        )
+        run(
+            "DELETE FROM samples WHERE camera = ?1 AND image <= (SELECT image FROM"
+            " samples WHERE camera = ?1 ORDER BY image DESC LIMIT 1 OFFSET ?2)",
+            (camera_id, KEPT),
+        )
+
+    def newest(self, camera_id: str, count: int) -> list[SampledPhoto]:
+        """Return the samples of the photos admitted last, by capture time."""
+        rows = self._connection.execute(
+            "SELECT image, captured, exposure_seconds, iso, focal_mm, version, packed"
+            " FROM samples WHERE camera = ? ORDER BY image DESC LIMIT ?",
+            (camera_id, count),
+        )
+        photos = [_sampled_photo(row) for row in rows]
+        return sorted(
+            photos,
+            key=lambda one: (one.captured or dt.datetime.max, one.image),
+        )
+
+    def versions(self, camera_id: str, count: int) -> dict[int, int]:
+        """Return at which list each of the photos admitted last was sampled, by image."""
+        rows = self._connection.execute(
+            "SELECT image, version FROM samples WHERE camera = ?"
+            " ORDER BY image DESC LIMIT ?",
+            (camera_id, count),
+        )
+        return dict(rows.fetchall())
+
+    def forget(self, camera_id: str) -> None:
+        """Drop all samples and suspects of a camera."""
+        for table in ("samples", "suspects"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE camera = ?",  # noqa: S608 - two constants
+                (camera_id,),
+            )

@@ -1,0 +1,267 @@
+"""Survey: one look at a watched folder: is it there, can it be watched, what is in it.
+
+A survey runs in a thread of its own, because a network drive whose server is gone makes
+every call wait, and must not make the other folders wait.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hotpixeld.watch import mounts as watch_mounts
+from hotpixeld.watch import walk as watch_walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hotpixeld.watch.events import Events, Kind
+    from hotpixeld.watch.settling import Signature
+
+BATCH = 500
+"""Hints that are handed over at once: a tree of a million photos costs no memory."""
+
+_LIMITS = (errno.ENOSPC, errno.EMFILE)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFolder:
+    """A folder to watch.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    settle_seconds : float
+        How long a photo in it must be still.
+    excluded : tuple of Path
+        Folders in it that are not for us: our own output.
+    """
+
+    path: Path
+    settle_seconds: float = 2.0
+    excluded: tuple[Path, ...] = ()
+
+
+class Hint(NamedTuple):
+    """A path that may hold a new photo.
+
+    Attributes
+    ----------
+    parent : Path
+        The folder that it is in, below ``folder.path``, whatever symlinks that goes
+        through; one object for many hints, for a rescan has very many.
+    name : str
+    folder : WatchedFolder
+    signature : Signature or None
+        What a scan saw; None for an event, after which the file was not looked at.
+    aged : bool
+        On a local folder, and unchanged for the settle time already.
+    """
+
+    parent: Path
+    name: str
+    folder: WatchedFolder
+    signature: Signature | None = None
+    aged: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Return the path that may hold a photo."""
+        return self.parent / self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a path led to: another ground means that all must be looked at anew."""
+
+    real: str
+    identity: tuple[int, int]
+    mounts: tuple[watch_mounts.Mount, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> Ground:
+        """Return what a path leads to now.
+
+        Raises
+        ------
+        OSError
+            Nothing, no folder, or it cannot be reached.
+        """
+        real = os.path.realpath(path)
+        who = watch_walk.identity(real)
+        return cls(real, who, watch_mounts.around(real, watch_mounts.read()))
+
+    def has_lost_its_mount(self, now: Ground) -> bool:
+        """Return whether `now` is the empty mount point that was below this ground."""
+        before, after = self.mounts[:1], now.mounts[:1]
+        is_bare = bool(before and after) and len(after[0].point) < len(before[0].point)
+        return is_bare and not os.listdir(now.real)  # noqa: PTH208 - empty or not
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a survey found.
+
+    Attributes
+    ----------
+    ground : Ground or None
+        None when the folder is offline.
+    offline : str
+        Why it is.
+    silent : str
+        The file system, where inotify is silent.
+    limit : OSError or None
+        Why the folder cannot be watched although it is there.
+    unwatched : list of str
+        Folders in it that the kernel does not watch for us, though they should be.
+    is_renewed : bool
+        It was watched anew, so that before this walk anything may have happened.
+    faults : list of str
+        What could not be read below it.
+    seconds : float
+        How long the walk took, without the waiting for its hints to be taken.
+    """
+
+    ground: Ground | None = None
+    offline: str = ""
+    silent: str = ""
+    limit: OSError | None = None
+    unwatched: list[str] = field(default_factory=list)
+    is_renewed: bool = False
+    faults: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What to look at, and whom to tell.
+
+    Attributes
+    ----------
+    folder : WatchedFolder
+    before : Ground or None
+        What the last survey found.
+    events : Events or None
+    wanted : bool
+        Whether to watch the folder by events, if its file system has any.
+    renew : bool
+        Whether to watch it anew even if it seems watched.
+    parts : tuple of str
+        Folders below to walk, relative; ``("",)`` is all of it.
+    sink, deliver, attached : callable
+        Get events; get a batch of hints and return whether to go on; are told when the
+        folder is watched, or will not be.
+    wall : callable
+        The time in seconds since the epoch.
+    """
+
+    folder: WatchedFolder
+    before: Ground | None
+    events: Events | None
+    wanted: bool
+    renew: bool
+    parts: tuple[str, ...]
+    sink: Callable[[Kind, str], None]
+    deliver: Callable[[list[Hint]], bool]
+    attached: Callable[[], None]
+    wall: Callable[[], float]
+
+    def run(self) -> Findings:
+        """Look, watch, then walk: in this order nothing falls between."""
+        findings = Findings()
+        try:
+            findings.ground = ground = self._find(findings)
+            self._attach(ground, findings)
+            self.attached()
+            self._walk(ground, findings)
+        except OSError as error:
+            if self.events is not None and self.before is not None:
+                self.events.unwatch(self.before.real)
+            findings.ground = None
+            findings.offline = error.strerror or str(error)
+        finally:
+            self.attached()
+        return findings
+
+    def _find(self, findings: Findings) -> Ground:
+        ground = Ground.of(self.folder.path)
+        if self.before is not None and self.before.has_lost_its_mount(ground):
+            raise OSError(errno.ENODEV, "not mounted")
+        findings.silent = watch_mounts.silent(ground.real, ground.mounts) or ""
+        return ground
+
+    def _attach(self, ground: Ground, findings: Findings) -> None:
+        wanted = self.wanted and not findings.silent
+        if self.events is None:
+            if wanted:
+                findings.limit = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return
+        is_same = ground == self.before and self.events.is_alive(ground.real)
+        if wanted and is_same and not self.renew:
+            return
+        if self.before is not None:
+            self.events.unwatch(self.before.real)
+        if not wanted:
+            return
+        try:
+            self.events.watch(ground.real, self.sink, self._excluded())
+            findings.is_renewed = True
+        except OSError as error:
+            if error.errno not in _LIMITS:
+                raise
+            findings.limit = error
+
+    def _excluded(self) -> list[str]:
+        return [os.path.realpath(path) for path in self.folder.excluded]
+
+    def _walk(self, ground: Ground, findings: Findings) -> None:
+        excluded = [Path(path) for path in self._excluded()]
+        seen: dict[str, tuple[int, int]] = {}
+        for part in self.parts:
+            walk = watch_walk.Walk(Path(ground.real, part), excluded)
+            try:
+                if not self._hand_over(walk, ground, findings):
+                    return
+            except (FileNotFoundError, NotADirectoryError):
+                if not part:
+                    raise
+            seen |= walk.folders
+            findings.faults += map(str, walk.faults)
+        if self.events is not None and self.wanted and not findings.silent:
+            started = time.monotonic()
+            watched = self.events.kernel_watches()
+            findings.unwatched = [path for path in seen if seen[path] not in watched]
+            findings.seconds += time.monotonic() - started
+
+    def _hand_over(
+        self, walk: watch_walk.Walk, ground: Ground, findings: Findings
+    ) -> bool:
+        """Deliver the hints of one walk; return whether to go on."""
+        hints = self._hints(walk, ground, is_local=not findings.silent)
+        while True:
+            started = time.monotonic()
+            batch = list(islice(hints, BATCH))
+            findings.seconds += time.monotonic() - started
+            if not batch:
+                return True
+            if not self.deliver(batch):
+                return False
+
+    def _hints(
+        self, walk: watch_walk.Walk, ground: Ground, *, is_local: bool
+    ) -> Iterator[Hint]:
+        start, base = len(ground.real.rstrip("/")) + 1, self.folder.path
+        settle_seconds = self.folder.settle_seconds
+        folder, parent = ground.real, base
+        for path, signature in walk:
+            inner, _, name = path.rpartition("/")
+            if inner != folder:
+                folder, parent = inner, base / inner[start:]
+            aged = is_local and signature.is_aged(settle_seconds, self.wall())
+            yield Hint(parent, name, self.folder, signature, aged)

@@ -1,0 +1,266 @@
+"""Watch: hints of new photos in a set of folders, whatever happens to the folders.
+
+Events carry the news, but are only hints; what they miss, a walk of the folder finds: at
+the start, at intervals, and whenever something may have been lost.  A folder that cannot
+be watched by events is walked every minute, one that is not there is offline until it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from hotpixeld.messages import MessageId
+from hotpixeld.watch.events import Events, Kind
+from hotpixeld.watch.mounts import MountTable
+from hotpixeld.watch.survey import Findings, Ground, Hint, Survey, WatchedFolder
+from hotpixeld.watch.walk import identity
+from hotpixeld.watch.watched_folder import Pace, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["Hint", "Pace", "WatchedFolder", "Watcher"]
+
+_log = logging.getLogger(__name__)
+
+
+class _Event(NamedTuple):
+    place: Place
+    kind: Kind
+    relative: str
+
+
+class _Surveyed(NamedTuple):
+    place: Place
+    parts: tuple[str, ...]
+    findings: Findings
+
+
+class _Lost(NamedTuple):
+    """The kernel dropped events."""
+
+
+class Watcher:
+    """Watches folders; one thread owns it, and is woken when `tick` has something to do.
+
+    Parameters
+    ----------
+    folders : sequence of WatchedFolder
+    wake : callable
+        Called from other threads; must be quick and never raise.
+    clock : callable
+        Seconds of a monotonic clock, the one that `tick` is given.
+    canary : Path, optional
+        A file that may be written, in a folder for it alone (which is made): its event
+        must come back, or the observer is dead.
+    wall : callable
+        Seconds since the epoch.
+    pace : Pace, optional
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[WatchedFolder],
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        canary: Path | None = None,
+        wall: Callable[[], float] = time.time,
+        pace: Pace | None = None,
+    ) -> None:
+        self._pace = pace or Pace()
+        self._places = [Place(folder, self._pace) for folder in folders]
+        self._wake = wake
+        self._clock = clock
+        self._canary = canary
+        self._wall = wall
+        self._events: Events | None = None
+        self._table = MountTable()
+        self._news: queue.SimpleQueue[_Event | _Surveyed | _Lost] = queue.SimpleQueue()
+        self._batches: queue.Queue[list[Hint]] = queue.Queue(maxsize=4)
+        self._stopping = threading.Event()
+        self._check_due = 0.0
+        self._beat_due = 0.0
+        self._has_beaten = False
+
+    def start(self) -> None:
+        """Watch, then begin to walk; returns when all folders that answer are watched."""
+        now = self._clock()
+        self._check_due = now + self._pace.check
+        self._open_events(now)
+        watched = [self._survey(place, now) for place in self._places]
+        for event in watched:
+            event.wait(max(0.0, now + self._pace.start - self._clock()))
+
+    def stop(self) -> None:
+        """Let go of everything; a survey that hangs is left behind."""
+        self._stopping.set()
+        if self._events is not None:
+            self._events.stop()
+        self._table.close()
+
+    def tick(self, now: float) -> list[Hint]:
+        """Do what is due, and return the hints that came since the last call."""
+        hints: list[Hint] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(self._news.get_nowait(), hints, now)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                hints += self._batches.get_nowait()
+        if now >= self._check_due:
+            self._check_due = now + self._pace.check
+            self._check(now)
+        for place in self._places:
+            if not place.is_surveying and place.next_survey() <= now:
+                self._survey(place, now)
+        return hints
+
+    def next_deadline(self, now: float) -> float:
+        """Return when `tick` has something to do, if nothing wakes its caller before."""
+        surveys = (p.next_survey() for p in self._places if not p.is_surveying)
+        return max(now, min([self._check_due, *surveys]))
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the folders, in plain words, for the status."""
+        return [fault for place in self._places for fault in place.faults()]
+
+    # News
+
+    def _take(
+        self, news: _Event | _Surveyed | _Lost, hints: list[Hint], now: float
+    ) -> None:
+        match news:
+            case _Event(place, kind, relative):
+                if kind is Kind.FILE:
+                    path = place.folder.path / relative
+                    hints.append(Hint(path.parent, path.name, place.folder))
+                elif kind is Kind.FOLDER:
+                    place.note_folder(relative, now)
+                else:
+                    place.renew(now)
+            case _Surveyed(place, parts, findings):
+                place.judge(findings, parts, now)
+            case _Lost():
+                _log.warning(
+                    "events were lost (the kernel's queue overflowed):"
+                    " all watched folders are walked",
+                    extra={"MESSAGE_ID": MessageId.EVENTS_LOST},
+                )
+                self._note_loss(now)
+
+    def _note_loss(self, now: float) -> None:
+        for place in self._places:
+            if not place.is_polled:
+                place.note_loss(now)
+
+    def _tell(self, news: _Event | _Surveyed | _Lost) -> None:
+        self._news.put(news)
+        self._wake()
+
+    # Surveys
+
+    def _survey(self, place: Place, now: float) -> threading.Event:
+        """Start a survey of what is due; return what is set when events are on."""
+        attached = threading.Event()
+        survey = Survey(
+            folder=place.folder,
+            before=place.ground,
+            events=self._events,
+            renew=place.take_renewal(now),
+            wanted=place.wants_events,
+            parts=place.take_parts(now),
+            sink=lambda kind, relative: self._tell(_Event(place, kind, relative)),
+            deliver=self._deliver,
+            attached=attached.set,
+            wall=self._wall,
+        )
+        place.is_surveying = True
+        name = f"survey {place.folder.path.name}"
+        run = partial(self._run, survey, place)
+        threading.Thread(target=run, name=name, daemon=True).start()
+        return attached
+
+    def _run(self, survey: Survey, place: Place) -> None:
+        findings = Findings(offline="the survey failed, see the log")
+        try:
+            findings = survey.run()
+        finally:
+            self._tell(_Surveyed(place, survey.parts, findings))
+
+    def _deliver(self, hints: list[Hint]) -> bool:
+        """Hand hints to the owner, who may take long; return whether to go on."""
+        while not self._stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                self._batches.put(hints, timeout=0.5)
+                self._wake()
+                return True
+        return False
+
+    # Checks
+
+    def _open_events(self, now: float) -> None:
+        self._has_beaten, self._beat_due = False, now + self._pace.beat
+        try:
+            self._events = Events(lambda: self._tell(_Lost()), self._canary)
+        except OSError as error:  # each folder says that it is walked instead
+            _log.debug("no inotify: %s", error)
+            self._events, self._beat_due = None, now + self._pace.retry
+
+    def _check(self, now: float) -> None:
+        if self._events is None:
+            if now >= self._beat_due:
+                self._open_events(now)
+        elif self._is_dead(self._events, now):
+            self._replace(self._events, now)
+        has_remounted = self._table.has_changed()
+        for place in self._places:
+            if has_remounted and (place.is_surveying or place.offline):
+                place.note_loss(now)
+            elif self._events is not None and place.is_watched:
+                self._check_place(place, self._events, now, has_remounted=has_remounted)
+
+    def _is_dead(self, events: Events, now: float) -> bool:
+        """Return whether events stopped coming; has the canary sing now and then."""
+        if self._has_beaten:
+            self._has_beaten = False
+            return not events.heard
+        if now >= self._beat_due:
+            self._beat_due, self._has_beaten = now + self._pace.beat, True
+            events.beat()
+        return not events.is_alive()
+
+    def _replace(self, events: Events, now: float) -> None:
+        _log.error(
+            "the observer died: it is replaced, and all watched folders are walked",
+            extra={"MESSAGE_ID": MessageId.EVENTS_LOST},
+        )
+        events.stop(timeout=1.0)
+        self._open_events(now)
+        self._note_loss(now)
+
+    def _check_place(
+        self, place: Place, events: Events, now: float, *, has_remounted: bool
+    ) -> None:
+        """Look whether the folder is still the one that is watched."""
+        if (before := place.ground) is None:
+            return
+        try:
+            is_same = identity(place.folder.path) == before.identity
+            if has_remounted:
+                is_same = is_same and Ground.of(place.folder.path) == before
+        except OSError:
+            is_same = False
+        if not is_same or not events.is_alive(before.real):
+            place.note_loss(now)
+        elif has_remounted and before.identity not in events.kernel_watches():
+            place.renew(now)
+        elif has_remounted and len(before.mounts) > 1:
+            place.note_loss(now)

@@ -1,0 +1,257 @@
+"""The command line: output, files and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from hotpixeld.cli.main import main
+from hotpixeld.engine.maps import FOOTPRINT_NAME
+from hotpixeld.errors import ExitCode
+from sensor import Sensor, scattered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Work(NamedTuple):
+    """A folder that was worked off, and where its state is."""
+
+    folder: Path
+    state: str
+    sensor: Sensor
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """Return a folder of 32 photos after `run --once`."""
+    root = tmp_path_factory.mktemp("worked")
+    defects = scattered(3, 200, 280, levels=(60, 90))
+    sensor = Sensor(height=200, width=280, defects=defects)
+    sensor.write(root / "import", 32)
+    state = str(root / "state")
+    assert main(["run", str(root / "import"), "--once", "--state", state]) == 0
+    return Work(root / "import", state, sensor)
+
+
+def test_run_once_tells_what_it_did(
+    folder: Path, tmp_path: Path, sensor: Sensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sensor.write(folder, 4)
+    code = main(["run", str(folder), "--once", "--state", str(tmp_path / "s")])
+    out, err = capsys.readouterr()
+
+    assert code == 0
+    assert "photos: 4 folded" in out
+    assert "4 photos, 0 defects" in out
+    assert f"state: {tmp_path / 's'}" in err
+    assert "folding: 4 of 4" in err
+
+
+def test_run_without_a_folder_says_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run"]) == ExitCode.USAGE
+    assert "no folder to watch" in capsys.readouterr().err
+
+
+def test_the_map_as_json_has_the_promised_fields(
+    worked: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["map", "--format", "json", "--state", worked.state]) == 0
+    (camera,) = json.loads(capsys.readouterr().out)["cameras"]
+
+    assert (camera["make"], camera["model"]) == ("Maker", "Model One")
+    assert (camera["serial"], camera["photos"]) == ("0123456", 32)
+    assert (camera["width"], camera["height"]) == (280, 200)
+    assert {(one["x"], one["y"]) for one in camera["pixels"]} == {
+        (one.col, one.row) for one in worked.sensor.defects
+    }
+    for one in camera["pixels"]:
+        assert one["kind"] == "hot"
+        assert one["score"] > 4
+        assert set(one["since"]) == {"after", "by"}
+        assert "until" in one
+
+
+def test_the_map_comes_in_every_format(
+    worked: Work, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    outputs = {}
+    for format_ in ("table", "yaml", "csv", "jpegpixi", "dcraw"):
+        assert main(["map", "--format", format_, "--state", worked.state]) == 0
+        outputs[format_] = capsys.readouterr().out
+    first = min(worked.sensor.defects, key=lambda one: (one.row, one.col))
+    rows = list(csv.DictReader(io.StringIO(outputs["csv"])))
+
+    assert (rows[0]["x"], rows[0]["y"]) == (str(first.col), str(first.row))
+    assert f"{first.col} {first.row} 0" in outputs["dcraw"]
+    assert f"{first.col - 1},{first.row - 1},3" in outputs["jpegpixi"]
+    assert str(first.col) in outputs["table"]
+    config = tmp_path / "pasted.yaml"
+    config.write_text(outputs["yaml"])
+    assert main(["check-config", str(config)]) == 0
+
+
+def test_a_map_can_be_made_by_either_method_now(
+    worked: Work, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = tmp_path / "out" / "map.json"
+    base = ["--state", worked.state, "--output"]
+    for method, count in (("contrast", 3), ("variance", 10)):
+        code = main(["map", "--method", method, "--format", "json", *base, str(output)])
+        (camera,) = json.loads(output.read_text())["cameras"]
+
+        assert code == 0
+        assert len(camera["pixels"]) == count
+    assert capsys.readouterr().out == ""
+
+
+def test_status_agrees_with_the_state(
+    worked: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--json", "--state", worked.state]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert {"folded", "duplicate", "skipped", "failed", "waiting", "pending"} <= set(
+        found["photos"]
+    )
+    assert found["photos"]["folded"] == found["cameras"][0]["photos"] == 32
+    assert main(["status", "--state", worked.state]) == 0
+    assert "32 folded" in capsys.readouterr().out
+
+
+def test_history_shows_the_lives(
+    worked: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["history", "--json", "--state", worked.state]) == 0
+    (camera,) = json.loads(capsys.readouterr().out)["cameras"]
+    assert len(camera["pixels"]) == 3
+    assert main(["history", camera["id"], "--state", worked.state]) == 0
+    assert "3 defects from 32 photos" in capsys.readouterr().out
+    assert main(["history", "nobody's", "--state", worked.state]) == ExitCode.FAULT
+    assert camera["id"] in capsys.readouterr().err
+
+
+def test_repair_by_hand_and_diff(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = worked.folder / "IMG_0000.JPG"
+    defect = worked.sensor.defects[0]
+    pixel = f"{defect.col},{defect.row}"
+    output = ["--output", str(tmp_path / "out")]
+    code = main(["repair", str(photo), "--pixel", pixel, *output])
+    out, err = capsys.readouterr()
+    copy = tmp_path / "out" / "c_IMG_0000.JPG"
+
+    assert code == 0
+    assert str(copy) in out
+    assert "state:" not in err  # a pixel list by hand needs none
+    assert copy.stat().st_mtime_ns == photo.stat().st_mtime_ns
+    assert main(["diff", str(photo), str(copy)]) == 0
+    assert main(["diff", str(photo), str(worked.folder / "IMG_0001.JPG")]) == (
+        ExitCode.DIFFERENT
+    )
+
+
+def test_repair_from_the_map_needs_no_pixels(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "IMG_0099.JPG"
+    shutil.copy(worked.folder / "IMG_0005.JPG", photo)
+    assert main(["repair", str(photo), "--state", worked.state]) == 0
+
+    assert "pixels " in capsys.readouterr().out
+    assert (tmp_path / "repaired" / "c_IMG_0099.JPG").is_file()
+
+
+def test_repair_says_what_is_wrong_and_goes_on(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = worked.folder / "IMG_0000.JPG", tmp_path / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    arguments = ["--pixel", "9,9", "--output", str(tmp_path / "out")]
+    code = main(["repair", str(bad), str(good), *arguments])
+
+    assert code == ExitCode.PHOTO
+    assert f"{bad}: not a usable JPEG" in capsys.readouterr().err
+    assert (tmp_path / "out" / "c_IMG_0000.JPG").is_file()
+    assert main(["repair", str(good), "--pixel", "9;9"]) == ExitCode.USAGE
+    assert main(["repair", str(good), "--pixel", "999,9"]) == ExitCode.PHOTO
+
+
+def test_forget_ends_the_map_and_never_folds_again(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    shutil.copytree(worked.state, state)
+    assert main(["status", "--json", "--state", str(state)]) == 0
+    (camera,) = json.loads(capsys.readouterr().out)["cameras"]
+    base = ["forget", camera["id"], "--state", str(state)]
+    assert main([*base, "--dry-run"]) == 0
+    assert "would forget 32 photos" in capsys.readouterr().out
+    footprint = state / "cameras" / camera["id"] / FOOTPRINT_NAME
+    footprint.write_text("learned of the photos that are forgotten now")
+    assert main([*base, "--since", "2024-03-01T12:20:00"]) == 0
+    assert not footprint.exists()
+    assert "forgot 12 photos" in capsys.readouterr().out
+    run = ["run", str(worked.folder), "--once", "--state", str(state)]
+    assert main(run) == 0
+    assert main(["status", "--json", "--state", str(state)]) == 0
+    found = json.loads(capsys.readouterr().out.split("defects\n", 1)[1])
+
+    assert found["cameras"][0]["photos"] == 20
+    assert found["photos"]["forgotten"] == 12
+    assert main(["forget", "nobody's", "--state", str(state)]) == ExitCode.FAULT
+
+
+def test_a_state_that_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--state", str(tmp_path / "none")]) == ExitCode.STATE
+    assert "no such state yet" in capsys.readouterr().err
+
+
+def test_a_faulty_configuration_is_named_fault_by_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text("detection: {min_photo: 4}\nrepair: {fill: soft}\n")
+    assert main(["check-config", str(config)]) == ExitCode.CONFIG
+    err = capsys.readouterr().err
+
+    assert "min_photos" in err
+    assert "repair: fill must be" in err
+
+
+def test_state_folder_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "given"))
+    main(["status"])
+
+    assert f"state: {tmp_path / 'given'}" in capsys.readouterr().err
+
+
+def test_every_command_takes_config_and_state(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in [
+        "run",
+        "status",
+        "map",
+        "history",
+        "repair",
+        "diff",
+        "forget",
+        "check-config",
+    ]:
+        assert main([command, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "--config" in out
+        assert "--state" in out

@@ -1,0 +1,173 @@
+"""``run --once`` from photos to map and copies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import sensor as sensor_module
+from hotpixeld.cli import commands, run_once
+from hotpixeld.config.load import for_folders
+from hotpixeld.repair.footprint import Footprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hotpixeld.config.model import Config
+    from sensor import Sensor
+
+
+def found(state: Path, config: Config) -> set[tuple[int, int]]:
+    maps = commands.camera_maps(state, config, None, None)
+    return {(one.row, one.col) for _, defects in maps for one in defects}
+
+
+def test_defects_are_found_and_repaired(
+    sensor: Sensor, folder: Path, tmp_path: Path, config: Config
+) -> None:
+    photos = sensor.write(folder / "day1", 32)
+    state = tmp_path / "state"
+    outcomes = run_once.run(config, state, 2)
+    copies = sorted((folder / "repaired" / "day1").iterdir())
+
+    assert outcomes["folded"] == 32
+    assert found(state, config) == {(one.row, one.col) for one in sensor.defects}
+    assert [copy.name for copy in copies] == [f"c_{path.name}" for path in photos]
+    assert (next(state.glob("cameras/*/map.yaml"))).is_file()
+
+
+def test_a_second_run_does_nothing_twice(
+    sensor: Sensor, folder: Path, tmp_path: Path, config: Config
+) -> None:
+    sensor.write(folder, 18)
+    state = tmp_path / "state"
+    run_once.run(config, state, 2)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPG")}
+    outcomes = run_once.run(config, state, 1)
+    status = commands.status(state)
+
+    assert sum(outcomes.values()) == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPG")} == before
+    assert status["photos"]["folded"] == status["cameras"][0]["photos"] == 18
+    assert status["photos"]["duplicate"] == 0
+
+
+def test_a_perfect_sensor_gets_no_map_and_no_copies(
+    folder: Path, tmp_path: Path, config: Config, sensor: Sensor
+) -> None:
+    type(sensor)(height=200, width=280, seed=7).write(folder, 18)
+    run_once.run(config, tmp_path / "state", 2)
+
+    assert found(tmp_path / "state", config) == set()
+    assert not (folder / "repaired").exists()
+
+
+def test_a_copy_that_is_moved_into_the_folder_is_not_folded(
+    sensor: Sensor, folder: Path, tmp_path: Path, config: Config
+) -> None:
+    sensor.write(folder, 32)
+    run_once.run(config, tmp_path / "state", 2)
+    shutil.copy(folder / "repaired" / "c_IMG_0003.JPG", folder / "back.jpg")
+    outcomes = run_once.run(config, tmp_path / "state", 2)
+
+    assert outcomes == {"skipped": 1}
+
+
+def test_a_pixel_list_alone_repairs_the_first_photo(
+    sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    sensor.write(folder, 1)
+    defect = sensor.defects[0]
+    entry = {"model": "Model One", "pixels": ({"x": defect.col, "y": defect.row},)}
+    config = for_folders([folder])
+    config = type(config).model_validate(
+        {**config.model_dump(), "cameras": (entry,)}, strict=False
+    )
+    run_once.run(config, tmp_path / "state", 1)
+
+    assert (folder / "repaired" / "c_IMG_0000.JPG").is_file()
+
+
+def test_a_truncated_photo_has_failed_at_once(
+    sensor: Sensor, folder: Path, tmp_path: Path, config: Config
+) -> None:
+    (photo,) = sensor.write(folder, 1)
+    photo.write_bytes(photo.read_bytes()[:-300])
+    outcomes = run_once.run(config, tmp_path / "state", 1)
+    (problem,) = commands.status(tmp_path / "state")["problems"]
+
+    assert outcomes == {"failed": 1}
+    assert problem["path"] == str(photo)
+    assert problem["reason"].startswith("truncated")
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run_once.run(for_folders([tmp_path / "none"]), tmp_path / "state", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least", "most_false", "min_photos"),
+    [
+        ("canon-t5i-2592", 9, 2, 16),
+        # Warm pixels of its half-second exposures, in each of them, that nobody listed.
+        ("fuji-a200", 2, 6, 16),
+        ("canon-1100d", 3, 1, 16),  # scenes that repeat
+        ("canon-450d", 0, 0, 4),
+        ("panasonic-zx3", 0, 0, 16),
+        ("reconyx-trailcam", 0, 0, 16),
+    ],
+)
+def test_real_cameras(
+    photo_sets: Path,
+    tmp_path: Path,
+    name: str,
+    least: int,
+    most_false: int,
+    min_photos: int,
+) -> None:
+    """The real defects of real cameras are found, and nothing else."""
+    folder = tmp_path / name
+    shutil.copytree(photo_sets / name, folder)
+    config = for_folders([folder])
+    detection = config.detection.model_copy(update={"min_photos": min_photos})
+    config = config.model_copy(update={"detection": detection})
+    run_once.run(config, tmp_path / "state", 2)
+    truth = json.loads((folder / "truth.json").read_text())["defects"]
+    listed = found(tmp_path / "state", config)
+
+    def near(one: dict[str, int], place: tuple[int, int], reach: int) -> bool:
+        return max(abs(one["y"] - place[0]), abs(one["x"] - place[1])) <= reach
+
+    certain = [one for one in truth if one.get("certain", True)]
+    hits = [one for one in certain if any(near(one, place, 2) for place in listed)]
+    false = [place for place in listed if not any(near(one, place, 4) for one in truth)]
+
+    assert len(hits) >= least
+    assert len(false) <= most_false
+
+
+def test_an_unusual_footprint_is_learned_and_kept(
+    folder: Path, tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera whose defects are long streaks."""
+    streak = np.zeros((5, 5))
+    streak[2] = 0.7, 0.9, 1.0, 0.9, 0.7
+    monkeypatch.setitem(sensor_module.FOOTPRINTS, 2, streak)
+    places = [(40 * row + 30, 60 * col + 30) for row in range(4) for col in range(4)]
+    defects = tuple(
+        sensor_module.Planted(row, col, 90.0, radius=2) for row, col in places
+    )
+    sensor_module.Sensor(height=200, width=280, texture=0.0, defects=defects).write(
+        folder, 32
+    )
+    run_once.run(config, tmp_path / "state", 2)
+    (learned,) = (tmp_path / "state").glob("cameras/*/footprint.json")
+
+    assert Footprint.from_json(learned.read_text()).count >= 4
+    assert len(list((folder / "repaired").iterdir())) == 32

@@ -1,0 +1,106 @@
+"""How a defect appears in the photos of its life."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+
+from hotpixeld.cli import tables
+from hotpixeld.defect import Appearance, Defect, Strength
+from hotpixeld.detection import evidence, lives
+from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
+from hotpixeld.detection.score_test import Axis
+
+if TYPE_CHECKING:
+    from hotpixeld.detection.verdict import Verdicts
+
+NOON = dt.datetime(2024, 3, 1, 12)
+# Exposure time, ISO, focal length and excess of six photos.
+PHOTOS = (
+    (1 / 60, 100, 5.0, 2.0),
+    (0.5, 100, 5.0, 30.0),
+    (1 / 60, 200, 17.0, 4.0),
+    (0.4, 100, 5.0, 26.0),
+    (None, None, None, 9.0),
+    (1 / 8, 100, 6.0, 10.0),
+)
+
+
+def grid() -> EvidenceTable:
+    samples = np.zeros((6, 1), evidence.SAMPLE)
+    samples["spread"] = 1.0
+    samples["peak"] = np.array([peak for *_, peak in PHOTOS])[:, None, None]
+    taken = [
+        SampledPhoto(number, NOON, seconds, iso, focal, 1, samples[number])
+        for number, (seconds, iso, focal, _) in enumerate(PHOTOS)
+    ]
+    return EvidenceTable(np.array([[5, 7]]), samples, samples, taken)
+
+
+def verdicts(axis: Axis, shown: list[bool]) -> Verdicts:
+    support = np.array([[-2.0], [4.0], [0.2], [4.0], [1.5], [3.0]], np.float32)
+    return cast(
+        "Verdicts",
+        SimpleNamespace(
+            support=support, shown=np.array(shown)[:, None], axis=np.array([axis])
+        ),
+    )
+
+
+def test_it_is_counted_and_measured_by_exposure_time() -> None:
+    found = lives.of(grid(), verdicts(Axis.TIME, [True] * 6), 0, 0, 5)
+
+    assert (found.seen, found.telling) == (4, 5)
+    by_time = {one.seconds: one for one in found.strengths}
+    short, long, unknown = by_time[1 / 60, 1 / 60], by_time[0.4, 0.5], by_time[None]
+    assert (short.photos, long.photos, unknown.photos) == (2, 2, 1)
+    levels = [one.amplitude for one in (short, long, unknown)]
+    assert levels == pytest.approx([3.0, 28.0, 9.0])
+    assert short.iso == (100, 200)
+
+
+def test_photos_outside_its_life_do_not_count() -> None:
+    found = lives.of(grid(), verdicts(Axis.TIME, [True] * 6), 0, 1, 3)
+
+    assert (found.seen, found.telling) == (2, 2)
+    assert sum(one.photos for one in found.strengths) == 3
+
+
+def test_the_focal_range_is_that_of_the_photos_that_show_it() -> None:
+    at_wide = [True, True, False, True, False, True]
+
+    assert lives.focal(grid(), verdicts(Axis.FOCAL, at_wide), 0) == (5.0, 6.0)
+    assert lives.focal(grid(), verdicts(Axis.TIME, at_wide), 0) is None
+
+
+def test_history_is_written_as_photographers_do() -> None:
+    strengths = (
+        Strength((1 / 60, 1 / 60), (100, 200), 3.0, 2),
+        Strength((0.4, 0.5), (100, 100), 28.0, 2),
+        Strength(None, None, 9.0, 1),
+    )
+    defect = Defect(
+        5, 7, focal=(4.3, 5.0), by=NOON, appearance=Appearance(4, 5, strengths)
+    )
+    (row,) = tables.history_rows([defect])
+
+    assert row[0] == "7,5"
+    assert row[5:] == [
+        "4 of 5",
+        "1/60 s: +3 (2), 0.4-0.5 s: +28 (2), ?: +9 (1)",
+        "4.3-5 mm",
+    ]
+    assert len(row) == len(tables.LIFE_COLUMNS)
+
+
+def test_a_pixel_is_looked_for_only_at_its_focal_lengths() -> None:
+    moved = Defect(5, 7, focal=(4.3, 5.0))
+
+    assert moved.is_at(4.3)
+    assert moved.is_at(None)
+    assert not moved.is_at(17.0)
+    assert Defect(5, 7).is_at(17.0)

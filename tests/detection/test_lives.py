@@ -1,0 +1,119 @@
+"""Lives: what carries on from map to map, what ends, and what never was."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from hotpixeld.defect import Defect
+from hotpixeld.detection import evidence, lives
+from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
+
+if TYPE_CHECKING:
+    from hotpixeld.detection.verdict import Verdicts
+
+NOON = dt.datetime(2024, 3, 1, 12)
+TIMES = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
+SURE = Defect(row=5, col=7, score=20.0)
+
+
+def grid() -> EvidenceTable:
+    """Return six photos' evidence about the place of `SURE` and another."""
+    photos = [
+        SampledPhoto(number, when, None, None, None, 1, np.zeros(0, evidence.SAMPLE))
+        for number, when in enumerate(TIMES)
+    ]
+    sites = np.array([[5, 7], [30, 40]])
+    nothing = np.zeros((6, 2), evidence.SAMPLE)
+    return EvidenceTable(sites, nothing, nothing, photos)
+
+
+def support(*votes: float) -> Verdicts:
+    """Return verdicts whose photos vote so about the place of `SURE`."""
+    each = np.stack([np.array(votes), np.zeros(6)], axis=1)
+    return cast("Verdicts", SimpleNamespace(support=each))
+
+
+NEUTRAL = support(0, 0, 0, 0, 0, 0)
+
+
+def test_what_goes_on_keeps_its_beginning() -> None:
+    began = replace(SURE, after=NOON - dt.timedelta(days=2), by=NOON)
+    now = replace(SURE, score=25.0, by=TIMES[3])
+    (one,) = lives.carried_on([began], [now], grid(), NEUTRAL)
+
+    assert (one.after, one.by, one.score) == (began.after, NOON, 25.0)
+
+
+def test_an_earlier_beginning_is_taken() -> None:
+    """Older photos may be imported later."""
+    former = replace(SURE, after=TIMES[2], by=TIMES[3])
+    now = replace(SURE, after=TIMES[0], by=TIMES[1])
+
+    assert lives.carried_on([former], [now], grid(), NEUTRAL) == [now]
+
+
+def test_a_sure_defect_lives_on_while_nothing_speaks_against_it() -> None:
+    assert lives.carried_on([SURE], [], grid(), NEUTRAL) == [SURE]
+
+
+def test_a_sure_defect_ends_when_the_photos_deny_it() -> None:
+    votes = support(3, 2, -4, -4, -4, -4)
+    (one,) = lives.carried_on([SURE], [], grid(), votes)
+
+    assert one.until == TIMES[2]
+
+
+def test_what_was_never_sure_is_dropped() -> None:
+    unsure = replace(SURE, score=3.0)
+
+    assert lives.carried_on([unsure], [], grid(), NEUTRAL) == []
+
+
+def test_a_past_life_stays_and_a_new_one_joins_it() -> None:
+    past = replace(SURE, by=TIMES[0], until=TIMES[1])
+    again = replace(SURE, after=TIMES[3], by=TIMES[4])
+    lived = lives.carried_on([past], [again], grid(), NEUTRAL)
+
+    assert lived == [again, past]
+    assert lives.carried_on(lived, [again], grid(), NEUTRAL) == [again, past]
+
+
+def test_the_same_past_life_is_not_told_twice() -> None:
+    past = replace(SURE, by=TIMES[0], until=TIMES[1])
+
+    assert lives.carried_on([past], [past], grid(), NEUTRAL) == [past]
+
+
+def test_an_ended_life_that_is_found_again_is_told_once() -> None:
+    """Its beginning has left the photos that are looked back on."""
+    told = replace(SURE, after=NOON - dt.timedelta(days=9), by=TIMES[0], until=TIMES[4])
+    again = replace(SURE, by=TIMES[2], until=TIMES[4])
+    (one,) = lives.carried_on([told], [again], grid(), NEUTRAL)
+
+    assert (one.after, one.by, one.until) == (told.after, told.by, TIMES[4])
+
+
+def test_a_service_ends_what_lived_before_it() -> None:
+    old, new = replace(SURE, by=TIMES[1]), replace(SURE, row=30, col=40, by=TIMES[4])
+    past = replace(SURE, by=TIMES[0], until=TIMES[1])
+
+    ended = lives.serviced([old, new, past], TIMES[3])
+
+    assert [one.until for one in ended] == [TIMES[3], None, TIMES[1]]
+
+
+def test_after_a_service_only_later_photos_judge() -> None:
+    late = grid().since(TIMES[4])
+
+    assert [one.captured for one in late.photos] == TIMES[4:]
+    assert late.suspects.shape == (2, 2)
+
+
+def test_a_verdict_needs_no_more_scenes_than_photos() -> None:
+    assert lives.scenes_needed(4) == 4
+    assert lives.scenes_needed(16) == lives.SCENES

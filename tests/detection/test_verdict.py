@@ -1,0 +1,186 @@
+"""Verdicts from the samples of many photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import sensor
+from hotpixeld.defect import Kind
+from hotpixeld.detection import evidence, verdict
+from hotpixeld.detection.evidence import Taken
+from hotpixeld.detection.score_test import Axis
+
+if TYPE_CHECKING:
+    from hotpixeld.detection.evidence import Samples
+
+PIXELS = 12_000_000
+
+
+def samples_of(
+    camera: sensor.Sensor, photos: int, sites: np.ndarray, start: int = 0
+) -> tuple[Samples, Samples]:
+    controls = evidence.controls(camera.height, camera.width, 256)
+    asked = np.concatenate([sites, controls])
+    rows = [evidence.sample(frame, asked) for frame in camera.frames(photos, start)]
+    both = np.stack(rows)
+    return both[:, : len(sites)], both[:, len(sites) :]
+
+
+def suspects_of(camera: sensor.Sensor, extra: int = 200) -> np.ndarray:
+    """The planted places first, then ordinary ones."""
+    places = [(one.row, one.col) for one in camera.defects]
+    rng = np.random.default_rng(9)
+    others = np.stack(
+        [
+            rng.integers(camera.height, size=extra),
+            rng.integers(camera.width, size=extra),
+        ],
+        axis=1,
+    )
+    return np.array([*places, *others.tolist()], np.intp)
+
+
+def judged(camera: sensor.Sensor, photos: int) -> verdict.Verdicts:
+    suspects, controls = samples_of(camera, photos, suspects_of(camera))
+    return verdict.judge(suspects, controls, PIXELS)
+
+
+def test_defects_of_every_kind_are_listed_and_nothing_else() -> None:
+    defects = (
+        sensor.Planted(60, 70, 25),
+        sensor.Planted(150, 300, 30, radius=2),
+        sensor.Planted(220, 90, 0, kind="dead"),
+        sensor.Planted(300, 400, 200, kind="stuck"),
+        sensor.Planted(350, 500, 60, tint=(0.3, 0.05, 1.0)),
+        sensor.Planted(0, 559, 40),
+    )
+
+    verdicts = judged(sensor.Sensor(seed=1, defects=defects), 24)
+
+    assert np.flatnonzero(verdicts.listed).tolist() == [0, 1, 2, 3, 4, 5]
+    kinds = [one.kind for one in verdicts.hypothesis[:6]]
+    assert [kinds[index] for index in (0, 2, 3)] == [Kind.HOT, Kind.DEAD, Kind.STUCK]
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_perfect_sensor_is_silent(seed: int) -> None:
+    verdicts = judged(sensor.Sensor(seed=seed), 24)
+
+    assert not verdicts.listed.any()
+    assert verdicts.votes > 20
+
+
+def test_a_scene_that_never_changes_gives_no_verdict() -> None:
+    verdicts = judged(sensor.Sensor(seed=4, scenes=1), 30)
+
+    assert not verdicts.listed.any()
+    assert verdicts.votes < 8
+
+
+def test_the_score_is_calibrated_on_chance() -> None:
+    """Scores of ordinary sites stay below what a Gaussian would reach."""
+    verdicts = judged(sensor.Sensor(seed=5), 30)
+
+    assert (verdicts.score > 2).mean() < 0.03
+    assert verdicts.score.max() < 4.5
+
+
+def test_a_few_photos_prove_nothing() -> None:
+    camera = sensor.Sensor(seed=6, defects=(sensor.Planted(60, 70, 60),))
+
+    assert not judged(camera, 4).listed.any()
+
+
+def test_one_photo_alone_never_makes_a_defect() -> None:
+    flash = sensor.Planted(60, 70, 150, onset=5, until=7)
+
+    verdicts = judged(sensor.Sensor(seed=7, defects=(flash,)), 24)
+
+    assert not verdicts.listed.any()
+
+
+def test_onset_and_end_are_told_to_two_photos() -> None:
+    defects = (
+        sensor.Planted(60, 70, 40, onset=14),
+        sensor.Planted(200, 300, 40, until=20),
+        sensor.Planted(300, 100, 40),
+    )
+
+    verdicts = judged(sensor.Sensor(seed=8, defects=defects), 36)
+
+    appeared, healed, steady = (verdict.life(verdicts, site) for site in range(3))
+    assert verdicts.listed[:3].all()
+    assert appeared.first == pytest.approx(14, abs=2)
+    assert appeared.after == pytest.approx(13, abs=2)
+    assert appeared.until is None
+    assert healed.until == pytest.approx(20, abs=2)
+    assert healed.after is None
+    assert (steady.after, steady.until) == (None, None)
+
+
+def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
+    """Every third photo is a long exposure and shows it."""
+    place = (120, 210)
+    healthy = sensor.Sensor(seed=10)
+    ill = sensor.Sensor(seed=10, defects=(sensor.Planted(*place, 40),))
+    controls = evidence.controls(healthy.height, healthy.width, 256)
+    asked = np.concatenate([np.array([place]), suspects_of(healthy), controls])
+    exposure = np.array([1.0 if index % 3 == 0 else 0.01 for index in range(30)])
+    rows = [
+        evidence.sample((ill if seconds == 1 else healthy).frame(index), asked)
+        for index, seconds in enumerate(exposure)
+    ]
+    both = np.stack(rows)
+    taken = Taken(exposure, np.zeros(30))
+
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
+
+    assert verdicts.listed[0]
+    assert not verdicts.listed[1:].any()
+    assert np.array_equal(verdicts.shown[:, 0], exposure == 1)
+
+
+def test_a_defect_that_the_zoom_moves_is_listed_for_its_focal_lengths() -> None:
+    """At 17 mm the lens correction has it elsewhere."""
+    place, moved = (120, 210), (131, 229)
+    healthy = sensor.Sensor(seed=13)
+    cameras = {
+        focal: sensor.Sensor(seed=13, defects=(sensor.Planted(*where, 30),))
+        for focal, where in ((4.3, place), (17.0, moved))
+    }
+    controls = evidence.controls(healthy.height, healthy.width, 256)
+    asked = np.concatenate([np.array([place, moved]), suspects_of(healthy), controls])
+    focal = np.array([4.3 if index % 4 else 17.0 for index in range(32)])
+    both = np.stack(
+        [
+            evidence.sample(cameras[length].frame(index), asked)
+            for index, length in enumerate(focal.tolist())
+        ]
+    )
+    taken = Taken(np.zeros(32), focal)
+
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
+
+    assert np.flatnonzero(verdicts.listed).tolist() == [0, 1]
+    assert (verdicts.axis[:2] == Axis.FOCAL).all()
+    assert np.array_equal(verdicts.shown[:, 0], focal == 4.3)
+    assert np.array_equal(verdicts.shown[:, 1], focal == 17)
+    assert verdict.life(verdicts, 1) == verdict.Life(0, 28, None, None)
+
+
+def test_burned_in_marks_share_one_vote() -> None:
+    camera = sensor.Sensor(seed=12)
+    frames = [frame.copy() for frame in camera.frames(24)]
+    for frame in frames:
+        frame[100:130, 100:200] = 0
+        frame[115, 150] = 255
+    controls = evidence.controls(camera.height, camera.width, 256)
+    asked = np.concatenate([np.array([(115, 150)]), suspects_of(camera, 64), controls])
+    both = np.stack([evidence.sample(frame, asked) for frame in frames])
+
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS)
+
+    assert not verdicts.listed.any()

@@ -1,0 +1,121 @@
+"""Maps are made beside the photos: in steps, with room, and an error ends one map only."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hotpixeld.engine import memory
+from hotpixeld.engine.maps import Making
+from hotpixeld.engine.memory import Memory
+from hotpixeld.engine.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hotpixeld.engine.maps import Steps
+    from hotpixeld.engine.session import Session
+    from sensor import Sensor
+
+PIXELS = 1000
+
+
+def is_busy(session: Session) -> bool:
+    return session.is_busy
+
+
+@pytest.fixture
+def upkeep() -> Iterator[Workers]:
+    one = Workers(1, lambda: None)
+    yield one
+    one.close()
+
+
+def test_a_step_is_not_waited_for_until_all_is_to_be_finished(upkeep: Workers) -> None:
+    release, told = threading.Event(), list[str]()
+
+    def steps() -> Steps:
+        told.append("begun")
+        came = yield upkeep.submit(lambda event: event.wait(30) and "read", release)
+        told.append(came)
+        yield None
+        told.append("ended")
+
+    making = Making(Memory(10**9), upkeep, jobs=1)
+    making.add("camera", PIXELS, steps)
+    making.add("camera", PIXELS, steps)  # due all the while
+    for _ in range(3):
+        making.step()
+    assert told == ["begun"]
+    release.set()
+    making.finish()
+
+    assert told == ["begun", "read", "ended"]
+    assert not making.is_busy
+
+
+def test_a_map_begins_when_photos_under_way_leave_room(upkeep: Workers) -> None:
+    limit, told = Memory(memory.BASE + 12_000), list[str]()
+
+    def steps() -> Steps:
+        told.append("begun")
+        yield None
+
+    limit.under_way = 2_000
+    making = Making(limit, upkeep, jobs=1)
+    making.add("camera", PIXELS, steps)
+    making.step()
+    assert told == []
+    assert not limit.has_room(1), "no photo begins in the room of a map that waits"
+    limit.under_way = 900
+    making.step()
+
+    assert told == ["begun"]
+    making.finish()
+    assert limit.making == 0
+
+
+def test_an_error_ends_one_map_and_is_raised(upkeep: Workers) -> None:
+    def fail(text: str) -> None:
+        raise OSError(text)
+
+    def steps() -> Steps:
+        yield upkeep.submit(fail, "disk full")
+
+    def others() -> Steps:
+        yield upkeep.submit(str, "fine")
+
+    making = Making(Memory(10**9), upkeep, jobs=1)
+    making.add("one", PIXELS, steps)
+    making.add("other", PIXELS, others)
+    with pytest.raises(OSError, match="disk full"):
+        making.finish()
+    assert making.is_busy
+    making.finish()
+
+    assert not making.is_busy
+
+
+def test_photos_go_on_while_their_cameras_map_is_made(
+    open_session: Callable[..., Session], sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 30)
+    session = open_session()
+    for _ in session.take(photos[:16]):
+        pass
+    (record,) = session.ledger.images.cameras()
+    assert is_busy(session), "the first map is due at the 16th photo"
+    for _ in session.take(photos[16:]):
+        pass
+    while is_busy(session):
+        session.keep_up()
+    found = session.ledger.defects.of(record.camera.id)
+
+    assert session.maps.made >= 1
+    assert {(one.row, one.col) for one in sensor.defects} <= {
+        (one.row, one.col) for one in found
+    }
+    assert session.states.photos(record.camera.id) == 30

@@ -1,0 +1,480 @@
+"""Photos through a whole session: folded once, in order, whatever stops it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hotpixeld.engine import states
+from hotpixeld.engine.session import Session
+from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
+from hotpixeld.photo import photo_file
+from hotpixeld.statistics.welford import State
+from hotpixeld.store.copies import Copy
+from hotpixeld.store.state_folder import lock
+from hotpixeld.watch import walk
+from sensor import write_jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hotpixeld.config.model import Config
+    from sensor import Sensor
+
+    Open = Callable[..., Session]
+
+
+def take(session: Session, *paths: Path, once: bool = True) -> Counter[str]:
+    return Counter(done.outcome for done in session.take(paths, once=once))
+
+
+def only_state(session: Session) -> State:
+    (record,) = session.ledger.images.cameras()
+    state = session.states.running(record.camera.id).state
+    assert state is not None
+    return state
+
+
+def assert_same(one: State, other: State) -> None:
+    assert (one.photos, one.weight) == (other.photos, other.weight)
+    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.m2, other.m2)
+
+
+def test_the_state_is_that_of_the_frames_in_capture_order(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    session = open_session()
+    assert take(session, *reversed(photos)) == {"folded": 6}
+    state = only_state(session)
+    pending = session.ledger.images.pending(
+        next(session.ledger.images.cameras()).camera.id
+    )
+
+    assert state.photos == 6
+    assert [session.ledger.paths.of_image(one.id)[0] for one in pending] == photos
+
+
+def test_the_same_image_under_another_name_or_with_other_metadata_is_a_duplicate(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos)
+    renamed, rated = folder / "other.jpg", folder / "rated.jpg"
+    shutil.copy(photos[0], renamed)
+    data = photos[1].read_bytes()
+    rated.write_bytes(data[:2] + b"\xff\xfe\x00\x08rating" + data[2:])
+
+    assert take(session, renamed, rated) == {"duplicate": 2}
+    assert only_state(session).photos == 4
+
+
+def test_two_of_the_same_in_one_go_are_folded_once(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    twins = [folder / f"twin_{path.name}" for path in photos]
+    for path, twin in zip(photos, twins, strict=True):
+        shutil.copy(path, twin)
+
+    assert take(open_session(), *photos, *twins) == {"folded": 4, "duplicate": 4}
+
+
+def test_arrays_are_allocated_at_the_fourth_photo(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos[:3])
+    (record,) = session.ledger.images.cameras()
+    assert session.states.running(record.camera.id).state is None
+    session = open_session()
+    session.states.recover()
+    take(session, photos[3])
+
+    assert only_state(session).photos == 4
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 11])
+def test_after_a_crash_the_state_comes_out_bit_identical(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    stop_after: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS_ONCE", 6)
+    photos = sensor.write(folder, 14)
+    session = open_session()
+    for count, _ in enumerate(session.take(photos, once=True), start=1):
+        if count == stop_after:
+            break
+    session = open_session()  # without a last checkpoint, as after kill -9
+    session.states.recover()
+    take(session, *session.changed(photos))
+    state = only_state(session)
+    session.states.save_all()
+    straight = State.empty(*state.mean.shape[:2])
+    for path in photos:
+        straight.fold(photo_file.decode(photo_file.examine(path, 10**9, 10**9)), 100)
+
+    assert_same(state, straight)
+    assert session.ledger.images.counts()["folded"] == 14
+    assert_same(only_state(open_session()), straight)
+
+
+def test_a_pending_photo_that_is_gone_is_lost_and_counted(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    take(open_session(), *photos)
+    photos[2].unlink()
+    session = open_session()
+    session.states.recover()
+
+    assert only_state(session).photos == 5
+    assert session.ledger.images.counts()["lost"] == 1
+
+
+def test_a_pending_photo_is_found_under_any_of_its_names(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 5)
+    twin = folder / "twin.jpg"
+    shutil.copy(photos[2], twin)
+    take(open_session(), *photos, twin)
+    photos[2].unlink()
+    session = open_session()
+    session.states.recover()
+
+    assert only_state(session).photos == 5
+    assert session.ledger.images.counts()["lost"] == 0
+
+
+def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 5)
+    data = photos[0].read_bytes()
+    bad = {
+        "empty.jpg": b"",
+        "text.jpg": b"not a photo at all",
+        "cut.jpg": data[: len(data) // 2],
+        "header.jpg": data[:100],
+    }
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    os.mkfifo(folder / "fifo.jpg")
+    (folder / "link.jpg").symlink_to(photos[0])
+    session = open_session()
+    others = ("fifo.jpg", "link.jpg", "missing.jpg")
+    paths = [*photos, *(folder / name for name in (*bad, *others))]
+    outcomes = take(session, *paths)
+    reasons = {
+        one.path.name: one.reason for one in session.ledger.paths.with_reason(99)
+    }
+
+    assert outcomes == {"folded": 5, "failed": 4, "skipped": 2, "gone": 1}
+    assert reasons["empty.jpg"] == "empty"
+    assert reasons["fifo.jpg"] == "a named pipe, not a file"
+    assert reasons["link.jpg"] == "a symbolic link, not a file"
+    assert reasons["cut.jpg"].startswith("truncated")
+    assert set(reasons) == {*bad, "fifo.jpg", "link.jpg"}
+
+
+def test_a_folder_exchanged_for_a_link_leads_to_nothing(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    """The walk saw a folder; by now it is a link to what is not for us."""
+    (private,) = sensor.write(tmp_path / "private", 1)
+    (folder / "inner").symlink_to(private.parent)
+    session = open_session()
+
+    assert take(session, folder / "inner" / private.name) == {"gone": 1}
+    assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_photo_that_cannot_be_read_now_is_asked_for_for_ever(
+    open_session: Open, sensor: Sensor, folder: Path, *, once: bool
+) -> None:
+    """With an error that anybody can make: a lease on the file keeps it from opening."""
+    (photo,) = sensor.write(folder, 1)
+    seen = walk.look(photo)
+    assert seen is not None
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # how a lease is asked back
+    with photo.open("r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        session = open_session()
+        assert take(session, photo, once=once) == {"failed" if once else "waiting": 1}
+        session.fail(photo, "cannot be read")  # after an hour
+    signal.signal(signal.SIGIO, before)
+
+    assert session.unknown([(photo, seen)]) == [photo]
+    assert session.changed([photo]) == [photo]
+    assert take(session, photo, once=once) == {"folded": 1}
+
+
+def test_a_photo_that_is_cut_short_waits_unless_done_once(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    (photo,) = sensor.write(folder, 1)
+    data = photo.read_bytes()
+    photo.write_bytes(data[:-500])
+    session = open_session()
+    assert take(session, photo, once=False) == {"waiting": 1}
+    assert session.ledger.paths.counts()["waiting"] == 1
+    photo.write_bytes(data)
+
+    assert take(session, photo, once=False) == {"folded": 1}
+    assert session.ledger.paths.counts()["waiting"] == 0
+
+
+def test_two_cameras_have_two_states(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 4)
+    for index in range(5):
+        path = folder / f"b{index}.jpg"
+        write_jpeg(path, sensor.frame(index + 10), serial="9")
+        photos.append(path)
+    session = open_session()
+    take(session, *photos)
+    counts = {
+        record.camera.serial: session.states.photos(record.camera.id)
+        for record in session.ledger.images.cameras()
+    }
+
+    assert counts == {"0123456": 4, "9": 5}
+
+
+def test_a_second_session_is_refused_and_names_the_first(
+    open_session: Open, config: Config, tmp_path: Path
+) -> None:
+    open_session()
+    with pytest.raises(StateInUseError, match=f"process {os.getpid()}"):
+        lock(tmp_path / "state")
+
+
+def test_a_damaged_checkpoint_is_refused_and_admits_nothing(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    session = open_session()
+    take(session, *photos[:5])
+    session.states.save_all()
+    (mean,) = (tmp_path / "state").glob("cameras/*/*/mean.npy")
+    mean.write_bytes(mean.read_bytes()[:-1])
+    session = open_session()
+    with pytest.raises(CheckpointError, match="damaged"):
+        take(session, photos[5])
+
+    assert session.ledger.images.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("loss", ["zeroed", "removed"])
+def test_a_ledger_that_was_emptied_is_not_begun_anew_over_its_checkpoints(
+    config: Config,
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    loss: str,
+) -> None:
+    state = tmp_path / "state"
+    with Session(config, state, 1, time.monotonic, lambda: None) as session:
+        for start in (0, 5):
+            take(session, *sensor.write(folder, 5, start=start))
+            session.states.save_all()
+    kept = sorted(state.rglob("*.npy"))
+    for path in state.glob("ledger*"):
+        path.write_bytes(b"") if loss == "zeroed" else path.unlink()
+
+    with pytest.raises(LedgerError, match=r"is empty, but .*cameras holds"):
+        open_session()
+    assert sorted(state.rglob("*.npy")) == kept
+
+
+def test_an_absent_folder_is_never_taken_for_an_emptied_one(
+    config: Config, open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    """Whatever is done meanwhile, all is as it was when the folder is back."""
+    watched = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session = open_session(config.model_copy(update={"folders": (watched,)}))
+    photos = sensor.write(folder, 5)
+    take(session, *photos)
+    session.states.save_all()
+    list(session.repair(session.unrepaired()))
+    counts = session.ledger.images.counts(), session.ledger.copies.counts()
+    assert counts[1] == {"copy": 5}
+    folder.rename(folder.with_name("away"))
+    assert take(session, *photos) == {"gone": 5}
+    again = [(path, "another version") for path in photos]
+    assert {done.outcome for done in session.repair(again)} == {"gone"}
+    folder.with_name("away").rename(folder)
+
+    assert session.changed(photos) == photos
+    assert take(session, *photos) == {"known": 5}
+    assert (session.ledger.images.counts(), session.ledger.copies.counts()) == counts
+    assert only_state(session).photos == 5
+
+
+def test_the_state_folder_is_private(open_session: Open, tmp_path: Path) -> None:
+    open_session()
+
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_lost_photo_is_folded_when_its_file_comes_back(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    take(open_session(), *photos)
+    away = folder.parent / "away"
+    photos[2].rename(away)  # its folder is unmounted, say
+    session = open_session()
+    session.states.recover()
+    assert session.ledger.images.counts()["lost"] == 1
+    away.rename(photos[2])
+    seen = walk.look(photos[2])
+    assert seen is not None
+    assert session.unknown([(photos[2], seen)]) == [photos[2]]
+    take(session, photos[2])
+
+    assert only_state(session).photos == 6
+    assert session.ledger.images.counts()["lost"] == 0
+
+
+def checkpointed(session: Session, *photos: Path) -> None:
+    take(session, *photos)
+    session.states.save_all()
+
+
+def test_a_damaged_checkpoint_falls_back_on_the_one_before(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photos = sensor.write(folder, 12)
+    session = open_session()
+    checkpointed(session, *photos[:5])
+    checkpointed(session, *photos[5:9])
+    (mean,) = (tmp_path / "state").glob("cameras/*/**/mean.npy")
+    mean.write_bytes(mean.read_bytes()[:-1])
+    photos[6].unlink()
+    session = open_session()
+    checkpointed(session, *photos[9:])
+    straight = State.empty(*only_state(session).mean.shape[:2])
+    for path in photos[:6] + photos[7:]:
+        straight.fold(photo_file.decode(photo_file.examine(path, 10**9, 10**9)), 100)
+
+    assert_same(only_state(open_session()), straight)
+    assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
+    (told,) = [one for one in caplog.messages if "the one before it is used" in one]
+    assert "4 photos are folded again" in told
+
+
+def test_a_failed_photo_is_read_again_only_when_it_changes(
+    open_session: Open, folder: Path
+) -> None:
+    bad = folder / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    session = open_session()
+    assert take(session, bad) == {"failed": 1}
+    seen = walk.look(bad)
+    assert seen is not None
+    assert session.unknown([(bad, seen)]) == []
+    assert session.changed([bad]) == []
+    bad.write_bytes(b"no photo either")
+    later = walk.look(bad)
+    assert later is not None
+
+    assert session.unknown([(bad, later)]) == [bad]
+
+
+def test_what_a_crash_left_is_removed_at_the_start(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    session = open_session()
+    checkpointed(session, *sensor.write(folder, 5))
+    (camera,) = (tmp_path / "state" / "cameras").iterdir()
+    copies = folder / "repaired"
+    copies.mkdir()
+    source = folder / "IMG_0001.JPG"
+    with session.ledger.transaction():
+        copy = Copy(source, copies / "c_IMG_0001.JPG", "writing")
+        session.ledger.copies.record(copy)
+    (camera / "00000007").mkdir()
+    (camera / "00000007" / "mean.npy").write_bytes(b"torn")
+    for place in (tmp_path / "state", camera, copies):
+        (place / ".hotpixeld-0123.tmp").write_bytes(b"torn")
+    open_session()
+
+    assert [path.name for path in camera.iterdir()] == ["00000001"]
+    assert list(copies.iterdir()) == []
+    assert not (tmp_path / "state" / ".hotpixeld-0123.tmp").exists()
+
+
+def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    (one,) = sensor.write(folder, 1)
+    limits = config.limits.model_copy(update={"memory": 24 * 55_999})
+    session = open_session(config.model_copy(update={"limits": limits}))
+    assert take(session, one) == {"failed": 1}
+    (problem,) = session.ledger.paths.with_reason(9)
+
+    assert problem.reason.startswith("280x200 is 56000 pixels, limit is 55999")
+
+
+def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    photos = sensor.write(folder, 4)
+    session = open_session()
+    take(session, *photos)
+    assert session.unrepaired() == []
+    copying = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session.reconfigure(config.model_copy(update={"folders": (copying,)}))
+
+    assert [path for path, _ in session.unrepaired()] == photos
+
+
+def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
+    config: Config, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    progress = partial(told.append, 0.0)
+    release = threading.Event()
+    with Session(config, tmp_path / "state", 2, time.monotonic, progress) as session:
+        photos = sensor.write(folder, 6)
+        take(session, *photos[:4])
+        (record,) = session.ledger.images.cameras()
+        hung = session.states.read(record.camera.id, lambda _: release.wait(30.0))
+        time.sleep(0.05)
+        session.progress()  # starting to wait takes processor time
+        told.clear()
+        for _ in range(5):
+            session.progress()
+        while_it_hung = len(told)
+        release.set()
+        assert hung.result(30)
+        take(session, *photos[4:])
+
+    assert while_it_hung == 0
+    assert told
