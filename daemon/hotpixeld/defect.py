@@ -1,4 +1,4 @@
-"""Pixels: the words for defects, and the one place where x, y become row, column.
+"""Defects: the words for them, and the one place where x, y become row, column.
 
 People, YAML and JSON say ``x, y``: 0-based stored (sensor) coordinates, origin at the
 top left, EXIF Orientation not applied.  Inside the program everything is (row, column).
@@ -53,7 +53,7 @@ class Appearance:
     Attributes
     ----------
     seen, telling : int
-        Photos that show it, of those that could tell.
+        Photos that show it, of those in which it would be seen: `telling` counts both.
     strengths : tuple of Strength
         From the shortest exposures to the longest.
     """
@@ -113,7 +113,7 @@ class Defect:
         return self.row
 
     def is_at(self, focal: float | None) -> bool:
-        """Tell whether a photo of this focal length (mm) may show it at this place."""
+        """Return whether a photo of this focal length (mm) may show it at this place."""
         if self.focal is None or focal is None:
             return True
         return self.focal[0] <= focal <= self.focal[1]

@@ -1,6 +1,7 @@
-"""Exit codes: what the program's end tells a script or systemd.
+"""Errors: split by what the caller must do about them, with the exit code of each.
 
-The errors of hotpixeld, split by what the caller must do about them.
+Library errors become one of these where the library was called.  An error of one photo
+never ends the daemon; `exit_code` maps those that end a command or the program.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class TruncatedPhotoError(PhotoError):
 
 
 class UnreadablePhotoError(TruncatedPhotoError):
-    """The photo cannot be read now (a disk fault, a server that is gone): ask again."""
+    """The photo cannot be read now (a disk fault, a server that is gone): try later."""
 
 
 class PhotoGoneError(PhotoError):

@@ -1,13 +1,13 @@
-"""Reading: files that others own, whole or not at all, and nothing that is no file.
+"""Files: reading what others own, and writing that is complete or absent.
 
-Files: every write is temp file, fsync, rename, fsync of the folder.
-
-A reader sees the old file or the new one, complete; after a crash too.  A temporary file
+Reading: a regular file, whole and unchanged meanwhile, or an error; never a pipe, a
+device or a link.  Writing: temporary file, fsync, rename, fsync of the folder, so that a
+reader sees the old file or the new one, complete, after a crash too.  A temporary file
 that a crash left behind is named ``.hotpixeld-*.tmp`` and is removed by `sweep`.
 
 Where others may write as well, in a watched folder, name a `root`: the folders below it
 are then opened one by one, by descriptor, and a symlink among them is an error.  Nobody
-can lead a write out of the root by exchanging a folder for a link.
+can lead a read or a write out of the root by exchanging a folder for a link.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import errno
 import os
 import secrets
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,65 @@ DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors that stop all writing until they have passed; others are about one folder."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_ONLY_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FILE_TYPES = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class UnsuitableError(Exception):
+    """What is at a path is not a regular file of a sensible size."""
+
+
+class NotAFileError(UnsuitableError):
+    """What is at a path is not a regular file; says what it is."""
+
+
+class ChangedError(Exception):
+    """A file changed while it was being read."""
+
+
+class Signature(NamedTuple):
+    """What `stat` says of a file: a cache that saves reading it, never its identity."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Signature:
+        """Return the signature of a `stat` result."""
+        return cls(
+            status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+
+    def is_still(self, earlier: Signature) -> bool:
+        """Return whether the content has been left alone since `earlier`.
+
+        The ctime does not count: a new link, owner or rating by attribute changes it, and
+        some network file systems make it up.
+        """
+        return self[:3] == earlier[:3]
+
+    def is_aged(self, seconds: float, wall: float) -> bool:
+        """Return whether nothing at all happened to the file in the last `seconds`.
+
+        Only the ctime shows that, as no program can set it: a copy often gets an old mtime.
+        It is the file server's clock on a network, so this holds for local files only.
+
+        Parameters
+        ----------
+        seconds : float
+        wall : float
+            The time now, in seconds since the epoch.
+        """
+        return wall - self.ctime_ns / 1e9 > seconds
 
 
 def sync_folder(folder: Path) -> None:
@@ -108,6 +167,73 @@ def open_parent(
         os.close(descriptor)
 
 
+def _must_be_a_file(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        name = _FILE_TYPES.get(stat.S_IFMT(status.st_mode), "something")
+        raise NotAFileError(f"{name}, not a file")
+
+
+def open_regular(path: Path | str, folder: int | None = None) -> int:
+    """Open a regular file, and nothing else, to read it; return the descriptor.
+
+    A pipe or a device is not opened at all: that alone can do something.
+
+    Parameters
+    ----------
+    folder : int, optional
+        The open folder that `path` is relative to.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    NotAFileError
+    """
+    _must_be_a_file(os.lstat(path, dir_fd=folder))
+    descriptor = os.open(path, _ONLY_READ, dir_fd=folder)
+    try:
+        _must_be_a_file(os.fstat(descriptor))  # it may be another by now
+    except NotAFileError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_regular(
+    path: Path, limit: int, root: Path | None = None
+) -> tuple[bytes, os.stat_result]:
+    """Return the content of a regular file and what `fstat` says of it.
+
+    Never follows a symlink at the last step, nor any below `root`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    UnsuitableError
+        It is not a regular file, or is larger than `limit` bytes.
+    ChangedError
+        It changed while it was being read.
+    """
+    if root is None:
+        descriptor = open_regular(path)
+    else:
+        with open_parent(path, root) as folder:
+            descriptor = open_regular(path.name, folder)
+    try:
+        before = os.fstat(descriptor)
+        if before.st_size > limit:
+            raise UnsuitableError(f"{before.st_size} bytes, limit is {limit}")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(before.st_size + 1)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if len(content) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
+        raise ChangedError("changed while it was being read")
+    return content, after
+
+
 @contextlib.contextmanager
 def replacing(
     target: Path,
@@ -152,7 +278,9 @@ def replacing(
                 os.fsync(file.fileno())
             os.replace(temporary, target.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
-            with contextlib.suppress(OSError):  # the first error is the one to tell
+            with contextlib.suppress(
+                OSError
+            ):  # the first error is the one that matters
                 os.unlink(temporary, dir_fd=folder)
             raise
         os.fsync(folder)
@@ -220,93 +348,3 @@ def sweep(folder: Path, root: Path | None = None) -> int:
                 os.unlink(name, dir_fd=descriptor)
                 left += 1
     return left
-
-
-_ONLY_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-
-class UnsuitableError(Exception):
-    """What is at a path is not a regular file of a sensible size."""
-
-
-class NotAFileError(UnsuitableError):
-    """What is at a path is not a regular file; says what it is."""
-
-
-class ChangedError(Exception):
-    """A file changed while it was being read."""
-
-
-def _must_be_a_file(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something")
-        raise NotAFileError(f"{kind}, not a file")
-
-
-def open_regular(path: Path | str, folder: int | None = None) -> int:
-    """Open a regular file, and nothing else, to read it; return the descriptor.
-
-    A pipe or a device is not opened at all: that alone can do something.
-
-    Parameters
-    ----------
-    folder : int, optional
-        The open folder that `path` is relative to.
-
-    Raises
-    ------
-    OSError
-        The file cannot be opened.
-    NotAFileError
-    """
-    _must_be_a_file(os.lstat(path, dir_fd=folder))
-    descriptor = os.open(path, _ONLY_READ, dir_fd=folder)
-    try:
-        _must_be_a_file(os.fstat(descriptor))  # it may be another by now
-    except NotAFileError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def read_regular(
-    path: Path, limit: int, root: Path | None = None
-) -> tuple[bytes, os.stat_result]:
-    """Return the content of a regular file and what `fstat` says of it.
-
-    Never follows a symlink at the last step, nor any below `root`.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
-    UnsuitableError
-        It is not a regular file, or is larger than `limit` bytes.
-    ChangedError
-        It changed while it was being read.
-    """
-    if root is None:
-        descriptor = open_regular(path)
-    else:
-        with open_parent(path, root) as folder:
-            descriptor = open_regular(path.name, folder)
-    try:
-        before = os.fstat(descriptor)
-        if before.st_size > limit:
-            raise UnsuitableError(f"{before.st_size} bytes, limit is {limit}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(before.st_size + 1)
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if len(content) != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
-        raise ChangedError("changed while it was being read")
-    return content, after

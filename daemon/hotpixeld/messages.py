@@ -1,4 +1,4 @@
-"""Messages: how the log names its kinds of events, and shows names it must not trust."""
+"""Messages: the kinds of journal entries, and untrusted names made safe to show."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.crash import Table
-    from hotpixeld.watch.settling import Signature
+    from hotpixeld.files import Signature
     from hotpixeld.watch.survey import Hint
 
 CAMERAS = 4

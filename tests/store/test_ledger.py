@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import LedgerError
+from hotpixeld.files import Signature
 from hotpixeld.store import ledger as store_ledger
 from hotpixeld.store.checkpoint import Checkpoint
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.watch.settling import Signature
 
 CAMERA = Camera("Maker", "One", "0123", 70, 50)
 VERSION_1 = (Path(__file__).parent / "ledger_v1.sql").read_text()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hotpixeld.files import Signature
 from hotpixeld.watch.settling import (
     LONGEST_WAIT_SECONDS,
     RETRY_SECONDS,
-    Signature,
     Tracker,
 )
 

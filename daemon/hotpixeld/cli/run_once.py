@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hotpixeld.config.model import Config, Folder
-    from hotpixeld.watch.settling import Signature
+    from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.stages import Done
-    from hotpixeld.watch.settling import Signature
+    from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
 

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from hotpixeld.engine.memory import Memory
     from hotpixeld.engine.workers import Workers
     from hotpixeld.errors import PhotoError
+    from hotpixeld.files import Signature
     from hotpixeld.messages import MessageId
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.statistics.welford import Frame
     from hotpixeld.store.images import Image
-    from hotpixeld.watch.settling import Signature
 
     Work = Callable[["Job"], "Job"]
     UnderWay = deque[tuple["Job", Future["Job"]]]

@@ -1,10 +1,8 @@
-"""Write edited coefficients back into a photo, disturbing as little as can be.
+"""The quantised DCT coefficients of a JPEG: read some, or change some and keep the rest.
 
 Restart intervals are replaced one by one where the photo has them; else libturbojpeg
 codes the scan anew, with standard tables, which is quick.  Where that would move bytes
 behind the image, the scan is coded with the photo's own tables, which is shorter.
-
-The quantised DCT coefficients of a JPEG: read some, or change some and keep the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from hotpixeld.jpeg import attach, markers, turbojpeg
 from hotpixeld.jpeg.huffman import CodeError, IntervalError, Intervals, Place
-from hotpixeld.jpeg.turbojpeg import COPY_NONE, NO_OUTPUT, OPTIMISE, PROGRESSIVE
+from hotpixeld.jpeg.turbojpeg import COPY_NONE, NO_OUTPUT, PROGRESSIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,7 +150,6 @@ def rewrite(
     edit: Callable[[list[Coefficients]], list[Coefficients]],
     *,
     progressive: bool = False,
-    optimise: bool = False,
 ) -> bytes:
     """Return a JPEG with other coefficients in some areas, and all others as they are.
 
@@ -167,8 +164,6 @@ def rewrite(
         Gets the areas' coefficients once and returns what to write in their place.
     progressive : bool
         Write several scans in place of one.
-    optimise : bool
-        Compute Huffman tables (needs libturbojpeg 3; 2.x writes the standard ones).
 
     Raises
     ------
@@ -177,7 +172,7 @@ def rewrite(
     MissingLibraryError
     """
     editor = _Editor(areas, edit)
-    output = COPY_NONE | PROGRESSIVE * progressive | OPTIMISE * optimise
+    output = COPY_NONE | PROGRESSIVE * progressive
     return editor.run(data, [NO_OUTPUT | COPY_NONE, output])
 
 

@@ -1,17 +1,12 @@
-"""Replace restart intervals of a scan, and nothing else in the file.
+"""Code restart intervals of a scan anew, with the photo's own Huffman tables.
 
 A restart interval is coded for itself: the ones that hold no changed block keep their
 bytes.  A scan without restart markers is a single interval.
 
 References
 ----------
-ITU-T T.81 (1992), annexes A.2 (order of blocks) and E.1.4 (restart intervals).
-
-Code blocks of coefficients with a photo's own Huffman tables.
-
-References
-----------
-ITU-T T.81 (1992), annexes C (codes from tables) and F.1.2 (sequential coding).
+ITU-T T.81 (1992), annexes A.2 (order of blocks), C (codes from tables), E.1.4 (restart
+intervals) and F.1.2 (sequential coding).
 """
 
 from __future__ import annotations

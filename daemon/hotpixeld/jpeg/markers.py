@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 # Start and end of image, of scan, and the segments that define how scans are coded.
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
-DHT, DAC, DQT, DNL, DRI = 0xC4, 0xCC, 0xDB, 0xDC, 0xDD
+DHT, DAC, DQT, DRI = 0xC4, 0xCC, 0xDB, 0xDD
 APP2, COM = 0xE2, 0xFE
 # Frame headers: C0 to CF without DHT, JPG (reserved) and DAC.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, DAC}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Frame = NDArray[np.uint8]
 
 SONAME = "libturbojpeg.so.0"
-# Options of one transform (2.x ignores the last, which came with 3.0).
-NO_OUTPUT, PROGRESSIVE, COPY_NONE, OPTIMISE = 16, 32, 64, 256
+# Options of one transform.
+NO_OUTPUT, PROGRESSIVE, COPY_NONE = 16, 32, 64
 _RGB = 0
 _STOP_ON_WARNING, _LIMIT_SCANS = 8192, 32768
 

@@ -20,10 +20,15 @@ from hotpixeld.errors import (
     TruncatedPhotoError,
     UnreadablePhotoError,
 )
-from hotpixeld.files import ChangedError, NotAFileError, UnsuitableError, read_regular
+from hotpixeld.files import (
+    ChangedError,
+    NotAFileError,
+    Signature,
+    UnsuitableError,
+    read_regular,
+)
 from hotpixeld.jpeg import markers, turbojpeg
 from hotpixeld.photo import metadata as photo_metadata
-from hotpixeld.watch.settling import Signature
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.files import Signature
 from hotpixeld.store import tallies
-from hotpixeld.watch.settling import Signature
 
 if TYPE_CHECKING:
     import sqlite3

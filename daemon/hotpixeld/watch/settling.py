@@ -13,52 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from pathlib import Path
+
+    from hotpixeld.files import Signature
 
 RETRY_SECONDS = 3600.0
 """How long a photo that is cut short may wait for its end."""
 LONGEST_WAIT_SECONDS = 300.0
 """The longest pause between two looks at a photo that is cut short."""
-
-
-class Signature(NamedTuple):
-    """What `stat` says of a file: a cache that saves reading it, never its identity."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Signature:
-        """Return the signature of a `stat` result."""
-        return cls(
-            status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        )
-
-    def is_still(self, earlier: Signature) -> bool:
-        """Return whether the content has been left alone since `earlier`.
-
-        The ctime does not count: a new link, owner or rating by attribute changes it, and
-        some network file systems make it up.
-        """
-        return self[:3] == earlier[:3]
-
-    def is_aged(self, seconds: float, wall: float) -> bool:
-        """Return whether nothing at all happened to the file in the last `seconds`.
-
-        Only the ctime tells, which no program can set: a copy often gets an old mtime.
-        It is the file server's clock on a network, so this holds for local files only.
-
-        Parameters
-        ----------
-        seconds : float
-        wall : float
-            The time now, in seconds since the epoch.
-        """
-        return wall - self.ctime_ns / 1e9 > seconds
 
 
 class Settled(NamedTuple):

@@ -20,8 +20,8 @@ from hotpixeld.watch import walk as watch_walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hotpixeld.files import Signature
     from hotpixeld.watch.events import Events, Kind
-    from hotpixeld.watch.settling import Signature
 
 BATCH = 500
 """Hints that are handed over at once: a tree of a million photos costs no memory."""

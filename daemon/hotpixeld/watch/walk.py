@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hotpixeld.watch.settling import Signature
+from hotpixeld.files import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
