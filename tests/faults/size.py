@@ -18,7 +18,7 @@ from hotpixeld.engine.session import Session
 from hotpixeld.repair import pixel_list
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch import walk
-from hotpixeld.watch.survey import Survey, WatchedFolder
+from hotpixeld.watch.survey import ImportFolder, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ def _rescan(session: Session, folder: Path) -> None:
         return True
 
     findings = Survey(
-        folder=WatchedFolder(folder),
+        folder=ImportFolder(folder),
         before=None,
         events=None,
         wanted=False,

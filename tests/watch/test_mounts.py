@@ -56,8 +56,8 @@ def test_what_lies_on_top_counts() -> None:
     assert holder.type == "ext4"
 
 
-def test_the_mounts_around_a_folder_are_its_own_and_those_below() -> None:
-    points = [each.point for each in mounts.around("/media", mounts.parse(TABLE))]
+def test_the_mounts_at_and_below_a_folder_are_its_own_and_those_in_it() -> None:
+    points = [each.point for each in mounts.at_and_below("/media", mounts.parse(TABLE))]
 
     assert points == ["/", "/media/anna/card"]
 

@@ -67,7 +67,7 @@ def play(
 ) -> list[float]:
     """Return when PATH was taken, while at such times such things happen.
 
-    A happening is (time, "write" or "event" or "scan" or "gone", size).
+    A happening is (time, "write" or "event" or "walk" or "gone", size).
     """
     taken = []
     now, script = 0.0, list(happenings)
@@ -81,7 +81,7 @@ def play(
                 disk.files.clear()
             if what == "event":
                 tracker.note(PATH, now, settle_seconds=SETTLE)
-            if what == "scan":
+            if what == "walk":
                 seen = disk.write(size)
                 tracker.note(PATH, now, settle_seconds=SETTLE, signature=seen)
         else:
@@ -111,16 +111,16 @@ def play(
         pytest.param(
             [(0, "event", 5), (1, "gone", 0)], [], id="what vanishes is dropped"
         ),
-        pytest.param([(0, "scan", 5)], [2], id="a scan has looked already"),
+        pytest.param([(0, "walk", 5)], [2], id="a walk has looked already"),
         pytest.param(
-            [(0, "scan", 5), (0.9, "scan", 5), (1.8, "scan", 5)],
+            [(0, "walk", 5), (0.9, "walk", 5), (1.8, "walk", 5)],
             [2],
-            id="scans of the same file do not start it again",
+            id="walks of the same file do not start it again",
         ),
         pytest.param(
-            [(0, "scan", 5), (0.9, "scan", 6)],
+            [(0, "walk", 5), (0.9, "walk", 6)],
             [2.9],
-            id="a scan of a changed file does",
+            id="a walk of a changed file does",
         ),
         pytest.param(
             [(0, "event", 5), (7, "event", 6)], [2, 9], id="changed later: taken again"
@@ -164,7 +164,7 @@ def test_an_aged_file_is_ready_at_once(disk: Disk, tracker: Tracker) -> None:
     assert tracker.ready(0.0, disk.look) == [(PATH, seen)]
 
 
-def test_an_aged_file_that_changed_since_the_scan_is_not(
+def test_an_aged_file_that_changed_since_the_walk_is_not(
     disk: Disk, tracker: Tracker
 ) -> None:
     seen = disk.write(5)
@@ -250,7 +250,7 @@ def test_a_photo_cut_short_that_goes_on_is_ready_when_still_and_has_a_new_hour(
     assert tracker.next_deadline(now) == now + SETTLE
 
 
-def test_a_scan_of_a_photo_cut_short_does_not_hurry_it(
+def test_a_walk_past_a_photo_cut_short_does_not_hurry_it(
     disk: Disk, tracker: Tracker
 ) -> None:
     tracker.note(PATH, 0.0, settle_seconds=SETTLE)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hotpixeld.watch.survey import Findings, Ground, WatchedFolder
-from hotpixeld.watch.watched_folder import ALL, Pace, Place
+from hotpixeld.watch.survey import Findings, Ground, ImportFolder
+from hotpixeld.watch.watched_folder import ALL, Pace, WatchedFolder
 
-FOLDER = WatchedFolder(Path("/import"), settle_seconds=2.0)
+FOLDER = ImportFolder(Path("/import"), settle_seconds=2.0)
 GROUND = Ground("/import", (1, 2), ())
 LIMIT = (
     "/import: not all of it can be watched, so it is walked every 60 s instead: raise the"
@@ -20,16 +20,16 @@ LIMIT = (
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place(FOLDER, Pace())
+def watched() -> WatchedFolder:
+    return WatchedFolder(FOLDER, Pace())
 
 
-def survey(place: Place, now: float, findings: Findings) -> tuple[str, ...]:
+def survey(watched: WatchedFolder, now: float, findings: Findings) -> tuple[str, ...]:
     """Do one survey that takes no time; return what was walked."""
-    place.take_renewal(now)
-    parts = place.take_parts(now)
-    place.is_surveying = True
-    place.judge(findings, parts, now)
+    watched.take_renewal(now)
+    parts = watched.take_parts(now)
+    watched.is_surveying = True
+    watched.judge(findings, parts, now)
     return parts
 
 
@@ -46,23 +46,25 @@ def away(reason: str = "No such file or directory") -> Findings:
     return Findings(offline=reason)
 
 
-def test_a_local_folder_is_walked_every_quarter_of_an_hour(place: Place) -> None:
-    assert survey(place, 0.0, there()) == (ALL,)
+def test_a_local_folder_is_walked_every_quarter_of_an_hour(
+    watched: WatchedFolder,
+) -> None:
+    assert survey(watched, 0.0, there()) == (ALL,)
 
-    assert place.is_watched
-    assert place.next_survey() == 900.0
+    assert watched.is_watched
+    assert watched.next_survey() == 900.0
 
 
 def test_a_silent_folder_is_walked_every_minute_and_says_so_once(
-    place: Place, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    survey(place, 0.0, there(silent="nfs4"))
-    survey(place, 60.0, there(silent="nfs4"))
+    survey(watched, 0.0, there(silent="nfs4"))
+    survey(watched, 60.0, there(silent="nfs4"))
 
-    assert place.next_survey() == 120.0
-    assert not place.is_watched
-    assert place.faults() == []
+    assert watched.next_survey() == 120.0
+    assert not watched.is_watched
+    assert watched.faults() == []
     assert caplog.messages == [
         "/import: no events come from nfs4, so it is walked every 60 s"
     ]
@@ -78,62 +80,64 @@ def test_a_silent_folder_is_walked_every_minute_and_says_so_once(
     ],
 )
 def test_a_walk_takes_at_most_a_tenth_of_the_time(
-    place: Place, silent: str, seconds: float, due: float
+    watched: WatchedFolder, silent: str, seconds: float, due: float
 ) -> None:
-    survey(place, 0.0, there(silent=silent, seconds=seconds))
+    survey(watched, 0.0, there(silent=silent, seconds=seconds))
 
-    assert place.next_survey() == due
-
-
-def test_a_new_folder_is_walked_after_the_quiet_time(place: Place) -> None:
-    survey(place, 0.0, there())
-    place.note_folder("a", 10.0)
-    assert place.next_survey() == 12.0
-    assert survey(place, 12.0, there()) == ("a",)
-
-    assert place.next_survey() == 900.0
+    assert watched.next_survey() == due
 
 
-def test_new_folders_in_a_slow_tree_are_walked_together(place: Place) -> None:
-    survey(place, 0.0, there(seconds=5.0))
+def test_a_new_folder_is_walked_after_the_quiet_time(watched: WatchedFolder) -> None:
+    survey(watched, 0.0, there())
+    watched.note_folder("a", 10.0)
+    assert watched.next_survey() == 12.0
+    assert survey(watched, 12.0, there()) == ("a",)
+
+    assert watched.next_survey() == 900.0
+
+
+def test_new_folders_in_a_slow_tree_are_walked_together(watched: WatchedFolder) -> None:
+    survey(watched, 0.0, there(seconds=5.0))
     for now in (10.0, 20.0, 30.0):
-        place.note_folder(str(now), now)
+        watched.note_folder(str(now), now)
 
-    assert place.next_survey() == 50.0
-    assert place.take_parts(50.0) == ("10.0", "20.0", "30.0")
+    assert watched.next_survey() == 50.0
+    assert watched.take_parts(50.0) == ("10.0", "20.0", "30.0")
 
 
-def test_folders_within_folders_are_walked_once(place: Place) -> None:
-    survey(place, 0.0, there())
+def test_folders_within_folders_are_walked_once(watched: WatchedFolder) -> None:
+    survey(watched, 0.0, there())
     for name in ("a/b/c", "a", "a/b", "a-z", "b/c", "a b"):
-        place.note_folder(name, 10.0)
+        watched.note_folder(name, 10.0)
 
-    assert place.take_parts(12.0) == ("a", "a b", "a-z", "b/c")
+    assert watched.take_parts(12.0) == ("a", "a b", "a-z", "b/c")
 
 
-def test_what_was_lost_during_a_walk_is_walked_for_after_it(place: Place) -> None:
-    place.take_renewal(0.0)
-    parts = place.take_parts(0.0)
-    place.note_loss(3.0)
-    place.judge(there(), parts, 5.0)
+def test_what_was_lost_during_a_walk_is_walked_for_after_it(
+    watched: WatchedFolder,
+) -> None:
+    watched.take_renewal(0.0)
+    parts = watched.take_parts(0.0)
+    watched.note_loss(3.0)
+    watched.judge(there(), parts, 5.0)
 
-    assert place.next_survey() == 3.0
+    assert watched.next_survey() == 3.0
 
 
 def test_an_offline_folder_is_tried_often_and_said_once(
-    place: Place, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    survey(place, 0.0, there())
-    place.note_loss(5.0)
-    survey(place, 5.0, away())
-    survey(place, 15.0, away("Input/output error"))
-    assert place.next_survey() == 25.0
-    assert place.faults() == ["/import: offline: Input/output error"]
-    assert not place.is_watched
+    survey(watched, 0.0, there())
+    watched.note_loss(5.0)
+    survey(watched, 5.0, away())
+    survey(watched, 15.0, away("Input/output error"))
+    assert watched.next_survey() == 25.0
+    assert watched.faults() == ["/import: offline: Input/output error"]
+    assert not watched.is_watched
 
-    survey(place, 25.0, there())
-    assert place.faults() == []
+    survey(watched, 25.0, there())
+    assert watched.faults() == []
     assert caplog.messages == [
         "/import: offline: No such file or directory; looking again every 10 s",
         "/import: is there again",
@@ -141,76 +145,76 @@ def test_an_offline_folder_is_tried_often_and_said_once(
 
 
 def test_a_folder_too_new_for_its_watch_is_looked_at_again_and_that_is_all(
-    place: Place, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    survey(place, 0.0, there("/import/new"))
-    assert place.next_survey() == 2.0
-    survey(place, 2.0, there("/import/newer"))
-    survey(place, 4.0, there())
+    survey(watched, 0.0, there("/import/new"))
+    assert watched.next_survey() == 2.0
+    survey(watched, 2.0, there("/import/newer"))
+    survey(watched, 4.0, there())
 
-    assert place.next_survey() == 904.0
+    assert watched.next_survey() == 904.0
     assert caplog.messages == []
 
 
 def test_folders_without_a_watch_are_watched_anew_before_they_are_walked_instead(
-    place: Place, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    survey(place, 0.0, there("/import/a"))
-    survey(place, 2.0, there("/import/a"))
-    assert place.take_renewal(2.0)
-    assert place.take_parts(2.0) == (ALL,)
-    place.judge(there("/import/a"), (ALL,), 2.0)
+    survey(watched, 0.0, there("/import/a"))
+    survey(watched, 2.0, there("/import/a"))
+    assert watched.take_renewal(2.0)
+    assert watched.take_parts(2.0) == (ALL,)
+    watched.judge(there("/import/a"), (ALL,), 2.0)
     assert caplog.messages == []
 
-    survey(place, 4.0, there("/import/a"))
-    assert place.faults() == caplog.messages == [LIMIT]
-    place.take_renewal(4.0)
-    assert not place.wants_events
-    place.judge(there(), place.take_parts(4.0), 4.0)
-    assert place.next_survey() <= 64.0
+    survey(watched, 4.0, there("/import/a"))
+    assert watched.faults() == caplog.messages == [LIMIT]
+    watched.take_renewal(4.0)
+    assert not watched.wants_events
+    watched.judge(there(), watched.take_parts(4.0), 4.0)
+    assert watched.next_survey() <= 64.0
 
 
 @pytest.mark.parametrize("limit", [errno.ENOSPC, errno.EMFILE])
 def test_a_limit_is_tried_again_each_hour_and_said_once_until_it_is_gone(
-    place: Place, limit: int, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, limit: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    survey(place, 0.0, there(limit=limit))
+    survey(watched, 0.0, there(limit=limit))
     for hour in (3600.0, 7200.0):
-        survey(place, hour - 100.0, there())
-        assert not place.wants_events
-        survey(place, hour, there(limit=limit))
-        assert place.wants_events
-    assert place.faults() == caplog.messages == [LIMIT]
+        survey(watched, hour - 100.0, there())
+        assert not watched.wants_events
+        survey(watched, hour, there(limit=limit))
+        assert watched.wants_events
+    assert watched.faults() == caplog.messages == [LIMIT]
 
-    survey(place, 10800.0, there())
-    assert place.faults() == []
-    assert place.is_watched
+    survey(watched, 10800.0, there())
+    assert watched.faults() == []
+    assert watched.is_watched
     assert caplog.messages[1:] == ["/import: all of it is watched again"]
 
 
-def test_a_part_found_without_a_watch_has_all_walked(place: Place) -> None:
-    survey(place, 0.0, there())
-    place.note_folder("a", 10.0)
-    survey(place, 12.0, there("/import/a"))
+def test_a_part_found_without_a_watch_has_all_walked(watched: WatchedFolder) -> None:
+    survey(watched, 0.0, there())
+    watched.note_folder("a", 10.0)
+    survey(watched, 12.0, there("/import/a"))
 
-    assert survey(place, 12.0, there()) == (ALL,)
+    assert survey(watched, 12.0, there()) == (ALL,)
 
 
 def test_only_some_of_many_faults_are_shown_and_each_is_logged_once(
-    place: Place, caplog: pytest.LogCaptureFixture
+    watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     findings = there()
     findings.faults = [
         f"[Errno 5] Input/output error: '/import/{n}\n'" for n in range(9)
     ]
-    survey(place, 0.0, findings)
-    place.note_loss(10.0)
-    survey(place, 10.0, findings)
+    survey(watched, 0.0, findings)
+    watched.note_loss(10.0)
+    survey(watched, 10.0, findings)
 
     assert len(caplog.messages) == 3
-    assert len(place.faults()) == 4
+    assert len(watched.faults()) == 4
     assert (
-        place.faults()[0] == "/import: [Errno 5] Input/output error: '/import/0\\x0a'"
+        watched.faults()[0] == "/import: [Errno 5] Input/output error: '/import/0\\x0a'"
     )
-    assert place.faults()[-1] == "/import: and 6 more like this"
+    assert watched.faults()[-1] == "/import: and 6 more like this"

@@ -18,20 +18,22 @@ import pytest
 
 from hotpixeld.watch import mounts, walk
 from hotpixeld.watch.settling import Tracker
-from hotpixeld.watch.watcher import Hint, Pace, WatchedFolder, Watcher
+from hotpixeld.watch.survey import Hint, ImportFolder
+from hotpixeld.watch.watched_folder import Pace
+from hotpixeld.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SETTLE = 0.15
-BRISK = Pace(rescan=3600, poll=0.2, check=0.1, beat=3600, retry=3600, start=5)
+BRISK = Pace(walk=3600, poll=0.2, check=0.1, canary=3600, retry=3600, start=5)
 
 
 class Loop:
     """A main loop in miniature: hints are tracked, what settles is taken."""
 
     def __init__(
-        self, *folders: WatchedFolder, pace: Pace = BRISK, canary: Path | None = None
+        self, *folders: ImportFolder, pace: Pace = BRISK, canary: Path | None = None
     ) -> None:
         self.woken = threading.Event()
         self.watcher = Watcher(folders, self.woken.set, pace=pace, canary=canary)
@@ -91,7 +93,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def loop(root: Path, loops: list[Loop]) -> Loop:
     """A loop that has done its first walk: from now on only events tell."""
-    started = Loop(WatchedFolder(root, SETTLE, (root / "repaired",)))
+    started = Loop(ImportFolder(root, SETTLE, (root / "repaired",)))
     loops.append(started)
     started.pause(0.05)
     return started
@@ -110,7 +112,7 @@ def test_a_photo_written_slowly_is_taken_once_and_only_when_still(
     root: Path, loops: list[Loop]
 ) -> None:
     settle = 0.6  # six times the pause of the writer: the machine may be busy
-    loop = Loop(WatchedFolder(root, settle))
+    loop = Loop(ImportFolder(root, settle))
     loops.append(loop)
     path = root / "IMG_1.JPG"
     with path.open("wb", buffering=0) as file:
@@ -178,7 +180,7 @@ def test_photos_in_deep_new_folders_made_at_once_are_all_taken(
 
 def test_what_was_there_at_the_start_is_taken(root: Path, loops: list[Loop]) -> None:
     path = photo(root / "a" / "old.jpg")
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
 
     loop.until_taken(path)
@@ -190,7 +192,7 @@ def test_a_file_older_than_the_settle_time_is_taken_at_once_at_the_start(
 ) -> None:
     path = photo(root / "old.jpg")
     time.sleep(0.1)
-    loop = Loop(WatchedFolder(root, 0.05))
+    loop = Loop(ImportFolder(root, 0.05))
     loops.append(loop)
     started = time.monotonic()
     loop.until(lambda: bool(loop.hints))
@@ -253,7 +255,7 @@ def test_a_folder_behind_a_symlink_is_watched_under_its_own_name(
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(root)
-    loop = Loop(WatchedFolder(link, SETTLE, (link / "repaired",)))
+    loop = Loop(ImportFolder(link, SETTLE, (link / "repaired",)))
     loops.append(loop)
     loop.pause(0.05)
     photo(link / "repaired/c_a.jpg")
@@ -265,7 +267,7 @@ def test_a_folder_behind_a_symlink_is_watched_under_its_own_name(
 
 def test_nothing_happens_while_idle(root: Path, loops: list[Loop]) -> None:
     """Between its deadlines the watcher wakes nobody, and has no thread at work."""
-    loop = Loop(WatchedFolder(root, SETTLE), pace=Pace())
+    loop = Loop(ImportFolder(root, SETTLE), pace=Pace())
     loops.append(loop)
     loop.until_taken(photo(root / "a.jpg"))
     loop.pause(SETTLE)
@@ -314,7 +316,7 @@ def test_a_root_missing_at_the_start_is_offline_until_it_is_there(
     root: Path, loops: list[Loop]
 ) -> None:
     late = root / "late"
-    loop = Loop(WatchedFolder(late, SETTLE), WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(late, SETTLE), ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.until(lambda: bool(loop.watcher.faults()))
     loop.until_taken(photo(root / "other.jpg"))
@@ -329,7 +331,7 @@ def test_a_symlinked_root_that_leads_elsewhere_is_watched_there(
     link, other = tmp_path / "link", tmp_path / "other"
     other.mkdir()
     link.symlink_to(root)
-    loop = Loop(WatchedFolder(link, SETTLE))
+    loop = Loop(ImportFolder(link, SETTLE))
     loops.append(loop)
     loop.pause(0.05)
     link.unlink()
@@ -351,7 +353,7 @@ def test_a_folder_that_cannot_be_read_is_a_fault_and_the_rest_goes_on(
         outer, inner = inner, os.open(name, os.O_PATH, dir_fd=inner)
         os.close(outer)
     os.close(inner)
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.until_taken(path)
     loop.until(lambda: bool(loop.watcher.faults()))
@@ -394,7 +396,7 @@ def test_an_unmounted_folder_is_offline_and_never_its_empty_mount_point(
     root: Path, loops: list[Loop], mounted: Callable[[Path], None]
 ) -> None:
     mounted(root)
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.until_taken(photo(root / "1.jpg"))
     unmount(root)
@@ -412,7 +414,7 @@ def test_a_folder_mounted_again_between_two_looks_is_watched_anew(
 ) -> None:
     """Device and inode are those of before; only the kernel's list of watches shows it."""
     mounted(root)
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.pause(0.3)
     before = walk.identity(root)
@@ -428,7 +430,7 @@ def test_what_is_mounted_over_a_folder_or_below_it_is_found_and_watched(
     root: Path, loops: list[Loop], mounted: Callable[[Path], None]
 ) -> None:
     (root / "card").mkdir()
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.pause(0.3)
     mounted(root / "card")
@@ -456,7 +458,7 @@ def test_a_folder_on_a_network_drive_is_walked_and_takes_no_watch(
     monkeypatch.setattr(mounts, "TABLE", str(table))
     old = photo(root / "old.jpg")
     time.sleep(2 * SETTLE)
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.until_taken(old)
     loop.until_taken(photo(root / "new" / "new.jpg"))
@@ -480,9 +482,9 @@ def test_a_dead_reading_thread_shows_by_the_canary_and_the_observer_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pace = Pace(rescan=3600, check=0.3, beat=0.3)
+    pace = Pace(walk=3600, check=0.3, canary=0.3)
     canary = tmp_path / "run" / "canary"
-    loop = Loop(WatchedFolder(root, SETTLE), pace=pace, canary=canary)
+    loop = Loop(ImportFolder(root, SETTLE), pace=pace, canary=canary)
     loops.append(loop)
     loop.pause(0.7)
     assert caplog.messages == []
@@ -504,7 +506,7 @@ def test_a_dead_reading_thread_shows_by_the_canary_and_the_observer_is_replaced(
 def test_a_dead_dispatching_thread_is_replaced(
     root: Path, loops: list[Loop], caplog: pytest.LogCaptureFixture
 ) -> None:
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loops.append(loop)
     loop.pause(0.1)
     for thread in threading.enumerate():
@@ -522,8 +524,8 @@ def test_without_a_writable_runtime_folder_there_is_no_canary_but_events(
     root: Path, loops: list[Loop], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     canary = photo(tmp_path / "file") / "canary"
-    pace = Pace(check=0.1, beat=0.1)
-    loop = Loop(WatchedFolder(root, SETTLE), pace=pace, canary=canary)
+    pace = Pace(check=0.1, canary=0.1)
+    loop = Loop(ImportFolder(root, SETTLE), pace=pace, canary=canary)
     loops.append(loop)
     loop.pause(0.3)
     loop.until_taken(photo(root / "a.jpg"))
@@ -541,7 +543,7 @@ def test_watchers_leave_no_thread_and_no_descriptor_behind(
 
     before = held()
     for _ in range(5):
-        loop = Loop(WatchedFolder(root, SETTLE), canary=tmp_path / "run" / "canary")
+        loop = Loop(ImportFolder(root, SETTLE), canary=tmp_path / "run" / "canary")
         loop.until_taken(path)
         loop.watcher.stop()
     end = time.monotonic() + 5
@@ -573,7 +575,7 @@ class Child:
 
 def child(root: Path) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    loop = Loop(WatchedFolder(root, SETTLE))
+    loop = Loop(ImportFolder(root, SETTLE))
     loop.pause(0.1)
     print("started", flush=True)  # noqa: T201 - to the parent
     loop.until_taken(root / "end.jpg")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.engine.session import Session
     from hotpixeld.engine.stages import Done
-    from hotpixeld.watch.watcher import Hint
+    from hotpixeld.watch.survey import Hint
 
 CHUNK = 64
 """New photos taken in one go: hints are heard again after so many."""

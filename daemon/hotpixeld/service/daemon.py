@@ -23,7 +23,8 @@ from hotpixeld.messages import MessageId, counted, plain
 from hotpixeld.service.sandbox import Access
 from hotpixeld.service.status_file import Publisher
 from hotpixeld.service.systemd import Notifier
-from hotpixeld.watch.watcher import WatchedFolder, Watcher
+from hotpixeld.watch.survey import ImportFolder
+from hotpixeld.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,7 +159,7 @@ class Service:
     def _watch(self, config: Config) -> Watcher:
         outputs = tuple(folder.repaired for folder in config.folders)
         watched = [
-            WatchedFolder(folder.path, folder.settle_seconds, outputs)
+            ImportFolder(folder.path, folder.settle_seconds, outputs)
             for folder in config.folders
         ]
         canary = self._publisher.folder / f"canary-{os.getpid()}" / "canary"

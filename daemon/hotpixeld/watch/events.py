@@ -1,6 +1,6 @@
-"""Events: watchdog's inotify observer, and the means to notice that it went blind.
+"""File system events by inotify, and the means to notice that they stopped coming.
 
-watchdog 7.1 keeps quiet when the kernel's queue overflows, when a folder below cannot be
+The library behind it, watchdog 7.1, says nothing when the kernel's queue overflows, when a folder below cannot be
 watched, when the root is unmounted, and when its reading thread dies (measured).  So the
 overflow is read off its log, what is truly watched off the kernel's own list, and the
 thread's life off a canary: a file that is written here and whose event must come back.
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import ObservedWatch
 
-    Identity = tuple[int, int]
+    from hotpixeld.watch.walk import Identity
 
 # Not FileModified: a photo is written in hundreds of pieces, whoever writes also closes,
 # and the quiet time is judged by the file itself.  Nothing about reading: that is us.
-_KINDS: list[type[FileSystemEvent]] = [
+_WANTED_EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileMovedEvent,
     FileClosedEvent,
@@ -53,7 +53,7 @@ _WATCH = re.compile(rb"^inotify .*?\bino:([0-9a-f]+) sdev:([0-9a-f]+)", re.MULTI
 _LOGGERS = ("watchdog.observers.inotify_c", "watchdog.observers.inotify")
 
 
-class Kind(Enum):
+class EventKind(Enum):
     """What happened to the path of an event."""
 
     FILE = auto()
@@ -68,7 +68,7 @@ class _Handler(FileSystemEventHandler):
     """Passes on what may matter; called in watchdog's thread, which an error would end."""
 
     def __init__(
-        self, root: str, sink: Callable[[Kind, str], None], excluded: Iterable[str]
+        self, root: str, sink: Callable[[EventKind, str], None], excluded: Iterable[str]
     ) -> None:
         self._root = root
         self._inside = root.rstrip("/") + "/"
@@ -80,29 +80,29 @@ class _Handler(FileSystemEventHandler):
         relative = path.removeprefix(self._inside)
         if isinstance(event, DirDeletedEvent):
             if path == self._root:
-                self._sink(Kind.ENDED, "")
+                self._sink(EventKind.ENDED, "")
         elif (path + "/").startswith(self._excluded):
             return
         elif event.is_directory:
             if not any(map(walk.is_ignored, relative.split("/"))):
-                self._sink(Kind.FOLDER, relative)
+                self._sink(EventKind.FOLDER, relative)
         elif walk.is_candidate(relative):
-            self._sink(Kind.FILE, relative)
+            self._sink(EventKind.FILE, relative)
 
 
-class _Ear(FileSystemEventHandler):
-    """Hears the canary."""
+class _CanaryHandler(FileSystemEventHandler):
+    """Notes that the canary's event came."""
 
-    def __init__(self, heard: threading.Event) -> None:
-        self._heard = heard
+    def __init__(self, canary_came: threading.Event) -> None:
+        self._canary_came = canary_came
 
     def dispatch(self, event: FileSystemEvent) -> None:
         del event
-        self._heard.set()
+        self._canary_came.set()
 
 
 class _OverflowFilter(logging.Filter):
-    """Takes watchdog's word for an overflow out of its log, where alone it is."""
+    """Reports an overflow of the queue, which watchdog shows in its log alone."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
         super().__init__()
@@ -113,11 +113,11 @@ class _OverflowFilter(logging.Filter):
             return True
         if record.name == _LOGGERS[0]:
             self._lost()
-        return False  # whoever listens says it once, in the user's words
+        return False  # the watcher says it once, in the user's words
 
 
 class KernelWatches:
-    """The folders that the kernel watches for us, as it lists them itself.
+    """The folders that the kernel watches for this process, as it lists them itself.
 
     Notes
     -----
@@ -149,13 +149,13 @@ class KernelWatches:
 
 def _inotify_descriptors() -> frozenset[str]:
     """Return the numbers of this process's inotify descriptors."""
-    found = set()
+    descriptors = set()
     with contextlib.suppress(OSError):  # without /proc nothing can be verified
         for descriptor in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):  # closed in between
                 if str(descriptor.readlink()) == "anon_inode:inotify":
-                    found.add(descriptor.name)
-    return frozenset(found)
+                    descriptors.add(descriptor.name)
+    return frozenset(descriptors)
 
 
 class Events:
@@ -169,7 +169,8 @@ class Events:
         Called when the kernel's queue overflowed: events were lost, nobody knows which.
         This and every sink are called in other threads; they must be quick and not raise.
     canary : Path or None
-        A file that may be written, in a folder for it alone; None goes without.
+        A file that may be written, in a folder for it alone; without one, a dead
+        observer is not noticed.
 
     Raises
     ------
@@ -180,7 +181,7 @@ class Events:
     def __init__(self, lost: Callable[[], None], canary: Path | None = None) -> None:
         # Under renames in quick succession it warns with all its tables: megabytes.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        self._heard = threading.Event()
+        self._canary_came = threading.Event()
         self._watches: dict[str, ObservedWatch] = {}
         self._filter = _OverflowFilter(lost)
         before = _inotify_descriptors()
@@ -197,27 +198,29 @@ class Events:
         try:
             canary.parent.mkdir(parents=True, exist_ok=True)
             self._observer.schedule(
-                _Ear(self._heard), canary.parent, event_filter=_KINDS
+                _CanaryHandler(self._canary_came),
+                canary.parent,
+                event_filter=_WANTED_EVENTS,
             )
-        except OSError:  # full, read-only, no watch left: then without
+        except OSError:  # full, read-only, no watch left: go without
             self._canary = None
 
     def watch(
         self,
         root: str,
-        sink: Callable[[Kind, str], None],
+        sink: Callable[[EventKind, str], None],
         excluded: Iterable[str] = (),
     ) -> None:
-        """Watch a folder and all below it; folders below are watched as far as it goes.
+        """Watch a folder and as many of the folders below it as the kernel takes.
 
         Parameters
         ----------
         root : str
             Absolute and without symlinks: inotify would watch the link.
         sink : callable
-            Gets kind and relative path of what may be a photo or hold one.
+            Gets the kind and the relative path of what may be a photo or hold one.
         excluded : iterable of str
-            Folders, without symlinks too, whose events are nobody's concern.
+            Folders, without symlinks too, whose events are left out.
 
         Raises
         ------
@@ -226,19 +229,22 @@ class Events:
         """
         self.unwatch(root)
         self._watches[root] = self._observer.schedule(
-            _Handler(root, sink, excluded), root, recursive=True, event_filter=_KINDS
+            _Handler(root, sink, excluded),
+            root,
+            recursive=True,
+            event_filter=_WANTED_EVENTS,
         )
 
     def unwatch(self, root: str) -> None:
-        """Let go of a folder; fine when it is not watched."""
+        """Stop watching a folder, if it is watched."""
         watch = self._watches.pop(root, None)
         if watch is not None:
-            # What ended by itself may be half taken down.
+            # A watch that ended by itself may be half removed.
             with contextlib.suppress(OSError, KeyError):
                 self._observer.unschedule(watch)
 
     def kernel_watches(self) -> KernelWatches:
-        """Return what the kernel watches for us now; 8 microseconds a folder."""
+        """Return what the kernel watches now; takes 8 microseconds a folder."""
         return KernelWatches(self._descriptors)
 
     def is_alive(self, root: str | None = None) -> bool:
@@ -246,29 +252,27 @@ class Events:
         if root is None:
             return self._observer.is_alive()
         watch = self._watches.get(root)
-        emitters = [
-            each for each in self._observer.emitters.copy() if each.watch == watch
-        ]
-        return any(each.is_alive() for each in emitters)
+        emitters = self._observer.emitters.copy()
+        return any(each.is_alive() for each in emitters if each.watch == watch)
 
-    def beat(self) -> None:
-        """Write the canary, whose event must be `heard` soon."""
-        self._heard.clear()
+    def write_canary(self) -> None:
+        """Write the canary, whose event must come soon: see `canary_came`."""
+        self._canary_came.clear()
         try:
             if self._canary is not None:
                 self._canary.write_bytes(b"")
                 return
         except OSError:
             pass
-        self._heard.set()  # no canary, no verdict
+        self._canary_came.set()  # without a canary nothing can be said
 
     @property
-    def heard(self) -> bool:
-        """Return whether the canary's event came since the last `beat`."""
-        return self._heard.is_set()
+    def canary_came(self) -> bool:
+        """Return whether the canary's event came since it was written."""
+        return self._canary_came.is_set()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Let go of everything; an observer that hangs is left behind."""
+        """Stop watching; an observer that hangs is left behind."""
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._filter)
 

@@ -1,4 +1,4 @@
-"""Mounts: which file system a folder is on, and where inotify is silent."""
+"""The mount table: which file system a folder is on, and where inotify is silent."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def parse(table: str) -> tuple[Mount, ...]:
     for line in table.splitlines():
         fields, _, filesystem = line.partition(" - ")
         identifier, _, device, root, point, *_ = fields.split(" ")
-        kind, _, options = filesystem.split(" ", 2)
+        type_, _, options = filesystem.split(" ", 2)
         mounts.append(
             Mount(
                 identifier,
                 device,
                 _unescape(root),
                 _unescape(point),
-                kind,
+                type_,
                 _unescape(options),
             )
         )
@@ -65,7 +65,7 @@ def parse(table: str) -> tuple[Mount, ...]:
 
 
 def read() -> tuple[Mount, ...]:
-    """Return the mounts that this process sees; none where /proc does not tell."""
+    """Return the mounts that this process sees; none where there is no /proc."""
     try:
         with open(TABLE, encoding="latin-1") as table:  # noqa: PTH123 - as `MountTable`
             return parse(table.read())
@@ -79,16 +79,16 @@ def _is_within(path: str, folder: str) -> bool:
 
 def holding(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
     """Return the mount that holds a path without symlinks; a later one lies on top."""
-    found = None
+    holder = None
     for mount in mounts:
         if _is_within(path, mount.point) and (
-            found is None or len(mount.point) >= len(found.point)
+            holder is None or len(mount.point) >= len(holder.point)
         ):
-            found = mount
-    return found
+            holder = mount
+    return holder
 
 
-def around(path: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+def at_and_below(path: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
     """Return the mount that holds the path, and those below it."""
     holder = holding(path, mounts)
     below = tuple(
@@ -99,10 +99,10 @@ def around(path: str, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
 
 def _layers(mount: Mount) -> list[str]:
     """Return the folders that an overlay is made of."""
-    found = re.findall(
+    texts = re.findall(
         r"(?:^|,)(?:lowerdir|upperdir)\+?=((?:\\.|[^,])*)", mount.options
     )
-    return [layer for text in found for layer in re.split(r"(?<!\\):+", text)]
+    return [layer for text in texts for layer in re.split(r"(?<!\\):+", text)]
 
 
 def silent(path: str, mounts: tuple[Mount, ...]) -> str | None:
@@ -114,7 +114,7 @@ def silent(path: str, mounts: tuple[Mount, ...]) -> str | None:
         Absolute and without symlinks (`os.path.realpath`).
     mounts : tuple of Mount
     """
-    for mount in around(path, mounts):
+    for mount in at_and_below(path, mounts):
         if mount.is_silent:
             return mount.type
         if mount.type == "overlay":
@@ -126,7 +126,7 @@ def silent(path: str, mounts: tuple[Mount, ...]) -> str | None:
 
 
 class MountTable:
-    """Tells when the mount table changed, without reading it; close it after use."""
+    """Notices that the mount table changed, without reading it; close it after use."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -142,7 +142,7 @@ class MountTable:
         return self._file >= 0 and bool(self._poll.poll(0))
 
     def close(self) -> None:
-        """Let go of the table."""
+        """Close the table."""
         if self._file >= 0:
             self._poll.unregister(self._file)
             os.close(self._file)

@@ -1,8 +1,8 @@
-"""Settle: when a candidate is still enough to be read.
+"""Settling: when a file has been still for long enough to be read.
 
 An event is only a hint.  A photo is taken once inode, size and mtime have been the same
-for its folder's settle time, however it was announced; the decoder has the last word, and
-what it finds cut short waits here again.  Pure: the clock and `stat` are passed in.
+for its folder's settle time, whatever gave the hint.  The decoder has the last word: a
+photo that it finds cut short waits here again.  Pure: clock and `stat` are passed in.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Candidate:
     due: float
     signature: Signature | None  # as last seen; None: not looked at since an event
     taken: bool = False
-    again: bool = False  # hinted at while taken
+    hinted_again: bool = False  # while taken
     tries: int = 0
     first_retry: float | None = None
 
@@ -47,7 +47,7 @@ class _Candidate:
 
 
 def _is_news(seen: Signature | None, now: Signature | None) -> bool:
-    """Return whether a hint tells more than was known: an event always does."""
+    """Return whether a hint says more than was known: an event always does."""
     return now is None or (seen is not None and not now.is_still(seen))
 
 
@@ -90,10 +90,10 @@ class Tracker:
         settle_seconds : float
             How long this path must be still.
         signature : Signature, optional
-            What a scan saw.  Without one the hint is an event: somebody touched the file
-            just now, so its quiet time starts again.  A scan starts it again only when
-            it saw another file than last time, or a folder looked at more often than its
-            settle time would never settle.
+            What a walk saw.  Without one the hint is an event: somebody touched the file
+            just now, so its quiet time starts again.  A walk starts it again only when
+            it saw another file than last time; else a photo in a folder that is walked
+            more often than its settle time would never settle.
         aged : bool
             `Signature.is_aged` held, so a first hint needs no quiet time.
         """
@@ -104,7 +104,7 @@ class Tracker:
             candidate = _Candidate(settle_seconds, now + wait, signature)
             self._candidates[path] = candidate
         elif _is_news(candidate.signature, signature):
-            candidate.again = candidate.taken
+            candidate.hinted_again = candidate.taken
             candidate.restart(now + wait, signature)
         else:
             return
@@ -124,7 +124,7 @@ class Tracker:
         now : float
         look : callable
             Returns a regular file's signature, None when there is none (any more), which
-            ends the candidate; raises OSError when it cannot tell, which lets it wait.
+            ends the candidate; raises OSError when it cannot tell: the candidate waits.
         """
         settled = []
         while self._due and self._due[0][0] <= now:
@@ -167,15 +167,15 @@ class Tracker:
         self._schedule(path, candidate)
 
     def done(self, path: Path, now: float) -> None:
-        """Let go of a path that was ready; if hinted at since, it waits anew."""
+        """Forget a path that was ready; if a hint came since, it waits anew."""
         candidate = self._candidates[path]
-        if candidate.again:
+        if candidate.hinted_again:
             self._wait_anew(path, candidate, now)
         else:
             del self._candidates[path]
 
     def _wait_anew(self, path: Path, candidate: _Candidate, now: float) -> None:
-        candidate.taken = candidate.again = False
+        candidate.taken = candidate.hinted_again = False
         candidate.restart(now, None)
         self._schedule(path, candidate)
 
@@ -188,11 +188,11 @@ class Tracker:
         Returns
         -------
         bool
-            Whether it waits; False when it was unchanged for `RETRY_SECONDS`, the path is
-            then let go of and the caller says that it failed.
+            Whether it waits; False when it was unchanged for `RETRY_SECONDS`: the path is
+            then forgotten, and the caller says that it failed.
         """
         candidate = self._candidates[path]
-        if candidate.again:
+        if candidate.hinted_again:
             self._wait_anew(path, candidate, now)
             return True
         if candidate.first_retry is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hotpixeld.files import Signature
-    from hotpixeld.watch.events import Events, Kind
+    from hotpixeld.watch.events import EventKind, Events
 
 BATCH = 500
 """Hints that are handed over at once: a tree of a million photos costs no memory."""
@@ -30,7 +30,7 @@ _LIMITS = (errno.ENOSPC, errno.EMFILE)
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedFolder:
+class ImportFolder:
     """A folder to watch.
 
     Attributes
@@ -40,7 +40,7 @@ class WatchedFolder:
     settle_seconds : float
         How long a photo in it must be still.
     excluded : tuple of Path
-        Folders in it that are not for us: our own output.
+        Folders in it that hold our own output.
     """
 
     path: Path
@@ -55,18 +55,18 @@ class Hint(NamedTuple):
     ----------
     parent : Path
         The folder that it is in, below ``folder.path``, whatever symlinks that goes
-        through; one object for many hints, for a rescan has very many.
+        through; one object for many hints, of which a walk has very many.
     name : str
-    folder : WatchedFolder
+    folder : ImportFolder
     signature : Signature or None
-        What a scan saw; None for an event, after which the file was not looked at.
+        What a walk saw; None for an event, after which the file was not looked at.
     aged : bool
         On a local folder, and unchanged for the settle time already.
     """
 
     parent: Path
     name: str
-    folder: WatchedFolder
+    folder: ImportFolder
     signature: Signature | None = None
     aged: bool = False
 
@@ -81,7 +81,7 @@ class Ground:
     """What a path led to: another ground means that all must be looked at anew."""
 
     real: str
-    identity: tuple[int, int]
+    identity: watch_walk.Identity
     mounts: tuple[watch_mounts.Mount, ...]
 
     @classmethod
@@ -94,8 +94,8 @@ class Ground:
             Nothing, no folder, or it cannot be reached.
         """
         real = os.path.realpath(path)
-        who = watch_walk.identity(real)
-        return cls(real, who, watch_mounts.around(real, watch_mounts.read()))
+        mounts = watch_mounts.at_and_below(real, watch_mounts.read())
+        return cls(real, watch_walk.identity(real), mounts)
 
     def has_lost_its_mount(self, now: Ground) -> bool:
         """Return whether `now` is the empty mount point that was below this ground."""
@@ -119,7 +119,7 @@ class Findings:
     limit : OSError or None
         Why the folder cannot be watched although it is there.
     unwatched : list of str
-        Folders in it that the kernel does not watch for us, though they should be.
+        Folders in it that the kernel does not watch, though it should.
     is_renewed : bool
         It was watched anew, so that before this walk anything may have happened.
     faults : list of str
@@ -140,11 +140,11 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What to look at, and whom to tell.
+    """What to look at, and who gets what it shows.
 
     Attributes
     ----------
-    folder : WatchedFolder
+    folder : ImportFolder
     before : Ground or None
         What the last survey found.
     events : Events or None
@@ -155,19 +155,19 @@ class Survey:
     parts : tuple of str
         Folders below to walk, relative; ``("",)`` is all of it.
     sink, deliver, attached : callable
-        Get events; get a batch of hints and return whether to go on; are told when the
+        Get events; get a batch of hints and return whether to go on; are called when the
         folder is watched, or will not be.
     wall : callable
         The time in seconds since the epoch.
     """
 
-    folder: WatchedFolder
+    folder: ImportFolder
     before: Ground | None
     events: Events | None
     wanted: bool
     renew: bool
     parts: tuple[str, ...]
-    sink: Callable[[Kind, str], None]
+    sink: Callable[[EventKind, str], None]
     deliver: Callable[[list[Hint]], bool]
     attached: Callable[[], None]
     wall: Callable[[], float]
@@ -222,7 +222,7 @@ class Survey:
 
     def _walk(self, ground: Ground, findings: Findings) -> None:
         excluded = [Path(path) for path in self._excluded()]
-        seen: dict[str, tuple[int, int]] = {}
+        entered: dict[str, watch_walk.Identity] = {}
         for part in self.parts:
             walk = watch_walk.Walk(Path(ground.real, part), excluded)
             try:
@@ -231,12 +231,14 @@ class Survey:
             except (FileNotFoundError, NotADirectoryError):
                 if not part:
                     raise
-            seen |= walk.folders
+            entered |= walk.folders
             findings.faults += map(str, walk.faults)
         if self.events is not None and self.wanted and not findings.silent:
             started = time.monotonic()
             watched = self.events.kernel_watches()
-            findings.unwatched = [path for path in seen if seen[path] not in watched]
+            findings.unwatched = [
+                path for path, who in entered.items() if who not in watched
+            ]
             findings.seconds += time.monotonic() - started
 
     def _hand_over(

@@ -1,11 +1,11 @@
-"""Scan: the photos below a folder, as far as names and `stat` tell.
+"""A walk: the photos below a folder, as far as names and `stat` show.
 
-The watcher asks `is_candidate` of every event, so that a scan and an event agree on what
-may be a photo.
+Events ask `is_candidate` too, so that a walk and an event agree on what may be a photo.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -17,7 +17,8 @@ from hotpixeld.files import Signature
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    Identity = tuple[int, int]
+Identity = tuple[int, int]
+"""(st_dev, st_ino)."""
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe")
 """Names of JPEG photos end in one of these, in any case."""
@@ -112,13 +113,13 @@ def identity(folder: str | Path) -> Identity:
 
 
 def _identities(folders: Collection[Path]) -> set[Identity]:
-    found = set()
+    identities = set()
     for folder in folders:
-        try:
-            found.add(identity(folder))
-        except OSError:
-            continue  # an output folder appears with the first copy
-    return found
+        with contextlib.suppress(
+            OSError
+        ):  # an output folder appears with its first copy
+            identities.add(identity(folder))
+    return identities
 
 
 def _candidate(entry: os.DirEntry[str]) -> Candidate | None:
@@ -134,7 +135,8 @@ def _candidate(entry: os.DirEntry[str]) -> Candidate | None:
 class Walk:
     """One walk below a folder: an iterator of candidates, folder by folder, by name.
 
-    Symlinks are not followed, and what `is_ignored` says is not entered.  A folder below that cannot be read is noted in `faults` and passed over.
+    Symlinks are not followed, and a folder that `is_ignored` is not entered.  A folder
+    below that cannot be read is noted in `faults` and passed over.
 
     Parameters
     ----------

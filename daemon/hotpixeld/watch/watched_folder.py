@@ -1,4 +1,4 @@
-"""Place: one watched folder over time: when to look at it, and what the look means.
+"""One watched folder over time: when to survey it, and what the findings mean.
 
 Pure but for the log: the clock is passed in.
 """
@@ -15,7 +15,7 @@ from hotpixeld.messages import MessageId, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hotpixeld.watch.survey import Findings, Ground, WatchedFolder
+    from hotpixeld.watch.survey import Findings, Ground, ImportFolder
 
 _log = logging.getLogger(__name__)
 
@@ -32,39 +32,39 @@ _LIMIT = (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often what is looked at, in seconds.
+    """How often each thing is looked at, in seconds.
 
     Attributes
     ----------
-    rescan : float
+    walk : float
         A folder with events is walked again.
     poll : float
         A folder without events is walked again.
     check : float
         Roots and threads are checked, an offline folder is tried; also how long the
         canary's event may take.
-    beat : float
-        The canary is written.
+    canary : float
+        The canary is written: see `events`.
     retry : float
         A folder that could not be watched, for a limit, is tried again.
     start : float
         How long the start waits for folders that do not answer.
     """
 
-    rescan: float = 900.0
+    walk: float = 900.0
     poll: float = 60.0
     check: float = 10.0
-    beat: float = 60.0
+    canary: float = 60.0
     retry: float = 3600.0
     start: float = 5.0
 
 
-class Place:
+class WatchedFolder:
     """A watched folder, and what became of it; one owner, no locks.
 
     Attributes
     ----------
-    folder : WatchedFolder
+    folder : ImportFolder
     ground : Ground or None
         What it led to when it was last there.
     offline : str
@@ -75,7 +75,7 @@ class Place:
         The survey under way, or the last one, tried to watch it by events.
     """
 
-    def __init__(self, folder: WatchedFolder, pace: Pace) -> None:
+    def __init__(self, folder: ImportFolder, pace: Pace) -> None:
         self.folder = folder
         self.ground: Ground | None = None
         self.offline = ""
@@ -88,7 +88,7 @@ class Place:
         self._parts_after = 0.0  # when folders in it may be walked again
         self._silent = ""
         self._limited_until: float | None = None
-        self._was_limit_told = False
+        self._was_limit_logged = False
         self._renew = False
         self._was_renewed = False
         self._unwatched: dict[str, float] = {}  # folders in it, and since when
@@ -172,7 +172,7 @@ class Place:
         self._note_faults(findings.faults)
         if self.wants_events and not findings.silent and findings.limit is None:
             self._judge_watches(findings.unwatched, now)
-        interval = self._pace.poll if self.is_polled else self._pace.rescan
+        interval = self._pace.poll if self.is_polled else self._pace.walk
         self._due = min(self._due, now + max(interval, rest))
 
     def _go_offline(self, reason: str, now: float) -> None:
@@ -239,8 +239,8 @@ class Place:
         self._limited_until = now + self._pace.retry
         self._unwatched = {}
         self._walks.add((now, ALL))  # that survey gives back the watches it has
-        if not self._was_limit_told:
-            self._was_limit_told = True
+        if not self._was_limit_logged:
+            self._was_limit_logged = True
             _log.warning(
                 f"%s: {_LIMIT}",
                 self._path,
@@ -250,17 +250,17 @@ class Place:
 
     def _end_limit(self) -> None:
         if self._limited_until is not None:
-            self._limited_until, self._was_limit_told = None, False
+            self._limited_until, self._was_limit_logged = None, False
             _log.info("%s: all of it is watched again", self._path)
 
     def faults(self) -> list[str]:
         """Return what is wrong with it, in plain words."""
-        found = []
+        faults = []
         if self.offline:
-            found.append(f"offline: {self.offline}")
+            faults.append(f"offline: {self.offline}")
         if self._limited_until is not None:
-            found.append(_LIMIT % self._pace.poll)
-        found += self._faults[:_FAULTS_SHOWN]
+            faults.append(_LIMIT % self._pace.poll)
+        faults += self._faults[:_FAULTS_SHOWN]
         if len(self._faults) > _FAULTS_SHOWN:
-            found.append(f"and {len(self._faults) - _FAULTS_SHOWN} more like this")
-        return [f"{self._path}: {fault}" for fault in found]
+            faults.append(f"and {len(self._faults) - _FAULTS_SHOWN} more like this")
+        return [f"{self._path}: {fault}" for fault in faults]

@@ -1,8 +1,8 @@
-"""Watch: hints of new photos in a set of folders, whatever happens to the folders.
+"""The watcher: hints of new photos in a set of folders, whatever happens to them.
 
 Events carry the news, but are only hints; what they miss, a walk of the folder finds: at
 the start, at intervals, and whenever something may have been lost.  A folder that cannot
-be watched by events is walked every minute, one that is not there is offline until it is.
+be watched by events is walked every minute; one that is not there is offline until it is.
 """
 
 from __future__ import annotations
@@ -16,29 +16,27 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hotpixeld.messages import MessageId
-from hotpixeld.watch.events import Events, Kind
+from hotpixeld.watch.events import EventKind, Events
 from hotpixeld.watch.mounts import MountTable
-from hotpixeld.watch.survey import Findings, Ground, Hint, Survey, WatchedFolder
+from hotpixeld.watch.survey import Findings, Ground, Hint, ImportFolder, Survey
 from hotpixeld.watch.walk import identity
-from hotpixeld.watch.watched_folder import Pace, Place
+from hotpixeld.watch.watched_folder import Pace, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["Hint", "Pace", "WatchedFolder", "Watcher"]
-
 _log = logging.getLogger(__name__)
 
 
 class _Event(NamedTuple):
-    place: Place
-    kind: Kind
+    watched: WatchedFolder
+    kind: EventKind
     relative: str
 
 
 class _Surveyed(NamedTuple):
-    place: Place
+    watched: WatchedFolder
     parts: tuple[str, ...]
     findings: Findings
 
@@ -52,7 +50,7 @@ class Watcher:
 
     Parameters
     ----------
-    folders : sequence of WatchedFolder
+    folders : sequence of ImportFolder
     wake : callable
         Called from other threads; must be quick and never raise.
     clock : callable
@@ -67,7 +65,7 @@ class Watcher:
 
     def __init__(
         self,
-        folders: Sequence[WatchedFolder],
+        folders: Sequence[ImportFolder],
         wake: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         *,
@@ -76,7 +74,7 @@ class Watcher:
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace or Pace()
-        self._places = [Place(folder, self._pace) for folder in folders]
+        self._folders = [WatchedFolder(folder, self._pace) for folder in folders]
         self._wake = wake
         self._clock = clock
         self._canary = canary
@@ -87,20 +85,20 @@ class Watcher:
         self._batches: queue.Queue[list[Hint]] = queue.Queue(maxsize=4)
         self._stopping = threading.Event()
         self._check_due = 0.0
-        self._beat_due = 0.0
-        self._has_beaten = False
+        self._canary_due = 0.0
+        self._is_canary_written = False
 
     def start(self) -> None:
         """Watch, then begin to walk; returns when all folders that answer are watched."""
         now = self._clock()
         self._check_due = now + self._pace.check
         self._open_events(now)
-        watched = [self._survey(place, now) for place in self._places]
-        for event in watched:
+        attached = [self._survey(watched, now) for watched in self._folders]
+        for event in attached:
             event.wait(max(0.0, now + self._pace.start - self._clock()))
 
     def stop(self) -> None:
-        """Let go of everything; a survey that hangs is left behind."""
+        """Stop watching; a survey that hangs is left behind."""
         self._stopping.set()
         if self._events is not None:
             self._events.stop()
@@ -118,19 +116,23 @@ class Watcher:
         if now >= self._check_due:
             self._check_due = now + self._pace.check
             self._check(now)
-        for place in self._places:
-            if not place.is_surveying and place.next_survey() <= now:
-                self._survey(place, now)
+        for watched in self._folders:
+            if not watched.is_surveying and watched.next_survey() <= now:
+                self._survey(watched, now)
         return hints
 
     def next_deadline(self, now: float) -> float:
         """Return when `tick` has something to do, if nothing wakes its caller before."""
-        surveys = (p.next_survey() for p in self._places if not p.is_surveying)
+        surveys = (
+            watched.next_survey()
+            for watched in self._folders
+            if not watched.is_surveying
+        )
         return max(now, min([self._check_due, *surveys]))
 
     def faults(self) -> list[str]:
         """Return what is wrong with the folders, in plain words, for the status."""
-        return [fault for place in self._places for fault in place.faults()]
+        return [fault for watched in self._folders for fault in watched.faults()]
 
     # News
 
@@ -138,16 +140,16 @@ class Watcher:
         self, news: _Event | _Surveyed | _Lost, hints: list[Hint], now: float
     ) -> None:
         match news:
-            case _Event(place, kind, relative):
-                if kind is Kind.FILE:
-                    path = place.folder.path / relative
-                    hints.append(Hint(path.parent, path.name, place.folder))
-                elif kind is Kind.FOLDER:
-                    place.note_folder(relative, now)
+            case _Event(watched, kind, relative):
+                if kind is EventKind.FILE:
+                    path = watched.folder.path / relative
+                    hints.append(Hint(path.parent, path.name, watched.folder))
+                elif kind is EventKind.FOLDER:
+                    watched.note_folder(relative, now)
                 else:
-                    place.renew(now)
-            case _Surveyed(place, parts, findings):
-                place.judge(findings, parts, now)
+                    watched.renew(now)
+            case _Surveyed(watched, parts, findings):
+                watched.judge(findings, parts, now)
             case _Lost():
                 _log.warning(
                     "events were lost (the kernel's queue overflowed):"
@@ -157,43 +159,43 @@ class Watcher:
                 self._note_loss(now)
 
     def _note_loss(self, now: float) -> None:
-        for place in self._places:
-            if not place.is_polled:
-                place.note_loss(now)
+        for watched in self._folders:
+            if not watched.is_polled:
+                watched.note_loss(now)
 
-    def _tell(self, news: _Event | _Surveyed | _Lost) -> None:
+    def _post(self, news: _Event | _Surveyed | _Lost) -> None:
         self._news.put(news)
         self._wake()
 
     # Surveys
 
-    def _survey(self, place: Place, now: float) -> threading.Event:
-        """Start a survey of what is due; return what is set when events are on."""
+    def _survey(self, watched: WatchedFolder, now: float) -> threading.Event:
+        """Start a survey of what is due; return what is set once the folder is watched."""
         attached = threading.Event()
         survey = Survey(
-            folder=place.folder,
-            before=place.ground,
+            folder=watched.folder,
+            before=watched.ground,
             events=self._events,
-            renew=place.take_renewal(now),
-            wanted=place.wants_events,
-            parts=place.take_parts(now),
-            sink=lambda kind, relative: self._tell(_Event(place, kind, relative)),
+            renew=watched.take_renewal(now),
+            wanted=watched.wants_events,
+            parts=watched.take_parts(now),
+            sink=lambda kind, relative: self._post(_Event(watched, kind, relative)),
             deliver=self._deliver,
             attached=attached.set,
             wall=self._wall,
         )
-        place.is_surveying = True
-        name = f"survey {place.folder.path.name}"
-        run = partial(self._run, survey, place)
+        watched.is_surveying = True
+        name = f"survey {watched.folder.path.name}"
+        run = partial(self._run, survey, watched)
         threading.Thread(target=run, name=name, daemon=True).start()
         return attached
 
-    def _run(self, survey: Survey, place: Place) -> None:
+    def _run(self, survey: Survey, watched: WatchedFolder) -> None:
         findings = Findings(offline="the survey failed, see the log")
         try:
             findings = survey.run()
         finally:
-            self._tell(_Surveyed(place, survey.parts, findings))
+            self._post(_Surveyed(watched, survey.parts, findings))
 
     def _deliver(self, hints: list[Hint]) -> bool:
         """Hand hints to the owner, who may take long; return whether to go on."""
@@ -207,34 +209,36 @@ class Watcher:
     # Checks
 
     def _open_events(self, now: float) -> None:
-        self._has_beaten, self._beat_due = False, now + self._pace.beat
+        self._is_canary_written, self._canary_due = False, now + self._pace.canary
         try:
-            self._events = Events(lambda: self._tell(_Lost()), self._canary)
+            self._events = Events(lambda: self._post(_Lost()), self._canary)
         except OSError as error:  # each folder says that it is walked instead
             _log.debug("no inotify: %s", error)
-            self._events, self._beat_due = None, now + self._pace.retry
+            self._events, self._canary_due = None, now + self._pace.retry
 
     def _check(self, now: float) -> None:
         if self._events is None:
-            if now >= self._beat_due:
+            if now >= self._canary_due:
                 self._open_events(now)
         elif self._is_dead(self._events, now):
             self._replace(self._events, now)
         has_remounted = self._table.has_changed()
-        for place in self._places:
-            if has_remounted and (place.is_surveying or place.offline):
-                place.note_loss(now)
-            elif self._events is not None and place.is_watched:
-                self._check_place(place, self._events, now, has_remounted=has_remounted)
+        for watched in self._folders:
+            if has_remounted and (watched.is_surveying or watched.offline):
+                watched.note_loss(now)
+            elif self._events is not None and watched.is_watched:
+                self._check_folder(
+                    watched, self._events, now, has_remounted=has_remounted
+                )
 
     def _is_dead(self, events: Events, now: float) -> bool:
-        """Return whether events stopped coming; has the canary sing now and then."""
-        if self._has_beaten:
-            self._has_beaten = False
-            return not events.heard
-        if now >= self._beat_due:
-            self._beat_due, self._has_beaten = now + self._pace.beat, True
-            events.beat()
+        """Return whether events stopped coming; write the canary now and then."""
+        if self._is_canary_written:
+            self._is_canary_written = False
+            return not events.canary_came
+        if now >= self._canary_due:
+            self._canary_due, self._is_canary_written = now + self._pace.canary, True
+            events.write_canary()
         return not events.is_alive()
 
     def _replace(self, events: Events, now: float) -> None:
@@ -246,21 +250,21 @@ class Watcher:
         self._open_events(now)
         self._note_loss(now)
 
-    def _check_place(
-        self, place: Place, events: Events, now: float, *, has_remounted: bool
+    def _check_folder(
+        self, watched: WatchedFolder, events: Events, now: float, *, has_remounted: bool
     ) -> None:
         """Look whether the folder is still the one that is watched."""
-        if (before := place.ground) is None:
+        if (before := watched.ground) is None:
             return
         try:
-            is_same = identity(place.folder.path) == before.identity
+            is_same = identity(watched.folder.path) == before.identity
             if has_remounted:
-                is_same = is_same and Ground.of(place.folder.path) == before
+                is_same = is_same and Ground.of(watched.folder.path) == before
         except OSError:
             is_same = False
         if not is_same or not events.is_alive(before.real):
-            place.note_loss(now)
+            watched.note_loss(now)
         elif has_remounted and before.identity not in events.kernel_watches():
-            place.renew(now)
+            watched.renew(now)
         elif has_remounted and len(before.mounts) > 1:
-            place.note_loss(now)
+            watched.note_loss(now)
