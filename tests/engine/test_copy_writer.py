@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.photo.photo_file import Photo
-    from hotpixeld.store.copies import Copy
+    from hotpixeld.store.paths import Copy
 
 ONE, TWO = Defect(row=60, col=90, radius=1), Defect(row=100, col=40, radius=1)
 SECOND = 1_000_000_000

@@ -20,7 +20,7 @@ from hotpixeld.engine.session import Session
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.photo import photo_file
 from hotpixeld.statistics.welford import State
-from hotpixeld.store.copies import Copy
+from hotpixeld.store.paths import Copy
 from hotpixeld.store.state_folder import lock
 from hotpixeld.watch import walk
 from sensor import write_jpeg

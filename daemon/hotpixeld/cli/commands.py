@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.engine.status import Json
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
     from hotpixeld.store.images import CameraRecord
 
 LEDGER = "ledger.sqlite3"

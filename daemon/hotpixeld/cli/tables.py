@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.defect import Defect
     from hotpixeld.formats.json_format import Json
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 
 def _camera(camera: Json) -> str:

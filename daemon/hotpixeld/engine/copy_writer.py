@@ -33,7 +33,7 @@ from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list, reencode
-from hotpixeld.store.copies import Copy
+from hotpixeld.store.paths import Copy
 
 if TYPE_CHECKING:
     from pathlib import Path

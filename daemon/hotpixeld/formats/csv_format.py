@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hotpixeld.formats.json_format import pixel
 
 if TYPE_CHECKING:
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 
 def text(maps: Maps) -> str:

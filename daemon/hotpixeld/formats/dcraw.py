@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 
 def text(maps: Maps) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hotpixeld.defect import Defect
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 Json = dict[str, Any]
 

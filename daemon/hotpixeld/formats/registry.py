@@ -9,7 +9,7 @@ from hotpixeld.formats import csv_format, dcraw, jpegpixi, json_format, yaml_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 FORMATS: Mapping[str, Callable[[Maps], str]] = {
     "json": json_format.text,

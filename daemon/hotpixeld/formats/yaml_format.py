@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hotpixeld.config import map_yaml
 
 if TYPE_CHECKING:
-    from hotpixeld.store.defects import Maps
+    from hotpixeld.store.evidence_tables import Maps
 
 
 def text(maps: Maps) -> str:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotpixeld.camera import Camera
-from hotpixeld.store import tallies
 from hotpixeld.store.checkpoint import Checkpoint
+from hotpixeld.store.tallies import counts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -343,7 +343,7 @@ class Images:
 
     def counts(self, camera_id: str | None = None) -> dict[str, int]:
         """Return the number of images by outcome, of one camera or of all."""
-        counted = tallies.read(self._connection, "image", camera_id)
+        counted = counts(self._connection, "image", camera_id)
         return {name: counted.get(name, 0) for name in OUTCOMES}
 
     def count_since(self, camera_id: str, since: dt.datetime | None) -> int:

@@ -3,10 +3,8 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
 the images that it holds as folded; until then they are pending, and are folded again.
-Each table has a module of its own: images, generations, paths, copies, defects,
-samples, hazards; `migrations` brings an older file up to them.
-
-Migrations: how an older ledger becomes one of today, a step a version.
+The tables themselves are in `images`, `paths`, `evidence_tables`, `hazards` and `tallies`.
+An older file is brought up to them by `STEPS`, one for each version.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.errors import LedgerError
-from hotpixeld.store import copies, defects, hazards, images, paths, samples, tallies
+from hotpixeld.store import evidence_tables, hazards, images, paths, tallies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,52 +32,6 @@ CREATE TABLE hazards (
 ) WITHOUT ROWID;
 """
 _COUNT = """
-CREATE TABLE tallies (
-  kind TEXT NOT NULL, camera TEXT NOT NULL, outcome TEXT NOT NULL,
-  count INTEGER NOT NULL, PRIMARY KEY (kind, camera, outcome)
-) WITHOUT ROWID;
-CREATE TRIGGER images_come AFTER INSERT ON images BEGIN
-  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER images_turn AFTER UPDATE OF camera, outcome ON images BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
-    AND camera = old.camera AND outcome = old.outcome;
-  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER images_go AFTER DELETE ON images BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
-    AND camera = old.camera AND outcome = old.outcome;
-END;
-CREATE TRIGGER paths_come AFTER INSERT ON paths BEGIN
-  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER paths_turn AFTER UPDATE OF outcome ON paths BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
-    AND camera = '' AND outcome = old.outcome;
-  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER paths_go AFTER DELETE ON paths BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
-    AND camera = '' AND outcome = old.outcome;
-END;
-CREATE TRIGGER copies_come AFTER INSERT ON copies BEGIN
-  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER copies_turn AFTER UPDATE OF condition, method ON copies BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
-    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
-  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER copies_go AFTER DELETE ON copies BEGIN
-  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
-    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
-END;
 INSERT INTO tallies
   SELECT 'image', camera, outcome, count(*) FROM images GROUP BY camera, outcome;
 INSERT INTO tallies SELECT 'path', '', outcome, count(*) FROM paths GROUP BY outcome;
@@ -113,20 +65,21 @@ CREATE TABLE aliases (
 ) WITHOUT ROWID;
 """
 
-# Samples of another kind: they are taken again from the files.
+# These samples hold other numbers: the photos are sampled again from their files.
 _SAMPLE_AGAIN = """
 DELETE FROM samples;
 DELETE FROM suspects;
 """
 
-# How many there are is told by the next map, which is due at once.
+# How many there are, the next map says, which is due at once.
 _COUNT_SCENES = """
 ALTER TABLE cameras ADD COLUMN scenes REAL NOT NULL DEFAULT 0;
 UPDATE cameras SET mapped = 0;
 """
 
 STEPS = (
-    _KEEP_A_GENERATION + _COUNT + _LIVES + _ALIASES,
+    # The tallies have not changed since.
+    _KEEP_A_GENERATION + tallies.SCHEMA + _COUNT + _LIVES + _ALIASES,
     _SAMPLE_AGAIN,
     _COUNT_SCENES,
 )
@@ -150,13 +103,9 @@ def statements(script: str) -> Iterator[str]:
 
 
 SCHEMA = "".join(
-    module.SCHEMA
-    for module in (
-        *(images, paths, copies, defects, samples, hazards),
-        tallies,
-    )
+    module.SCHEMA for module in (images, paths, evidence_tables, hazards, tallies)
 )
-"""What a new ledger holds: `migrations.VERSION`."""
+"""What a new ledger holds, of version `VERSION`."""
 
 
 class _Connection(sqlite3.Connection):
@@ -197,9 +146,9 @@ class Ledger:
             self.images = images.Images(self.connection)
             self.generations = images.Generations(self.connection)
             self.paths = paths.Paths(self.connection)
-            self.copies = copies.Copies(self.connection)
-            self.defects = defects.Defects(self.connection)
-            self.samples = samples.SampleTables(self.connection)
+            self.copies = paths.Copies(self.connection)
+            self.defects = evidence_tables.Defects(self.connection)
+            self.samples = evidence_tables.SampleTables(self.connection)
             self.hazards = hazards.Hazards(
                 self.connection, self.transaction, path.with_name("under-way")
             )

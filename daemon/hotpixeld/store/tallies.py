@@ -57,14 +57,14 @@ END;
 """
 
 
-def read(
+def counts(
     connection: sqlite3.Connection,
     kind: Literal["image", "path", "copy"],
     camera_id: str | None = None,
 ) -> dict[str, int]:
     """Return how many images, paths or copies came to which outcome.
 
-    Copies that were written are told by their method.
+    Copies that were written count by their method.
 
     Parameters
     ----------

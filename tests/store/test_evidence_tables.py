@@ -10,7 +10,7 @@ import pytest
 
 from hotpixeld.camera import Camera
 from hotpixeld.detection.evidence import SAMPLE, SampledPhoto
-from hotpixeld.store import samples
+from hotpixeld.store import evidence_tables
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_photos_come_back_by_capture_time(ledger: Ledger) -> None:
 def test_a_photo_has_one_row_and_the_oldest_are_dropped(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "KEPT", 3)
+    monkeypatch.setattr(evidence_tables, "KEPT", 3)
     for image in (1, 2, 2, 3, 4, 5):
         ledger.samples.record(CAMERA.id, told(image, minutes=image))
 
