@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from hotpixeld.jpeg import attach, coefficients, compare, markers
 from hotpixeld.jpeg.coefficients import Area
 from hotpixeld.repair import lossless
 
+if TYPE_CHECKING:
+    from hotpixeld.jpeg.dct_blocks import Coefficients
+
 PHOTO = jpegs.jpeg(jpegs.planted(jpegs.scene(47, 61), 20, 24), "4:2:0", trailing=b"+")
 
 
 def with_change(component: int, row: int, column: int) -> bytes:
-    def edit(found: list[coefficients.Coefficients]) -> list[coefficients.Coefficients]:
+    def edit(found: list[Coefficients]) -> list[Coefficients]:
         new = found[0].copy()
         new[0, 0, 1, 2] += 3
         return [new]

@@ -15,7 +15,7 @@ from hotpixeld.jpeg.coefficients import Area
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hotpixeld.jpeg.coefficients import Coefficients
+    from hotpixeld.jpeg.dct_blocks import Coefficients
 
 FRAME = jpegs.scene(47, 61)
 

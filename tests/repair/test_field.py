@@ -4,12 +4,21 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpixeld.repair.field import Dense, Mosaic, PlaceSet
-from hotpixeld.repair.footprint import Box
+from hotpixeld.repair.field import Box, Dense, Mosaic, PositionSet, overlapping
 
 SAMPLES = np.arange(21 * 30, dtype=np.float32).reshape(21, 30)
 CORNERS = st.lists(
     st.tuples(st.integers(-9, 25), st.integers(-9, 35)), min_size=1, max_size=6
+)
+BOXES = st.lists(
+    st.builds(
+        lambda top, left, height, width: Box(top, left, top + height, left + width),
+        *(st.integers(-6, 40), st.integers(-6, 60)),
+        *(st.integers(1, 9), st.integers(1, 7)),
+    ),
+    min_size=1,
+    max_size=40,
+    unique=True,
 )
 
 
@@ -19,7 +28,7 @@ def test_windows_are_cut_out_of_blocks_as_out_of_the_whole(
 ) -> None:
     frame = Box(0, 0, 21, 30)
     padded = np.pad(SAMPLES, ((0, 3), (0, 2))).reshape(3, 8, 4, 8)
-    blocks = PlaceSet.of(Box(0, 0, 3, 4), [Box(0, 0, 3, 4)])
+    blocks = PositionSet.of(Box(0, 0, 3, 4), [Box(0, 0, 3, 4)])
     mosaic = Mosaic(frame, blocks, padded.transpose(0, 2, 1, 3).reshape(12, 8, 8))
     tops, lefts = np.array(corners).T
 
@@ -31,7 +40,7 @@ def test_windows_are_cut_out_of_blocks_as_out_of_the_whole(
 
 
 def test_a_block_that_is_not_known_does_not_exist() -> None:
-    blocks = PlaceSet.of(Box(0, 0, 1, 2), [Box(0, 1, 1, 2)])
+    blocks = PositionSet.of(Box(0, 0, 1, 2), [Box(0, 1, 1, 2)])
     mosaic = Mosaic(Box(0, 0, 8, 16), blocks, np.ones((1, 8, 8), np.float32))
 
     _, exists = mosaic.cut(np.array([0]), np.array([6]), (2, 4))
@@ -40,7 +49,7 @@ def test_a_block_that_is_not_known_does_not_exist() -> None:
 
 
 def test_a_set_of_places_knows_its_members() -> None:
-    places = PlaceSet.of(Box(0, 0, 9, 14), [Box(-1, 2, 1, 4), Box(0, 3, 1, 5)])
+    places = PositionSet.of(Box(0, 0, 9, 14), [Box(-1, 2, 1, 4), Box(0, 3, 1, 5)])
 
     rows, columns = places.coordinates()
 
@@ -51,5 +60,32 @@ def test_a_set_of_places_knows_its_members() -> None:
         [True, False],
         [True, True],
     ]
-    nothing = PlaceSet.of(Box(0, 0, 9, 14), [])
+    nothing = PositionSet.of(Box(0, 0, 9, 14), [])
     assert not nothing.cut(np.array([0]), np.array([0]), (1, 1))
+
+
+def touch(one: Box, other: Box) -> bool:
+    common = one.clipped(other)
+    return common.top < common.bottom and common.left < common.right
+
+
+@given(BOXES)
+def test_every_overlap_is_found_once(boxes: list[Box]) -> None:
+    found = overlapping(boxes, most=1000)
+
+    for number, box in enumerate(boxes):
+        others = [i for i, b in enumerate(boxes) if i != number and touch(box, b)]
+        assert sorted(found.of(number).tolist()) == others
+        assert (number in found.linked) == bool(others)
+    assert not found.clustered.size
+
+
+@given(BOXES, st.integers(0, 3))
+def test_each_box_is_alone_linked_or_crowded(boxes: list[Box], most: int) -> None:
+    found = overlapping(boxes, most)
+
+    every = np.concatenate([found.alone, found.linked, found.clustered])
+    assert sorted(every.tolist()) == list(range(len(boxes)))
+    for number, box in enumerate(boxes):
+        others = sum(touch(box, other) for other in boxes) - 1
+        assert number in found.clustered or others <= most

@@ -21,7 +21,7 @@ def frame(texture: float, seed: int = 0) -> np.ndarray:
 def test_a_defect_in_smooth_light_is_visible_and_measured() -> None:
     photo = frame(0.7)
     photo[20, 30] += 25
-    above, spread = pixel_list.excess(photo, Defect(row=20, col=30))
+    above, spread = pixel_list.prominence(photo, Defect(row=20, col=30))
 
     assert pixel_list.is_visible(photo, Defect(row=20, col=30))
     np.testing.assert_allclose(above, 25, atol=3)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from hotpixeld.defect import Defect
 from hotpixeld.repair import separation
-from hotpixeld.repair.field import Dense
-from hotpixeld.repair.footprint import Grid, Spot
+from hotpixeld.repair.field import Dense, Subsampling
+from hotpixeld.repair.footprint import Spot
 from jpegs import FOOTPRINT
 
 Scene = NDArray[np.float64]
 
-ONE = Grid(1, 1)
+ONE = Subsampling(1, 1)
 
 
 def plane(seed: int = 0, noise: float = 1.0) -> Scene:
@@ -32,10 +32,13 @@ def hot(scene: Scene, row: int, col: int, level: float) -> Scene:
 
 
 def without(
-    seen: Scene, spots: list[Spot], fill: separation.Fill = "adaptive", grid: Grid = ONE
+    seen: Scene,
+    spots: list[Spot],
+    fill: separation.Fill = "adaptive",
+    subsampling: Subsampling = ONE,
 ) -> Scene:
     """Return samples without what was found to be added to them."""
-    excesses = separation.excesses(Dense(seen), grid, spots, fill=fill)
+    excesses = separation.excesses(Dense(seen), subsampling, spots, fill=fill)
     return repair_dense(seen, excesses)
 
 
@@ -120,7 +123,7 @@ def test_a_component_at_half_size_is_repaired_in_its_own_samples() -> None:
     seen = scene.copy()
     seen[5:7, 7:9] += 20.0
 
-    repaired = without(seen, [Spot(11, 15, 3)], grid=Grid(2, 2))
+    repaired = without(seen, [Spot(11, 15, 3)], subsampling=Subsampling(2, 2))
 
     assert np.abs(repaired - scene)[4:8, 6:10].mean() < 2
     changed = np.argwhere(repaired != seen)

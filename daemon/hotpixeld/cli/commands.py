@@ -208,12 +208,12 @@ def _pixel_list(
     """Return the pixel list of the photo's camera, as the daemon would use it."""
     camera = photo_file.camera(source)
     if folder is None or not (folder / LEDGER).is_file():
-        return pixel_list.pixel_list(config, camera, [camera], [], source.metadata)
+        return pixel_list.repairable(config, camera, [camera], [], source.metadata)
     with opened(folder) as ledger:
         cameras = [record.camera for record in ledger.images.cameras()]
         detected = ledger.defects.of(camera.id)
     known = [*cameras, camera]
-    return pixel_list.pixel_list(config, camera, known, detected, source.metadata)
+    return pixel_list.repairable(config, camera, known, detected, source.metadata)
 
 
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:

@@ -386,7 +386,7 @@ class Maps:
     def pixel_list(self, camera: Camera, taken: Metadata) -> PixelList:
         """Return what may be repaired in a photo of `camera`; see the function."""
         detected = self._ledger.defects.of(camera.id)
-        listed = repair_pixel_list.pixel_list(
+        listed = repair_pixel_list.repairable(
             self._config, camera, self._cameras(), detected, taken
         )
         return replace(listed, footprint=self._footprint(camera.id))

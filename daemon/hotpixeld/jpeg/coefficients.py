@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hotpixeld.jpeg import attach, markers, turbojpeg
 from hotpixeld.jpeg.huffman import CodeError, IntervalError, Intervals, Place
@@ -22,12 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hotpixeld.jpeg.attach import Spliced
-    from hotpixeld.jpeg.dct_blocks import Block
+    from hotpixeld.jpeg.dct_blocks import Coefficients
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.jpeg.turbojpeg import Region
-
-Coefficients = NDArray[np.int16]
-"""(rows, columns, 8, 8) int16: blocks of quantised coefficients, each row-major."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +179,7 @@ class Edit(Protocol):
     """What it must see."""
     places: list[Place]
     """The blocks it may change."""
-    changed: dict[Place, Block]
+    changed: dict[Place, Coefficients]
     """The blocks it did change, after the call."""
 
     def __call__(self, found: list[Coefficients], /) -> list[Coefficients]:
@@ -232,7 +228,7 @@ def _recoded(
     interval: int,
     areas: Sequence[Area],
     found: Sequence[Coefficients],
-    changed: dict[Place, Block],
+    changed: dict[Place, Coefficients],
 ) -> bytes | None:
     """Return an interval's new coded data; None when no block in it changed."""
     rows = [coefficients.copy() for coefficients in found]

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
-Steps = NDArray[np.float32]
-"""(8, 8) float32: a quantisation table."""
-Block = NDArray[np.int32]
-"""(..., 8, 8) int32: quantised coefficients."""
+Float32 = NDArray[np.float32]
+QuantisationTable = NDArray[np.float32]
+"""(8, 8) float32, row-major: the step of each coefficient, in levels."""
+Coefficients = NDArray[np.int16]
+"""(..., 8, 8) int16, row-major: quantised coefficients, in steps."""
 
 # Coefficients of a baseline file lie within; only the first can be -1024 (all black).
 _HIGHEST = 1023
@@ -28,7 +28,7 @@ _LOWEST[0, 0] = -1024
 TAIL = 2.0
 # Before any block is seen: mean size of a coefficient in steps, and its weight in blocks.
 USUAL, USUAL_WEIGHT = 0.2, 5
-# The excess was told from the scene by their smoothness once; counting the uncertainty
+# The scene's smoothness has separated it from the excess already; counting the uncertainty
 # of that in full would let the coefficients' smallness decide the same a second time.
 CERTAINTY = 0.1
 # Spread, in steps, of an excess that is known exactly; below _NOTHING it is none.
@@ -36,10 +36,10 @@ _EXACT, _NOTHING = 0.03, 0.02
 # Variance of grain, and the part of the rounding error's that counts as noise.
 GRAIN, ROUNDED = 0.7, 0.3
 # Where the scene is looked for, in steps around the estimate.
-_AROUND = ((np.arange(21) - 10) / 7).astype(np.float32)
+_NEARBY = ((np.arange(21) - 10) / 7).astype(np.float32)
 
 
-def _cosines() -> Samples:
+def _cosines() -> Float32:
     """Return the orthonormal 8-point DCT-II: row u holds the cosine of frequency u."""
     frequency, place = np.mgrid[0:8, 0:8]
     matrix = np.cos((2 * place + 1) * frequency * np.pi / 16) / 2
@@ -50,23 +50,23 @@ def _cosines() -> Samples:
 _DCT = _cosines()
 
 
-def samples(coefficients: NDArray[np.int16], steps: Steps) -> Samples:
+def samples(coefficients: Coefficients, table: QuantisationTable) -> Float32:
     """Return the decoded samples of blocks, neither rounded nor clipped.
 
     Parameters
     ----------
     coefficients : (n, 8, 8) int16
-    steps : (8, 8) float32
+    table : (8, 8) float32
 
     Returns
     -------
     (n, 8, 8) float32, 0-255
     """
-    return np.asarray(_DCT.T @ (coefficients * steps) @ _DCT + np.float32(128))
+    return np.asarray(_DCT.T @ (coefficients * table) @ _DCT + np.float32(128))
 
 
 @functools.lru_cache(maxsize=32)
-def _waves(length: int) -> Samples:
+def _waves(length: int) -> Float32:
     """Return the waves over `length` samples from each place in a block on.
 
     (8 places, blocks, 8 frequencies, `length`): 0 where a sample is in another block.
@@ -92,48 +92,48 @@ class Cut(NamedTuple):
 
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    change: Samples
-    variance: Samples
+    change: Float32
+    variance: Float32
 
 
 def cut(
-    place: tuple[NDArray[np.intp], NDArray[np.intp]],
-    mean: Samples,
-    covariance: Samples | None,
-    steps: Steps,
+    corners: tuple[NDArray[np.intp], NDArray[np.intp]],
+    mean: Float32,
+    covariance: Float32 | None,
+    table: QuantisationTable,
 ) -> Cut:
     """Cut n boxes of samples along the blocks, and return the DCT of each part.
 
     Parameters
     ----------
-    place : two (n,) intp
+    corners : two (n,) intp
         Top and left of each box.
     mean : (n, rows, columns) float32, levels
     covariance : (n, rows * columns, rows * columns) float32, levels squared, or None
-    steps : (8, 8) float32
+    table : (8, 8) float32
     """
-    (tops, lefts), (height, width) = place, mean.shape[1:]
+    (tops, lefts), (height, width) = corners, mean.shape[1:]
     down, across = _waves(height)[tops % 8], _waves(width)[lefts % 8]
     parts = []
     for y, x in np.ndindex(down.shape[1], across.shape[1]):
         # A box may end before its last block.
         some = np.flatnonzero((tops % 8 + height > 8 * y) & (lefts % 8 + width > 8 * x))
-        one, two = down[some, y], across[some, x]
-        levels = one @ mean[some] @ two.transpose(0, 2, 1)
-        change = np.asarray(levels / steps, np.float32)
+        vertical, horizontal = down[some, y], across[some, x]
+        levels = vertical @ mean[some] @ horizontal.transpose(0, 2, 1)
+        change = np.asarray(levels / table, np.float32)
         variance = np.zeros_like(change)
         if covariance is not None:
-            waves = one[:, :, None, :, None] * two[:, None, :, None, :]
+            waves = vertical[:, :, None, :, None] * horizontal[:, None, :, None, :]
             waves = waves.reshape(some.size, 64, height * width)
             spread = ((waves @ covariance[some]) * waves).sum(axis=-1)
             spread = np.maximum(spread, 0).reshape(change.shape)
-            variance = np.asarray(spread / steps**2, np.float32)
+            variance = np.asarray(spread / table**2, np.float32)
         rows, columns = tops[some] // 8 + y, lefts[some] // 8 + x
         parts.append(Cut(rows, columns, change, variance))
     return Cut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def expected_size(total: Samples, count: NDArray[np.intp]) -> Samples:
+def expected_size(total: Float32, count: NDArray[np.intp]) -> Float32:
     """Return the expected size of coefficients, from the blocks around each block.
 
     Parameters
@@ -154,7 +154,7 @@ def expected_size(total: Samples, count: NDArray[np.intp]) -> Samples:
     return size
 
 
-def noise(steps: Steps) -> Samples:
+def noise(table: QuantisationTable) -> Float32:
     """Return the covariance of two samples' noise, by the shift between them.
 
     Grain that neighbours do not share, and a part of what rounding adds, which is the
@@ -165,7 +165,7 @@ def noise(steps: Steps) -> Samples:
     (15, 15) float32, levels squared
         For shifts of -7 to 7; further apart there is none.
     """
-    spread = ROUNDED * steps.astype(float) ** 2 / 12
+    spread = ROUNDED * table.astype(float) ** 2 / 12
     # A wave's autocovariance within a block, averaged over the places in the block.
     waves = np.stack([np.convolve(wave, wave[::-1]) for wave in _DCT.astype(float)]) / 8
     out = waves.T @ spread @ waves
@@ -173,17 +173,17 @@ def noise(steps: Steps) -> Samples:
     return np.asarray(out, np.float32)
 
 
-def _logistic(value: Samples) -> Samples:
+def _logistic(value: Float32) -> Float32:
     """Return a close, quick stand-in for the normal distribution function."""
     return np.asarray(1 / (1 + np.exp(np.clip(-1.702 * value, -60, 60))))
 
 
 def _best(
-    block: NDArray[np.int16], change: Samples, variance: Samples, size: Samples
-) -> Samples:
+    block: Coefficients, change: Float32, variance: Float32, size: Float32
+) -> Float32:
     """Return the mean of what (k,) coefficients may have been, in steps."""
     total = block + change
-    scene = np.rint(total)[:, None] + _AROUND
+    scene = np.rint(total)[:, None] + _NEARBY
     sigma = np.sqrt(CERTAINTY * variance + _EXACT**2)[:, None]
     likelihood = _logistic((scene - total[:, None] + 0.5) / sigma)
     likelihood -= _logistic((scene - total[:, None] - 0.5) / sigma)
@@ -194,8 +194,8 @@ def _best(
 
 
 def requantised(
-    block: NDArray[np.int16], change: Samples, variance: Samples, size: Samples
-) -> Block:
+    block: Coefficients, change: Float32, variance: Float32, size: Float32
+) -> Coefficients:
     """Return the coefficients that blocks had without an excess, as best guess.
 
     The camera rounded scene and excess together; without the excess it would have
@@ -218,9 +218,9 @@ def requantised(
     some = np.abs(change) >= _NOTHING
     best = _best(block[some], change[some], variance[some], size[some])
     out[some] = np.rint(best)
-    return np.asarray(np.clip(out, _LOWEST, _HIGHEST), np.int32)
+    return np.asarray(np.clip(out, _LOWEST, _HIGHEST), np.int16)
 
 
-def rounded(block: NDArray[np.int16], change: Samples) -> Block:
+def rounded(block: Coefficients, change: Float32) -> Coefficients:
     """Return blocks with a change, in steps, added and rounded."""
-    return np.clip(block + np.rint(change), _LOWEST, _HIGHEST).astype(np.int32)
+    return np.clip(block + np.rint(change), _LOWEST, _HIGHEST).astype(np.int16)

@@ -1,6 +1,8 @@
-"""Which footprints overlap, and which defects make a crowd.
+"""The samples of one component, cut into windows at many positions at once.
 
-Fields: the samples of one component, cut into windows around many places at once.
+`Dense` holds all samples of a component, `Mosaic` those of some blocks; both cut windows.
+`PositionSet` is a set of samples or of blocks, and `overlapping` finds which of many
+rectangles overlap, and which do so in clusters.
 """
 
 from __future__ import annotations
@@ -11,17 +13,59 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.repair.footprint import Box
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Samples = NDArray[np.float32]
-Places = NDArray[np.intp]
+"""float32: levels of a component's own samples."""
+Indices = NDArray[np.intp]
+"""intp: rows, columns, or ranks in a set or list."""
 Mask = NDArray[np.bool_]
 
-# Room on the left of a plane, so that places before its first sample have a number too.
+# Room on the left of a plane, so that positions before its first sample have a number too.
 _ROOM = 64
+
+
+class Subsampling(NamedTuple):
+    """Pixels of the frame per sample of a component, down and across."""
+
+    down: int
+    across: int
+
+
+class Box(NamedTuple):
+    """A rectangle of samples, half-open."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (rows, columns)."""
+        return self.bottom - self.top, self.right - self.left
+
+    def clipped(self, outer: Box) -> Box:
+        """Return the part inside another box."""
+        return Box(
+            max(self.top, outer.top),
+            max(self.left, outer.left),
+            min(self.bottom, outer.bottom),
+            min(self.right, outer.right),
+        )
+
+    def grown(self, margin: int) -> Box:
+        """Return the box with a margin on all sides."""
+        top, left, bottom, right = self
+        return Box(top - margin, left - margin, bottom + margin, right + margin)
+
+    def within(self, outer: Box) -> tuple[slice, slice]:
+        """Return the slices that cut this box out of an array that holds `outer`."""
+        return (
+            slice(self.top - outer.top, self.bottom - outer.top),
+            slice(self.left - outer.left, self.right - outer.left),
+        )
 
 
 class Field(Protocol):
@@ -31,7 +75,7 @@ class Field(Protocol):
     """The whole component."""
 
     def cut(
-        self, tops: Places, lefts: Places, shape: tuple[int, int]
+        self, tops: Indices, lefts: Indices, shape: tuple[int, int]
     ) -> tuple[Samples, Mask]:
         """Return equal windows, (n, rows, columns), and which of their samples exist.
 
@@ -39,9 +83,29 @@ class Field(Protocol):
         """
 
 
+def window(
+    tops: Indices, lefts: Indices, shape: tuple[int, int]
+) -> tuple[Indices, Indices]:
+    """Return the rows, (n, rows, 1), and columns, (n, 1, columns), of equal windows."""
+    rows = tops[:, None, None] + np.arange(shape[0])[:, None]
+    columns = lefts[:, None, None] + np.arange(shape[1])
+    return rows, columns
+
+
+def _inside(rows: Indices, columns: Indices, frame: Box) -> Mask:
+    """Return which positions are inside a frame."""
+    within_rows = (rows >= frame.top) & (rows < frame.bottom)
+    return within_rows & (columns >= frame.left) & (columns < frame.right)
+
+
+def _numbers(width: int, rows: Indices, columns: Indices) -> Indices:
+    """Return one number for each position."""
+    return (rows + _ROOM) * width + columns + _ROOM
+
+
 @dataclass(frozen=True, slots=True)
-class PlaceSet:
-    """A set of places in a plane.
+class PositionSet:
+    """A set of positions in a plane, of samples or of blocks.
 
     Attributes
     ----------
@@ -51,23 +115,23 @@ class PlaceSet:
     """
 
     width: int
-    numbers: Places
+    numbers: Indices
 
     @classmethod
-    def of(cls, frame: Box, boxes: Sequence[Box]) -> PlaceSet:
-        """Return the places in some boxes of a plane."""
+    def of(cls, frame: Box, boxes: Sequence[Box]) -> PositionSet:
+        """Return the positions in some boxes of a plane."""
         width = frame.right + 2 * _ROOM
         array = np.array(boxes, np.intp).reshape(-1, 4)
         shapes = array[:, 2:] - array[:, :2]
         parts = [np.empty(0, np.intp)]
         for shape in np.unique(shapes, axis=0):
             some = array[(shapes == shape).all(axis=1)]
-            places = window(some[:, 0], some[:, 1], tuple(shape.tolist()))
-            parts.append(_numbers(width, *places).ravel())
+            positions = window(some[:, 0], some[:, 1], tuple(shape.tolist()))
+            parts.append(_numbers(width, *positions).ravel())
         return cls(width, np.unique(np.concatenate(parts)))
 
-    def index(self, rows: Places, columns: Places) -> tuple[Places, Mask]:
-        """Return the rank of each place in the set, and whether it is in it."""
+    def index(self, rows: Indices, columns: Indices) -> tuple[Indices, Mask]:
+        """Return the rank of each position in the set, and whether it is in it."""
         numbers = _numbers(self.width, rows, columns)
         if not self.numbers.size:
             return np.zeros(numbers.shape, np.intp), np.zeros(numbers.shape, bool)
@@ -75,35 +139,15 @@ class PlaceSet:
         rank = np.minimum(rank, self.numbers.size - 1)
         return rank, self.numbers[rank] == numbers
 
-    def cut(self, tops: Places, lefts: Places, shape: tuple[int, int]) -> Mask:
-        """Return, for equal windows, which of their places are in the set."""
+    def cut(self, tops: Indices, lefts: Indices, shape: tuple[int, int]) -> Mask:
+        """Return, for equal windows, which of their positions are in the set."""
         rows, columns = window(tops, lefts, shape)
         return self.index(rows, columns)[1]
 
-    def coordinates(self) -> tuple[Places, Places]:
+    def coordinates(self) -> tuple[Indices, Indices]:
         """Return the rows and the columns, in order."""
         rows, columns = np.divmod(self.numbers, self.width)
         return rows - _ROOM, columns - _ROOM
-
-
-def _numbers(width: int, rows: Places, columns: Places) -> Places:
-    """Return one number for each place."""
-    return (rows + _ROOM) * width + columns + _ROOM
-
-
-def window(
-    tops: Places, lefts: Places, shape: tuple[int, int]
-) -> tuple[Places, Places]:
-    """Return the rows, (n, rows, 1), and columns, (n, 1, columns), of equal windows."""
-    rows = tops[:, None, None] + np.arange(shape[0])[:, None]
-    columns = lefts[:, None, None] + np.arange(shape[1])
-    return rows, columns
-
-
-def _inside(rows: Places, columns: Places, frame: Box) -> Mask:
-    """Return which places are inside a frame."""
-    within_rows = (rows >= frame.top) & (rows < frame.bottom)
-    return within_rows & (columns >= frame.left) & (columns < frame.right)
 
 
 class Dense:
@@ -119,7 +163,7 @@ class Dense:
         self.frame = Box(0, 0, samples.shape[0], samples.shape[1])
 
     def cut(
-        self, tops: Places, lefts: Places, shape: tuple[int, int]
+        self, tops: Indices, lefts: Indices, shape: tuple[int, int]
     ) -> tuple[Samples, Mask]:
         """Return equal windows, and which of their samples exist."""
         rows, columns = window(tops, lefts, shape)
@@ -137,19 +181,19 @@ class Mosaic:
     ----------
     frame : Box
         The whole component, in samples.
-    blocks : PlaceSet
+    blocks : PositionSet
         The known blocks, in units of blocks.
     samples : (n, 8, 8) float32
         Of those blocks, in order.
     """
 
-    def __init__(self, frame: Box, blocks: PlaceSet, samples: Samples) -> None:
+    def __init__(self, frame: Box, blocks: PositionSet, samples: Samples) -> None:
         self.frame = frame
         self.blocks = blocks
         self.samples = samples
 
     def cut(
-        self, tops: Places, lefts: Places, shape: tuple[int, int]
+        self, tops: Indices, lefts: Indices, shape: tuple[int, int]
     ) -> tuple[Samples, Mask]:
         """Return equal windows, and which of their samples exist and are known."""
         down, across = (-(-(size + 7) // 8) for size in shape)
@@ -173,21 +217,21 @@ class Overlaps(NamedTuple):
         The boxes that no other overlaps.
     linked : (b,) intp
         Those that a few others overlap.
-    crowded : (c,) intp
-        Those that many others overlap, or one of such a box.
+    clustered : (c,) intp
+        Those that many others overlap, and those that overlap one of these.
     starts : (n + 1,) intp
     others : (starts[n],) intp
         What overlaps box i is ``others[starts[i]:starts[i + 1]]``; nothing is listed for
-        a crowded one.
+        a clustered one.
     """
 
-    alone: Places
-    linked: Places
-    crowded: Places
-    starts: Places
-    others: Places
+    alone: Indices
+    linked: Indices
+    clustered: Indices
+    starts: Indices
+    others: Indices
 
-    def of(self, number: int) -> Places:
+    def of(self, number: int) -> Indices:
         """Return the boxes that overlap box `number`."""
         return self.others[self.starts[number] : self.starts[number + 1]]
 
@@ -195,12 +239,12 @@ class Overlaps(NamedTuple):
 class _Ranges(NamedTuple):
     """Candidates: for each box, runs of the boxes sorted by top, then left."""
 
-    owner: Places
-    first: Places
-    length: Places
+    owner: Indices
+    first: Indices
+    length: Indices
 
 
-def _candidates(boxes: Places, order: Places) -> _Ranges:
+def _candidates(boxes: Indices, order: Indices) -> _Ranges:
     """Return, for each box and each row nearby, the boxes that start close by."""
     tops, lefts = boxes[:, 0], boxes[:, 1]
     reach = (boxes[:, 2:] - boxes[:, :2]).max(axis=0)
@@ -215,36 +259,34 @@ def _candidates(boxes: Places, order: Places) -> _Ranges:
     return _Ranges(owner[some], first[some], (last - first)[some])
 
 
-def overlapping(boxes: Sequence[Box], crowd: int) -> Overlaps:
-    """Return which boxes overlap; those with more than `crowd` near are crowded.
+def overlapping(boxes: Sequence[Box], most: int) -> Overlaps:
+    """Return which boxes overlap; those with more than `most` near are clustered.
 
-    The time grows with the number of boxes and of pairs outside crowds.
+    The time grows with the number of boxes and of pairs outside clusters.
     """
     array = np.array(boxes, np.intp).reshape(-1, 4)
     order = np.lexsort((array[:, 1], array[:, 0]))
     ranges = _candidates(array, order)
     near = np.bincount(ranges.owner, ranges.length, len(array)) - 1
-    dense = near > crowd
+    dense = near > most
     listed = ~dense[ranges.owner]
     owner, first, length = (part[listed] for part in ranges)
     index = np.repeat(first - np.cumsum(length) + length, length)
     other = order[index + np.arange(index.size)]
     owner = np.repeat(owner, length)
-    one, two = array[owner], array[other]
-    touch = (one[:, :2] < two[:, 2:]).all(axis=1) & (two[:, :2] < one[:, 2:]).all(
-        axis=1
-    )
-    touch &= owner != other
+    first, second = array[owner], array[other]
+    touch = (first[:, :2] < second[:, 2:]).all(axis=1)
+    touch &= (second[:, :2] < first[:, 2:]).all(axis=1) & (owner != other)
     owner, other = owner[touch], other[touch]
-    crowded = dense.copy()
-    crowded[owner[dense[other]]] = True
+    clustered = dense.copy()
+    clustered[owner[dense[other]]] = True
     count = np.bincount(owner, minlength=len(array))
     starts = np.concatenate([[0], np.cumsum(count)])
     everyone = np.arange(len(array))
     return Overlaps(
-        alone=everyone[(count == 0) & ~crowded],
-        linked=everyone[(count > 0) & ~crowded],
-        crowded=everyone[crowded],
+        alone=everyone[(count == 0) & ~clustered],
+        linked=everyone[(count > 0) & ~clustered],
+        clustered=everyone[clustered],
         starts=starts,
         others=other,
     )

@@ -1,12 +1,10 @@
-"""A camera's own footprint, learned from the mean image of its photos.
-
-How a defective photosite shows in a photo: the shapes that cameras make of it.
+"""A defect's footprint: how one defective photosite shows in a photo.
 
 Demosaicing spreads one site over its neighbours, sharpening draws a ring around it, and
-the end of the scale flattens the peak or the ring.  All shapes that a few usual amounts
-of each give are taken as equally likely; no camera's own shape is among them.
-
-A defect's footprint: the samples it may change, and what is known of its shape.
+the end of the scale flattens the peak or the ring.  The kernels that a few usual amounts
+of each give are taken as equally likely, no camera's own among them: their covariance is
+the prior of a footprint (`FootprintPrior`).  `learn` finds a camera's own footprint in the
+mean image of its photos, where the usual kernels do not hold it.
 """
 
 from __future__ import annotations
@@ -20,17 +18,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hotpixeld.repair.field import Box
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hotpixeld.defect import Defect
+    from hotpixeld.repair.field import Subsampling
 
-Shapes = NDArray[np.float64]
+Array = NDArray[np.floating]
+Kernels = NDArray[np.float64]
 """(n, side, side) float64: footprints, 1 at the centre."""
 Covariance = NDArray[np.float64]
 """(side * side, side * side) float64: of a footprint of amplitude 1."""
 
-# Half width of the shapes; no camera shows more.
+# Half width of the footprint that is always reckoned with: a DSLR shows 3x3, a compact
+# 7x7 with a dark ring; compression smears either.
+HALF_WIDTH = 3
+# A larger radius is cut: no camera shows more, and the equations would be slow.
 LARGEST = 8
 SIDE = 2 * LARGEST + 1
 
@@ -43,7 +48,7 @@ _SHARPENINGS = ((0.0, 1.0), (0.4, 1.0), (0.4, 1.7), (0.9, 1.0), (0.9, 1.7))
 # Where the peak is cut off, and the ring (1: nowhere).
 _PEAKS, _RINGS = (1.0, 1.0, 0.8, 0.5), (1.0, 1.0, 1.0, 0.04)
 
-# Share of footprints like no shape above: mirrored pixels rise and fall together, each
+# Share of footprints like no kernel above: mirrored pixels rise and fall together, each
 # such set for itself, with the strength of its distance from the centre squared.
 _OTHER = 0.2
 _STRENGTH = {0: 1.0, 1: 0.4, 2: 0.25, 4: 0.2, 5: 0.17, 8: 0.12}
@@ -53,102 +58,26 @@ USUAL_COUNT = 4.0
 # Share of its strength by which a pixel may differ from all that, on its own.
 _APART = 0.2
 
-
-def _blurred(shape: Shapes, radius: float) -> Shapes:
-    """Return a shape blurred by a Gaussian."""
-    places = np.arange(SIDE)
-    kernel = np.exp(-((places[:, None] - places) ** 2) / (2 * radius**2))
-    kernel /= kernel[LARGEST].sum()
-    return np.asarray(kernel @ shape @ kernel.T)
-
-
-def _spreads() -> Shapes:
-    """Return what demosaicing may make of one site."""
-    out = []
-    for share, diagonal in itertools.product(_NEIGHBOURS, _DIAGONALS):
-        shape = np.zeros((SIDE, SIDE))
-        shape[LARGEST - 1 : LARGEST + 2, LARGEST - 1 : LARGEST + 2] = share * diagonal
-        shape[LARGEST, LARGEST - 1 : LARGEST + 2] = share
-        shape[LARGEST - 1 : LARGEST + 2, LARGEST] = share
-        out.append(shape)
-    for radius in _BLURS:
-        point = np.zeros((SIDE, SIDE))
-        point[LARGEST, LARGEST] = 1.0
-        shape = _blurred(point, radius)
-        out.append(shape / shape[LARGEST, LARGEST])
-    for shape in out:
-        shape[LARGEST, LARGEST] = 1.0
-    return np.array(out)
-
-
-def family() -> Shapes:
-    """Return the footprints that cameras make of a photosite, all equally likely."""
-    out = []
-    steps = itertools.product(_spreads(), _SHARPENINGS, _PEAKS, _RINGS)
-    for spread, (amount, radius), peak, ring in steps:
-        shape = spread + amount * (spread - _blurred(spread, radius))
-        shape = np.clip(shape / shape[LARGEST, LARGEST], -ring, peak)
-        out.append(shape / peak)
-    return np.array(out)
-
-
-def _mirrored() -> Covariance:
-    """Return the covariance of footprints known to be alike on all sides only."""
-    rows, columns = (np.abs(place - LARGEST) for place in np.indices((SIDE, SIDE)))
-    distance = (rows**2 + columns**2).ravel()
-    strength = np.array([_STRENGTH.get(int(d), _FAINT) for d in distance])
-    sets = (rows * SIDE + columns).ravel()
-    together = sets[:, None] == sets[None, :]
-    return np.asarray(np.outer(strength, strength) * together)
-
-
-def _loose(covariance: Covariance) -> Covariance:
-    """Return a covariance with what each pixel but the centre may do on its own."""
-    apart = _APART**2 * (np.diag(covariance) + _FAINT**2)
-    apart[apart.size // 2] = 0.0
-    return np.asarray(covariance + np.diag(apart))
-
-
-@functools.cache
-def _strict() -> Covariance:
-    """Return the covariance of usual footprints, and rare ones of any other shape."""
-    flat = family().reshape(-1, SIDE * SIDE)
-    return (1 - _OTHER) * (flat.T @ flat) / len(flat) + _OTHER * _mirrored()
-
-
-@functools.cache
-def usual_covariance() -> Covariance:
-    """Return the covariance of the footprint of a camera that is not known better."""
-    return _loose(_strict())
-
-
-def like(second_moment: Covariance, count: float) -> Covariance:
-    """Return the covariance of a footprint of a camera of which some were seen.
-
-    Parameters
-    ----------
-    second_moment : (side * side, side * side) float64
-        Of the footprints seen, each divided by its centre.
-    count : float
-        Their number; the usual shapes count as `USUAL_COUNT`.
-    """
-    share = count / (count + USUAL_COUNT)
-    return _loose(share * second_moment + (1 - share) * _strict())
-
-
-Samples = NDArray[np.floating]
-
-# Half width of the footprint that is always reckoned with: a DSLR shows 3x3, a compact
-# 7x7 with a dark ring; compression smears either.
-HALF_WIDTH = 3
-# A larger radius is cut: no camera shows more, and the equations would be slow.
-
-
-class Grid(NamedTuple):
-    """Pixels of the frame per sample of a component, down and across."""
-
-    down: int
-    across: int
+# Half width of what is looked at, and of what may belong to the footprint.
+WINDOW, UNSURE = 8, HALF_WIDTH + 1
+# A defect teaches when it stands out of the mean image by this many times its noise, and
+# by this many levels.
+CLEAR, VISIBLE = 10.0, 3.0
+# Fewer defects do not outweigh what is usual.
+FEWEST = 4
+# No pixel of a footprint exceeds its centre by more: there is another defect.
+HIGHEST = 1.2
+# Footprints this many times as far from the middle one as half of them are: outliers.
+FAR = 4.0
+# Noise of the middle footprint, as a share of its centre, and how much less likely than the
+# usual ones it must be (a squared distance in standard deviations; 2 to 11 for the three
+# measured kinds of camera).  Where the usual kernels hold the camera's own, they serve
+# better: a photo's rounding and clipping bend every footprint, and they allow for that.
+SPREAD, UNUSUAL = 0.1, 20.0
+# Independent ways in which a camera's footprints differ; more are noise.
+WAYS = 6
+_LEARNED_SIDE = 2 * HALF_WIDTH + 1
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class Spot(NamedTuple):
@@ -164,76 +93,125 @@ class Spot(NamedTuple):
         half = min(max(defect.radius or 0, HALF_WIDTH), LARGEST)
         return cls(defect.row, defect.col, half)
 
-    def box(self, grid: Grid) -> Box:
+    def box(self, subsampling: Subsampling) -> Box:
         """Return the samples of a component that the footprint touches."""
         return Box(
-            (self.row - self.half) // grid.down,
-            (self.col - self.half) // grid.across,
-            (self.row + self.half) // grid.down + 1,
-            (self.col + self.half) // grid.across + 1,
+            (self.row - self.half) // subsampling.down,
+            (self.col - self.half) // subsampling.across,
+            (self.row + self.half) // subsampling.down + 1,
+            (self.col + self.half) // subsampling.across + 1,
         )
 
 
-class Box(NamedTuple):
-    """A rectangle of samples, half-open."""
+def _blurred(kernel: Kernels, radius: float) -> Kernels:
+    """Return a kernel blurred by a Gaussian."""
+    pixels = np.arange(SIDE)
+    gaussian = np.exp(-((pixels[:, None] - pixels) ** 2) / (2 * radius**2))
+    gaussian /= gaussian[LARGEST].sum()
+    return np.asarray(gaussian @ kernel @ gaussian.T)
 
-    top: int
-    left: int
-    bottom: int
-    right: int
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Return (rows, columns)."""
-        return self.bottom - self.top, self.right - self.left
+def _demosaiced() -> Kernels:
+    """Return what demosaicing may make of one site."""
+    kernels = []
+    for share, diagonal in itertools.product(_NEIGHBOURS, _DIAGONALS):
+        kernel = np.zeros((SIDE, SIDE))
+        kernel[LARGEST - 1 : LARGEST + 2, LARGEST - 1 : LARGEST + 2] = share * diagonal
+        kernel[LARGEST, LARGEST - 1 : LARGEST + 2] = share
+        kernel[LARGEST - 1 : LARGEST + 2, LARGEST] = share
+        kernels.append(kernel)
+    for radius in _BLURS:
+        point = np.zeros((SIDE, SIDE))
+        point[LARGEST, LARGEST] = 1.0
+        kernel = _blurred(point, radius)
+        kernels.append(kernel / kernel[LARGEST, LARGEST])
+    for kernel in kernels:
+        kernel[LARGEST, LARGEST] = 1.0
+    return np.array(kernels)
 
-    def clipped(self, outer: Box) -> Box:
-        """Return the part inside another box."""
-        return Box(
-            max(self.top, outer.top),
-            max(self.left, outer.left),
-            min(self.bottom, outer.bottom),
-            min(self.right, outer.right),
-        )
 
-    def grown(self, margin: int) -> Box:
-        """Return the box with a margin on all sides."""
-        top, left, bottom, right = self
-        return Box(top - margin, left - margin, bottom + margin, right + margin)
+def usual_kernels() -> Kernels:
+    """Return the footprints that cameras make of a photosite, all equally likely."""
+    kernels = []
+    usual = itertools.product(_demosaiced(), _SHARPENINGS, _PEAKS, _RINGS)
+    for spread, (amount, radius), peak, ring in usual:
+        kernel = spread + amount * (spread - _blurred(spread, radius))
+        kernel = np.clip(kernel / kernel[LARGEST, LARGEST], -ring, peak)
+        kernels.append(kernel / peak)
+    return np.array(kernels)
 
-    def within(self, outer: Box) -> tuple[slice, slice]:
-        """Return the slices that cut this box out of an array that holds `outer`."""
-        return (
-            slice(self.top - outer.top, self.bottom - outer.top),
-            slice(self.left - outer.left, self.right - outer.left),
-        )
+
+def _mirrored() -> Covariance:
+    """Return the covariance of footprints known to be alike on all sides only."""
+    rows, columns = (np.abs(index - LARGEST) for index in np.indices((SIDE, SIDE)))
+    distance = (rows**2 + columns**2).ravel()
+    strength = np.array([_STRENGTH.get(int(d), _FAINT) for d in distance])
+    sets = (rows * SIDE + columns).ravel()
+    together = sets[:, None] == sets[None, :]
+    return np.asarray(np.outer(strength, strength) * together)
+
+
+def _loosened(covariance: Covariance) -> Covariance:
+    """Return a covariance with what each pixel but the centre may do on its own."""
+    apart = _APART**2 * (np.diag(covariance) + _FAINT**2)
+    apart[apart.size // 2] = 0.0
+    return np.asarray(covariance + np.diag(apart))
+
+
+@functools.cache
+def _strict() -> Covariance:
+    """Return the covariance of usual footprints, and rare ones of any other shape."""
+    flat = usual_kernels().reshape(-1, SIDE * SIDE)
+    return (1 - _OTHER) * (flat.T @ flat) / len(flat) + _OTHER * _mirrored()
+
+
+@functools.cache
+def usual_covariance() -> Covariance:
+    """Return the covariance of the footprint of a camera that is not known better."""
+    return _loosened(_strict())
+
+
+def learned_covariance(second_moment: Covariance, count: float) -> Covariance:
+    """Return the covariance of a footprint of a camera of which some were seen.
+
+    Parameters
+    ----------
+    second_moment : (side * side, side * side) float64
+        Of the footprints seen, each divided by its centre.
+    count : float
+        Their number; the usual kernels count as `USUAL_COUNT`.
+    """
+    share = count / (count + USUAL_COUNT)
+    return _loosened(share * second_moment + (1 - share) * _strict())
 
 
 @functools.lru_cache(maxsize=64)
-def _pooling(half: int, grid: Grid, down: int, across: int) -> tuple[Box, Samples]:
+def _pooling(
+    half: int, subsampling: Subsampling, down: int, across: int
+) -> tuple[Box, Array]:
     """Return the samples of a footprint, and what share of its pixels goes into each.
 
     `down` and `across` are the place of the defect's pixel within its sample.
     """
-    box = Spot(down, across, half).box(grid)
+    box = Spot(down, across, half).box(subsampling)
     side = 2 * half + 1
     share = np.zeros((*box.shape, side, side))
     for y, x in np.ndindex(side, side):
-        row = (down + y - half) // grid.down - box.top
-        column = (across + x - half) // grid.across - box.left
-        share[row, column, y, x] = 1 / (grid.down * grid.across)
+        row = (down + y - half) // subsampling.down - box.top
+        column = (across + x - half) // subsampling.across - box.left
+        share[row, column, y, x] = 1 / (subsampling.down * subsampling.across)
     return box, share.reshape(box.shape[0] * box.shape[1], side * side)
 
 
-def of_half(covariance: Samples, half: int) -> Samples:
+def of_half(covariance: Array, half: int) -> Array:
     """Return the part of a footprint's covariance within a half width."""
     inner = slice(LARGEST - half, LARGEST + half + 1)
     square = covariance.reshape((2 * LARGEST + 1,) * 4)[inner, inner, inner, inner]
     return square.reshape(((2 * half + 1) ** 2,) * 2)
 
 
-class Shape:
-    """What is known of the shape of a camera's footprints in one component.
+class FootprintPrior:
+    """What is known of a camera's footprints in one component: a Gaussian prior.
 
     Parameters
     ----------
@@ -241,64 +219,44 @@ class Shape:
         Of the pixels of a footprint of amplitude 1, 17 x 17, row by row.
     """
 
-    def __init__(self, covariance: Samples) -> None:
+    def __init__(self, covariance: Array) -> None:
         self._covariance = covariance
-        self._known: dict[tuple[int, ...], Samples] = {}
+        self._cache: dict[tuple[int, ...], Array] = {}
 
-    def prior(self, half: int, grid: Grid, down: int, across: int) -> Samples:
+    def covariance(
+        self, half: int, subsampling: Subsampling, down: int, across: int
+    ) -> Array:
         """Return the covariance over the samples of a footprint's box.
 
         `down` and `across` are the place of the defect's pixel within its sample.
         """
-        key = half, *grid, down, across
-        if key not in self._known:
-            _, share = _pooling(half, grid, down, across)
+        key = half, *subsampling, down, across
+        if key not in self._cache:
+            _, share = _pooling(half, subsampling, down, across)
             pooled = share @ of_half(self._covariance, half) @ share.T
-            self._known[key] = pooled.astype(np.float32)
-        return self._known[key]
+            self._cache[key] = pooled.astype(np.float32)
+        return self._cache[key]
 
-    def embedded(self, spot: Spot, grid: Grid, outer: Box) -> Samples:
-        """Return the prior of a footprint over another box, 0 where it does not reach."""
-        box = spot.box(grid)
-        phase = spot.row % grid.down, spot.col % grid.across
+    def embedded(self, spot: Spot, subsampling: Subsampling, outer: Box) -> Array:
+        """Return the covariance over another box, 0 where the footprint has no part."""
+        box = spot.box(subsampling)
+        phase = spot.row % subsampling.down, spot.col % subsampling.across
         place = outer.top - box.top, outer.left - box.left
-        key = spot.half, *grid, *phase, *place, *outer.shape
-        if key not in self._known:
+        key = spot.half, *subsampling, *phase, *place, *outer.shape
+        if key not in self._cache:
             common = box.clipped(outer)
             into, out_of = common.within(outer), common.within(box)
-            prior = self.prior(spot.half, grid, *phase).reshape(box.shape * 2)
+            own = self.covariance(spot.half, subsampling, *phase).reshape(box.shape * 2)
             whole = np.zeros(outer.shape * 2, np.float32)
-            whole[into + into] = prior[out_of + out_of]
-            self._known[key] = whole.reshape((outer.shape[0] * outer.shape[1],) * 2)
-        return self._known[key]
+            whole[into + into] = own[out_of + out_of]
+            self._cache[key] = whole.reshape((outer.shape[0] * outer.shape[1],) * 2)
+        return self._cache[key]
 
 
 @functools.cache
-def usual() -> Shape:
-    """Return the shape of a camera that is not known better."""
-    return Shape(usual_covariance())
-
-
-# Half width of what is looked at, and of what may belong to the footprint.
-WINDOW, UNSURE = 8, HALF_WIDTH + 1
-# A defect teaches when it stands out of the mean image by this many times its noise, and
-# by this many levels.
-CLEAR, VISIBLE = 10.0, 3.0
-# Fewer defects do not outweigh what is usual.
-FEWEST = 4
-# No pixel of a footprint exceeds its centre by more: there is another defect.
-HIGHEST = 1.2
-# Footprints this many times as far from the middle one as half of them are: outliers.
-FAR = 4.0
-# Noise of the middle footprint, as a share of its centre, and how much less likely than the
-# usual ones it must be (a squared distance in standard deviations; 2 to 11 for the three
-# measured kinds of camera).  Where the usual shapes hold the camera's own, they serve
-# better: a photo's rounding and clipping bend every footprint, and they allow for that.
-SPREAD, UNUSUAL = 0.1, 20.0
-# Independent ways in which a camera's footprints differ; more are noise.
-WAYS = 6
-_SIDE = 2 * HALF_WIDTH + 1
-_LUMA = np.array([0.299, 0.587, 0.114])
+def usual_prior() -> FootprintPrior:
+    """Return the prior of a camera that is not known better."""
+    return FootprintPrior(usual_covariance())
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +276,9 @@ class Footprint:
     ways: tuple[tuple[float, ...], ...]
 
     @property
-    def luma(self) -> Shape:
-        """Return the shape of a footprint in luma."""
-        return _shape(self)
+    def luma(self) -> FootprintPrior:
+        """Return the prior of a footprint in luma."""
+        return _prior(self)
 
     def to_json(self) -> str:
         """Return this as text, some 3 kB.
@@ -340,39 +298,39 @@ class Footprint:
             The text is something else.
         """
         try:
-            found = json.loads(text)
-            ways = tuple(tuple(float(v) for v in way) for way in found["ways"])
-            count = int(found["count"])
+            saved = json.loads(text)
+            ways = tuple(tuple(float(v) for v in way) for way in saved["ways"])
+            count = int(saved["count"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a footprint: {text[:40]!r}") from error
-        if count < 1 or any(len(way) != _SIDE**2 for way in ways):
+        if count < 1 or any(len(way) != _LEARNED_SIDE**2 for way in ways):
             raise ValueError(f"not a footprint: {text[:40]!r}")
         return cls(count, ways)
 
 
 @functools.lru_cache(maxsize=16)
-def _shape(learned: Footprint) -> Shape:
-    """Return the shape that a learned footprint stands for."""
-    ways = np.array(learned.ways).reshape(-1, _SIDE, _SIDE)
+def _prior(learned: Footprint) -> FootprintPrior:
+    """Return the prior that a learned footprint stands for."""
+    ways = np.array(learned.ways).reshape(-1, _LEARNED_SIDE, _LEARNED_SIDE)
     wide = np.pad(ways, ((0, 0), *[(LARGEST - HALF_WIDTH,) * 2] * 2))
     flat = wide.reshape(len(ways), -1)
-    return Shape(like(flat.T @ flat, learned.count))
+    return FootprintPrior(learned_covariance(flat.T @ flat, learned.count))
 
 
 @functools.cache
-def _background() -> tuple[NDArray[np.bool_], Samples]:
-    """Return which pixels of a window are background, and a plane over the window."""
+def _background() -> tuple[NDArray[np.bool_], Array]:
+    """Return which pixels of a window are background, and the terms of a linear trend."""
     rows, columns = np.mgrid[-WINDOW : WINDOW + 1, -WINDOW : WINDOW + 1]
     far = np.maximum(np.abs(rows), np.abs(columns)) > UNSURE
-    plane = np.stack([np.ones(rows.size), rows.ravel(), columns.ravel()], axis=1)
-    return far, plane
+    trend = np.stack([np.ones(rows.size), rows.ravel(), columns.ravel()], axis=1)
+    return far, trend
 
 
-def _normalised(window: Samples) -> tuple[Samples, float] | None:
+def _normalised(window: Array) -> tuple[Array, float] | None:
     """Return a footprint of centre 1, and its noise; None when it does not stand out."""
-    far, plane = _background()
-    slopes = np.linalg.lstsq(plane[far.ravel()], window[far], rcond=None)[0]
-    residual = window - (plane @ slopes).reshape(window.shape)
+    far, trend = _background()
+    slopes = np.linalg.lstsq(trend[far.ravel()], window[far], rcond=None)[0]
+    residual = window - (trend @ slopes).reshape(window.shape)
     noise = 1.4826 * float(np.median(np.abs(residual[far])))
     peak = float(residual[WINDOW, WINDOW])
     if abs(peak) < max(CLEAR * noise, VISIBLE):
@@ -388,17 +346,17 @@ def _windows(
     mean: NDArray[np.float32], defects: Sequence[Defect]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the mean image around each defect that has no other one near."""
-    places = np.array(sorted({(defect.row, defect.col) for defect in defects}))
-    for row, col in places.reshape(-1, 2).tolist():
-        near = np.abs(places - (row, col)).max(axis=1) <= WINDOW + HALF_WIDTH
+    sites = np.array(sorted({(defect.row, defect.col) for defect in defects}))
+    for row, col in sites.reshape(-1, 2).tolist():
+        near = np.abs(sites - (row, col)).max(axis=1) <= WINDOW + HALF_WIDTH
         top, left = row - WINDOW, col - WINDOW
         window = mean[max(top, 0) : row + WINDOW + 1, max(left, 0) : col + WINDOW + 1]
         if near.sum() == 1 and window.shape[:2] == (2 * WINDOW + 1,) * 2:
             yield window
 
 
-def _is_unusual(middle: Samples) -> bool:
-    """Return whether the usual shapes do not hold a footprint."""
+def _is_unusual(middle: Array) -> bool:
+    """Return whether the usual kernels do not hold a footprint."""
     usual = of_half(usual_covariance(), HALF_WIDTH) + SPREAD**2 * np.eye(middle.size)
     return bool(middle @ np.linalg.solve(usual, middle) > UNUSUAL)
 
@@ -417,13 +375,13 @@ def learn(mean: NDArray[np.float32], defects: Sequence[Defect]) -> Footprint | N
     -------
     Footprint or None
         None where too few defects stand out clearly of their surroundings, alone and
-        away from the edges, or the usual shapes hold theirs: they are better then.
+        away from the edges, or the usual kernels hold theirs: they are better then.
     """
     windows = (window @ _LUMA for window in _windows(mean, defects))
-    found = [one for one in map(_normalised, windows) if one is not None]
-    if len(found) < FEWEST:
+    clear = [pair for pair in map(_normalised, windows) if pair is not None]
+    if len(clear) < FEWEST:
         return None
-    seen, noise = np.array([f for f, _ in found]), np.array([n for _, n in found])
+    seen, noise = (np.array(part) for part in zip(*clear, strict=True))
     distance = np.linalg.norm(seen - np.median(seen, axis=0), axis=1)
     usable = distance <= FAR * np.median(distance) + 0.1
     if usable.sum() < FEWEST:
@@ -431,7 +389,7 @@ def learn(mean: NDArray[np.float32], defects: Sequence[Defect]) -> Footprint | N
     seen, noise = seen[usable], noise[usable]
     if not _is_unusual(np.median(seen, axis=0)):
         return None
-    moment = seen.T @ seen / len(seen) - (noise**2).mean() * np.eye(_SIDE**2)
+    moment = seen.T @ seen / len(seen) - (noise**2).mean() * np.eye(_LEARNED_SIDE**2)
     values, vectors = np.linalg.eigh(moment)
     ways = (vectors * np.sqrt(np.maximum(values, 0))).T[::-1][:WAYS]
     rounded = tuple(tuple(round(float(v), 4) for v in way) for way in ways)

@@ -1,6 +1,8 @@
 """Repair a JPEG in its DCT coefficients: blocks without a defect stay bit for bit.
 
-One component of a photo: where the defects lie in it, what becomes of its blocks.
+Each component of the photo is repaired in its own samples: the blocks under footprints
+and those around are decoded, what the defects added is estimated, and the coefficients
+that the camera would have written without it take the place of the old ones.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from hotpixeld.jpeg.coefficients import Area
 from hotpixeld.jpeg.dct_blocks import Cut
 from hotpixeld.jpeg.huffman import Place
 from hotpixeld.repair import separation
-from hotpixeld.repair.field import Mosaic, PlaceSet
-from hotpixeld.repair.footprint import Box, Grid, Shape, Spot
+from hotpixeld.repair.field import Box, Mosaic, PositionSet, Subsampling
+from hotpixeld.repair.footprint import FootprintPrior, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.defect import Defect
-    from hotpixeld.jpeg.coefficients import Coefficients
-    from hotpixeld.jpeg.dct_blocks import Block, Samples, Steps
+    from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
@@ -42,42 +43,45 @@ CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
-    """One component of a photo.
+class ComponentRepair:
+    """One component of a photo: where defects lie in it, what becomes of its blocks.
 
     Attributes
     ----------
     index : int
         Of the component, in the photo's order.
-    grid : Grid
+    subsampling : Subsampling
     frame : Box
         The whole plane.
-    steps : (8, 8) float32
+    table : (8, 8) float32
         Its quantisation table.
     spots : tuple of Spot
         All defects of the photo.
     fill : str
-    shape : Shape or None
-        How footprints look in it; None for what is usual.
+    prior : FootprintPrior or None
+        Of the footprints in it; None for what is usual.
     """
 
     index: int
-    grid: Grid
+    subsampling: Subsampling
     frame: Box
-    steps: Steps
+    table: QuantisationTable
     spots: tuple[Spot, ...]
     fill: Fill
-    shape: Shape | None = None
-    _under: PlaceSet = field(init=False)
-    _seen: PlaceSet = field(init=False)
+    prior: FootprintPrior | None = None
+    _under: PositionSet = field(init=False)
+    _seen: PositionSet = field(init=False)
 
     def __post_init__(self) -> None:
         """Find the blocks that footprints touch, and those around them."""
         last = self._blocks(self.frame)
-        under = [self._blocks(s.box(self.grid).clipped(self.frame)) for s in self.spots]
+        under = [
+            self._blocks(s.box(self.subsampling).clipped(self.frame))
+            for s in self.spots
+        ]
         seen = [box.grown(CONTEXT).clipped(last) for box in under]
-        object.__setattr__(self, "_under", PlaceSet.of(last, under))
-        object.__setattr__(self, "_seen", PlaceSet.of(last, seen))
+        object.__setattr__(self, "_under", PositionSet.of(last, under))
+        object.__setattr__(self, "_seen", PositionSet.of(last, seen))
 
     @staticmethod
     def _blocks(box: Box) -> Box:
@@ -108,7 +112,7 @@ class Plane:
 
     def edited(
         self, found: Sequence[Coefficients]
-    ) -> tuple[list[Coefficients], dict[Place, Block]]:
+    ) -> tuple[list[Coefficients], dict[Place, Coefficients]]:
         """Return the areas' coefficients without the defects, and the changed blocks."""
         if not found:
             return [], {}
@@ -120,26 +124,26 @@ class Plane:
         moved = np.flatnonzero((new[rank] != old[rank]).any(axis=(1, 2)))
         places = zip(*(part[moved].tolist() for part in under), strict=True)
         changed = {
-            Place(self.index, *place): new[rank[block]].astype(np.int32)
+            Place(self.index, *place): new[rank[block]]
             for place, block in zip(places, moved.tolist(), strict=True)
         }
         ends = np.cumsum([part.shape[1] for part in found])[:-1]
         return [part[None] for part in np.split(new, ends)], changed
 
-    def _without(self, old: NDArray[np.int16], rank: NDArray[np.intp]) -> Block:
+    def _without(self, old: Coefficients, rank: NDArray[np.intp]) -> Coefficients:
         """Return the blocks under footprints, at `rank` of those seen, repaired."""
-        mosaic = Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.steps))
+        mosaic = Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.table))
         cuts = [
             dct_blocks.cut(
-                (part.tops, part.lefts), part.mean, part.covariance, self.steps
+                (part.tops, part.lefts), part.mean, part.covariance, self.table
             )
             for part in separation.excesses(
                 mosaic,
-                self.grid,
+                self.subsampling,
                 self.spots,
                 fill=self.fill,
-                shape=self.shape,
-                noise=dct_blocks.noise(self.steps),
+                prior=self.prior,
+                noise=dct_blocks.noise(self.table),
             )
         ]
         change, variance = self._summed(cuts)
@@ -147,7 +151,7 @@ class Plane:
             return dct_blocks.rounded(old[rank], -change)
         return dct_blocks.requantised(old[rank], -change, variance, self._sizes(old))
 
-    def _summed(self, cuts: Sequence[Cut]) -> tuple[Samples, Samples]:
+    def _summed(self, cuts: Sequence[Cut]) -> tuple[Float32, Float32]:
         """Return what all footprints added to the blocks under them, and its variance."""
         count = self._under.numbers.size
         if not cuts:
@@ -157,13 +161,13 @@ class Plane:
         rank, inside = self._under.index(every.rows, every.columns)
         place = (64 * rank[inside, None] + np.arange(64)).ravel()
 
-        def total(part: Samples) -> Samples:
+        def total(part: Float32) -> Float32:
             sums = np.bincount(place, part[inside].ravel(), 64 * count)
             return sums.reshape(count, 8, 8).astype(np.float32)
 
         return total(every.change), total(every.variance)
 
-    def _sizes(self, old: NDArray[np.int16]) -> Samples:
+    def _sizes(self, old: Coefficients) -> Float32:
         """Return the expected coefficients of the blocks under footprints."""
         rows, columns = self._under.coordinates()
         around = np.arange(-2, 3)
@@ -200,21 +204,33 @@ class Repaired:
     blocks: int
 
 
-def checked(data: bytes, defects: Sequence[Defect]) -> Structure:
-    """Return the structure of a photo that defects can be repaired in.
+def whole(data: bytes, defects: Sequence[Defect]) -> Structure:
+    """Return the structure of a photo that is whole and has room for all defects.
 
     Raises
     ------
     RefusedError
-        It is truncated, malformed, or of a kind not supported; or a defect is outside.
+        It is truncated or malformed, or a defect is outside.
     """
     try:
         structure = markers.parse(data)
     except markers.MarkerError as error:
         raise RefusedError(str(error)) from error
+    if structure.eoi is None:
+        raise RefusedError("truncated: the file ends before its image does")
+    height, width = structure.height, structure.width
+    for defect in defects:
+        if not (0 <= defect.row < height and 0 <= defect.col < width):
+            raise RefusedError(
+                f"pixel {defect.x},{defect.y} is outside {width}x{height}"
+            )
+    return structure
+
+
+def _check_coding(structure: Structure) -> None:
+    """Refuse a kind of coding whose coefficients cannot be changed."""
     count = len(structure.components)
     reasons = {
-        "truncated: the file ends before its image does": structure.eoi is None,
         "arithmetic coding": structure.arithmetic,
         "a coding process without DCT or Huffman codes": (
             structure.process not in markers.HUFFMAN
@@ -225,36 +241,31 @@ def checked(data: bytes, defects: Sequence[Defect]) -> Structure:
     for reason, holds in reasons.items():
         if holds:
             raise RefusedError(reason)
-    height, width = structure.height, structure.width
-    for defect in defects:
-        if not (0 <= defect.row < height and 0 <= defect.col < width):
-            raise RefusedError(
-                f"pixel {defect.x},{defect.y} is outside {width}x{height}"
-            )
-    return structure
 
 
-def _planes(
+def _component_repairs(
     data: bytes, structure: Structure, spots: tuple[Spot, ...], wanted: _Wanted
-) -> list[Plane]:
-    """Return the photo's components, planned."""
-    steps_of = markers.quantisation(data, structure)
+) -> list[ComponentRepair]:
+    """Return the repair of each of the photo's components."""
+    tables = markers.quantisation(data, structure)
     h, v = structure.sampling
-    planes = []
+    components = []
     for index, component in enumerate(structure.components):
         if h % component.h or v % component.v:
             raise RefusedError(f"sampling {component.h}x{component.v} of {h}x{v}")
-        if component.table not in steps_of:
+        if component.table not in tables:
             raise RefusedError(f"quantisation table {component.table} is missing")
-        steps = np.array(steps_of[component.table], np.float32).reshape(8, 8)
-        if not steps.all():
+        table = np.array(tables[component.table], np.float32).reshape(8, 8)
+        if not table.all():
             raise RefusedError("a quantisation table (DQT) holds a zero")
-        grid = Grid(v // component.v, h // component.h)
+        subsampling = Subsampling(v // component.v, h // component.h)
         frame = Box(0, 0, *structure.plane(component))
         # What is learned of a camera is how its luma shows a defect.
-        shape = wanted.footprint.luma if wanted.footprint and index == 0 else None
-        planes.append(Plane(index, grid, frame, steps, spots, wanted.fill, shape))
-    return planes
+        prior = wanted.footprint.luma if wanted.footprint and index == 0 else None
+        components.append(
+            ComponentRepair(index, subsampling, frame, table, spots, wanted.fill, prior)
+        )
+    return components
 
 
 class _Wanted(NamedTuple):
@@ -265,20 +276,20 @@ class _Wanted(NamedTuple):
 
 
 class _Edit:
-    """The edit as `rescan` asks for it: all components, all defects."""
+    """The edit as `coefficients.written` takes it: all components, all defects."""
 
-    def __init__(self, planes: Sequence[Plane]) -> None:
-        self.planes = planes
-        self._areas = [plane.areas() for plane in planes]
+    def __init__(self, components: Sequence[ComponentRepair]) -> None:
+        self.components = components
+        self._areas = [plane.areas() for plane in components]
         self.areas = [area for part in self._areas for area in part]
-        self.places = [place for plane in planes for place in plane.places()]
-        self.changed: dict[Place, Block] = {}
+        self.places = [place for plane in components for place in plane.places()]
+        self.changed: dict[Place, Coefficients] = {}
 
     def __call__(self, found: list[Coefficients]) -> list[Coefficients]:
         """Return the areas' coefficients without the defects."""
         rest = iter(found)
         wanted = []
-        for plane, areas in zip(self.planes, self._areas, strict=True):
+        for plane, areas in zip(self.components, self._areas, strict=True):
             new, changed = plane.edited([next(rest) for _ in areas])
             wanted += new
             self.changed |= changed
@@ -312,10 +323,13 @@ def repaired(
     MissingLibraryError
         libturbojpeg is not installed.
     """
-    structure = checked(data, defects)
+    structure = whole(data, defects)
+    _check_coding(structure)
     spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
     try:
-        edit = _Edit(_planes(data, structure, spots, _Wanted(fill, footprint)))
+        edit = _Edit(
+            _component_repairs(data, structure, spots, _Wanted(fill, footprint))
+        )
         out, notes = coefficients.written(data, structure, edit)
     except turbojpeg.CodecError as error:
         raise RefusedError(error.reason) from error

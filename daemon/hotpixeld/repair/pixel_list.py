@@ -1,6 +1,7 @@
-"""Repairable: which pixels of a camera may be repaired in which of its photos.
+"""The pixels that may be repaired in a photo: those listed, and those it shows.
 
-Whether a known defect can be seen in one photo: what is not seen is not repaired.
+`repairable` chooses a camera's defects by the photo's date and focal length; `visible` by
+the frame itself: a detected defect that is not seen is not repaired.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.welford import Frame
 
 
+# The site is known, so one look decides: 3 standard deviations of the surroundings, and
+# at least what an eye can find at all in a smooth area.
+SIGMAS = 3.0
+LEVELS = 3.0
+DEFAULT_RADIUS = 1
+
+
 @dataclass(frozen=True, slots=True)
 class PixelList:
     """What may be repaired in a photo.
@@ -49,15 +57,8 @@ class PixelList:
     footprint: Footprint | None = None
 
 
-# The place is known, so one look decides: 3 standard deviations of the surroundings, and
-# at least what an eye can find at all in a smooth area.
-SIGMAS = 3.0
-LEVELS = 3.0
-DEFAULT_RADIUS = 1
-
-
 def _surroundings(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
-    """Return the levels around a defect, (N, 3) float32, and their (N, 3) plane terms.
+    """Return the levels around a defect, (N, 3) float32, and the (N, 3) terms of their trend.
 
     The footprint and one pixel around it are left out.
     """
@@ -73,7 +74,7 @@ def _surroundings(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]
     return levels.astype(np.float32), terms
 
 
-def excess(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
+def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     """Return how far the defect stands out, and the spread of its surroundings.
 
     Parameters
@@ -84,24 +85,24 @@ def excess(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    excess, spread : (3,) float64, levels
-        Level at the centre less the plane through the surroundings, and the robust
-        standard deviation of the surroundings about that plane, per channel.
+    prominence, spread : (3,) float64, levels
+        Level at the centre less the linear trend of the surroundings, and the robust
+        standard deviation of the surroundings about that trend, per channel.
     """
     levels, terms = _surroundings(frame, defect)
-    plane, *_ = np.linalg.lstsq(terms, levels, rcond=None)
-    residual = levels - terms @ plane
+    trend, *_ = np.linalg.lstsq(terms, levels, rcond=None)
+    residual = levels - terms @ trend
     spread = 1.4826 * np.median(abs(residual), axis=0)
     centre = frame[defect.row, defect.col].astype(np.float64)
-    return centre - plane[0], np.maximum(spread, 0.5)
+    return centre - trend[0], np.maximum(spread, 0.5)
 
 
 def is_visible(frame: Frame, defect: Defect) -> bool:
-    """Tell whether the defect stands out of its surroundings in this frame."""
+    """Return whether the defect stands out of its surroundings in this frame."""
     height, width, _ = frame.shape
     if not (0 <= defect.row < height and 0 <= defect.col < width):
         return False
-    above, spread = excess(frame, defect)
+    above, spread = prominence(frame, defect)
     if defect.kind is Kind.HOT:
         strength = above
     elif defect.kind is Kind.DEAD:
@@ -116,55 +117,23 @@ def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
     return tuple(defect for defect in defects if is_visible(frame, defect))
 
 
-def pixel_list(
-    config: Config,
-    camera: Camera,
-    cameras: list[Camera],
-    detected: list[Defect],
-    taken: Metadata,
-) -> PixelList:
-    """Return what may be repaired in a photo of `camera`.
-
-    Parameters
-    ----------
-    taken : Metadata
-        When the photo was taken, and at which focal length.
-    """
-    when, focal = taken.captured, taken.focal_mm
-    which = config.repair.pixels
-    largest = is_largest(camera, cameras)
-    configured = config.pixel_list(camera, when, largest=largest)
-    certain = [
-        one for one in detected if suspects.is_certain(one) and _may_show(one, when)
-    ]
-    known, found = (
-        tuple(one for one in defects if one.is_at(focal))
-        for defects in (configured, certain)
-    )
-    return PixelList(
-        known if which != "detected" else (),
-        found if which != "configured" else (),
-        version(config, camera, detected),
-    )
-
-
 def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
     """Return the version of a camera's pixel list: it changes when the list does.
 
     Scores and amplitudes do not count: they move a little with every photo.
     """
     entries = config.camera_entries(camera)
-    places = [
-        (one.row, one.col, one.after, one.until, one.focal)
-        for one in detected
-        if suspects.is_certain(one)
+    certain = [
+        (defect.row, defect.col, defect.after, defect.until, defect.focal)
+        for defect in detected
+        if suspects.is_certain(defect)
     ]
-    listed = (camera.id, entries, places, config.repair, config.folders)
+    listed = (camera.id, entries, certain, config.repair, config.folders)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
 def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
-    """Tell whether a photo taken at `when` may lie in the defect's life.
+    """Return whether a photo taken at `when` may lie in the defect's life.
 
     Between the two photos where it began the photo itself decides.
     """
@@ -172,3 +141,37 @@ def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
         return defect.until is None
     began = defect.after is None or when > defect.after
     return began and (defect.until is None or when < defect.until)
+
+
+def repairable(
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    detected: list[Defect],
+    metadata: Metadata,
+) -> PixelList:
+    """Return what may be repaired in a photo of `camera`.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        When the photo was taken, and at which focal length.
+    """
+    when, focal = metadata.captured, metadata.focal_mm
+    which = config.repair.pixels
+    largest = is_largest(camera, cameras)
+    configured = config.pixel_list(camera, when, largest=largest)
+    certain = [
+        defect
+        for defect in detected
+        if suspects.is_certain(defect) and _may_show(defect, when)
+    ]
+    listed, found = (
+        tuple(defect for defect in defects if defect.is_at(focal))
+        for defects in (configured, certain)
+    )
+    return PixelList(
+        listed if which != "detected" else (),
+        found if which != "configured" else (),
+        version(config, camera, detected),
+    )

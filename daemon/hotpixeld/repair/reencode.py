@@ -11,9 +11,9 @@ from PIL import Image, JpegImagePlugin
 from hotpixeld.errors import RefusedError
 from hotpixeld.jpeg import attach, markers
 from hotpixeld.repair import separation
-from hotpixeld.repair.field import Dense, window
-from hotpixeld.repair.footprint import Grid, Spot
-from hotpixeld.repair.lossless import Repaired
+from hotpixeld.repair.field import Dense, Subsampling, window
+from hotpixeld.repair.footprint import Spot
+from hotpixeld.repair.lossless import Repaired, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
 
-_ONE = Grid(1, 1)
+_ONE = Subsampling(1, 1)
 _APP0, _APP14 = 0xE0, 0xEE
 
 
@@ -60,17 +60,16 @@ def filled(
         What was learned of the camera's footprints; None for what is usual.
     """
     spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
-    shape = footprint.luma if footprint else None
+    prior = footprint.luma if footprint else None
     out = frame.astype(np.float32)
     for channel in range(frame.shape[2]):
         field = Dense(frame[..., channel])
-        for excess in separation.excesses(field, _ONE, spots, fill=fill, shape=shape):
+        for excess in separation.excesses(field, _ONE, spots, fill=fill, prior=prior):
             rows, columns = window(excess.tops, excess.lefts, excess.mean.shape[1:3])
             inside = (rows >= 0) & (rows < len(frame))
             inside = inside & (columns >= 0) & (columns < frame.shape[1])
-            each = np.broadcast_arrays(rows, columns)
-            place = each[0][inside], each[1][inside]
-            np.subtract.at(out[..., channel], place, excess.mean[inside])
+            sites = tuple(index[inside] for index in np.broadcast_arrays(rows, columns))
+            np.subtract.at(out[..., channel], sites, excess.mean[inside])
     return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
@@ -148,17 +147,7 @@ def reencoded(
     RefusedError
         The photo is truncated or corrupt, cannot be decoded, or a defect is outside.
     """
-    try:
-        structure = markers.parse(data)
-    except markers.MarkerError as error:
-        raise RefusedError(str(error)) from error
-    if structure.eoi is None:
-        raise RefusedError("truncated: the file ends before its image does")
-    for defect in defects:
-        if not (
-            0 <= defect.row < structure.height and 0 <= defect.col < structure.width
-        ):
-            raise RefusedError(f"pixel {defect.x},{defect.y} is outside the photo")
+    structure = whole(data, defects)
     image, frame = _decoded(data)
     rgb = _is_rgb(data, structure)
     new = filled(frame, defects, fill=fill, footprint=footprint)

@@ -12,13 +12,9 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from hotpixeld.repair.field import Field, Places, PlaceSet
-
-Samples = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+    from hotpixeld.repair.field import Field, Indices, Mask, PositionSet, Samples
 
 # Samples beyond the footprint that the scene is continued from, and learned from.
 MARGIN, CONTEXT = 2, 8
@@ -32,81 +28,80 @@ STEADY, LOUDER = 10.0, 5.0
 
 
 class Scene(NamedTuple):
-    """What the scene around does not explain of the samples under n equal footprints.
+    """What the continued scene does not explain under n equal footprints of m samples.
 
     Attributes
     ----------
-    left : (n, m) float32, levels
+    residual : (n, m) float32, levels
         The samples' difference from the continued scene; 0 outside the frame.
-    unsure : (n, m, m) float32, levels squared
-        The covariance of the scene's part in that.
+    covariance : (n, m, m) float32, levels squared
+        Of the scene's part in that.
     inside : (n, m) bool
         Which samples are in the frame.
-    judged : (n,) bool
+    enough : (n,) bool
         Whether enough clean samples were there.
     """
 
-    left: Samples
-    unsure: Samples
+    residual: Samples
+    covariance: Samples
     inside: Mask
-    judged: Mask
+    enough: Mask
 
 
 class _Layout(NamedTuple):
     """Where in a flat window its middle and the ring around that are."""
 
     shape: tuple[int, int]
-    own: Places
-    ring: Places
+    middle: Indices
+    ring: Indices
 
     @classmethod
-    def around(cls, shape: tuple[int, int]) -> _Layout:
+    def under(cls, shape: tuple[int, int]) -> _Layout:
         """Return the layout of a window around a footprint of some shape."""
-        kind = np.zeros((shape[0] + 2 * CONTEXT, shape[1] + 2 * CONTEXT), int)
+        part = np.zeros((shape[0] + 2 * CONTEXT, shape[1] + 2 * CONTEXT), int)
         outer, inner = CONTEXT - MARGIN, CONTEXT
-        kind[outer:-outer, outer:-outer] = 1
-        kind[inner:-inner, inner:-inner] = 2
-        return cls(kind.shape, np.flatnonzero(kind == 2), np.flatnonzero(kind == 1))
+        part[outer:-outer, outer:-outer] = 1
+        part[inner:-inner, inner:-inner] = 2
+        return cls(part.shape, np.flatnonzero(part == 2), np.flatnonzero(part == 1))
 
     @property
     def padded(self) -> tuple[int, int]:
         """Return the shape in which no shift within the ring wraps around."""
         rows, columns = self.shape
         reach = 2 * (CONTEXT - MARGIN)
-        return rows + (rows - reach + 1) // 2 * 2, columns + (
-            columns - reach + 1
-        ) // 2 * 2
+        down, across = ((size - reach + 1) // 2 * 2 for size in self.shape)
+        return rows + down, columns + across
 
 
 @functools.lru_cache(maxsize=16)
-def _layout(shape: tuple[int, int]) -> tuple[_Layout, Places, Places, Places]:
+def _layout(shape: tuple[int, int]) -> tuple[_Layout, Indices, Indices, Indices]:
     """Return a layout and where its pairs look up their shift.
 
     Pairs of the middle, of ring and middle, and of the ring.
     """
-    layout = _Layout.around(shape)
-    own, ring = layout.own, layout.ring
+    layout = _Layout.under(shape)
+    middle, ring = layout.middle, layout.ring
     rows, columns = layout.padded
 
-    def shifts(one: Places, other: Places) -> Places:
+    def shifts(first: Indices, second: Indices) -> Indices:
         width = layout.shape[1]
-        down = (one[:, None] // width - other // width) % rows
-        across = (one[:, None] % width - other % width) % columns
+        down = (first[:, None] // width - second // width) % rows
+        across = (first[:, None] % width - second % width) % columns
         return np.asarray(down * columns + across, np.intp)
 
-    return layout, shifts(own, own), shifts(ring, own), shifts(ring, ring)
+    return layout, shifts(middle, middle), shifts(ring, middle), shifts(ring, ring)
 
 
 def _detrended(seen: Samples, clean: Mask) -> Samples:
-    """Return windows less the plane that fits the clean samples of each best."""
+    """Return windows less the linear trend of the clean samples of each."""
     count, rows, columns = seen.shape
     down, across = np.indices((rows, columns), dtype=float).reshape(2, -1)
-    plane = np.stack([np.ones(down.size), down / rows - 0.5, across / columns - 0.5])
-    known = plane * clean.reshape(count, 1, -1)
+    trend = np.stack([np.ones(down.size), down / rows - 0.5, across / columns - 0.5])
+    known = trend * clean.reshape(count, 1, -1)
     # Clean samples in one line have no slope across: the ridge keeps it solvable.
-    normal = known @ plane.T + 1e-6 * np.eye(3)
+    normal = known @ trend.T + 1e-6 * np.eye(3)
     slopes = np.linalg.solve(normal, known @ seen.reshape(count, -1, 1))
-    return np.asarray(seen - (slopes[..., 0] @ plane).reshape(seen.shape), np.float32)
+    return np.asarray(seen - (slopes[..., 0] @ trend).reshape(seen.shape), np.float32)
 
 
 def _by_shift(residual: Samples, clean: Mask, padded: tuple[int, int]) -> Samples:
@@ -138,8 +133,8 @@ def _masked(covariance: Samples, known: Mask) -> None:
 
 def continued(
     field: Field,
-    hidden: PlaceSet,
-    place: tuple[Places, Places],
+    hidden: PositionSet,
+    corners: tuple[Indices, Indices],
     shape: tuple[int, int],
     noise: Samples,
 ) -> Scene:
@@ -151,36 +146,38 @@ def continued(
     Parameters
     ----------
     field : Field
-    hidden : PlaceSet
+    hidden : PositionSet
         All samples that any footprint hides.
-    place : two (n,) intp
+    corners : two (n,) intp
         Top and left of each footprint.
     shape : (int, int)
         Rows and columns of each.
     noise : (15, 15) float32, levels squared
         Covariance of two samples' noise, by their shift of -7 to 7.
     """
-    layout, of_own, of_both, of_ring = _layout(shape)
-    corner = place[0] - CONTEXT, place[1] - CONTEXT
-    seen, exists = field.cut(*corner, layout.shape)
-    clean = exists & ~hidden.cut(*corner, layout.shape)
+    layout, of_middle, of_both, of_ring = _layout(shape)
+    window = corners[0] - CONTEXT, corners[1] - CONTEXT
+    seen, exists = field.cut(*window, layout.shape)
+    clean = exists & ~hidden.cut(*window, layout.shape)
     residual = _detrended(seen, clean)
     by_shift = _by_shift(residual, clean, layout.padded)
     by_shift += _wrapped(noise, layout.padded)
     by_shift += np.float32(LEVEL)
     flat = residual.reshape(len(seen), -1)
     known = clean.reshape(len(seen), -1)[:, layout.ring]
-    inside = exists.reshape(len(seen), -1)[:, layout.own]
+    inside = exists.reshape(len(seen), -1)[:, layout.middle]
     ring, across = by_shift[:, of_ring], by_shift[:, of_both] * known[..., None]
     _masked(ring, known)
-    around = flat[:, layout.ring] * known
-    weights = np.linalg.solve(ring, np.concatenate([across, around[..., None]], axis=2))
+    seen_ring = flat[:, layout.ring] * known
+    weights = np.linalg.solve(
+        ring, np.concatenate([across, seen_ring[..., None]], axis=2)
+    )
     back = across.transpose(0, 2, 1)
-    left = flat[:, layout.own] - (back @ weights[..., -1:])[..., 0]
-    unsure = by_shift[:, of_own] - back @ weights[..., :-1]
-    loud = ((around * weights[..., -1]).sum(axis=1) + STEADY) / (
+    under = flat[:, layout.middle] - (back @ weights[..., -1:])[..., 0]
+    covariance = by_shift[:, of_middle] - back @ weights[..., :-1]
+    loud = ((seen_ring * weights[..., -1]).sum(axis=1) + STEADY) / (
         known.sum(axis=1) + STEADY
     )
-    unsure *= np.clip(loud, 1 / LOUDER, LOUDER)[:, None, None].astype(np.float32)
-    _masked(unsure, inside)
-    return Scene(left * inside, unsure, inside, clean.sum(axis=(1, 2)) >= FEWEST)
+    covariance *= np.clip(loud, 1 / LOUDER, LOUDER)[:, None, None].astype(np.float32)
+    _masked(covariance, inside)
+    return Scene(under * inside, covariance, inside, clean.sum(axis=(1, 2)) >= FEWEST)

@@ -1,14 +1,15 @@
 """What defects added to a photo, estimated from the scene around them.
 
-A defect's footprint hides the scene, but not all of it: the scene continues what lies
-around, and the footprint has one of the shapes that cameras make.  Both are Gaussian
-priors here, so that one set of linear equations tells scene and defect apart, says how
-sure that is, and leaves alone what the defect cannot have changed.  The equations of
-many defects are solved side by side.
+Three fills, from the best to what is always possible:
 
-The original fill: a defect's centre becomes the mean of its eight neighbours.
-
-Crowds of defects: too many to tell their footprints apart, so the hole is closed.
+- *adaptive*, a defect alone or with a few others over it: its footprint hides the scene,
+  but not all of it.  The scene continues what lies around, and the footprint is one of
+  those that cameras make.  Both are Gaussian priors, so that one set of linear equations
+  separates scene and defect, says how sure that is, and leaves alone what the defect
+  cannot have changed.  The equations of many defects are solved side by side.
+- *adaptive*, a cluster: too many to separate, so the scene closes over all of them.
+- *neighbours*, the original fill: a defect's centre becomes the mean of its eight
+  neighbours.
 """
 
 from __future__ import annotations
@@ -19,105 +20,34 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from hotpixeld.repair import footprint, scene
-from hotpixeld.repair.field import PlaceSet, overlapping, window
-from hotpixeld.repair.footprint import Box
+from hotpixeld.repair.field import Box, PositionSet, overlapping, window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hotpixeld.repair.field import Field, Overlaps, Places, Samples
-    from hotpixeld.repair.footprint import Grid, Shape, Spot
-
-# Diagonal ones weigh 1/sqrt(2).
-_NEIGHBOUR_WEIGHTS = np.array([[0.5, 1, 0.5], [1, 0, 1], [0.5, 1, 0.5]]) ** 0.5
-
-
-def mean_of_neighbours(
-    field: Field, grid: Grid, spots: Sequence[Spot]
-) -> tuple[Places, Places, Samples]:
-    """Return what to take off the samples at the centres of defects.
-
-    Neighbours outside the frame and other defects weigh nothing.
-
-    Returns
-    -------
-    rows, columns : (n,) intp
-        The samples, each once; none that has no neighbour left.
-    added : (n,) float32, levels
-    """
-    centres = [(spot.row // grid.down, spot.col // grid.across) for spot in spots]
-    bad = PlaceSet.of(field.frame, [Box(y, x, y + 1, x + 1) for y, x in centres])
-    rows, columns = bad.coordinates()
-    corner = rows - 1, columns - 1
-    seen, exists = field.cut(*corner, (3, 3))
-    weights = _NEIGHBOUR_WEIGHTS * (exists & ~bad.cut(*corner, (3, 3)))
-    total = weights.sum(axis=(1, 2))
-    some = total > 0
-    mean = (weights * seen).sum(axis=(1, 2))[some] / total[some]
-    added = seen[some, 1, 1] - mean
-    return rows[some], columns[some], np.asarray(added, np.float32)
-
-
-# Weights of a sample's neighbours.
-_CROWD_WEIGHTS = np.array(
-    [[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]], np.float32
-)
-# Rounds of smoothing once the hole is closed.
-_ROUNDS = 40
-
-
-def fill_crowd(field: Field, hidden: PlaceSet, crowd: PlaceSet) -> Samples:
-    """Return what to take off the samples of crowds, so that the scene closes over them.
-
-    From the rim inwards, then smoothed: the time grows with the number of samples and the
-    width of the hole only.
-
-    Parameters
-    ----------
-    field : Field
-    hidden : PlaceSet
-        All samples that any footprint hides.
-    crowd : PlaceSet
-        Those to fill, n of them, all hidden.
-
-    Returns
-    -------
-    (n,) float32, levels
-        0 where no clean sample can be reached.
-    """
-    rows, columns = crowd.coordinates()
-    corner = rows - 1, columns - 1
-    seen, exists = field.cut(*corner, (3, 3))
-    clean = exists & ~hidden.cut(*corner, (3, 3))
-    rank, member = crowd.index(*window(*corner, (3, 3)))
-    # Places outside the frame take part in nothing.
-    member &= exists
-    before = seen[:, 1, 1]
-    values, known = before.copy(), np.zeros(len(before), bool)
-    smoothing = 0
-    while smoothing < _ROUNDS:
-        held = np.where(member, known[rank], clean) * _CROWD_WEIGHTS
-        total = held.sum(axis=(1, 2))
-        sums = (held * np.where(member, values[rank], seen)).sum(axis=(1, 2))
-        reached = (total > 0) & exists[:, 1, 1]
-        values = np.where(reached, sums / np.maximum(total, np.float32(1e-6)), values)
-        smoothing += bool((reached == known).all())
-        known = reached
-    return np.asarray(np.where(known, before - values, 0), np.float32)
-
+    from hotpixeld.repair.field import Field, Indices, Overlaps, Samples, Subsampling
+    from hotpixeld.repair.footprint import FootprintPrior, Spot
 
 Fill = Literal["adaptive", "neighbours"]
 
 # Covariance of noise by shift in levels squared, where nothing better is known.
 NOISE = np.ones((1, 1), np.float32)
-# First guess of a defect's amplitude in levels, and the smallest that is reckoned with.
+# First guess of a defect's amplitude in levels, and the smallest that is assumed.
 STRONG, WEAK = 100.0, 0.5
-# With more footprints than this over its own, a defect is one of a crowd.
-CROWD = 30
+# With more footprints than this over its own, a defect is one of a cluster.
+MOST_OVERLAPS = 30
 # Defects solved side by side: their equations stay in a core's cache.
 CHUNK = 32
 # Linked defects whose equations are kept from the first round to the second.
 KEPT = 1024
+# Weights of a sample's neighbours while the scene closes over a cluster.
+_CLOSING_WEIGHTS = np.array(
+    [[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]], np.float32
+)
+# Rounds of smoothing after that.
+_ROUNDS = 40
+# Weights of a centre's neighbours: diagonal ones weigh 1/sqrt(2).
+_NEIGHBOUR_WEIGHTS = np.array([[0.5, 1, 0.5], [1, 0, 1], [0.5, 1, 0.5]]) ** 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +64,85 @@ class Excess:
         How uncertain `mean` is; None where it is to be taken as it stands.
     """
 
-    tops: Places
-    lefts: Places
+    tops: Indices
+    lefts: Indices
     mean: Samples
     covariance: Samples | None
+
+
+def mean_of_neighbours(
+    field: Field, subsampling: Subsampling, spots: Sequence[Spot]
+) -> tuple[Indices, Indices, Samples]:
+    """Return what to take off the samples at the centres of defects.
+
+    Neighbours outside the frame and other defects weigh nothing.
+
+    Returns
+    -------
+    rows, columns : (n,) intp
+        The samples, each once; none that has no neighbour left.
+    added : (n,) float32, levels
+    """
+    centres = [
+        (spot.row // subsampling.down, spot.col // subsampling.across) for spot in spots
+    ]
+    bad = PositionSet.of(field.frame, [Box(y, x, y + 1, x + 1) for y, x in centres])
+    rows, columns = bad.coordinates()
+    corner = rows - 1, columns - 1
+    seen, exists = field.cut(*corner, (3, 3))
+    weights = _NEIGHBOUR_WEIGHTS * (exists & ~bad.cut(*corner, (3, 3)))
+    total = weights.sum(axis=(1, 2))
+    some = total > 0
+    mean = (weights * seen).sum(axis=(1, 2))[some] / total[some]
+    added = seen[some, 1, 1] - mean
+    return rows[some], columns[some], np.asarray(added, np.float32)
+
+
+def closed_over(field: Field, hidden: PositionSet, clusters: PositionSet) -> Samples:
+    """Return what to take off the samples of clusters: the scene closes over them.
+
+    From the rim inwards, then smoothed: the time grows with the number of samples and the
+    width of the hole only.
+
+    Parameters
+    ----------
+    field : Field
+    hidden : PositionSet
+        All samples that any footprint hides.
+    clusters : PositionSet
+        Those to fill, n of them, all hidden.
+
+    Returns
+    -------
+    (n,) float32, levels
+        0 where no clean sample can be reached.
+    """
+    rows, columns = clusters.coordinates()
+    corner = rows - 1, columns - 1
+    seen, exists = field.cut(*corner, (3, 3))
+    clean = exists & ~hidden.cut(*corner, (3, 3))
+    rank, member = clusters.index(*window(*corner, (3, 3)))
+    # Indices outside the frame take part in nothing.
+    member &= exists
+    before = seen[:, 1, 1]
+    values, known = before.copy(), np.zeros(len(before), bool)
+    smoothing = 0
+    while smoothing < _ROUNDS:
+        held = np.where(member, known[rank], clean) * _CLOSING_WEIGHTS
+        total = held.sum(axis=(1, 2))
+        sums = (held * np.where(member, values[rank], seen)).sum(axis=(1, 2))
+        reached = (total > 0) & exists[:, 1, 1]
+        values = np.where(reached, sums / np.maximum(total, np.float32(1e-6)), values)
+        smoothing += bool((reached == known).all())
+        known = reached
+    return np.asarray(np.where(known, before - values, 0), np.float32)
 
 
 class _Group(NamedTuple):
     """Spots whose boxes have one shape, (rows, columns)."""
 
     shape: tuple[int, int]
-    spots: Places
+    spots: Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,45 +150,50 @@ class _Task:
     """One component and all its spots: what every equation needs."""
 
     field: Field
-    grid: Grid
+    subsampling: Subsampling
     spots: Sequence[Spot]
     boxes: list[Box]
-    corners: Places  # top, left, half width, place within the sample: of each spot
-    hidden: PlaceSet
+    corners: Indices  # top, left, half width, place within the sample: of each spot
+    hidden: PositionSet
     overlaps: Overlaps
-    shape: Shape
+    prior: FootprintPrior
     noise: Samples
 
     @classmethod
     def of(
         cls,
         field: Field,
-        grid: Grid,
+        subsampling: Subsampling,
         spots: Sequence[Spot],
-        shape: Shape,
+        prior: FootprintPrior,
         noise: Samples,
     ) -> _Task:
         """Return the task of repairing some spots."""
-        boxes = [spot.box(grid) for spot in spots]
+        boxes = [spot.box(subsampling) for spot in spots]
         corners = np.array(
             [
-                (*box[:2], spot.half, spot.row % grid.down, spot.col % grid.across)
+                (
+                    *box[:2],
+                    spot.half,
+                    spot.row % subsampling.down,
+                    spot.col % subsampling.across,
+                )
                 for box, spot in zip(boxes, spots, strict=True)
             ]
         )
         return cls(
             field,
-            grid,
+            subsampling,
             spots,
             boxes,
             corners,
-            PlaceSet.of(field.frame, boxes),
-            overlapping(boxes, CROWD),
-            shape,
+            PositionSet.of(field.frame, boxes),
+            overlapping(boxes, MOST_OVERLAPS),
+            prior,
             noise,
         )
 
-    def chunks(self, members: Places) -> Iterator[_Group]:
+    def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
         groups: dict[tuple[tuple[int, int], int], list[int]] = {}
         for spot in members.tolist():
@@ -204,25 +207,25 @@ class _Task:
 class _Pairs(NamedTuple):
     """Spots of a chunk, by their rank in it, and others that overlap them."""
 
-    spot: Places
-    rank: Places
-    other: Places
+    spot: Indices
+    rank: Indices
+    other: Indices
 
     @classmethod
     def of(cls, task: _Task, group: _Group) -> _Pairs:
         """Return all pairs of a chunk."""
         others = [task.overlaps.of(spot) for spot in group.spots.tolist()]
-        rank = np.repeat(np.arange(len(others)), [len(found) for found in others])
+        rank = np.repeat(np.arange(len(others)), [each.size for each in others])
         other = np.concatenate([np.empty(0, np.intp), *others])
         return cls(group.spots[rank], rank, other)
 
     def alike(self, task: _Task) -> Iterator[_Pairs]:
         """Yield the pairs whose footprints lie to each other in the same way."""
-        one, other = task.corners[self.spot], task.corners[self.other]
-        keys = np.column_stack([other[:, :2] - one[:, :2], other[:, 2:]])
-        _, kind = np.unique(keys, axis=0, return_inverse=True)
-        for number in range(int(kind.max()) + 1):
-            some = kind == number
+        spot, other = task.corners[self.spot], task.corners[self.other]
+        keys = np.column_stack([other[:, :2] - spot[:, :2], other[:, 2:]])
+        _, group = np.unique(keys, axis=0, return_inverse=True)
+        for number in range(int(group.max()) + 1):
+            some = group == number
             yield _Pairs(*(part[some] for part in self))
 
 
@@ -232,23 +235,23 @@ class _Equations:
     def __init__(self, task: _Task, group: _Group) -> None:
         self.task, self.group = task, group
         self.pairs = _Pairs.of(task, group)
-        self.place = task.corners[group.spots, 0], task.corners[group.spots, 1]
+        self.corners = task.corners[group.spots, 0], task.corners[group.spots, 1]
         self.scene = scene.continued(
-            task.field, task.hidden, self.place, group.shape, task.noise
+            task.field, task.hidden, self.corners, group.shape, task.noise
         )
-        own = np.stack([self._prior(spot) for spot in group.spots.tolist()])
+        own = np.stack([self._own_covariance(spot) for spot in group.spots.tolist()])
         inside = self.scene.inside
         self.own = own * (inside[:, :, None] & inside[:, None, :])
 
-    def _prior(self, number: int) -> Samples:
-        spot, grid = self.task.spots[number], self.task.grid
-        down, across = spot.row % grid.down, spot.col % grid.across
-        return self.task.shape.prior(spot.half, grid, down, across)
+    def _own_covariance(self, number: int) -> Samples:
+        spot, subsampling = self.task.spots[number], self.task.subsampling
+        down, across = spot.row % subsampling.down, spot.col % subsampling.across
+        return self.task.prior.covariance(spot.half, subsampling, down, across)
 
     def _total(self, amplitudes: Samples) -> Samples:
         """Return the covariance of the scene and all footprints together."""
         own = amplitudes[self.group.spots] ** 2
-        total = self.scene.unsure + own[:, None, None] * self.own
+        total = self.scene.covariance + own[:, None, None] * self.own
         if self.pairs.rank.size:
             total += self._of_others(amplitudes)
         return total
@@ -257,40 +260,40 @@ class _Equations:
         """Return the covariance of what other spots' footprints add."""
         out = np.zeros_like(self.own)
         for pairs in self.pairs.alike(self.task):
-            one, other = int(pairs.rank[0]), int(pairs.other[0])
-            prior = self.task.shape.embedded(
+            rank, other = int(pairs.rank[0]), int(pairs.other[0])
+            covariance = self.task.prior.embedded(
                 self.task.spots[other],
-                self.task.grid,
-                self.task.boxes[int(self.group.spots[one])],
+                self.task.subsampling,
+                self.task.boxes[int(self.group.spots[rank])],
             )
             # No spot overlaps another twice in the same way: no rank comes twice.
-            out[pairs.rank] += amplitudes[pairs.other][:, None, None] ** 2 * prior
+            out[pairs.rank] += amplitudes[pairs.other][:, None, None] ** 2 * covariance
         inside = self.scene.inside
         return out * (inside[:, :, None] & inside[:, None, :])
 
     def amplitudes(self, guessed: Samples) -> Samples:
         """Return the peak of each footprint, any amplitude being possible."""
-        solved = np.linalg.solve(self._total(guessed), self.scene.left[..., None])
+        solved = np.linalg.solve(self._total(guessed), self.scene.residual[..., None])
         added = STRONG**2 * (self.own @ solved)[..., 0]
         # A pixel's amplitude: a sample shows only its share of a pixel.
-        pixels = self.task.grid.down * self.task.grid.across
+        pixels = self.task.subsampling.down * self.task.subsampling.across
         peaks = np.abs(added).max(axis=1) * np.float32(pixels)
         return np.asarray(np.maximum(peaks, WEAK), np.float32)
 
     def excess(self, amplitudes: Samples) -> Excess:
         """Return what the footprints added, their amplitudes being about the given."""
         own = amplitudes[self.group.spots][:, None, None] ** 2 * self.own
-        right = np.concatenate([self.scene.left[..., None], own], axis=2)
+        right = np.concatenate([self.scene.residual[..., None], own], axis=2)
         solved = own @ np.linalg.solve(self._total(amplitudes), right)
         mean = solved[..., 0].reshape(-1, *self.group.shape)
-        judged = self.scene.judged
-        tops, lefts = self.place
+        enough = self.scene.enough
+        tops, lefts = self.corners
         covariance = own - solved[..., 1:]
-        return Excess(tops[judged], lefts[judged], mean[judged], covariance[judged])
+        return Excess(tops[enough], lefts[enough], mean[enough], covariance[enough])
 
 
 def _adaptive(task: _Task) -> Iterator[Excess]:
-    """Yield what the defects added: scene and footprints told apart."""
+    """Yield what the defects added: scene and footprints separated."""
     amplitudes = np.full(len(task.spots), STRONG, np.float32)
     guessed = amplitudes.copy()
     overlaps = task.overlaps
@@ -301,8 +304,8 @@ def _adaptive(task: _Task) -> Iterator[Excess]:
         amplitudes[group.spots] = equations.amplitudes(guessed)
         if overlaps.linked.size <= KEPT:
             kept.append(equations)
-    closed = PlaceSet.of(
-        task.field.frame, [task.boxes[spot] for spot in overlaps.crowded.tolist()]
+    closed = PositionSet.of(
+        task.field.frame, [task.boxes[spot] for spot in overlaps.clustered.tolist()]
     )
     for equations in kept or (
         _Equations(task, group) for group in task.chunks(overlaps.linked)
@@ -313,12 +316,12 @@ def _adaptive(task: _Task) -> Iterator[Excess]:
         amplitudes[group.spots] = equations.amplitudes(guessed)
         yield equations.excess(amplitudes)
     if closed.numbers.size:
-        mean = fill_crowd(task.field, task.hidden, closed)
+        mean = closed_over(task.field, task.hidden, closed)
         yield Excess(*closed.coordinates(), mean[:, None, None], None)
 
 
-def _without(excess: Excess, closed: PlaceSet) -> Excess:
-    """Return an excess less what the filling of a crowd replaces."""
+def _without(excess: Excess, closed: PositionSet) -> Excess:
+    """Return an excess less what the closing of a cluster replaces."""
     taken = closed.cut(excess.tops, excess.lefts, excess.mean.shape[1:3])
     mean = np.where(taken, np.float32(0), excess.mean)
     return Excess(excess.tops, excess.lefts, mean, excess.covariance)
@@ -326,11 +329,11 @@ def _without(excess: Excess, closed: PlaceSet) -> Excess:
 
 def excesses(
     field: Field,
-    grid: Grid,
+    subsampling: Subsampling,
     spots: Sequence[Spot],
     *,
     fill: Fill = "adaptive",
-    shape: Shape | None = None,
+    prior: FootprintPrior | None = None,
     noise: Samples = NOISE,
 ) -> list[Excess]:
     """Estimate what defects added to the samples of one component.
@@ -339,14 +342,14 @@ def excesses(
     ----------
     field : Field
         The component, known some 8 samples around each footprint.
-    grid : Grid
+    subsampling : Subsampling
     spots : sequence of Spot
         All defects, each once.
     fill : str
-        ``adaptive``: scene and footprint told apart; ``neighbours``: the centre becomes
+        ``adaptive``: scene and footprint separated; ``neighbours``: the centre becomes
         the mean of its eight neighbours, diagonals weighing 1/sqrt(2).
-    shape : Shape or None
-        How footprints look in this component; None for what is usual.
+    prior : FootprintPrior or None
+        Of the footprints in this component; None for what is usual.
     noise : (2 k + 1, 2 k + 1) float32, levels squared
         Covariance of two samples' noise, by their shift of -k to k.
 
@@ -358,7 +361,7 @@ def excesses(
     if not spots:
         return []
     if fill == "neighbours":
-        rows, columns, added = mean_of_neighbours(field, grid, spots)
+        rows, columns, added = mean_of_neighbours(field, subsampling, spots)
         return [Excess(rows, columns, added[:, None, None], None)]
-    task = _Task.of(field, grid, spots, shape or footprint.usual(), noise)
+    task = _Task.of(field, subsampling, spots, prior or footprint.usual_prior(), noise)
     return list(_adaptive(task))
