@@ -14,7 +14,7 @@ from hotpixeld.config.model import Limits, Repair
 from hotpixeld.defect import Defect
 from hotpixeld.engine import copy_writer
 from hotpixeld.errors import PhotoError
-from hotpixeld.photo import metadata, photo_file
+from hotpixeld.photo import edit_detection, metadata, photo_file
 from hotpixeld.repair.pixel_list import PixelList
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _work(path: Path) -> None:
     metadata.origin(path)
     try:
         found = photo_file.examine(path, limits.max_bytes, limits.most_pixels)
-        metadata.edit(found.metadata)
+        edit_detection.why_edited(found.metadata)
         photo_file.camera(found)
         frame = photo_file.decode(found)
         defect = Defect.at(frame.shape[1] // 2, frame.shape[0] // 2)

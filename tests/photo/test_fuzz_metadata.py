@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hotpixeld.errors import PhotoError
-from hotpixeld.photo import makernote, metadata
+from hotpixeld.photo import edit_detection, makernote, metadata
 from hotpixeld.photo.makernote import Directory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_everything(data: bytes) -> None:
     started = time.perf_counter()
     with contextlib.suppress(PhotoError):
         about = metadata.read(data, PATH)
-        reason = metadata.edit(about)
+        reason = edit_detection.why_edited(about)
         assert reason is None or reason.isprintable()
         metadata.camera(about, PATH)
     assert time.perf_counter() - started < SECONDS

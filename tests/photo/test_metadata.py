@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from hotpixeld.camera import Camera
 from hotpixeld.errors import PhotoError, SkippedPhotoError, TruncatedPhotoError
-from hotpixeld.photo import metadata
+from hotpixeld.photo import edit_detection, metadata
 
 PATH = Path("/import/one.jpg")
 Tags = dict[int, object]
@@ -200,9 +200,10 @@ def test_a_thumbnail_on_its_side_is_evidence_of_an_edit() -> None:
     level = metadata.read(with_thumbnail((64, 48), small), PATH)
 
     assert (
-        metadata.edit(upright) == "thumbnail shows another shape than the stored 48x64"
+        edit_detection.why_edited(upright)
+        == "thumbnail shows another shape than the stored 48x64"
     )
-    assert metadata.edit(level) is None
+    assert edit_detection.why_edited(level) is None
 
 
 def test_a_letterboxed_or_broken_thumbnail_is_no_evidence() -> None:
@@ -215,7 +216,7 @@ def test_a_letterboxed_or_broken_thumbnail_is_no_evidence() -> None:
         about = metadata.read(with_thumbnail((48, 64), thumbnail), PATH)
 
         assert about.thumbnail == thumbnail
-        assert metadata.edit(about) is None
+        assert edit_detection.why_edited(about) is None
 
 
 def test_a_photo_without_identity_needs_a_name() -> None:
@@ -282,7 +283,7 @@ def test_every_photo_of_a_real_camera_is_its_own_and_unedited(name: str) -> None
         about = metadata.read(path.read_bytes(), path)
         cameras.add(metadata.camera(about, path))
 
-        assert metadata.edit(about) is None
+        assert edit_detection.why_edited(about) is None
         assert about.captured is not None
         assert metadata.origin(path)[1] == about.captured
 
@@ -297,7 +298,7 @@ def test_every_file_of_the_variety_set_is_read_or_refused() -> None:
         except PhotoError as error:
             outcomes[path.name] = error.reason
         else:
-            outcomes[path.name] = metadata.edit(about) or ""
+            outcomes[path.name] = edit_detection.why_edited(about) or ""
 
     evidence = ("edited with ", "stored size ")
     assert sum(reason.startswith(evidence) for reason in outcomes.values()) == EDITED
@@ -312,7 +313,7 @@ def test_a_header_takes_about_a_millisecond() -> None:
     times = []
     for _ in range(20):
         started = time.perf_counter()
-        metadata.edit(metadata.read(data, path))
+        edit_detection.why_edited(metadata.read(data, path))
         times.append(time.perf_counter() - started)
 
     assert min(times) < 0.003

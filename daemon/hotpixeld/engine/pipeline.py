@@ -25,7 +25,7 @@ from hotpixeld.errors import (
 )
 from hotpixeld.files import DISK_FAULTS
 from hotpixeld.messages import MessageId
-from hotpixeld.photo import metadata, photo_file
+from hotpixeld.photo import edit_detection, photo_file
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Pipeline:
         named = self._config.camera_of(folder, about.width, about.height)
         has_identity = about.make or about.model
         camera = named if named and not has_identity else photo_file.camera(source)
-        why = metadata.edit(about) if folder.edited == "skip" else None
+        why = edit_detection.why_edited(about) if folder.edited == "skip" else None
         if why:
             raise SkippedPhotoError(source.path, why)
         return camera

@@ -1,21 +1,30 @@
-"""Edited: the evidence in a photo that software has changed its pixels.
+"""Edited photos: the evidence in a photo that software has changed its pixels.
 
 A photo that was rotated, resized, cropped or exported is not in sensor order any more.
 Only what the photo itself says counts against it: a missing or unknown Software, coding
 tables and edits of the metadata alone are no evidence, and firmware stands in Software.
+
+To add an editor, put the name that it leaves in Software into `_EDITORS`.
 """
 
 from __future__ import annotations
 
 import re
+import struct
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+
+from hotpixeld.jpeg import markers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from hotpixeld.photo.metadata import Metadata
 
 # Programs that leave their name where they have written the pixels.  Programs that also
 # leave it when they write metadata alone (digiKam, ExifTool, Photo Mechanic, Nikon
@@ -52,6 +61,13 @@ _CHANGED = re.compile(_VALUE % rb"\bstEvt:changed")
 _SHAPE_TOLERANCE = 1.4
 # The bars of a letterboxed thumbnail are one grey; JPEG and scaling smear their border.
 _BAR_SPREAD, _BAR_BORDER = 6.0, 2
+
+_THUMBNAIL_MOST_PIXELS = 1 << 20
+# What Pillow raises on damaged images; a Warning where warnings are made errors.
+_PILLOW_FAILURES = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError,
+    AttributeError, struct.error, Warning, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 def _named(program: str) -> str:
@@ -146,3 +162,37 @@ def is_letterboxed(size: tuple[int, int], thumbnail: NDArray[np.uint8]) -> bool:
         return False
     bars = np.concatenate((thumbnail[:bar], thumbnail[-bar:]))
     return float(bars.std()) <= _BAR_SPREAD
+
+
+def _thumbnail_size(thumbnail: bytes) -> tuple[int, int] | None:
+    try:
+        shown = markers.parse(thumbnail, header_only=True)
+    except markers.MarkerError:
+        return None
+    size = shown.width, shown.height
+    return size if size[0] * size[1] <= _THUMBNAIL_MOST_PIXELS else None
+
+
+def _shows_shape(thumbnail: bytes, size: tuple[int, int]) -> bool:
+    """Return whether a thumbnail may show a picture of this size."""
+    small = _thumbnail_size(thumbnail)
+    if small is None or same_shape(size, small):
+        return True
+    try:
+        with Image.open(BytesIO(thumbnail), formats=["JPEG"]) as image:
+            grey = np.asarray(image.convert("L"))
+    except _PILLOW_FAILURES:
+        return True
+    return is_letterboxed(size, grey)
+
+
+def why_edited(metadata: Metadata) -> str | None:
+    """Return why a photo counts as edited, None where nothing in it says so."""
+    names = (metadata.software, metadata.processing_software)
+    size = (metadata.width, metadata.height)
+    exif_size = (metadata.exif_width, metadata.exif_height)
+    why = reason(size, exif_size, names, metadata.xmp)
+    thumbnail = metadata.thumbnail
+    if why or thumbnail is None or _shows_shape(thumbnail, size):
+        return why
+    return f"thumbnail shows another shape than the stored {size[0]}x{size[1]}"

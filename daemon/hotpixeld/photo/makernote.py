@@ -1,7 +1,11 @@
 """MakerNotes: the body serial number that makers keep in their own EXIF block.
 
+To add a maker, add a line to `_LAYOUTS`: how its note is recognised, where its directory
+and offsets start, and the tag of the serial number; a function of its own where that is no
+plain text.  tests/photo/test_makernote.py builds such a note for each line.
+
 Most notes count their offsets from the TIFF header around them, so a note cannot be read
-without its place, which Pillow does not tell: hence the small TIFF reader, which serves
+without its place, which Pillow does not give: hence the small TIFF reader, which serves
 `metadata` too.  It never raises, a missing or damaged field is empty, and its work is
 bounded: no chain of directories is followed.
 
@@ -179,7 +183,7 @@ def _text(note: Directory, *tags: int) -> str:
 
 
 def _texts(*tags: int) -> Callable[[Directory, str], str]:
-    """Return a reader that takes the first of these tags that tells something."""
+    """Return a reader that takes the first of these tags that holds a number."""
     return lambda note, _model: _text(note, *tags)
 
 
@@ -206,7 +210,9 @@ class _Layout:
     read: Callable[[Directory, str], str]
 
 
-# The order matters: the first that fits is taken.
+# The order matters: the first that fits is taken.  Tags as ExifTool names them:
+# Nikon SerialNumber (1D), SerialNumber (A0); Panasonic, Fujifilm InternalSerialNumber (25,
+# 10); Pentax, Sigma, Samsung SerialNumber (229, 2, A002).
 _LAYOUTS = (
     _Layout("", b"Nikon\0\x02", 18, 10, _texts(0x001D, 0x00A0)),
     _Layout("", b"OLYMPUS\0", 12, 0, _olympus),
@@ -256,7 +262,7 @@ def _base(note: Directory, end: int) -> int:
     """Return where the offsets of a note count from if not from its own start.
 
     From the TIFF header, 0, unless software has moved the note: its values fill it from
-    the entries to the end, which tells by how much.  Where that cannot be told they are
+    the entries to the end, which shows by how much.  Where that is not clear they are
     put out of reach: no serial number is better than a wrong one.
     """
     spans = [span for tag in note.fields if (span := note.span(tag))[1] > 4]
@@ -273,7 +279,7 @@ def _base(note: Directory, end: int) -> int:
 
 
 def serial(exif: Directory, make: str, model: str) -> str:
-    """Return the body serial number from the MakerNote, empty when it tells none.
+    """Return the body serial number from the MakerNote, empty where it holds none.
 
     Parameters
     ----------

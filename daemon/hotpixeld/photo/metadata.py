@@ -2,7 +2,7 @@
 
 Damage in the metadata is not the photo's: a field that cannot be read is missing, and
 only bytes that are no JPEG raise.  `makernote.Directory` reads the EXIF tags: Pillow
-warns and raises in a dozen ways on damaged ones.  Pillow decodes thumbnails.
+warns and raises in a dozen ways on damaged ones.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import struct
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
-
-import numpy as np
-from PIL import Image
 
 from hotpixeld.camera import Camera
 from hotpixeld.errors import PhotoError, SkippedPhotoError, TruncatedPhotoError
 from hotpixeld.files import NotAFileError, open_regular
 from hotpixeld.jpeg import markers
-from hotpixeld.photo import edit_detection, makernote
+from hotpixeld.photo import makernote
 from hotpixeld.photo.makernote import Directory
 
 if TYPE_CHECKING:
@@ -49,12 +44,6 @@ _DRONE_SERIAL = re.compile(
 
 # EXIF stands in the first 64 KB segment or two of a file.
 _HEADER_BYTES = 1 << 18
-_THUMBNAIL_MOST_PIXELS = 1 << 20
-# What Pillow raises on damaged images; a Warning where warnings are made errors.
-_PILLOW_FAILURES = (
-    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError,
-    AttributeError, struct.error, Warning, Image.DecompressionBombError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +95,12 @@ class Metadata:
 
 def _time(date: str, fraction: str) -> dt.datetime | None:
     """Return the time that EXIF writes as YYYY:MM:DD HH:MM:SS and digits after it."""
-    found = _DATE.match(date)
-    if found is None:
+    match = _DATE.match(date)
+    if match is None:
         return None
     digits = re.match(r"[0-9]{1,6}", fraction)
     micros = int(digits[0].ljust(6, "0")) if digits else 0
-    year, month, day, hour, minute, second = map(int, found.groups())
+    year, month, day, hour, minute, second = map(int, match.groups())
     try:
         return dt.datetime(
             year, month, day, hour, minute, second, micros
@@ -244,47 +233,13 @@ def origin(path: Path) -> tuple[tuple[str, str, str], dt.datetime | None]:
     return (make, model, _serial(exif, make, model, b"")), _captured(first, exif)
 
 
-def _thumbnail_size(thumbnail: bytes) -> tuple[int, int] | None:
-    try:
-        shown = markers.parse(thumbnail, header_only=True)
-    except markers.MarkerError:
-        return None
-    size = shown.width, shown.height
-    return size if size[0] * size[1] <= _THUMBNAIL_MOST_PIXELS else None
-
-
-def _shows_shape(thumbnail: bytes, size: tuple[int, int]) -> bool:
-    """Return whether a thumbnail may show a picture of this size."""
-    small = _thumbnail_size(thumbnail)
-    if small is None or edit_detection.same_shape(size, small):
-        return True
-    try:
-        with Image.open(BytesIO(thumbnail), formats=["JPEG"]) as image:
-            grey = np.asarray(image.convert("L"))
-    except _PILLOW_FAILURES:
-        return True
-    return edit_detection.is_letterboxed(size, grey)
-
-
-def edit(metadata: Metadata) -> str | None:
-    """Return why a photo counts as edited (see `edited`), None where nothing says so."""
-    names = (metadata.software, metadata.processing_software)
-    size = (metadata.width, metadata.height)
-    exif_size = (metadata.exif_width, metadata.exif_height)
-    reason = edit_detection.reason(size, exif_size, names, metadata.xmp)
-    thumbnail = metadata.thumbnail
-    if reason or thumbnail is None or _shows_shape(thumbnail, size):
-        return reason
-    return f"thumbnail shows another shape than the stored {size[0]}x{size[1]}"
-
-
 def camera(metadata: Metadata, path: Path, name: str | None = None) -> Camera:
     """Return the camera that took a photo; `name` is its folder's, for want of EXIF.
 
     Raises
     ------
     SkippedPhotoError
-        The photo tells neither make nor model, and there is no name.
+        The photo names neither make nor model, and there is no name.
     """
     make, model = metadata.make, metadata.model
     if not (make or model) and name:

@@ -122,7 +122,7 @@ def closed_over(field: Field, hidden: PositionSet, clusters: PositionSet) -> Sam
     seen, exists = field.cut(*corner, (3, 3))
     clean = exists & ~hidden.cut(*corner, (3, 3))
     rank, member = clusters.index(*window(*corner, (3, 3)))
-    # Indices outside the frame take part in nothing.
+    # Samples outside the frame take part in nothing.
     member &= exists
     before = seen[:, 1, 1]
     values, known = before.copy(), np.zeros(len(before), bool)
