@@ -11,7 +11,7 @@ import pytest
 from hotpixeld.cli import main
 from hotpixeld.config.load import parse
 from hotpixeld.errors import ExitCode
-from hotpixeld.formats.registry import FORMATS
+from hotpixeld.formats.map_formats import FORMATS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -233,7 +233,7 @@ def test_state_folder_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "given"))
-    main(["status"])
+    assert main(["status"]) == ExitCode.STATE
 
     assert f"state: {tmp_path / 'given'}" in capsys.readouterr().err
 

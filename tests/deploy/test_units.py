@@ -16,7 +16,7 @@ from hotpixeld.config import load
 from hotpixeld.errors import ExitCode
 from hotpixeld.messages import MessageId
 from hotpixeld.service import sandbox
-from hotpixeld.service.systemd import FIELDS
+from hotpixeld.service.logs import FIELDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from hotpixeld.cli import tables
+from hotpixeld.cli import terminal
 from hotpixeld.defect import Appearance, Defect, Strength
 from hotpixeld.detection import evidence, lives
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
@@ -86,7 +86,7 @@ def test_history_is_written_as_photographers_do() -> None:
     defect = Defect(
         5, 7, focal=(4.3, 5.0), by=NOON, appearance=Appearance(4, 5, strengths)
     )
-    (row,) = tables.history_rows([defect])
+    (row,) = terminal.history_rows([defect])
 
     assert row[0] == "7,5"
     assert row[5:] == [
@@ -94,7 +94,7 @@ def test_history_is_written_as_photographers_do() -> None:
         "1/60 s: +3 (2), 0.4-0.5 s: +28 (2), ?: +9 (1)",
         "4.3-5 mm",
     ]
-    assert len(row) == len(tables.LIFE_COLUMNS)
+    assert len(row) == len(terminal.LIFE_COLUMNS)
 
 
 def test_a_pixel_is_looked_for_only_at_its_focal_lengths() -> None:

@@ -23,7 +23,7 @@ from hotpixeld.cli.main import main
 from hotpixeld.config.load import for_folders
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import LedgerError
-from hotpixeld.service.daemon import LOOK, STOP, Service
+from hotpixeld.service.daemon import STOP, WAKE, Service
 from hotpixeld.service.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -199,37 +199,37 @@ def test_kill_9_in_the_middle_ends_with_the_same_bits(
         np.testing.assert_array_equal(one, other)
 
 
-class Words(queue.SimpleQueue[str]):
-    """A word comes while the first photo is under way; whoever waits next is stopped."""
+class Requests(queue.SimpleQueue[str]):
+    """A request comes while the first photo is under way; the next wait ends in a STOP."""
 
     def __init__(self) -> None:
-        self.heard = False
+        self.came = False
         self.waits: list[bool] = []
 
     def get(self, block: bool = True, timeout: float | None = None) -> str:
-        if self.heard:
+        if self.came:
             self.waits.append(block)
             return STOP
         if block:
             return super().get(timeout=timeout)
-        self.heard = True
-        return LOOK
+        self.came = True
+        return WAKE
 
 
-def test_a_word_that_is_heard_while_photos_are_under_way_is_not_slept_over(
+def test_a_request_that_comes_while_photos_are_under_way_is_not_slept_over(
     sensor: Sensor, folder: Path, tmp_path: Path
 ) -> None:
     (photo,) = sensor.write(folder, 1)
     os.utime(photo, (0, 0))  # settled long ago
     config = for_folders([folder])
-    words, notifier = Words(), Notifier()
+    requests, notifier = Requests(), Notifier()
     clock, state = time.monotonic, tmp_path / "state"
     with Session(config, state, 1, clock, notifier.progress) as session:
-        Service(lambda: config, session, words, notifier).run()
+        Service(lambda: config, session, requests, notifier).run()
         counts = session.ledger.images.counts()
 
     assert counts["pending"] == 1
-    assert words.waits == [False]
+    assert requests.waits == [False]
 
 
 def test_a_reload_watches_a_new_folder_and_refuses_a_broken_file(

@@ -14,7 +14,7 @@ SOURCE = Path("/etc/hotpixeld/hotpixeld.yaml")
 
 
 def settings(text: str, home: Path | None = None) -> list[str]:
-    lines = sandbox.text(parse(text, SOURCE), SOURCE, home).splitlines()
+    lines = sandbox.drop_in_text(parse(text, SOURCE), SOURCE, home).splitlines()
     return lines[lines.index("[Service]") + 1 :]
 
 
@@ -105,6 +105,6 @@ def test_the_program_prints_it_or_the_faults(
     assert f'InaccessiblePaths="-{tmp_path}/.ssh"' in capsys.readouterr().out
     source.write_text("fodlers: []")
     assert sandbox.drop_in([str(source)]) == 78
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "did you mean 'folders'" in told.err
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "did you mean 'folders'" in err

@@ -13,7 +13,7 @@ import pytest
 from hotpixeld.config.load import for_folders
 from hotpixeld.config.model import Folder
 from hotpixeld.service import sandbox
-from hotpixeld.service.sandbox import Access, closed
+from hotpixeld.service.sandbox import Access, why_closed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,23 +26,23 @@ def test_an_open_folder_has_no_fault_before_its_copies_have_a_folder(
 ) -> None:
     watched = Folder(path=folder)
 
-    assert closed(watched, COMMAND) == ""
+    assert why_closed(watched, COMMAND) == ""
     watched.repaired.mkdir()
-    assert closed(watched, {}) == ""
+    assert why_closed(watched, {}) == ""
 
 
 def test_a_folder_that_is_not_there_is_the_watchers_business(tmp_path: Path) -> None:
-    assert closed(Folder(path=tmp_path / "unplugged"), COMMAND) == ""
+    assert why_closed(Folder(path=tmp_path / "unplugged"), COMMAND) == ""
 
 
 # A read-only mount, and a folder of another user, as their owner's process meets them.
 SCRIPT = """
 import os, sys
 from hotpixeld.config.model import Folder
-from hotpixeld.service.sandbox import closed
+from hotpixeld.service.sandbox import why_closed
 os.setuid(int(sys.argv[2]))
-print(closed(Folder(path=sys.argv[1]), {}))
-print(closed(Folder(path=sys.argv[1]), {"HOTPIXELD_APPLY": "sudo hotpixeld-apply"}))
+print(why_closed(Folder(path=sys.argv[1]), {}))
+print(why_closed(Folder(path=sys.argv[1]), {"HOTPIXELD_APPLY": "sudo hotpixeld-apply"}))
 """
 
 
@@ -89,7 +89,7 @@ def test_where_the_mode_is_against_it_no_command_of_ours_helps(
     assert lines == [fault, fault]
 
 
-def test_news_is_told_once_and_what_is_closed_is_known(tmp_path: Path) -> None:
+def test_news_is_given_once_and_what_is_closed_is_known(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "repaired").write_text("a file where the folder should be")

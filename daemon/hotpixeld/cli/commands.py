@@ -1,9 +1,8 @@
-"""What the commands do besides `run`: each a function from values to values."""
+"""What each command but `run` does, a function for each: values in, text out."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from hotpixeld.files import make_folder, read_regular, write
 from hotpixeld.jpeg import compare
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
-from hotpixeld.store import checkpoint, state_folder
+from hotpixeld.service import status_file
+from hotpixeld.store import checkpoint
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import lock
 
@@ -54,18 +54,6 @@ def opened(folder: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-def _published(folder: Path) -> Json | None:
-    """Return the status that a daemon published, if it is about this state."""
-    for runtime in state_folder.runtime_folders(folder, os.environ):
-        try:
-            found = json.loads((runtime / state_folder.STATUS_NAME).read_text())
-        except (OSError, ValueError):
-            continue
-        if isinstance(found, dict) and found.get("state") == str(folder):
-            return found
-    return None
-
-
 def status(folder: Path) -> Json:
     """Return the status of a state: from its ledger, else as the daemon published it.
 
@@ -74,16 +62,16 @@ def status(folder: Path) -> Json:
     LedgerError
         Neither can be read.
     """
-    published = _published(folder)
+    published = status_file.published(folder)
     try:
         with opened(folder) as ledger:
-            found = engine_status.status(ledger)
+            current = engine_status.status(ledger)
     except (LedgerError, OSError):
         if published is None:
             raise
         return published
     daemon = published and published.get("daemon")
-    return {"state": str(folder), "daemon": daemon, **found}
+    return {"state": str(folder), "daemon": daemon, **current}
 
 
 def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
@@ -110,12 +98,13 @@ def camera_maps(
     with opened(folder) as ledger:
         records = _chosen(ledger, camera_id)
         if method is None:
-            return [(one, ledger.defects.of(one.camera.id)) for one in records]
+            return [(record, ledger.defects.of(record.camera.id)) for record in records]
         detection = config.detection.model_copy(update={"method": method})
         config = config.model_copy(update={"detection": detection})
-        cameras = [one.camera for one in ledger.images.cameras()]
+        cameras = [record.camera for record in ledger.images.cameras()]
         return [
-            (one, _from_state(folder, ledger, config, one, cameras)) for one in records
+            (record, _from_state(folder, ledger, config, record, cameras))
+            for record in records
         ]
 
 
@@ -138,7 +127,7 @@ def _from_state(
 
 
 def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
-    """Return in a few lines what a run came to."""
+    """Return in a few lines what `run --once` did."""
     counted = [f"{count} {outcome}" for outcome, count in outcomes.items() if count]
     lines = ["photos: " + (", ".join(counted) or "nothing new")]
     with opened(folder) as ledger:
@@ -217,7 +206,7 @@ def _pixel_list(
 
 
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
-    """Return what differs between two photos, and whether it is a repair's doing only.
+    """Return what differs between two photos, and whether a repair explains all of it.
 
     Raises
     ------
@@ -226,8 +215,8 @@ def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
     """
     first, _ = read_regular(original, max_bytes)
     second, _ = read_regular(copy, max_bytes)
-    found = compare.compare(first, second)
-    return compare.text(found), found.is_repair
+    difference = compare.compare(first, second)
+    return compare.text(difference), difference.is_repair
 
 
 def forget(
@@ -244,13 +233,13 @@ def forget(
     """
     if dry_run:
         with opened(folder) as ledger:
-            return f"would forget {_told(ledger, camera_id, since)}"
+            return f"would forget {_forgotten(ledger, camera_id, since)}"
     if not (folder / LEDGER).is_file():
         raise LedgerError(f"{folder / LEDGER}: no such state yet")
     held = lock(folder)
     try:
         ledger = Ledger(folder / LEDGER)
-        told = _told(ledger, camera_id, since)
+        forgotten = _forgotten(ledger, camera_id, since)
         with ledger.transaction(durable=True):
             ledger.images.forget(camera_id, since)
             ledger.defects.replace(camera_id, [])
@@ -261,10 +250,10 @@ def forget(
             (folder / "cameras" / camera_id / name).unlink(missing_ok=True)
     finally:
         os.close(held)
-    return f"forgot {told}"
+    return f"forgot {forgotten}"
 
 
-def _told(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str:
+def _forgotten(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str:
     """Return in words what `forget` is about to do."""
     _chosen(ledger, camera_id)
     counts = ledger.images.counts(camera_id)

@@ -1,18 +1,16 @@
-"""The command line: parses, calls one function, and turns errors into exit codes."""
+"""The command line: each command parses, calls one function and returns its exit code."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, tables
-from hotpixeld.cli import run_once as work
+from hotpixeld.cli import commands, run_once, terminal
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -25,13 +23,17 @@ from hotpixeld.errors import (
     exit_code,
 )
 from hotpixeld.formats import json_format
-from hotpixeld.formats.registry import FORMATS
-from hotpixeld.service import daemon, systemd
+from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.service import daemon, logs
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
+
+
+INTERRUPTED = 130
+"""The exit code of shells for a program that Ctrl-C ended."""
 
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +48,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
-    """Return the configuration; folders named on the command line are the ones."""
+    """Return the configuration; folders named on the command line replace its own."""
     loaded = load(config) if config else Config()
     for warning in loaded.warnings():
         click.echo(f"{config}: {warning}", err=True)
@@ -54,7 +56,7 @@ def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
 
 
 def _state(option: Path | None, config: Config) -> Path:
-    """Return the state folder, and print it: everything else follows from it."""
+    """Return the state folder, and print which it is."""
     folder = state_folder.choose(option, config.state, os.environ)
     click.echo(f"state: {folder}", err=True)
     return folder
@@ -70,7 +72,7 @@ def program() -> None:
 @click.argument(
     "folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(path_type=Path)
 )
-@click.option("--once", is_flag=True, help="Work off what is there, then exit.")
+@click.option("--once", is_flag=True, help="Take the photos that are there, then exit.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
@@ -102,10 +104,10 @@ def run(
     if not first.folders:
         raise click.UsageError("no folder to watch: name one, or give --config FILE")
     folder = _state(state, first)
-    # The progress of `--once` tells of the photos; its log only of what went wrong.
-    systemd.set_up(logging.WARNING if once else logging.INFO)
+    # With `--once` the progress shows the photos, and the log only what went wrong.
+    logs.set_up(logging.WARNING if once else logging.INFO)
     if once:
-        outcomes = work.run(first, folder, jobs)
+        outcomes = run_once.run(first, folder, jobs)
         click.echo(commands.summary(folder, outcomes))
     else:
         daemon.run(configuration, folder, jobs)
@@ -117,11 +119,11 @@ def run(
 def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
     """Show the cameras, the photos and what became of them."""
     folder = _state(state, _configuration(config))
-    found = commands.status(folder)
+    current = commands.status(folder)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(current, indent=1))
     else:
-        click.echo(tables.status(found), nl=False)
+        click.echo(terminal.status(current), nl=False)
 
 
 @program.command(name="map")
@@ -129,7 +131,7 @@ def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
 @click.option(
     "--method",
     type=click.Choice(["contrast", "variance"]),
-    help="Look at the state now, by this method, instead of at the maintained map.",
+    help="Make the map from the state now, by this method; the daemon's map stays.",
 )
 @click.option(
     "--format",
@@ -152,7 +154,7 @@ def map_command(
     """Print the hot-pixel maps."""
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, method)
-    text = FORMATS.get(format_, tables.tables)(maps)
+    text = FORMATS.get(format_, terminal.tables)(maps)
     if output:
         commands.write_text(output, text)
     else:
@@ -170,7 +172,9 @@ def history(
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
     text = (
-        json_format.text(maps, json_format.life) if as_json else tables.histories(maps)
+        json_format.text(maps, json_format.life)
+        if as_json
+        else terminal.histories(maps)
     )
     click.echo(text, nl=False)
 
@@ -178,7 +182,7 @@ def history(
 @program.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--pixel", "pixels", multiple=True, metavar="X,Y", help="Repair this one."
+    "--pixel", "pixels", multiple=True, metavar="X,Y", help="Repair this pixel."
 )
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for the copies."
@@ -191,8 +195,8 @@ def repair(
     output: Path | None,
     config: Path | None,
     state: Path | None,
-) -> None:
-    """Write repaired copies of PHOTOS by hand.
+) -> ExitCode:
+    """Write repaired copies of PHOTOS.
 
     Without --pixel, the pixel list and the map of the photo's camera are used.
     """
@@ -202,16 +206,14 @@ def repair(
         raise click.BadParameter(str(error), param_hint="--pixel") from error
     loaded = _configuration(config)
     folder = None if named else _state(state, loaded)
-    failed = 0
+    failed = False
     for path in photos:
         try:
             click.echo(commands.repair(path, named, output, loaded, folder))
         except (PhotoError, RefusedError) as error:
-            failed += 1
-            reason = error.reason
-            click.echo(f"{path}: {reason}", err=True)
-    if failed:
-        sys.exit(ExitCode.PHOTO)
+            failed = True
+            click.echo(f"{path}: {error.reason}", err=True)
+    return ExitCode.PHOTO if failed else ExitCode.OK
 
 
 @program.command()
@@ -220,13 +222,12 @@ def repair(
 @shared
 def diff(
     original: Path, copy: Path, *, config: Path | None, state: Path | None
-) -> None:
+) -> ExitCode:
     """List the blocks in which COPY differs from ORIGINAL."""
     del config, state  # every command takes them; this one compares two files
-    text, alike = commands.diff(original, copy, Config().limits.max_bytes)
+    text, is_repair = commands.diff(original, copy, Config().limits.max_bytes)
     click.echo(text)
-    if not alike:
-        sys.exit(ExitCode.DIFFERENT)
+    return ExitCode.OK if is_repair else ExitCode.DIFFERENT
 
 
 @program.command()
@@ -265,18 +266,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     logging.captureWarnings(capture=True)
     try:
-        program.main(args=arguments, standalone_mode=False)
+        code = program.main(args=arguments, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     except HotpixeldError as error:
         click.echo(f"hotpixeld: {error}", err=True)
         return exit_code(error)
     except OSError as error:
         click.echo(f"hotpixeld: {error}", err=True)
         return ExitCode.FAULT
-    except SystemExit as error:
-        return int(error.code or 0)
-    return ExitCode.OK
+    return int(code or ExitCode.OK)

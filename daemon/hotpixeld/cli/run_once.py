@@ -1,4 +1,4 @@
-"""``run --once``: work off what is there, make the maps, write the copies."""
+"""``run --once``: fold what is there, make the maps, write the copies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.progress import shown
+from hotpixeld.cli.terminal import with_progress
 from hotpixeld.engine.session import Session
 from hotpixeld.engine.stages import in_order
 from hotpixeld.watch import mounts
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60.0
-"""How long a file may go on changing before the rest is worked off without it."""
+"""How long a file may go on changing before the run does without it."""
 
 
-def _nothing() -> None:
-    """Stand in for a progress that nobody watches."""
+def _no_report() -> None:
+    """Report progress to nobody."""
 
 
 def _candidates(config: Config) -> Iterator[tuple[Folder, Path, Signature]]:
@@ -43,7 +43,7 @@ def _candidates(config: Config) -> Iterator[tuple[Folder, Path, Signature]]:
             log.warning("cannot be read: %s", fault)
 
 
-def settled(
+def settled_photos(
     config: Config,
     session: Session,
     clock: Callable[[], float] = time.monotonic,
@@ -57,8 +57,8 @@ def settled(
     OSError
         A folder cannot be read at all.
     """
-    found = {path: (folder, seen) for folder, path, seen in _candidates(config)}
-    unknown = session.unknown((path, seen) for path, (_, seen) in found.items())
+    candidates = {path: (folder, seen) for folder, path, seen in _candidates(config)}
+    unknown = session.unknown((path, seen) for path, (_, seen) in candidates.items())
     table = mounts.read()
     local = {
         folder.path: not mounts.silent(os.path.realpath(folder.path), table)
@@ -66,7 +66,7 @@ def settled(
     }
     tracker, began = Tracker(), clock()
     for path in unknown:
-        folder, seen = found[path]
+        folder, seen = candidates[path]
         still = folder.settle_seconds
         aged = local[folder.path] and seen.is_aged(still, wall())
         tracker.note(path, began, settle_seconds=still, signature=seen, aged=aged)
@@ -78,12 +78,12 @@ def settled(
             )
             break
         sleep(max(deadline - clock(), 0))
-        ready += [one.path for one in tracker.ready(clock(), watch_walk.look)]
+        ready += [settled.path for settled in tracker.ready(clock(), watch_walk.look)]
     return ready
 
 
 def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
-    """Work off the photos in the configuration's folders.
+    """Fold the photos in the configuration's folders, then map and repair.
 
     Parameters
     ----------
@@ -103,17 +103,17 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
         The state or a folder cannot be used.
     """
     outcomes: Counter[str] = Counter()
-    with Session(config, folder, jobs, time.monotonic, _nothing) as work:
-        work.states.recover()
-        photos = settled(config, work)
-        photos = in_order(shown(photos, len(photos), "sorting"))
-        taken = work.take(photos, once=True, ordered=True)
-        for done in shown(taken, len(photos), "folding"):
+    with Session(config, folder, jobs, time.monotonic, _no_report) as session:
+        session.states.recover()
+        photos = settled_photos(config, session)
+        photos = in_order(with_progress(photos, len(photos), "sorting"))
+        taken = session.take(photos, once=True, ordered=True)
+        for done in with_progress(taken, len(photos), "folding"):
             outcomes[done.outcome] += 1
-        work.states.begin_all()  # beside the maps
-        work.make_maps()
-        work.states.drop_all()
-        due = work.unrepaired()
-        for done in shown(work.repair(due), len(due), "repairing"):
+        session.states.begin_all()  # beside the maps
+        session.make_maps()
+        session.states.drop_all()
+        due = session.unrepaired()
+        for done in with_progress(session.repair(due), len(due), "repairing"):
             outcomes["no copy"] += bool(done.reason)
     return outcomes

@@ -44,24 +44,24 @@ def life(defect: Defect) -> Json:
         "photos": shown and {"seen": shown.seen, "telling": shown.telling},
         "exposures": [
             {
-                "seconds": one.seconds and list(one.seconds),
-                "iso": one.iso and list(one.iso),
-                "amplitude": round(one.amplitude, 2),
-                "photos": one.photos,
+                "seconds": strength.seconds and list(strength.seconds),
+                "iso": strength.iso and list(strength.iso),
+                "amplitude": round(strength.amplitude, 2),
+                "photos": strength.photos,
             }
-            for one in strengths
+            for strength in strengths
         ],
     }
 
 
-def text(maps: Maps, one: Callable[[Defect], Json] = pixel) -> str:
-    """Return the maps as JSON, each defect as `one` says it."""
+def text(maps: Maps, entry: Callable[[Defect], Json] = pixel) -> str:
+    """Return the maps as JSON, each defect as `entry` (`pixel` or `life`) gives it."""
     cameras = [
         {
             "id": record.camera.id,
             **dataclasses.asdict(record.camera),
             "photos": record.photos,
-            "pixels": [one(defect) for defect in defects],
+            "pixels": [entry(defect) for defect in defects],
         }
         for record, defects in maps
     ]

@@ -1,8 +1,7 @@
-"""The daemon: one loop that waits for photos, works them off, and keeps its promises.
+"""The daemon: one loop that takes new photos, then makes copies of earlier ones.
 
-Signals become words in a queue: the loop takes them out and acts, when it can.
-
-Pause: the daemon rests while a disk is full or faulty, says so once, and tries again.
+Signals and news become requests in a queue: the loop reads it between photos.  While a
+disk is full or faulty the loop pauses, says so once, and tries again.
 """
 
 from __future__ import annotations
@@ -34,20 +33,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STOP, RELOAD, LOOK = "stop", "reload", ""
-"""The words; LOOK only wakes the loop."""
+PAUSE_SECONDS = 30.0
+"""How long to wait before a full or faulty disk is tried again."""
+REPAIR_CHUNK = 8
+"""Earlier photos whose copies are made in one go, while there is nothing new."""
+POLL_SECONDS = 0.05
+"""How often to ask for the progress of a map or checkpoint that is being made."""
+RETRY_COPIES_SECONDS = 300.0
+"""How often copies that could not be written are tried again."""
 
-MEANING = {signal.SIGTERM: STOP, signal.SIGINT: STOP, signal.SIGHUP: RELOAD}
+STOP, RELOAD, WAKE = "stop", "reload", ""
+"""The requests to the loop; WAKE only ends its waiting."""
+
+_REQUESTS = {signal.SIGTERM: STOP, signal.SIGINT: STOP, signal.SIGHUP: RELOAD}
 
 
 @contextlib.contextmanager
-def handling(words: queue.SimpleQueue[str]) -> Iterator[None]:
+def signals_as_requests(requests: queue.SimpleQueue[str]) -> Iterator[None]:
     """Put STOP for SIGTERM and SIGINT, RELOAD for SIGHUP, while the block runs."""
     before = {
         number: signal.signal(
-            number, lambda got, _frame: words.put(MEANING[signal.Signals(got)])
+            number,
+            lambda received, _frame: requests.put(_REQUESTS[signal.Signals(received)]),
         )
-        for number in MEANING
+        for number in _REQUESTS
     }
     try:
         yield
@@ -56,12 +65,8 @@ def handling(words: queue.SimpleQueue[str]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-PAUSE_SECONDS = 30.0
-"""How long to wait before a full or faulty disk is tried again."""
-
-
 class Pause:
-    """Whether work rests, and why.
+    """Whether work rests because a disk failed, and why.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ class Pause:
     Attributes
     ----------
     fault : str
-        Why; empty while all is well.
+        What failed; empty while all is well.
     until : float
         When to try again, by the clock.
     """
@@ -87,7 +92,7 @@ class Pause:
 
     @contextlib.contextmanager
     def guarding(self) -> Iterator[None]:
-        """Rest when the disk fails the block: nothing is lost, it is tried again."""
+        """Rest if the disk fails in the block: nothing is lost, it is tried again."""
         try:
             yield
         except (OSError, LedgerError) as error:
@@ -102,18 +107,10 @@ class Pause:
             self.until = self._clock() + PAUSE_SECONDS
 
     def end(self) -> None:
-        """Say that work goes on: what failed has been done."""
+        """Say that work goes on: what had failed is done."""
         if self.fault:
             log.warning("resumed", extra={"MESSAGE_ID": MessageId.DISK_RESUMED})
             self.fault = ""
-
-
-REPAIR_CHUNK = 8
-"""Earlier photos looked at again in one go, while there is nothing new."""
-LOOK_SECONDS = 0.05
-"""How often to look whether a map or a checkpoint that is being made has come on."""
-RETRY_COPIES_SECONDS = 300.0
-"""How often copies that could not be written are tried again."""
 
 
 class Service:
@@ -124,8 +121,8 @@ class Service:
     configuration : callable
         Loads the configuration, again at each reload; raises ConfigError.
     session : Session
-    words : SimpleQueue
-        Those of `signals`.
+    requests : SimpleQueue
+        STOP, RELOAD and WAKE, from signals and from the watcher.
     notifier : Notifier
     clock : callable
         Monotonic seconds.
@@ -135,22 +132,22 @@ class Service:
         self,
         configuration: Callable[[], Config],
         session: Session,
-        words: queue.SimpleQueue[str],
+        requests: queue.SimpleQueue[str],
         notifier: Notifier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._configuration = configuration
         self._session = session
-        self._words = words
+        self._requests = requests
         self._notifier = notifier
         self._clock = clock
         self._intake = Intake(session)
-        self._repairs: list[tuple[Path, str]] = []
-        self._repairs_due = 0.0
+        self._copies_due: list[tuple[Path, str]] = []
+        self._next_retry = 0.0
         self._maps_seen = -1
         self._pause = Pause(clock)
-        self._refused = self._last = ""
-        self._stirred = False
+        self._refusal = self._last_photo = ""
+        self._was_woken = False
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder)
         self._watcher = self._watch(session.config)
@@ -164,25 +161,25 @@ class Service:
         ]
         canary = self._publisher.folder / f"canary-{os.getpid()}" / "canary"
         watcher = Watcher(
-            watched, lambda: self._words.put(LOOK), self._clock, canary=canary
+            watched, lambda: self._requests.put(WAKE), self._clock, canary=canary
         )
         watcher.start()
         return watcher
 
     def run(self) -> None:
-        """Work until told to stop, then take a last checkpoint.
+        """Work until a STOP, then take a last checkpoint.
 
         Raises
         ------
         HotpixeldError, OSError
             The state cannot be used any more.
         """
-        again = 0
+        recovered = 0
         with self._pause.guarding():
-            again = self._session.states.recover()
-        if again:
-            log.info("folded again after an unclean stop: %d photos", again)
-        self._look_for_access()
+            recovered = self._session.states.recover()
+        if recovered:
+            log.info("folded again after an unclean stop: %d photos", recovered)
+        self._check_access()
         self._publish()
         folders = len(self._session.config.folders)
         log.info("watching %s", counted(folders, "folder"))
@@ -195,7 +192,7 @@ class Service:
         """Do what there is to do, then wait for the next."""
         if self._reload_wanted and not self._pause.rests():
             self._reload()
-        now, self._stirred = self._clock(), False
+        now, self._was_woken = self._clock(), False
         self._session.progress()
         self._intake.note(self._watcher.tick(now), now)
         if not self._pause.rests():
@@ -203,10 +200,10 @@ class Service:
                 self._work()
                 self._pause.end()
         self._publish()
-        self._listen(self._wait())
+        self._take_requests(self._wait())
 
     def _work(self) -> None:
-        """Take new photos, or with none waiting, look at an earlier one again."""
+        """Take new photos; when none wait, make copies of earlier ones."""
         if self._pause.fault:
             self._resume()
         if self._intake.backlog:
@@ -214,99 +211,98 @@ class Service:
         self._session.keep_up()
         if self._maps_seen != self._session.maps.made:
             self._maps_seen = self._session.maps.made
-            self._repairs = self._repairable()
-        if not self._intake.backlog and self._repairs:
-            self._repair()
-        if not self._repairs and self._clock() >= self._repairs_due:
-            self._repairs_due = self._clock() + RETRY_COPIES_SECONDS
-            self._look_for_access()
-            self._repairs = self._repairable()
+            self._copies_due = self._find_copies_due()
+        if not self._intake.backlog and self._copies_due:
+            self._make_copies()
+        if not self._copies_due and self._clock() >= self._next_retry:
+            self._next_retry = self._clock() + RETRY_COPIES_SECONDS
+            self._check_access()
+            self._copies_due = self._find_copies_due()
 
     def _take(self) -> None:
         """Take a chunk of new photos to their outcomes."""
         with contextlib.closing(self._session.take(self._intake.chunk())) as under_way:
             for done in under_way:
-                self._last = f"{done.outcome} {done.path.name}"
+                self._last_photo = f"{done.outcome} {done.path.name}"
                 self._intake.settle(done, self._clock())
-                self._listen(0.0)
+                self._take_requests(0.0)
                 if self._stopping:
                     return
 
-    def _repairable(self) -> list[tuple[Path, str]]:
-        """Return the photos to look at again, but for those whose copies must wait."""
-        unrepaired = self._session.unrepaired()
-        return [one for one in unrepaired if self._access.is_open(one[0])]
+    def _find_copies_due(self) -> list[tuple[Path, str]]:
+        """Return the photos whose copies are due and can be written."""
+        due = self._session.unrepaired()
+        return [photo for photo in due if self._access.is_open(photo[0])]
 
-    def _look_for_access(self) -> None:
+    def _check_access(self) -> None:
         for fault in self._access.look():
-            extra = {"MESSAGE_ID": MessageId.FOLDER_CLOSED}
-            log.warning("%s", fault, extra=extra)
+            log.warning("%s", fault, extra={"MESSAGE_ID": MessageId.FOLDER_CLOSED})
 
-    def _repair(self) -> None:
-        chunk, self._repairs = (
-            self._repairs[:REPAIR_CHUNK],
-            self._repairs[REPAIR_CHUNK:],
+    def _make_copies(self) -> None:
+        chunk, self._copies_due = (
+            self._copies_due[:REPAIR_CHUNK],
+            self._copies_due[REPAIR_CHUNK:],
         )
         with contextlib.closing(self._session.repair(chunk)) as under_way:
             for _ in under_way:
-                self._listen(0.0)
+                self._take_requests(0.0)
                 if self._stopping:
                     return
 
     def _resume(self) -> None:
-        """Go on from what is durable: a failed commit may or may not have been one."""
+        """Go on from what is durable: a commit that failed may have been made or not."""
         self._session.reset()
-        self._session.states.save_all()  # what could not be saved may be the fault
-        self._repairs = self._repairable()
+        self._session.states.save_all()  # saving may be what failed
+        self._copies_due = self._find_copies_due()
 
     def _wait(self) -> float:
         """Return how many seconds there is nothing to do."""
         now = self._clock()
-        if self._stirred:  # a word was heard while photos were under way
+        if self._was_woken:  # a request came while photos were under way
             return 0.0
-        if not self._pause.fault and (self._intake.backlog or self._repairs):
+        if not self._pause.fault and (self._intake.backlog or self._copies_due):
             return 0.0
         deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
         if self._pause.fault:
             deadlines.append(self._pause.until)
         else:
-            deadlines += [self._session.states.next_deadline(), self._repairs_due]
+            deadlines += [self._session.states.next_deadline(), self._next_retry]
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
         if self._session.is_busy:
-            deadlines.append(now + LOOK_SECONDS)
+            deadlines.append(now + POLL_SECONDS)
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
 
-    def _listen(self, seconds: float) -> None:
-        """Wait for a word at most so long, and act on all that have come."""
+    def _take_requests(self, seconds: float) -> None:
+        """Wait for a request at most so long, and note all that have come."""
         with contextlib.suppress(queue.Empty):
-            word = self._words.get(block=seconds > 0, timeout=seconds)
+            request = self._requests.get(block=seconds > 0, timeout=seconds)
             while True:
-                self._stirred = True
-                self._stopping |= word == STOP
-                self._reload_wanted |= word == RELOAD
-                word = self._words.get_nowait()
+                self._was_woken = True
+                self._stopping |= request == STOP
+                self._reload_wanted |= request == RELOAD
+                request = self._requests.get_nowait()
 
     def _reload(self) -> None:
         """Use the configuration as it is now; a faulty one changes nothing."""
         self._notifier.reloading()
         try:
             config = self._configuration()
-            self._refused = ""
+            self._refusal = ""
             with self._pause.guarding():
                 self._session.reconfigure(config)
                 self._watcher.stop()
                 self._watcher = self._watch(config)
                 self._access = Access(config, os.environ)
-                self._look_for_access()
-                self._repairs = self._repairable()
+                self._check_access()
+                self._copies_due = self._find_copies_due()
                 folders = counted(len(config.folders), "folder")
                 log.info("reloaded: watching %s", folders)
                 self._reload_wanted = False
         except ConfigError as error:
             self._reload_wanted = False
-            self._refused = f"configuration refused: {plain(error.problems[0])}"
+            self._refusal = f"configuration refused: {plain(error.problems[0])}"
             for problem in error.problems:
                 log.error(  # noqa: TRY400 - the fault is the file's, not the code's
                     "configuration refused, the former one holds: %s",
@@ -316,21 +312,21 @@ class Service:
         self._notifier.ready()
 
     def _publish(self) -> None:
-        """Tell systemd and `status` how things are."""
-        told = [counted(len(self._session.config.folders), "folder")]
-        told.append(f"{counted(len(self._intake), 'photo')} waiting")
-        if self._repairs:
-            told.append(f"{len(self._repairs)} to look at again")
-        if self._last:
-            told.append(f"last photo: {self._last}")
+        """Report to systemd and in the status file how things are."""
+        parts = [counted(len(self._session.config.folders), "folder")]
+        parts.append(f"{counted(len(self._intake), 'photo')} waiting")
+        if self._copies_due:
+            parts.append(f"{len(self._copies_due)} to look at again")
+        if self._last_photo:
+            parts.append(f"last photo: {self._last_photo}")
         if self._session.maps.last:
-            told.append(f"last map: {self._session.maps.last}")
+            parts.append(f"last map: {self._session.maps.last}")
         faults = [*self._access.faults, *self._watcher.faults()]
-        faults += [fault for fault in (self._refused, self._pause.fault) if fault]
-        text = plain("; ".join([", ".join(told), *faults]))
+        faults += [fault for fault in (self._refusal, self._pause.fault) if fault]
+        text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
-        busy = bool(self._intake.backlog or self._repairs)
+        busy = bool(self._intake.backlog or self._copies_due)
         self._publisher.publish(self._session.ledger, text, faults, busy=busy)
 
     def _stop(self) -> None:
@@ -364,14 +360,14 @@ def run(configuration: Callable[[], Config], folder: Path, jobs: int) -> None:
     HotpixeldError, OSError
         The configuration or the state cannot be used.
     """
-    words: queue.SimpleQueue[str] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     notifier = Notifier()
     # The watchdog ends a hung daemon with SIGABRT: the log then says where it hung.
     faulthandler.enable()
     with (
-        handling(words),
+        signals_as_requests(requests),
         Session(
             configuration(), folder, jobs, time.monotonic, notifier.progress
         ) as session,
     ):
-        Service(configuration, session, words, notifier).run()
+        Service(configuration, session, requests, notifier).run()

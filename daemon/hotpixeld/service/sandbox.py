@@ -1,12 +1,12 @@
-"""The sandbox of the systemd unit, as far as it follows from the configuration.
+"""The sandbox of the systemd units: which folders the service may read and write.
 
-``python -m hotpixeld.service.sandbox drop-in FILE [HOME]`` prints the drop-in of a unit;
-`hotpixeld-apply` writes it.  ``... reveal FILE USER PID``, as root, before a service is told
-to reload: a folder that was added to the configuration can be read from then on.
+It follows from the configuration, and is fixed when the service starts.
 
-The sandbox is fixed when the service starts: a folder added to the configuration later can
-be read at once, but not be written to before `hotpixeld-apply`.  The unit names the command
-that opens it in `COMMAND_VARIABLE`; outside a service there is none.
+- ``python -m hotpixeld.service.sandbox drop-in FILE [HOME]`` prints the drop-in of a unit;
+  `hotpixeld-apply` writes it, and restarts the service.
+- ``... reveal FILE USER PID``, as root, before a reload: a folder that was added to the
+  configuration since the start can be read from then on, though not written to.
+- `Access`, in the daemon: which folders cannot be written to, and what to do about it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from hotpixeld.config.model import Config, Folder
     from hotpixeld.watch.mounts import Mount
 
+COMMAND_VARIABLE = "HOTPIXELD_APPLY"
+"""Names, in the environment of the service, the command that opens a folder to it."""
+
 HEADER = """\
 # Written by hotpixeld-apply from {source}: do not edit, run hotpixeld-apply again.
 # A leading "-": what is not there, say a folder on a medium that is not plugged in, does
@@ -39,6 +42,9 @@ HEADER = """\
 """
 KEYS = frozenset({".ssh", ".gnupg"})
 """Hidden in a home even if they come later."""
+
+INACCESSIBLE = re.compile(r"(/run)?/systemd/inaccessible/\w+")
+"""What systemd mounts over a hidden path: the root of that mount; see proc_pid_mountinfo(5)."""
 
 
 def quoted(path: Path) -> str:
@@ -59,7 +65,7 @@ def quoted(path: Path) -> str:
     return f'"-{escaped}"'
 
 
-def written_to(config: Config) -> list[Path]:
+def writable(config: Config) -> list[Path]:
     """Return the folders that the service writes to; none lies in another."""
     paths = {folder.path for folder in config.folders}
     paths |= {folder.repaired for folder in config.folders}
@@ -68,14 +74,14 @@ def written_to(config: Config) -> list[Path]:
     )
 
 
-def hidden(home: Path, config: Config) -> list[Path]:
+def to_hide(home: Path, config: Config) -> list[Path]:
     """Return what of a home leads to no folder of the configuration.
 
     Links are left out, since systemd would hide what they lead to.  If the home itself is
     such a folder, only what begins with a dot is hidden: keys, mail, browsers, settings.
     """
-    wanted = [path.resolve() for path in written_to(config)]
-    is_whole = any(home.resolve().is_relative_to(one) for one in wanted)
+    wanted = [path.resolve() for path in writable(config)]
+    is_whole = any(home.resolve().is_relative_to(folder) for folder in wanted)
     names = set(KEYS)
     with contextlib.suppress(OSError):  # not there yet, or closed to root on a server
         names |= {
@@ -86,11 +92,11 @@ def hidden(home: Path, config: Config) -> list[Path]:
     return [
         path
         for path in (home / name for name in sorted(names) if name.isprintable())
-        if not any(one.is_relative_to(path.resolve()) for one in wanted)
+        if not any(folder.is_relative_to(path.resolve()) for folder in wanted)
     ]
 
 
-def text(config: Config, source: Path, home: Path | None = None) -> str:
+def drop_in_text(config: Config, source: Path, home: Path | None = None) -> str:
     """Return the drop-in for a configuration.
 
     Parameters
@@ -107,9 +113,9 @@ def text(config: Config, source: Path, home: Path | None = None) -> str:
     """
     if not config.folders:
         raise ConfigError([f"{source}: no folder to watch: add one under `folders`"])
-    lines = [f"ReadWritePaths={quoted(path)}" for path in written_to(config)]
+    lines = [f"ReadWritePaths={quoted(path)}" for path in writable(config)]
     if home is not None:
-        lines += [f"InaccessiblePaths={quoted(path)}" for path in hidden(home, config)]
+        lines += [f"InaccessiblePaths={quoted(path)}" for path in to_hide(home, config)]
     return HEADER.format(source=source) + "\n".join(lines) + "\n"
 
 
@@ -117,25 +123,21 @@ def drop_in(arguments: Sequence[str]) -> int:
     """Print the drop-in for the configuration file that is named."""
     source, *homes = map(Path, arguments)
     try:
-        sys.stdout.write(text(load(source), source, *homes))
+        sys.stdout.write(drop_in_text(load(source), source, *homes))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.CONFIG
     return ExitCode.OK
 
 
-INACCESSIBLE = re.compile(r"(/run)?/systemd/inaccessible/\w+")
-"""What systemd mounts over a hidden path: the root of that mount; see proc_pid_mountinfo(5)."""
-
-
-def covered(table: Iterable[Mount]) -> list[Path]:
+def hidden_now(table: Iterable[Mount]) -> list[Path]:
     """Return the paths that a sandbox hides, from the mounts that it sees."""
-    return [Path(one.point) for one in table if INACCESSIBLE.fullmatch(one.root)]
+    return [Path(mount.point) for mount in table if INACCESSIBLE.fullmatch(mount.root)]
 
 
 def to_reveal(paths: Iterable[Path], home: Path, config: Config) -> list[Path]:
-    """Return those of the hidden paths in a home that shall not be hidden any more."""
-    stay = set(hidden(home, config))
+    """Return those of the hidden paths in a home that need not be hidden any more."""
+    stay = set(to_hide(home, config))
     return [path for path in paths if path.parent == home and path not in stay]
 
 
@@ -151,28 +153,20 @@ def reveal(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return ExitCode.CONFIG
     enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "--"]
-    for path in to_reveal(covered(table), home, config):
+    for path in to_reveal(hidden_now(table), home, config):
         unmount = [*enter, "umount", "--no-canonicalize", str(path)]
         subprocess.run(unmount, check=True)  # noqa: S603 - no shell; systemd names the paths
     return ExitCode.OK
 
 
-COMMAND_VARIABLE = "HOTPIXELD_APPLY"
-"""Names, in the environment of the service, the command that opens a folder to it."""
-
-
 def _nearest(path: Path) -> Path:
-    """Return the path itself, or of the folders that hold it the nearest there is."""
+    """Return the path itself if it exists, else the nearest folder above it that does."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
 
 
-def _is_read_only(path: Path) -> bool:
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-
-
-def closed(folder: Folder, environment: Mapping[str, str]) -> str:
+def why_closed(folder: Folder, environment: Mapping[str, str]) -> str:
     """Return why a watched folder cannot be used in full, and what to do; else ''.
 
     Parameters
@@ -187,7 +181,7 @@ def closed(folder: Folder, environment: Mapping[str, str]) -> str:
         nearest = _nearest(folder.repaired)
         if os.access(nearest, os.W_OK | os.X_OK):
             return ""
-        is_read_only = _is_read_only(nearest)
+        is_read_only = bool(os.statvfs(nearest).f_flag & os.ST_RDONLY)
     except OSError as error:
         return f"{folder.repaired}: copies wait: {error.strerror}"
     if is_read_only and command:
@@ -202,7 +196,7 @@ def closed(folder: Folder, environment: Mapping[str, str]) -> str:
 
 
 class Access:
-    """What is closed to the daemon of a configuration's folders, as of the last look.
+    """Which of a configuration's folders are closed to the daemon, as of the last look.
 
     Attributes
     ----------
@@ -220,13 +214,13 @@ class Access:
         """Look at every folder again; return the faults that are new."""
         known, self.faults, self._closed = self.faults, [], set()
         for folder in self._config.folders:
-            if why := closed(folder, self._environment):
+            if why := why_closed(folder, self._environment):
                 self._closed.add(folder.path)
                 self.faults.append(plain(why))
         return [fault for fault in self.faults if fault not in known]
 
     def is_open(self, photo: Path) -> bool:
-        """Tell whether the copy of a photo can be written, as far as is known."""
+        """Return whether the copy of a photo can be written, as far as is known."""
         return not any(photo.is_relative_to(path) for path in self._closed)
 
 

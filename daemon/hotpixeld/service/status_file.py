@@ -1,4 +1,4 @@
-"""The published status: a file in the runtime folder that every user may read."""
+"""The status file: the daemon publishes its status where every user may read it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hotpixeld.engine.status import Json
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,18 @@ def _folder(state: Path) -> Path:
         if os.access(folder, os.W_OK | os.X_OK):
             return folder
     return last
+
+
+def published(state: Path) -> Json | None:
+    """Return the status that a daemon published, if it is about this state folder."""
+    for folder in state_folder.runtime_folders(state, os.environ):
+        try:
+            current = json.loads((folder / state_folder.STATUS_NAME).read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(current, dict) and current.get("state") == str(state):
+            return current
+    return None
 
 
 class Publisher:
@@ -72,12 +85,12 @@ class Publisher:
             "status": text,
             "faults": list(faults),
         }
-        found = {"state": str(self._state), "daemon": daemon, **status.status(ledger)}
+        current = {"state": str(self._state), "daemon": daemon, **status.status(ledger)}
         try:
             path = self.folder / state_folder.STATUS_NAME
             with replacing(path) as file:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask says of copies
-                file.write(json.dumps(found, indent=1).encode())
+                file.write(json.dumps(current, indent=1).encode())
         except OSError as error:
             if str(error) != self._fault:
                 self._fault = str(error)

@@ -1,30 +1,22 @@
-"""Where the log goes: to the journal with fields, else plain lines on standard error.
+"""The service manager: the daemon reports how it is, through systemd-python.
 
-Systemd: what the service manager and the journal are told, through systemd-python.
-
-Both need the extra ``hotpixeld[systemd]``.  Without it, or outside a service, everything
-here does nothing, and says so where it was asked for in vain.
+That needs the extra ``hotpixeld[systemd]``.  Without it, or outside a service, everything
+here does nothing, and says so if a manager waits in vain.
 """
 
 from __future__ import annotations
 
-import collections
 import logging
 import os
 import time
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hotpixeld.messages import plain
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 try:
-    from systemd import daemon, journal
+    from systemd import daemon
 except ImportError:  # built from source only, so it is an extra
-    daemon = journal = None
+    daemon = None
 
 _log = logging.getLogger(__name__)
 
@@ -37,26 +29,11 @@ EXTEND_MICROSECONDS: Final = 120_000_000
 """Between two signs of progress while starting, reloading or stopping: reading a photo,
 or the fsync of a piece of a checkpoint, from or to a slow disk fits in."""
 
-_STANDARD_ERROR = 2
-
-FIELDS: Final = (
-    "MESSAGE_ID",
-    "PHOTO",
-    "PHOTO_SHA256",
-    "CAMERA",
-    "OUTCOME",
-    "REASON",
-    "PIXELS",
-    "COPY",
-    "FOLDER",
-)
-"""The journal's own fields, and the names under which a log record carries them."""
-
 
 class Notifier:
-    """Tells the service manager how the daemon is; see sd_notify(3).
+    """Reports to the service manager how the daemon is; see sd_notify(3).
 
-    Whatever is told, the daemon goes on: a manager that does not listen is logged once.
+    A manager that does not listen is logged once, and the daemon goes on.
     """
 
     def __init__(self) -> None:
@@ -71,7 +48,7 @@ class Notifier:
     def watchdog_period(self) -> float | None:
         """Return how often to call `progress`, in seconds; None is never.
 
-        Half of the time after which systemd kills who has not called.
+        Half of the time after which systemd kills a daemon that has not called.
         """
         text = os.environ.get("WATCHDOG_USEC", "")
         owner = os.environ.get("WATCHDOG_PID", "")
@@ -120,175 +97,7 @@ class Notifier:
     def progress(self) -> None:
         """Say that work goes on; with more time for it but in normal operation.
 
-        For whoever sees real progress, never for a thread of its own.
+        For code that makes real progress, never for a thread of its own.
         """
         more = 0 if self._is_settled else EXTEND_MICROSECONDS
         self._send(WATCHDOG=1, EXTEND_TIMEOUT_USEC=more)
-
-
-def _priority(level: int) -> int:
-    """Return the syslog priority of a logging level."""
-    steps = ((10, 7), (20, 6), (25, 5), (30, 4), (40, 3))
-    return next((priority for most, priority in steps if level <= most), 2)
-
-
-def _field(value: object) -> str | bytes:
-    """Return a field's value: paths as the bytes they are, the rest as text."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, PurePath):
-        return os.fsencode(value)
-    return str(value).encode("utf-8", "backslashreplace").decode()
-
-
-class JournalHandler(logging.Handler):
-    """Sends records to the journal, with `FIELDS` from their ``extra``.
-
-    The message is free of control characters; PHOTO and other paths are the exact bytes.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the message on one line; a traceback, each of its lines made plain."""
-        lines = [plain(record.getMessage())]
-        if record.exc_info:
-            text = logging.Formatter().formatException(record.exc_info)
-            lines += map(plain, text.splitlines())
-        return "\n".join(lines)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send one record; like every handler, without raising."""
-        fields = {
-            name: _field(value)
-            for name in FIELDS
-            if (value := getattr(record, name, None)) is not None
-        }
-        try:
-            journal.send(
-                self.format(record),
-                PRIORITY=str(_priority(record.levelno)),
-                SYSLOG_IDENTIFIER="hotpixeld",
-                LOGGER=record.name,
-                CODE_FILE=record.pathname,
-                CODE_LINE=record.lineno,
-                CODE_FUNC=record.funcName,
-                **fields,
-            )
-        except (
-            OSError,
-            TypeError,
-            ValueError,
-        ):  # no journal, or arguments that do not fit
-            self.handleError(record)
-
-
-def _is_journal(descriptor: int) -> bool:
-    """Return whether a descriptor leads to the journal; see JOURNAL_STREAM, systemd.exec(5)."""
-    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return False
-    return (device, inode) == (str(status.st_dev), str(status.st_ino))
-
-
-def journal_handler() -> logging.Handler | None:
-    """Return a handler for the journal, if that is where our standard error goes.
-
-    Returns
-    -------
-    logging.Handler or None
-        None in the foreground, and without systemd-python.
-    """
-    if journal is None or not _is_journal(_STANDARD_ERROR):
-        return None
-    return JournalHandler()
-
-
-SAME_SECONDS = 3600.0
-"""The same fault is told again after so long."""
-SAME_KEPT = 10_000
-"""So many faults are remembered for that."""
-BURST_SECONDS, BURST = 600.0, 200
-"""Of one kind, at most so many faults are told in so long."""
-
-
-@dataclass(slots=True)
-class _Burst:
-    """How many faults of one kind came since `began`."""
-
-    began: float
-    told: int = 0
-    untold: int = 0
-
-
-class FaultLimit(logging.Filter):
-    """Lets through what is no fault, and of faults what is news.
-
-    A photo that fails is told once, however often it is tried again; a folder full of
-    them does not fill the log, whose next line then says how many were left out.
-
-    Parameters
-    ----------
-    clock : callable
-        Monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
-        self._told: collections.OrderedDict[str, float] = collections.OrderedDict()
-        self._bursts: dict[tuple[str, str], _Burst] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to tell a record; it may get the count of those left out."""
-        if record.levelno < logging.WARNING:
-            return True
-        now = self._clock()
-        text = record.getMessage()
-        if now - self._told.get(text, -SAME_SECONDS) < SAME_SECONDS:
-            return False
-        self._told[text] = now
-        self._told.move_to_end(text)
-        while len(self._told) > SAME_KEPT:
-            self._told.popitem(last=False)
-        return self._limit(record, text, now)
-
-    def _limit(self, record: logging.LogRecord, text: str, now: float) -> bool:
-        """Hold back what comes too often; say so when there is room again."""
-        kind = (record.name, str(record.msg))
-        burst = self._bursts.setdefault(kind, _Burst(now))
-        untold = 0
-        if now - burst.began >= BURST_SECONDS:
-            untold = burst.untold
-            self._bursts[kind] = burst = _Burst(now)
-        if burst.told >= BURST:
-            burst.untold += 1
-            return False
-        burst.told += 1
-        if untold:
-            record.msg, record.args = "%s (%d more like this)", (text, untold)
-        return True
-
-
-class PlainFormatter(logging.Formatter):
-    """One line a record, with nothing in it that a terminal would obey."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback adds its own."""
-        first, *rest = super().format(record).split("\n")
-        if record.exc_info:
-            return "\n".join(map(plain, [first, *rest]))
-        return plain("\n".join([first, *rest]))
-
-
-def set_up(level: int) -> None:
-    """Send the program's log to where its standard error goes, from `level` on."""
-    handler = journal_handler()
-    if handler is None:
-        handler = logging.StreamHandler()
-        line = "%(asctime)s %(levelname)s %(message)s"
-        handler.setFormatter(PlainFormatter(line, "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(FaultLimit())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hotpixeld.config.load import parse
-from hotpixeld.service.sandbox import covered, to_reveal
+from hotpixeld.service.sandbox import hidden_now, to_reveal
 from hotpixeld.watch import mounts
 
 SOURCE = Path("/etc/hotpixeld/anna.yaml")
@@ -22,7 +22,7 @@ MOUNTINFO = """\
 
 
 def test_what_systemd_hides_is_read_from_the_mounts() -> None:
-    hidden = covered(mounts.parse(MOUNTINFO))
+    hidden = hidden_now(mounts.parse(MOUNTINFO))
 
     assert hidden == [Path("/home/anna/My ä"), Path("/home/anna/.netrc")]
 

@@ -9,14 +9,14 @@ import pty
 import sys
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.progress import shown
+from hotpixeld.cli.terminal import with_progress
 
 if TYPE_CHECKING:
     import pytest
 
 
 def test_elsewhere_it_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(shown(iter("abc"), 3, "folding")) == ["a", "b", "c"]
+    assert list(with_progress(iter("abc"), 3, "folding")) == ["a", "b", "c"]
     err = capsys.readouterr().err
 
     assert err.startswith("folding: 3 of 3, ")
@@ -24,7 +24,7 @@ def test_elsewhere_it_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_nothing_to_do_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(shown([], 0, "folding")) == []
+    assert list(with_progress([], 0, "folding")) == []
     assert capsys.readouterr().err == ""
 
 
@@ -33,7 +33,7 @@ def test_on_a_terminal_it_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.TextIOWrapper(io.FileIO(follower, "w"), write_through=True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
-    assert list(shown(iter("abc"), 3, "folding")) == ["a", "b", "c"]
+    assert list(with_progress(iter("abc"), 3, "folding")) == ["a", "b", "c"]
     terminal.close()
     text = ""
     with contextlib.suppress(OSError):  # the terminal's other end is closed

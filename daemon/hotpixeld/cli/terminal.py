@@ -1,22 +1,50 @@
-"""What people see on a terminal: the status and the maps as text."""
+"""What people see on a terminal: the status, tables of defects, and progress."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from hotpixeld.formats.json_format import pixel
 from hotpixeld.messages import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hotpixeld.defect import Defect
     from hotpixeld.formats.json_format import Json
     from hotpixeld.store.evidence_tables import Maps
+
+Item = TypeVar("Item")
+
+COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until")
+LIFE_COLUMNS = (
+    "x,y",
+    "kind",
+    "after",
+    "by",
+    "until",
+    "seen in",
+    "levels by exposure time (photos)",
+    "focal length",
+)
+
+PLAIN_SECONDS = 10.0
+"""Seconds between two plain lines."""
 
 
 def _camera(camera: Json) -> str:
@@ -35,61 +63,47 @@ def _camera(camera: Json) -> str:
     return line
 
 
-def _problems(found: Json) -> list[str]:
-    """Return a line for every photo and copy that needs an eye."""
+def _problems(state: Json) -> list[str]:
+    """Return a line for every photo and copy that went wrong."""
     photos = [
-        f"{one['outcome']} {one['path']}: {one['reason']}" for one in found["problems"]
+        f"{photo['outcome']} {photo['path']}: {photo['reason']}"
+        for photo in state["problems"]
     ]
     copies = [
-        f"copy {one['condition']} {one['path']}: {one['notes']}"
-        for one in found["copy_problems"]
+        f"copy {copy['condition']} {copy['path']}: {copy['notes']}"
+        for copy in state["copy_problems"]
     ]
     return photos + copies
 
 
-def status(found: Json) -> str:
+def status(state: Json) -> str:
     """Return a status for people."""
-    daemon = found.get("daemon")
+    daemon = state.get("daemon")
     lines = [f"daemon: {daemon['status']}" if daemon else "daemon: not running"]
-    counts = {**found["photos"]}
-    counts |= {f"copies {how}": count for how, count in found["copies"].items()}
+    counts = {**state["photos"]}
+    counts |= {f"copies {how}": count for how, count in state["copies"].items()}
     lines += [f"{count:8} {what}" for what, count in counts.items() if count]
-    lines += [_camera(camera) for camera in found["cameras"]]
-    return "\n".join(map(plain, lines + _problems(found))) + "\n"
-
-
-LIFE_COLUMNS = (
-    "x,y",
-    "kind",
-    "after",
-    "by",
-    "until",
-    "seen in",
-    "levels by exposure time (photos)",
-    "focal length",
-)
-
-
-COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until")
+    lines += [_camera(camera) for camera in state["cameras"]]
+    return "\n".join(map(plain, lines + _problems(state))) + "\n"
 
 
 def table_rows(defects: Iterable[Defect]) -> list[list[str]]:
     """Return the cells of a table of defects, a row each, in the order of `COLUMNS`."""
     rows = []
     for defect in defects:
-        one = pixel(defect)
-        amplitude = one["amplitude"] or []
-        since = one["since"]
+        cells = pixel(defect)
+        amplitude = cells["amplitude"] or []
+        since = cells["since"]
         rows.append(
             [
-                str(one["x"]),
-                str(one["y"]),
-                one["kind"],
-                "" if one["score"] is None else f"{one['score']:.1f}",
+                str(cells["x"]),
+                str(cells["y"]),
+                cells["kind"],
+                "" if cells["score"] is None else f"{cells['score']:.1f}",
                 " ".join(f"{part:+.0f}" for part in amplitude),
                 since["after"] or "",
                 since["by"] or "",
-                one["until"] or "",
+                cells["until"] or "",
             ]
         )
     return rows
@@ -112,19 +126,19 @@ def history_rows(defects: Iterable[Defect]) -> list[list[str]]:
     """Return the cells of a table of lives, a row each, in the order of `LIFE_COLUMNS`."""
     rows = []
     for defect in defects:
-        one, shown = pixel(defect), defect.appearance
+        cells, shown = pixel(defect), defect.appearance
         strengths = [
             f"{_range(each.seconds, 's')}: {each.amplitude:+.0f} ({each.photos})"
             for each in (shown.strengths if shown else ())
         ]
-        since = one["since"]
+        since = cells["since"]
         rows.append(
             [
-                f"{one['x']},{one['y']}",
-                one["kind"],
+                f"{cells['x']},{cells['y']}",
+                cells["kind"],
                 since["after"] or "",
                 since["by"] or "",
-                one["until"] or "",
+                cells["until"] or "",
                 f"{shown.seen} of {shown.telling}" if shown else "",
                 ", ".join(strengths),
                 _range(defect.focal, "mm") if defect.focal else "",
@@ -155,3 +169,55 @@ def tables(
         if not maps:
             console.print("no camera yet")
     return captured.get()
+
+
+class _Rate(TextColumn):
+    """The number of photos per second, as far as they are done."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, once there is one."""
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+
+def _bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(""),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def _plain(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    began = shown_at = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - shown_at >= PLAIN_SECONDS or done == total:
+            shown_at = now
+            rate = done / max(now - began, 1e-3)
+            left = (total - done) / rate
+            line = f"{label}: {done} of {total}, {rate:.1f}/s, {left:.0f} s left\n"
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def with_progress(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    """Yield `items` and show how far they are, on standard error.
+
+    Parameters
+    ----------
+    total : int
+        How many there will be.
+    label : str
+        What is being done with them.
+    """
+    return (_bar if sys.stderr.isatty() else _plain)(items, total, label)
