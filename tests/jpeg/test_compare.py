@@ -34,7 +34,9 @@ def test_a_changed_block_is_named_with_its_pixels() -> None:
     found = compare.compare(PHOTO, with_change(1, 1, 2))
 
     assert found.blocks == (
-        compare.Block("Cb", 1, 2, x=32, y=16, width=16, height=16, coefficients=1),
+        compare.DifferentBlock(
+            "Cb", 1, 2, x=32, y=16, width=16, height=16, coefficients=1
+        ),
     )
     assert found.is_repair
     assert found.total == 6 * 8 + 2 * 3 * 4

@@ -28,7 +28,7 @@ STANDARD = markers.huffman(PLAIN, markers.parse(PLAIN))
 """Those of an encoder that does not optimise: they have a code for every symbol."""
 
 
-def near(block: compare.Block, defects: list[Defect]) -> bool:
+def near(block: compare.DifferentBlock, defects: list[Defect]) -> bool:
     """Whether a block holds samples that a defect's footprint may change."""
     return any(
         block.x - REACH <= defect.x < block.x + block.width + REACH

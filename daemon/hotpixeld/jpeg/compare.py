@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.errors import HotpixeldError
-from hotpixeld.jpeg import attach, markers, turbojpeg
-from hotpixeld.jpeg import coefficients as jpeg_coefficients
+from hotpixeld.jpeg import attach, coefficients, markers, turbojpeg
 from hotpixeld.jpeg.coefficients import Area
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 # Blocks named one by one in the text.
 SHOWN = 100
-_NAMES = {1: ("grey",), 3: ("Y", "Cb", "Cr")}
+_COMPONENT_NAMES = {1: ("grey",), 3: ("Y", "Cb", "Cr")}
 
 
 class DifferenceError(HotpixeldError):
@@ -25,7 +24,7 @@ class DifferenceError(HotpixeldError):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DifferentBlock:
     """A block that differs.
 
     Attributes
@@ -56,7 +55,7 @@ class Difference:
 
     Attributes
     ----------
-    blocks : tuple of Block
+    blocks : tuple of DifferentBlock
     total : int
         Blocks of all components, differing or not.
     notes : tuple of str
@@ -65,7 +64,7 @@ class Difference:
         Differences that no repair makes.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[DifferentBlock, ...]
     total: int
     notes: tuple[str, ...]
     others: tuple[str, ...]
@@ -80,19 +79,19 @@ def _segments(
     data: bytes, structure: Structure, *, without_index: bool
 ) -> list[tuple[int, bytes]]:
     """Return the metadata segments: marker and payload, the MPF offsets blanked."""
-    found = []
+    segments = []
     for segment in structure.segments:
         if 0xE0 <= segment.marker <= 0xEF or segment.marker == markers.COM:
             payload = bytearray(segment.payload(data))
             if without_index:
-                for place, _ in attach.mp_entries(data, segment):
-                    start = place - segment.offset - 4
+                for entry, _ in attach.mp_entries(data, segment):
+                    start = entry - segment.offset - 4
                     payload[start + 4 : start + 12] = bytes(8)
-            found.append((segment.marker, bytes(payload)))
-    return found
+            segments.append((segment.marker, bytes(payload)))
+    return segments
 
 
-def _around(
+def _beside_coefficients(
     first: bytes, second: bytes, one: Structure, two: Structure
 ) -> tuple[list[str], list[str]]:
     """Return the notes on, and the other differences of, all but the coefficients."""
@@ -118,27 +117,30 @@ def _around(
     return notes, others
 
 
-def _changed(first: bytes, second: bytes, structure: Structure) -> list[Block]:
+def _different_blocks(
+    first: bytes, second: bytes, structure: Structure
+) -> list[DifferentBlock]:
     """Return the blocks that differ, by component, row and column."""
     areas = [
         Area(index, 0, 0, *structure.blocks(component))
         for index, component in enumerate(structure.components)
     ]
     h, v = structure.sampling
-    names = _NAMES[len(structure.components)]
+    names = _COMPONENT_NAMES[len(structure.components)]
     blocks = []
-    for name, component, one, two in zip(
+    for name, component, before, after in zip(
         names,
         structure.components,
-        jpeg_coefficients.read(first, areas),
-        jpeg_coefficients.read(second, areas),
+        coefficients.read(first, areas),
+        coefficients.read(second, areas),
         strict=True,
     ):
-        counts = (one != two).sum(axis=(2, 3))
+        counts = (before != after).sum(axis=(2, 3))
         across, down = 8 * h // component.h, 8 * v // component.v
         for row, column in np.argwhere(counts).tolist():
-            place = column * across, row * down, across, down
-            blocks.append(Block(name, row, column, *place, int(counts[row, column])))
+            pixels = column * across, row * down, across, down
+            count = int(counts[row, column])
+            blocks.append(DifferentBlock(name, row, column, *pixels, count))
     return blocks
 
 
@@ -160,28 +162,28 @@ def compare(first: bytes, second: bytes) -> Difference:
         ):
             sizes = f"{one.width}x{one.height} and {two.width}x{two.height}"
             return Difference((), 0, (), (f"size or components differ: {sizes}",))
-        notes, others = _around(first, second, one, two)
-        blocks = _changed(first, second, one)
+        notes, others = _beside_coefficients(first, second, one, two)
+        blocks = _different_blocks(first, second, one)
     except (markers.MarkerError, turbojpeg.CodecError) as error:
         raise DifferenceError(f"cannot compare: {error}") from error
     total = sum(rows * columns for rows, columns in map(one.blocks, one.components))
     return Difference(tuple(blocks), total, tuple(notes), tuple(others))
 
 
-def text(found: Difference) -> str:
+def text(difference: Difference) -> str:
     """Return a difference for people, a line for each block and a summary."""
     lines = [
         f"{block.component:4} block {block.column},{block.row}:"
         f" x {block.x}-{block.x + block.width - 1},"
         f" y {block.y}-{block.y + block.height - 1};"
         f" {block.coefficients} of 64 coefficients"
-        for block in found.blocks[:SHOWN]
+        for block in difference.blocks[:SHOWN]
     ]
-    if len(found.blocks) > SHOWN:
-        lines.append(f"and {len(found.blocks) - SHOWN} more")
-    lines.append(f"{len(found.blocks)} of {found.total} blocks differ")
-    lines += [f"note: {note}" for note in found.notes]
-    lines += [f"NOT a repair: {other}" for other in found.others]
-    if not found.others:
+    if len(difference.blocks) > SHOWN:
+        lines.append(f"and {len(difference.blocks) - SHOWN} more")
+    lines.append(f"{len(difference.blocks)} of {difference.total} blocks differ")
+    lines += [f"note: {note}" for note in difference.notes]
+    lines += [f"NOT a repair: {other}" for other in difference.others]
+    if not difference.others:
         lines.append("everything else is identical")
     return "\n".join(lines)

@@ -1,20 +1,18 @@
-"""The quantisation and Huffman tables of a JPEG file.
+"""The marker structure of a JPEG file: what stands where, without decoding it.
+
+`parse` finds the segments and scans of the primary image; what follows gives their
+content: the image's identity, its quantisation tables and its Huffman tables.
 
 References
 ----------
-ITU-T T.81 (1992), annexes B.2.4 (tables) and A.3.6 (zigzag order).
-
-The marker structure of a JPEG file: what stands where, without decoding it.
-
-References
-----------
-ITU-T T.81 (1992), annex B: compressed data formats.
+ITU-T T.81 (1992), annex B: compressed data formats; B.2.4: tables; A.3.6: zigzag order.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from dataclasses import dataclass
 
 # Start and end of image, of scan, and the segments that define how scans are coded.
@@ -29,6 +27,17 @@ ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {DAC}
 HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 # Everything that decides the pixels.
 CODING = FRAMES | {DQT, DHT, DAC, DRI, SOS}
+
+# Row-major place of the n-th coefficient of a block in a file (T.81 figure A.6).
+ZIGZAG = tuple(
+    8 * row + col
+    for _, _, row, col in sorted(
+        (row + col, row if (row + col) % 2 else col, row, col)
+        for row in range(8)
+        for col in range(8)
+    )
+)
+_PLACE_IN_FILE = tuple(map(ZIGZAG.index, range(64)))
 
 # Far above what cameras write: more is there to use up time and memory.
 MOST_STRAYS, MOST_SEGMENTS = 1 << 20, 20_000
@@ -153,10 +162,10 @@ def _next_segment(data: bytes, offset: int) -> Segment | None:
 
     Stray bytes before it are passed over, as decoders do.
     """
-    found = _MARKER.search(data, offset)
-    if found is None:
+    match = _MARKER.search(data, offset)
+    if match is None:
         return None
-    start, marker = found.start(), data[found.start() + 1]
+    start, marker = match.start(), data[match.start() + 1]
     if start - offset > MOST_STRAYS:
         raise MarkerError(f"{start - offset} stray bytes at byte {offset}")
     if marker in {SOI, EOI} or marker == 0x01:
@@ -173,7 +182,8 @@ def _next_segment(data: bytes, offset: int) -> Segment | None:
 
 def _scan(data: bytes, header: Segment) -> Scan:
     """Return the scan that `header` opens."""
-    end = found.start() if (found := _MARKER.search(data, header.end)) else len(data)
+    match = _MARKER.search(data, header.end)
+    end = match.start() if match else len(data)
     while data[end - 1] == 0xFF and end > header.end:  # fill bytes: mostly none
         start = max(header.end, end - MOST_STRAYS)
         end = start + len(data[start:end].rstrip(b"\xff"))
@@ -306,17 +316,6 @@ def tidied(data: bytes, structure: Structure) -> bytes:
     return b"".join([*parts, data[end:]]) if strays else data
 
 
-# Row-major place of the n-th coefficient of a block in a file (T.81 figure A.6).
-ZIGZAG = tuple(
-    8 * row + col
-    for _, _, row, col in sorted(
-        (row + col, row if (row + col) % 2 else col, row, col)
-        for row in range(8)
-        for col in range(8)
-    )
-)
-
-
 def quantisation(data: bytes, structure: Structure) -> dict[int, tuple[int, ...]]:
     """Return the quantisation tables: index to 64 steps, row-major.
 
@@ -333,15 +332,8 @@ def quantisation(data: bytes, structure: Structure) -> dict[int, tuple[int, ...]
             size = 1 + (128 if wide else 64)
             if len(payload) < size:
                 raise MarkerError("a quantisation table (DQT) is cut short")
-            width = 2 if wide else 1
-            steps = [
-                int.from_bytes(payload[i : i + width], "big")
-                for i in range(1, size, width)
-            ]
-            natural = [0] * 64
-            for place, step in zip(ZIGZAG, steps, strict=True):
-                natural[place] = step
-            tables[index] = tuple(natural)
+            steps = struct.unpack(">64H" if wide else ">64B", payload[1:size])
+            tables[index] = tuple(steps[place] for place in _PLACE_IN_FILE)
             payload = payload[size:]
     return tables
 

@@ -147,7 +147,7 @@ def _handle(library: ctypes.CDLL, *, transform: bool) -> Iterator[int]:
 
 
 def _failure(library: ctypes.CDLL, handle: int) -> CodecError:
-    """Return what the library's last call on `handle` complained about."""
+    """Return the error of the library's last call on `handle`."""
     message = library.tjGetErrorStr2(handle).decode("utf-8", "replace").strip()
     truncated = message.startswith("Premature end of JPEG file")
     reason = "truncated" if truncated else f"corrupt: {message}"
@@ -163,15 +163,15 @@ def header(data: bytes) -> markers.Structure:
         Malformed, 12 bits, or CMYK.
     """
     try:
-        found = markers.parse(data, header_only=True)
+        structure = markers.parse(data, header_only=True)
     except markers.MarkerError as error:
         truncated = isinstance(error, markers.TruncatedError)
         raise CodecError(str(error), truncated=truncated) from error
-    if found.precision != 8:
-        raise CodecError(f"{found.precision} bits per sample")
-    if len(found.components) not in {1, 3}:
-        raise CodecError(f"{len(found.components)} colour components (CMYK)")
-    return found
+    if structure.precision != 8:
+        raise CodecError(f"{structure.precision} bits per sample")
+    if len(structure.components) not in {1, 3}:
+        raise CodecError(f"{len(structure.components)} colour components (CMYK)")
+    return structure
 
 
 def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Frame:
@@ -198,16 +198,17 @@ def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Fr
     MissingLibraryError
     """
     library = _library()
-    found = header(data)
-    if (found.width, found.height) != (width, height):
-        raise CodecError(f"{found.width}x{found.height}, not {width}x{height}")
-    data = markers.tidied(data, found)
+    structure = header(data)
+    if (structure.width, structure.height) != (width, height):
+        size = f"{structure.width}x{structure.height}"
+        raise CodecError(f"{size}, not {width}x{height}")
+    data = markers.tidied(data, structure)
     frame = np.empty((height, width, 3), np.uint8) if out is None else out
     flags = _LIMIT_SCANS | _STOP_ON_WARNING
     with _handle(library, transform=False) as handle:
-        place = frame.ctypes.data
+        address = frame.ctypes.data
         if library.tjDecompress2(
-            handle, data, len(data), place, width, 3 * width, height, _RGB, flags
+            handle, data, len(data), address, width, 3 * width, height, _RGB, flags
         ):
             raise _failure(library, handle)
     return frame

@@ -1,1 +1,17 @@
-"""photo."""
+"""Photo: one file read once, what it says about itself, and whose it is.
+
+photo_file
+    A photo's file examined without decoding, and decoded to a frame.
+metadata
+    Camera, capture time, exposure and size, from the header alone.
+makernote
+    TIFF directories, and the body's serial number in what makers write.
+edit_detection
+    The evidence that software has changed the pixels.
+
+May import `jpeg`, `statistics`, `watch`, `files` and what lies below them; writes nothing.
+
+To add a camera maker, start at `makernote._LAYOUTS`; the name of an editor, at
+`edit_detection._EDITORS`; a field of EXIF, at `metadata.read`; a reason to refuse a file,
+at `photo_file.examine`.
+"""

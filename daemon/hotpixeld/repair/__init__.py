@@ -1,1 +1,23 @@
-"""repair."""
+"""Repair: from a pixel list and a photo to the bytes of its copy.
+
+pixel_list
+    Which listed pixels may be repaired in a photo, and which of them it shows.
+lossless
+    The copy: coefficients changed in the blocks of defects, all else bit for bit.
+reencode
+    The copy where that cannot be done: encoded anew with the photo's own settings.
+separation
+    What defects added to the samples of a component: the fills.
+scene
+    The scene under footprints, continued from around them.
+footprint
+    How a defective photosite shows: the usual kernels, and a camera's own, learned.
+field
+    Samples of a component, cut into windows; rectangles that overlap.
+
+Arrays and bytes in, arrays and bytes out: no file, clock, thread or log.  May import
+`photo`, `detection`, `config`, `jpeg`, `statistics` and what lies below them.
+
+To change how a hole is filled, start at `separation.excesses`; what makes a defect
+visible, at `pixel_list.is_visible`; the new coefficients, at `jpeg.dct_blocks`.
+"""
