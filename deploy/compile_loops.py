@@ -1,4 +1,4 @@
-"""Build hook: compile the inner loops, where there is a compiler; numpy does it elsewhere.
+"""Build hook: compile the inner loops, which needs a C compiler.
 
 C functions without any header of Python's, loaded with ctypes: a wheel for one platform
 serves every Python there.
@@ -27,7 +27,7 @@ class CompileLoops(BuildHookInterface[Any]):
     """Adds the compiled loops to a wheel, or to the source tree of an editable install."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and say so when that is not possible."""
+        """Compile; raise RuntimeError where that is not possible."""
         if self.target_name != "wheel":
             return
         package = Path(self.root, "daemon", "hotpixeld")
@@ -40,10 +40,10 @@ class CompileLoops(BuildHookInterface[Any]):
         try:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            self.app.display_warning(
-                f"the loops are not compiled, numpy does it: {error}"
-            )
-            return
+            raise RuntimeError(
+                f"the loops of hotpixeld cannot be compiled: {error}; install a C compiler"
+                " (Debian: gcc libc6-dev), or name one in CC"
+            ) from error
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"

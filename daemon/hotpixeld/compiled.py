@@ -1,20 +1,41 @@
-"""The compiled inner loops, where the package was built with a compiler."""
+"""The compiled loops: the C functions of the package, as the build hook compiled them.
+
+They have no header of Python's and are called with ctypes, without the GIL. Their names
+end with the version of their parameters, so that a library of another version is refused.
+"""
 
 from __future__ import annotations
 
 import ctypes
-import functools
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIBRARY = Path(__file__).with_name("_compiled.so")
 
 
-@functools.cache
-def library() -> ctypes.CDLL | None:
-    """Return the library of fold.c and trace.c; None where there is none.
+def function(name: str, *parameters: Any) -> Callable[..., None]:
+    """Return a function of the compiled library that returns nothing.
 
-    Its functions are called without the GIL. Their names end with the version of their
-    parameters, so that a library of another version is not used.
+    Parameters
+    ----------
+    name : str
+        With the version, as in C.
+    *parameters : ctypes types
+
+    Raises
+    ------
+    ImportError
+        The library is missing, cannot be loaded, or is of another version.
     """
     try:
-        return ctypes.CDLL(str(Path(__file__).with_name("_compiled.so")))
-    except OSError:
-        return None
+        loaded = ctypes.CDLL(str(LIBRARY))[name]
+    except (OSError, AttributeError) as error:
+        raise ImportError(
+            f"the compiled loops are missing or of another version: {error}; install a"
+            " C compiler (Debian: gcc libc6-dev), then hotpixeld again"
+        ) from error
+    loaded.argtypes, loaded.restype = parameters, None
+    return cast("Callable[..., None]", loaded)

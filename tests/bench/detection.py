@@ -4,10 +4,10 @@
 
 Needs HOTPIXELD_PHOTOS, beside which `defects/plant.py` lies. Every FOLDER is a set of
 photos of one camera; `truth.json` in it lists what the camera really has, which counts
-neither way. Recall and precision are for four ways: the verdicts from evidence, the state
-alone, the original method (as many of the lowest variance as were planted), and the plain
+neither way. Recall and precision are for three ways: the verdicts from evidence, the
+original method (as many of the lowest variance as were planted), and the plain
 threshold (14 times the local scale of the mean's contrast). "limit" is the share that a
-verdict confirms when it is told the place: what the suspects could reach at best. What the
+verdict confirms when it is given the place: what the suspects could reach at best. What the
 verdicts list in a set as it is may be real defects that its truth.json does not know: the
 first lines count them as false alarms, the planted runs neither way.
 """
@@ -30,10 +30,10 @@ import numpy as np
 from PIL import Image
 
 from hotpixeld.detection import evidence, lives, suspects, verdict
-from hotpixeld.detection.evidence import EvidenceTable, Taken
+from hotpixeld.detection.evidence import Conditions, EvidenceTable
 from hotpixeld.engine.sampling import scan
 from hotpixeld.statistics import peaks
-from hotpixeld.statistics.peaks import LUMA
+from hotpixeld.statistics.contrast import LUMA
 from hotpixeld.statistics.welford import State
 
 BINS = (3, 6, 10, 30, 1000)
@@ -45,7 +45,7 @@ LEVELS = {
     "stuck, dead": (6.0, 40.0),
 }
 """Levels of plantings that fill a row of the table; stuck and dead ones are in all."""
-METHODS = ("evidence", "limit", "state", "variance", "plain")
+METHODS = ("evidence", "limit", "variance", "plain")
 PLAIN = 14.0
 Sites = Sequence[tuple[int, int]]
 
@@ -154,21 +154,18 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     everything = np.concatenate([places, sites])
     asked = np.concatenate([everything, evidence.controls(height, width)])
     samples = np.stack([evidence.sample(frame, asked) for frame in frames])
-    told, controls = np.split(samples, [len(everything)], axis=1)
-    conditions = Taken(*np.array(taken).T)
-    verdicts = verdict.judge(told, controls, height * width, conditions)
+    at_sites, controls = np.split(samples, [len(everything)], axis=1)
+    conditions = Conditions(*np.array(taken).T)
+    verdicts = verdict.judge(at_sites, controls, height * width, conditions)
     listed = np.zeros(len(everything), np.bool_)
     listed[
-        lives.proven(state, EvidenceTable(everything, told, controls, ()), verdicts)
+        lives.proven(state, EvidenceTable(everything, at_sites, controls, ()), verdicts)
     ] = True
     # A bar that a camera writes over the picture shows no defect: no credit in it.
     listed[: len(places)] &= suspects.are_seen(state, places)
     found = {
         "evidence": sites[listed[len(places) :]],
         "limit": places[listed[: len(places)]],
-        "state": np.array(
-            [(d.row, d.col) for d in suspects.find(state, min_photos=4)]
-        ).reshape(-1, 2),
         "variance": np.array(
             [
                 (d.row, d.col)

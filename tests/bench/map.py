@@ -33,13 +33,13 @@ def state_of(megapixels: float) -> State:
     for start in range(0, height, 64):  # in bands: no temporaries of full size
         band = state.mean[start : start + 64]
         band += rng.normal(0, 0.5, band.shape).astype(np.float32)
-        told = state.trace.total[start : start + 64]
-        told[:] = rng.normal(0, trace.UNIT, told.shape) * PHOTOS**0.5
+        total = state.trace.total[start : start + 64]
+        total[:] = rng.normal(0, trace.UNIT, total.shape) * PHOTOS**0.5
     state.m2[:] = 900 * PHOTOS
     sites = rng.integers(20, height - 20, (20, 2))
     state.mean[sites[:, 0], sites[:, 1]] += 20
     state.trace.total[sites[:, 0], sites[:, 1]] += 20 * trace.UNIT * 6
-    state.trace.telling[:] = state.trace.photos = PHOTOS
+    state.trace.information[:] = state.trace.photos = PHOTOS
     state.photos, state.weight = PHOTOS, float(PHOTOS)
     return state
 

@@ -1,4 +1,4 @@
-"""What one photo tells about suspects."""
+"""What one photo shows at suspects."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_a_sample_is_the_excess_over_the_surroundings_and_their_spread() -> None
 
 def test_the_spread_is_that_of_the_contrast_at_ordinary_places() -> None:
     frame = field(120, 400, 560)
-    told = evidence.sample(frame, evidence.controls(400, 560, 2000))
+    samples = evidence.sample(frame, evidence.controls(400, 560, 2000))
 
-    ratio = told["residual"].astype(float) / told["spread"]
+    ratio = samples["residual"].astype(float) / samples["spread"]
 
     assert np.sqrt((ratio**2).mean()) == pytest.approx(1, abs=0.1)
 
@@ -99,7 +99,7 @@ def test_corners_and_edges_are_sampled_too(place: tuple[int, int]) -> None:
     assert one["residual"] > 20
 
 
-def test_clipped_highlights_are_told_from_black() -> None:
+def test_clipped_highlights_are_no_black() -> None:
     frame = field(3)
     frame[:, 26:] = 255
 

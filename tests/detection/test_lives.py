@@ -21,7 +21,7 @@ TIMES = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
 SURE = Defect(row=5, col=7, score=20.0)
 
 
-def grid() -> EvidenceTable:
+def table() -> EvidenceTable:
     """Return six photos' evidence about the place of `SURE` and another."""
     photos = [
         SampledPhoto(number, when, None, None, None, 1, np.zeros(0, evidence.SAMPLE))
@@ -44,7 +44,7 @@ NEUTRAL = support(0, 0, 0, 0, 0, 0)
 def test_what_goes_on_keeps_its_beginning() -> None:
     began = replace(SURE, after=NOON - dt.timedelta(days=2), by=NOON)
     now = replace(SURE, score=25.0, by=TIMES[3])
-    (one,) = lives.carried_on([began], [now], grid(), NEUTRAL)
+    (one,) = lives.carried_on([began], [now], table(), NEUTRAL)
 
     assert (one.after, one.by, one.score) == (began.after, NOON, 25.0)
 
@@ -54,16 +54,16 @@ def test_an_earlier_beginning_is_taken() -> None:
     former = replace(SURE, after=TIMES[2], by=TIMES[3])
     now = replace(SURE, after=TIMES[0], by=TIMES[1])
 
-    assert lives.carried_on([former], [now], grid(), NEUTRAL) == [now]
+    assert lives.carried_on([former], [now], table(), NEUTRAL) == [now]
 
 
-def test_a_sure_defect_lives_on_while_nothing_speaks_against_it() -> None:
-    assert lives.carried_on([SURE], [], grid(), NEUTRAL) == [SURE]
+def test_a_sure_defect_lives_on_while_no_photo_votes_against_it() -> None:
+    assert lives.carried_on([SURE], [], table(), NEUTRAL) == [SURE]
 
 
 def test_a_sure_defect_ends_when_the_photos_deny_it() -> None:
     votes = support(3, 2, -4, -4, -4, -4)
-    (one,) = lives.carried_on([SURE], [], grid(), votes)
+    (one,) = lives.carried_on([SURE], [], table(), votes)
 
     assert one.until == TIMES[2]
 
@@ -71,31 +71,33 @@ def test_a_sure_defect_ends_when_the_photos_deny_it() -> None:
 def test_what_was_never_sure_is_dropped() -> None:
     unsure = replace(SURE, score=3.0)
 
-    assert lives.carried_on([unsure], [], grid(), NEUTRAL) == []
+    assert lives.carried_on([unsure], [], table(), NEUTRAL) == []
 
 
 def test_a_past_life_stays_and_a_new_one_joins_it() -> None:
     past = replace(SURE, by=TIMES[0], until=TIMES[1])
     again = replace(SURE, after=TIMES[3], by=TIMES[4])
-    lived = lives.carried_on([past], [again], grid(), NEUTRAL)
+    lived = lives.carried_on([past], [again], table(), NEUTRAL)
 
     assert lived == [again, past]
-    assert lives.carried_on(lived, [again], grid(), NEUTRAL) == [again, past]
+    assert lives.carried_on(lived, [again], table(), NEUTRAL) == [again, past]
 
 
-def test_the_same_past_life_is_not_told_twice() -> None:
+def test_the_same_past_life_is_listed_once() -> None:
     past = replace(SURE, by=TIMES[0], until=TIMES[1])
 
-    assert lives.carried_on([past], [past], grid(), NEUTRAL) == [past]
+    assert lives.carried_on([past], [past], table(), NEUTRAL) == [past]
 
 
-def test_an_ended_life_that_is_found_again_is_told_once() -> None:
+def test_an_ended_life_that_is_found_again_stays_one() -> None:
     """Its beginning has left the photos that are looked back on."""
-    told = replace(SURE, after=NOON - dt.timedelta(days=9), by=TIMES[0], until=TIMES[4])
+    known = replace(
+        SURE, after=NOON - dt.timedelta(days=9), by=TIMES[0], until=TIMES[4]
+    )
     again = replace(SURE, by=TIMES[2], until=TIMES[4])
-    (one,) = lives.carried_on([told], [again], grid(), NEUTRAL)
+    (one,) = lives.carried_on([known], [again], table(), NEUTRAL)
 
-    assert (one.after, one.by, one.until) == (told.after, told.by, TIMES[4])
+    assert (one.after, one.by, one.until) == (known.after, known.by, TIMES[4])
 
 
 def test_a_service_ends_what_lived_before_it() -> None:
@@ -108,7 +110,7 @@ def test_a_service_ends_what_lived_before_it() -> None:
 
 
 def test_after_a_service_only_later_photos_judge() -> None:
-    late = grid().since(TIMES[4])
+    late = table().since(TIMES[4])
 
     assert [one.captured for one in late.photos] == TIMES[4:]
     assert late.suspects.shape == (2, 2)

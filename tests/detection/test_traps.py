@@ -71,14 +71,14 @@ def learned(frames: list[Frame]) -> tuple[State, EvidenceTable]:
         state.fold(frame)
     assert state.trace is not None
     sites = suspects.nominated(state, state.trace)
-    asked = np.concatenate([sites, evidence.controls(HEIGHT, WIDTH)])
-    samples = np.stack([evidence.sample(frame, asked) for frame in frames])
-    told, controls = np.split(samples, [len(sites)], axis=1)
+    sampled_at = np.concatenate([sites, evidence.controls(HEIGHT, WIDTH)])
+    samples = np.stack([evidence.sample(frame, sampled_at) for frame in frames])
+    at_suspects, controls = np.split(samples, [len(sites)], axis=1)
     taken = [
         SampledPhoto(index, START, 0.01, 200, 35.0, 1, row)
         for index, row in enumerate(samples)
     ]
-    return state, EvidenceTable(sites, told, controls, taken)
+    return state, EvidenceTable(sites, at_suspects, controls, taken)
 
 
 def listed(frames: list[Frame]) -> set[tuple[int, int]]:

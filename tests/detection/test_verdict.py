@@ -10,7 +10,7 @@ import pytest
 import sensor
 from hotpixeld.defect import Kind
 from hotpixeld.detection import evidence, verdict
-from hotpixeld.detection.evidence import Taken
+from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.score_test import Axis
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_one_photo_alone_never_makes_a_defect() -> None:
     assert not verdicts.listed.any()
 
 
-def test_onset_and_end_are_told_to_two_photos() -> None:
+def test_onset_and_end_are_dated_to_two_photos() -> None:
     defects = (
         sensor.Planted(60, 70, 40, onset=14),
         sensor.Planted(200, 300, 40, until=20),
@@ -134,9 +134,9 @@ def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
         for index, seconds in enumerate(exposure)
     ]
     both = np.stack(rows)
-    taken = Taken(exposure, np.zeros(30))
+    conditions = Conditions(exposure, np.zeros(30))
 
-    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, conditions)
 
     assert verdicts.listed[0]
     assert not verdicts.listed[1:].any()
@@ -160,9 +160,9 @@ def test_a_defect_that_the_zoom_moves_is_listed_for_its_focal_lengths() -> None:
             for index, length in enumerate(focal.tolist())
         ]
     )
-    taken = Taken(np.zeros(32), focal)
+    conditions = Conditions(np.zeros(32), focal)
 
-    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, taken)
+    verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, conditions)
 
     assert np.flatnonzero(verdicts.listed).tolist() == [0, 1]
     assert (verdicts.axis[:2] == Axis.FOCAL).all()

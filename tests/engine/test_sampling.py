@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.detection import evidence, suspects
-from hotpixeld.detection.evidence import UNTOLD
+from hotpixeld.detection.evidence import NOT_SAMPLED
 from hotpixeld.engine.sampling import grid_of
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def test_photos_are_sampled_once_there_are_suspects(
     assert len(grid.photos) == 18
     assert {(one.row, one.col) for one in sensor.defects} <= places
     assert grid.suspects.shape == (18, len(grid.sites))
-    assert (grid.suspects["clipped"] < UNTOLD).any()
-    np.testing.assert_allclose(grid.taken.exposure, 2.0)
-    np.testing.assert_allclose(grid.taken.focal, 35.0)
+    assert (grid.suspects["clipped"] < NOT_SAMPLED).any()
+    np.testing.assert_allclose(grid.conditions.exposure, 2.0)
+    np.testing.assert_allclose(grid.conditions.focal, 35.0)
 
 
 def test_what_was_sampled_at_another_list_keeps_what_both_have(
@@ -59,7 +59,7 @@ def test_what_was_sampled_at_another_list_keeps_what_both_have(
     tables.list_suspects(camera.id, moved)
     after = grid_of(session.ledger, camera)
 
-    assert (after.suspects["clipped"][:, 0] == UNTOLD).all()
+    assert (after.suspects["clipped"][:, 0] == NOT_SAMPLED).all()
     np.testing.assert_array_equal(after.suspects[:, 1:], before.suspects[:, ::-1])
     np.testing.assert_array_equal(after.controls, before.controls)
 

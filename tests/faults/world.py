@@ -249,7 +249,7 @@ def _trace(world: World, found: State, clean: State) -> list[str]:
         return []
     one, other = found.trace, clean.trace
     same = one.photos == other.photos and np.array_equal(one.total, other.total)
-    same = same and np.array_equal(one.telling, other.telling)
+    same = same and np.array_equal(one.information, other.information)
     return [] if same else ["the trace differs from a clean fold's"]
 
 

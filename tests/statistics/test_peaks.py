@@ -98,3 +98,19 @@ def test_the_strongest_of_each_footprint_stays() -> None:
     sites = np.array([[10, 10], [12, 13], [40, 10], [10, 30]])
 
     assert peaks.apart(sites).tolist() == [[10, 10], [40, 10], [10, 30]]
+
+
+def test_chance_peaks_are_counted_right_on_a_known_tail() -> None:
+    """With Pareto ratios of index 1/4 the r-th largest is worth r false alarms."""
+    uniform = (np.arange(20_000) + 0.5) / 20_000
+    ratios = uniform**-0.25
+
+    expected = peaks.false_alarms(ratios, ratios.size)
+
+    assert expected[0] == pytest.approx(0.5, rel=0.05)
+    assert expected[99] == pytest.approx(99.5, rel=0.05)
+
+
+def test_too_few_peaks_prove_nothing() -> None:
+    assert np.isinf(peaks.false_alarms(np.array([9.0, 2.0, 1.0]), 3)).all()
+    assert peaks.false_alarms(np.zeros(0), 0).size == 0

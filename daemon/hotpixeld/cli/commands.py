@@ -123,7 +123,7 @@ def _from_state(
         folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
     )
     grid = grid_of(ledger, camera)
-    return maps.find(config, camera, cameras, state, (grid, []))
+    return maps.find(config, camera, cameras, state, grid, [])
 
 
 def summary(folder: Path, outcomes: Mapping[str, int]) -> str:

@@ -1,1 +1,15 @@
-"""detection."""
+"""Detection: from the statistics and samples of a camera's photos to its defects.
+
+In the order in which a map is made:
+
+- `suspects`: the sites that stand out most in the state, and the shape of a defect there.
+- `evidence`: what one photo shows at each suspect, and at ordinary control sites.
+- `score_test`: how far each suspect stands out of chance, calibrated on the controls.
+- `verdict`: which suspects are defects, of what kind, and from which photo to which.
+- `lives`: the map: defects with their dates, carried on from the map before.
+
+Arrays and values in, values out: no file, clock, thread or log. It imports `statistics`,
+`defect` and nothing else of ours. To change what is listed start at `verdict.judge`; how a
+defect's date is decided, at `verdict.life` (from votes) and `lives.carried_on` (from map to
+map); what is measured in a photo, at `evidence.sample`.
+"""

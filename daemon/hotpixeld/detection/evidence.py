@@ -1,10 +1,9 @@
-"""Evidence: what one photo tells about the suspects of its camera, a few bytes each.
+"""Evidence: what one photo shows at the suspects of its camera, a few bytes each.
 
 A sample is the contrast of a suspect in one photo (the site and its four neighbours, less
 the sixteen places around them), and the spread that the same contrast has at the places
-around it, which says how much this photo can tell: a smooth surrounding much, foliage
-nothing. Both are those of luma: it is the one component that JPEG does not subsample, and
-in plantings of every tint the colour differences found nothing that luma did not.
+around it, which says how much the contrast is worth: in a smooth surrounding much, in
+foliage nothing. Control sites, ordinary ones, are sampled beside the suspects.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from hotpixeld.statistics.contrast import (
     GAUSSIAN,
     OUTER,
     OUTSIDE,
-    REACH,
     STEP,
     UNIT,
+    WINDOW,
     contrast,
     luma_of,
 )
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from hotpixeld.statistics.peaks import Places, Steps
+    from hotpixeld.statistics.contrast import FixedPoint, Sites
 
 SAMPLE = np.dtype(
     [
@@ -56,8 +55,8 @@ CHUNK = 128
 # Surroundings of the site alone: where a wide footprint has its dark ring or nothing.
 RING = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
 # Opposite points well outside of every footprint: their sums do not know slopes, and which
-# of them exceed the mean tells one surrounding from another.
-AROUND = tuple(
+# of them exceed the mean is a mark by which surroundings are known again.
+OPPOSITE = tuple(
     (round(reach * math.sin(angle)), round(reach * math.cos(angle)))
     for reach, angle in (((4, 6)[k % 2], k * math.pi / 16) for k in range(16))
 )
@@ -66,19 +65,20 @@ WHITE, CORE = 253, 2
 CONTROL_SEED = 1
 
 
-def _mirrored(places: Places, size: int) -> Places:
-    """Return (13, N) indices around each place, mirrored at the frame's edges."""
-    index = np.abs(np.arange(-REACH, REACH + 1)[:, None] + places)
+def _mirrored(places: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Return (13, N) indices around each of (N,), mirrored at the frame's edges."""
+    index = np.abs(np.arange(-WINDOW, WINDOW + 1)[:, None] + places)
     return np.asarray(np.where(index >= size, 2 * size - 2 - index, index), np.intp)
 
 
-def _fold(distance: int) -> NDArray[np.float64]:
+def _mirroring(distance: int) -> NDArray[np.float64]:
     """Return (5, 5): where mirroring takes the rows of a contrast near an edge."""
-    fold = np.zeros((5, 5))
+    mirroring = np.zeros((5, 5))
     for row in range(5):
         target = row - 2
-        fold[target + 2 if target >= -distance else 2 - 2 * distance - target, row] = 1
-    return fold
+        at = target + 2 if target >= -distance else 2 - 2 * distance - target
+        mirroring[at, row] = 1
+    return mirroring
 
 
 def _inflations() -> NDArray[np.float64]:
@@ -89,15 +89,15 @@ def _inflations() -> NDArray[np.float64]:
     kernel = np.pad(np.full((3, 3), 0.0), 1, constant_values=-BORDER)
     kernel[2, 1:4] = kernel[1:4, 2] = CENTRE
     kernel[2, 2] = 2 * CENTRE
-    folds = [_fold(distance) for distance in range(3)]
-    power = [[np.square(a @ kernel @ b.T).sum() for b in folds] for a in folds]
+    edges = [_mirroring(distance) for distance in range(3)]
+    power = [[np.square(a @ kernel @ b.T).sum() for b in edges] for a in edges]
     return np.asarray(np.sqrt(np.array(power) / power[2][2]))
 
 
 INFLATIONS = _inflations()
 
 
-def _inflation(sites: Places, height: int, width: int) -> NDArray[np.float64]:
+def _inflation(sites: Sites, height: int, width: int) -> NDArray[np.float64]:
     """Return how much more the contrast of each site varies than inside the frame."""
     far = np.minimum(sites, np.array([height, width]) - 1 - sites)
     near = np.minimum(far, 2)
@@ -107,26 +107,26 @@ def _inflation(sites: Places, height: int, width: int) -> NDArray[np.float64]:
 def _peak(window: NDArray[np.int16]) -> NDArray[np.float64]:
     """Return what the centres have over their surroundings, (3, N) levels."""
     ring = [
-        window[:, REACH + sign * down, REACH + sign * right]
+        window[:, WINDOW + sign * down, WINDOW + sign * right]
         for down, right in RING
         for sign in (1, -1)
     ]
-    return np.asarray(window[:, REACH, REACH] - np.mean(ring, axis=0), np.float64)
+    return np.asarray(window[:, WINDOW, WINDOW] - np.mean(ring, axis=0), np.float64)
 
 
-def _pattern(luma: Steps) -> NDArray[np.uint16]:
+def _pattern(luma: FixedPoint) -> NDArray[np.uint16]:
     """Return which parts of the surroundings exceed the others, (N,) of 16 bits."""
     pairs = np.stack(
         [
-            luma[REACH + down, REACH + right] + luma[REACH - down, REACH - right]
-            for down, right in AROUND
+            luma[WINDOW + down, WINDOW + right] + luma[WINDOW - down, WINDOW - right]
+            for down, right in OPPOSITE
         ]
     )
     bits = (pairs > pairs.mean(axis=0)).astype(np.uint16)
     return np.asarray(bits.T @ (1 << np.arange(16, dtype=np.uint16)), np.uint16)
 
 
-def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None:
+def _sample_chunk(frame: NDArray[np.uint8], sites: Sites, out: Samples) -> None:
     """Fill `out` with the samples of a few sites."""
     height, width, _ = frame.shape
     rows, cols = _mirrored(sites[:, 0], height), _mirrored(sites[:, 1], width)
@@ -144,14 +144,16 @@ def _sample_chunk(frame: NDArray[np.uint8], sites: Places, out: Samples) -> None
     out["spread"] = total * scale * _inflation(sites, height, width)
     out["peak"] = _peak(window).T
     out["pattern"] = _pattern(luma)
-    core = levels[:, REACH - CORE : REACH + CORE + 1, REACH - CORE : REACH + CORE + 1]
+    core = levels[
+        :, WINDOW - CORE : WINDOW + CORE + 1, WINDOW - CORE : WINDOW + CORE + 1
+    ]
     out["clipped"] = np.rint((core >= WHITE).mean(axis=(0, 1, 2)) * 255)
     # Every fourth pixel: none of them in the core of the footprint.
     out["level"] = np.rint(luma[::4, ::4].mean(axis=(0, 1)) / STEP)
 
 
-def sample(frame: NDArray[np.uint8], sites: Places) -> Samples:
-    """Return what one photo tells about `sites`.
+def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
+    """Return what one photo shows at `sites`.
 
     Parameters
     ----------
@@ -171,10 +173,10 @@ def sample(frame: NDArray[np.uint8], sites: Places) -> Samples:
     return out
 
 
-def controls(height: int, width: int, count: int = 512) -> Places:
+def controls(height: int, width: int, count: int = 512) -> Sites:
     """Return ordinary sites, the same ones for every photo of a size.
 
-    Sampled beside the suspects, they show what chance alone makes of these very photos.
+    Sampled beside the suspects, they show what chance alone gives in these very photos.
     """
     rng = np.random.default_rng(CONTROL_SEED)
     rows, cols = rng.integers(0, height, count), rng.integers(0, width, count)
@@ -194,12 +196,12 @@ class Suspects:
     """
 
     version: int
-    sites: Places
+    sites: Sites
 
 
 @dataclass(frozen=True, slots=True)
 class SampledPhoto:
-    """What one photo told.
+    """The samples of one photo, and how it was taken.
 
     Attributes
     ----------
@@ -223,12 +225,12 @@ class SampledPhoto:
     samples: Samples
 
 
-UNTOLD = 255
-"""`clipped` of a sample that was never taken: it tells nothing."""
+NOT_SAMPLED = 255
+"""`clipped` of a sample that was never taken: it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Conditions:
     """How photos were taken; (photos,) float64 each, 0 where unknown.
 
     Attributes
@@ -243,14 +245,14 @@ class Taken:
     focal: NDArray[np.float64]
 
     @classmethod
-    def unknown(cls, photos: int) -> Taken:
-        """Return what is said of photos without EXIF."""
+    def unknown(cls, photos: int) -> Conditions:
+        """Return those of photos without EXIF."""
         return cls(np.zeros(photos), np.zeros(photos))
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceTable:
-    """The evidence about a camera's suspects.
+    """The samples of a camera's photos at its suspects, and at the controls.
 
     Attributes
     ----------
@@ -261,25 +263,28 @@ class EvidenceTable:
     photos : sequence of SampledPhoto
     """
 
-    sites: NDArray[np.intp]
+    sites: Sites
     suspects: Samples
     controls: Samples
     photos: Sequence[SampledPhoto]
 
     def since(self, when: dt.datetime) -> EvidenceTable:
-        """Return the photos taken at `when` or later, or nobody knows when."""
-        late = [one.captured is None or one.captured >= when for one in self.photos]
-        kept = np.array(late, np.bool_)
-        photos = [
-            one for one, is_kept in zip(self.photos, late, strict=True) if is_kept
+        """Return the photos taken at `when` or later, or at an unknown time."""
+        numbers = [
+            number
+            for number, photo in enumerate(self.photos)
+            if photo.captured is None or photo.captured >= when
         ]
+        photos = [self.photos[number] for number in numbers]
         return EvidenceTable(
-            self.sites, self.suspects[kept], self.controls[kept], photos
+            self.sites, self.suspects[numbers], self.controls[numbers], photos
         )
 
     @property
-    def taken(self) -> Taken:
+    def conditions(self) -> Conditions:
         """Return how the photos were taken."""
-        exposure = [(one.exposure_seconds or 0) * (one.iso or 0) for one in self.photos]
-        focal = [one.focal_mm or 0 for one in self.photos]
-        return Taken(np.array(exposure, np.float64), np.array(focal, np.float64))
+        exposure = [
+            (photo.exposure_seconds or 0) * (photo.iso or 0) for photo in self.photos
+        ]
+        focal = [photo.focal_mm or 0 for photo in self.photos]
+        return Conditions(np.array(exposure, np.float64), np.array(focal, np.float64))

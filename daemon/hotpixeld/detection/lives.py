@@ -1,9 +1,8 @@
 """Lives: from the verdicts on a camera's suspects to its defects, with their dates.
 
 A life begins between two photos and may end before a third.  The verdicts look back on
-the newest photos only; what is older is carried on from the former map.
-
-Appearances: in how many photos a defect shows, and how strongly at which exposures.
+the newest photos only; what is older is carried on from the map before.  In how many
+photos of its life a defect shows, and how strongly at which exposures, is its appearance.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hotpixeld.detection import suspects, verdict
 from hotpixeld.detection.score_test import CLIPPED, Axis
 from hotpixeld.detection.suspects import APART
 from hotpixeld.statistics import trace
-from hotpixeld.statistics.peaks import LUMA
+from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,9 +30,13 @@ if TYPE_CHECKING:
     from hotpixeld.detection.verdict import Hypothesis, Verdicts
     from hotpixeld.statistics.welford import State
 
-# A vote (log likelihood ratio) from which on a photo tells anything about a defect.
-TELLING = 1.0
-# Exposure times within two stops are told together.
+SCENES = 8
+"""Different scenes without which there is no verdict."""
+DISPROVED = -7.0
+"""Votes against (log likelihood ratio, a thousand to one) that end a life."""
+# A vote (log likelihood ratio) from which on a photo counts for or against a defect.
+LEAST_VOTE = 1.0
+# Exposure times within two stops are summed up together.
 STOPS = 2
 
 
@@ -43,16 +46,16 @@ def _stop(photo: SampledPhoto) -> int | None:
     return math.floor(math.log2(seconds) / STOPS) if seconds else None
 
 
-def _strength(grid: EvidenceTable, site: int, photos: list[int]) -> Strength:
+def _strength(table: EvidenceTable, site: int, photos: list[int]) -> Strength:
     """Return how strongly a site shows in some photos of like exposure."""
-    samples = grid.suspects[photos, site]
+    samples = table.suspects[photos, site]
     weight = np.where(samples["clipped"] <= CLIPPED, 1, 0) / (
         1 + samples["spread"].astype(np.float64) ** 2
     )
     peaks = samples["peak"].astype(np.float64) @ LUMA
-    taken = [grid.photos[number] for number in photos]
-    seconds = [one.exposure_seconds for one in taken if one.exposure_seconds]
-    iso = [one.iso for one in taken if one.iso]
+    taken = [table.photos[number] for number in photos]
+    seconds = [photo.exposure_seconds for photo in taken if photo.exposure_seconds]
+    iso = [photo.iso for photo in taken if photo.iso]
     return Strength(
         seconds=(min(seconds), max(seconds)) if seconds else None,
         iso=(min(iso), max(iso)) if iso else None,
@@ -61,24 +64,24 @@ def _strength(grid: EvidenceTable, site: int, photos: list[int]) -> Strength:
     )
 
 
-def focal(
-    grid: EvidenceTable, verdicts: Verdicts, site: int
+def focal_range(
+    table: EvidenceTable, verdicts: Verdicts, site: int
 ) -> tuple[float, float] | None:
     """Return the focal lengths at which a defect shows at this place; None is any."""
     if verdicts.axis[site] != Axis.FOCAL:
         return None
-    lengths = grid.taken.focal[verdicts.shown[:, site]]
+    lengths = table.conditions.focal[verdicts.shown[:, site]]
     return float(lengths.min()), float(lengths.max())
 
 
-def of(
-    grid: EvidenceTable, verdicts: Verdicts, site: int, first: int, last: int
+def appearance(
+    table: EvidenceTable, verdicts: Verdicts, site: int, first: int, last: int
 ) -> Appearance:
     """Return how the defect at a suspect's place appears in the photos of its life.
 
     Parameters
     ----------
-    grid : EvidenceTable
+    table : EvidenceTable
     verdicts : Verdicts
     site : int
         Number of the suspect.
@@ -89,21 +92,15 @@ def of(
     alive = np.arange(first, last + 1)
     by_stop: dict[int | None, list[int]] = defaultdict(list)
     for number in alive.tolist():
-        by_stop[_stop(grid.photos[number])].append(number)
+        by_stop[_stop(table.photos[number])].append(number)
     return Appearance(
-        seen=int((votes[alive] >= TELLING).sum()),
-        telling=int((np.abs(votes[alive]) >= TELLING).sum()),
+        seen=int((votes[alive] >= LEAST_VOTE).sum()),
+        telling=int((np.abs(votes[alive]) >= LEAST_VOTE).sum()),
         strengths=tuple(
-            _strength(grid, site, photos)
+            _strength(table, site, photos)
             for _, photos in sorted(by_stop.items(), key=lambda item: item[0] or 0)
         ),
     )
-
-
-SCENES = 8
-"""Different scenes without which there is no verdict."""
-DISPROVED = -7.0
-"""Votes against (log likelihood ratio, a thousand to one) that end a life."""
 
 
 def scenes_needed(min_photos: int) -> int:
@@ -114,57 +111,60 @@ def scenes_needed(min_photos: int) -> int:
 def serviced(former: Iterable[Defect], when: dt.datetime) -> list[Defect]:
     """Return the map after a service: what lived before has ended."""
     return [
-        replace(one, until=when)
-        if one.until is None and (one.by is None or one.by < when)
-        else one
-        for one in former
+        replace(defect, until=when)
+        if defect.until is None and (defect.by is None or defect.by < when)
+        else defect
+        for defect in former
     ]
 
 
-def _near(place: tuple[int, int], others: Iterable[Defect]) -> Defect | None:
-    """Return one of `others` that is the same defect as that at `place`, if any."""
-    row, col = place
+def _same(row: int, col: int, others: Iterable[Defect]) -> Defect | None:
+    """Return one of `others` that is the same defect as that at a site, if any."""
     for other in others:
         if max(abs(other.row - row), abs(other.col - col)) <= APART:
             return other
     return None
 
 
-def _kind(told: Hypothesis, by_state: Kind) -> Kind:
+def _kind(by_photos: Hypothesis, by_state: Kind) -> Kind:
     """Return the kind that photos and state agree on.
 
     Photos alone may take what adds to like scenes for a level of its own; the state knows
     whether the site varies less than its surroundings.
     """
-    if told.kind is Kind.HOT:
-        return Kind.DEAD if told.amplitude < 0 else Kind.HOT
-    return Kind.HOT if told.kind is Kind.STUCK and by_state is Kind.HOT else told.kind
+    if by_photos.kind is Kind.HOT:
+        return Kind.DEAD if by_photos.amplitude < 0 else Kind.HOT
+    return (
+        Kind.HOT
+        if by_photos.kind is Kind.STUCK and by_state is Kind.HOT
+        else by_photos.kind
+    )
 
 
 def _described(
-    state: State, grid: EvidenceTable, verdicts: Verdicts, site: int
+    state: State, table: EvidenceTable, verdicts: Verdicts, site: int
 ) -> Defect:
     """Return the defect at a suspect's place: shape from the mean, dates from photos."""
-    row, col = (int(value) for value in grid.sites[site])
+    row, col = (int(value) for value in table.sites[site])
     red, green, blue = verdicts.amplitude[site].tolist()
-    times = [photo.captured for photo in grid.photos]
+    times = [photo.captured for photo in table.photos]
     life = verdict.life(verdicts, site)
-    one = suspects.measure(state, row, col, float(verdicts.score[site]))
+    defect = suspects.measure(state, row, col, float(verdicts.score[site]))
     return replace(
-        one,
-        kind=_kind(verdicts.hypothesis[site], one.kind),
+        defect,
+        kind=_kind(verdicts.hypothesis[site], defect.kind),
         amplitude=(red, green, blue),
         after=None if life.after is None else times[life.after],
         by=times[life.first],
         until=None if life.until is None else times[life.until],
-        focal=focal(grid, verdicts, site),
-        appearance=of(grid, verdicts, site, life.first, life.last),
+        focal=focal_range(table, verdicts, site),
+        appearance=appearance(table, verdicts, site, life.first, life.last),
     )
 
 
-def _is_spot(state: State, grid: EvidenceTable, verdicts: Verdicts, site: int) -> bool:
+def _is_spot(state: State, table: EvidenceTable, verdicts: Verdicts, site: int) -> bool:
     """Tell whether there is a spot at a suspect's place, and no edge or line."""
-    row, col = (int(value) for value in grid.sites[site])
+    row, col = (int(value) for value in table.sites[site])
     if state.trace is not None and trace.is_drawn_out(state.trace, row, col):
         return False
     expected = float(verdicts.amplitude[site] @ LUMA)
@@ -172,105 +172,104 @@ def _is_spot(state: State, grid: EvidenceTable, verdicts: Verdicts, site: int) -
     return suspects.stands_alone(state, row, col, expected)
 
 
-def proven(state: State, grid: EvidenceTable, verdicts: Verdicts) -> list[int]:
+def proven(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:
     """Return the numbers of the suspects that are defects, the surest first."""
     sites = np.flatnonzero(verdicts.listed)
     ordered = sites[np.argsort(-verdicts.score[sites])].tolist()
-    return [site for site in ordered if _is_spot(state, grid, verdicts, site)]
+    return [site for site in ordered if _is_spot(state, table, verdicts, site)]
 
 
 def _listed(
     state: State,
-    grid: EvidenceTable,
+    table: EvidenceTable,
     verdicts: Verdicts,
     ignored: Collection[tuple[int, int]],
 ) -> list[Defect]:
     """Return the defects that the newest photos prove, the surest first."""
     listed: list[Defect] = []
-    for site in proven(state, grid, verdicts):
-        row, col = (int(value) for value in grid.sites[site])
+    for site in proven(state, table, verdicts):
+        row, col = (int(value) for value in table.sites[site])
         is_ignored = suspects.is_ignored(row, col, ignored)
-        if not is_ignored and _near((row, col), listed) is None:
-            listed.append(_described(state, grid, verdicts, site))
+        if not is_ignored and _same(row, col, listed) is None:
+            listed.append(_described(state, table, verdicts, site))
     return listed
 
 
-def _continued(one: Defect, former: Defect | None) -> Defect:
+def _continued(defect: Defect, former: Defect | None) -> Defect:
     """Return the defect with the beginning that the former map knew, if it is earlier."""
-    if former is None or (one.after is not None and former.after is None):
-        return one
-    if former.by is None or (one.by is not None and one.by <= former.by):
-        return one
-    return replace(one, after=former.after, by=former.by)
+    if former is None or (defect.after is not None and former.after is None):
+        return defect
+    if former.by is None or (defect.by is not None and defect.by <= former.by):
+        return defect
+    return replace(defect, after=former.after, by=former.by)
 
 
-def _ended(one: Defect, grid: EvidenceTable, verdicts: Verdicts) -> Defect | None:
+def _ended(defect: Defect, table: EvidenceTable, verdicts: Verdicts) -> Defect | None:
     """Return what is left of a defect that the newest photos do not prove any more.
 
-    It lives on while they tell too little against it; one that was never sure is dropped.
+    It lives on while their votes against it are too few; one that was never sure is dropped.
     """
-    places = {(row, col): site for site, (row, col) in enumerate(grid.sites.tolist())}
-    site = places.get((one.row, one.col))
-    if site is None or not suspects.is_certain(one):
+    numbers = {(row, col): site for site, (row, col) in enumerate(table.sites.tolist())}
+    site = numbers.get((defect.row, defect.col))
+    if site is None or not suspects.is_certain(defect):
         return None
     votes = verdicts.support[:, site]
     if float(votes.sum()) > DISPROVED:
-        return one
-    times = [photo.captured for photo in grid.photos]
+        return defect
+    times = [photo.captured for photo in table.photos]
     showing = np.flatnonzero(votes > 0)
     gone = int(showing[-1]) + 1 if len(showing) else 0
-    return replace(one, until=times[min(gone, len(times) - 1)])
+    return replace(defect, until=times[min(gone, len(times) - 1)])
 
 
 def _is_same_life(past: Defect, new: Defect) -> bool:
-    """Tell whether a life that has ended is told again in the new map."""
-    return _near((past.row, past.col), [new]) is not None and (
+    """Tell whether a life that has ended is in the new map as well."""
+    return _same(past.row, past.col, [new]) is not None and (
         new.by is None or past.until is None or new.by < past.until
     )
 
 
 def _earlier(
-    one: Defect, living: Sequence[Defect], past: Sequence[Defect]
+    defect: Defect, living: Sequence[Defect], past: Sequence[Defect]
 ) -> Defect | None:
     """Return what the former map knew of a defect's life, if anything."""
-    known = _near((one.row, one.col), living)
-    if known is None and one.until is not None:
-        return _near(
-            (one.row, one.col), [old for old in past if _is_same_life(old, one)]
-        )
+    known = _same(defect.row, defect.col, living)
+    if known is None and defect.until is not None:
+        same = [old for old in past if _is_same_life(old, defect)]
+        return _same(defect.row, defect.col, same)
     return known
 
 
 def carried_on(
     former: Sequence[Defect],
-    found: Sequence[Defect],
-    grid: EvidenceTable,
+    new: Sequence[Defect],
+    table: EvidenceTable,
     verdicts: Verdicts,
 ) -> list[Defect]:
-    """Return the new map: what was found, with what is known of the past.
+    """Return the new map: the new defects, with what is known of the past.
 
     Parameters
     ----------
     former : sequence of Defect
         The map before; a place may have had several lives.
-    found : sequence of Defect
+    new : sequence of Defect
         What the newest photos prove.
     """
-    past = [one for one in former if one.until is not None]
-    living = [one for one in former if one.until is None]
-    out = [_continued(one, _earlier(one, living, past)) for one in found]
-    for one in living:
-        if _near((one.row, one.col), found) is None:
-            left = _ended(one, grid, verdicts)
+    past = [defect for defect in former if defect.until is not None]
+    living = [defect for defect in former if defect.until is None]
+    out = [_continued(defect, _earlier(defect, living, past)) for defect in new]
+    for defect in living:
+        if _same(defect.row, defect.col, new) is None:
+            left = _ended(defect, table, verdicts)
             out += [left] if left is not None else []
     return out + [
-        one for one in past if not any(_is_same_life(one, new) for new in out)
+        ended for ended in past if not any(_is_same_life(ended, life) for life in out)
     ]
 
 
 def defects(
     state: State,
-    grid: EvidenceTable,
+    table: EvidenceTable,
     ignored: Collection[tuple[int, int]],
     former: Sequence[Defect] = (),
     needed: int = SCENES,
@@ -281,7 +280,7 @@ def defects(
     ----------
     state : State
         Measures the shape of the defects.
-    grid : EvidenceTable
+    table : EvidenceTable
         With at least one photo.
     ignored : collection of (row, col)
         Never listed, nor what lies within two pixels.
@@ -293,8 +292,10 @@ def defects(
     if suspects.is_one_scene(state):
         return list(former)
     height, width, _ = state.mean.shape
-    verdicts = verdict.judge(grid.suspects, grid.controls, height * width, grid.taken)
+    verdicts = verdict.judge(
+        table.suspects, table.controls, height * width, table.conditions
+    )
     if verdicts.votes < needed:
         return list(former)
-    found = _listed(state, grid, verdicts, ignored)
-    return carried_on(former, found, grid, verdicts)
+    new = _listed(state, table, verdicts, ignored)
+    return carried_on(former, new, table, verdicts)

@@ -1,17 +1,14 @@
-"""The hot-pixel map that the Welford state alone gives, and the shape of each defect.
+"""Suspects: the sites of a camera that stand out most, and the shape of a defect there.
 
-References
-----------
-M. Anders, "Finding stuck or hot pixels in Nikon D80 images" (2011): lowest variance, kept
-as `lowest_variance`.
-
-Suspects: the places of a camera that stand out most, by its trace and by its mean.
+By the trace, which finds the weak ones, and by the mean, which shows stuck pixels better.
+`lowest_variance` is the original method, in place of both and of all verdicts.
 
 References
 ----------
 S. Kuthirummal, A. Agarwala, D. Goldman, S. Nayar, "Priors for large photo collections and
 what they reveal about cameras", ECCV 2008: the average of many photos is smooth, and a
 pixel that differs from its neighbours in it is bad.
+M. Anders, "Finding stuck or hot pixels in Nikon D80 images" (2011): lowest variance.
 """
 
 from __future__ import annotations
@@ -21,16 +18,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.defect import Defect, Kind
-from hotpixeld.statistics import peaks, trace
-from hotpixeld.statistics import peaks as statistics_peaks
-from hotpixeld.statistics.peaks import CORE, LUMA, RAYS, RING, WINDOW, window
+from hotpixeld.statistics import peaks
+from hotpixeld.statistics import trace as statistics_trace
+from hotpixeld.statistics.contrast import CORE, LUMA, RAYS, RING, WINDOW, window
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-    from hotpixeld.statistics.peaks import Peaks, Places
+    from hotpixeld.statistics.contrast import Sites
+    from hotpixeld.statistics.peaks import Peaks
     from hotpixeld.statistics.trace import Trace
     from hotpixeld.statistics.welford import State
 
@@ -41,7 +39,7 @@ UNCHANGED = 0.25
 USUAL = 1 / 50
 # So many such pixels around a site are a caption over the scene.
 MARKS = 3
-# A neighbour is the centre when it exceeds a site by so many times the usual step.
+# A neighbour is the centre of a suspect when it exceeds a site by so many times the usual step.
 CLEARLY = 3.0
 # Peaks nearer than this are one defect.
 APART = 3
@@ -49,9 +47,21 @@ APART = 3
 BY_TRACE, BY_MEAN = 400, 100
 FOREMOST = 20
 """Suspects that stand out most, half by each of the two."""
+# With N different scenes the photos vary N - 1 times as much as their mean does over the
+# frame; with one, hardly at all.
+ONE_SCENE = 0.25
+# A site that varies this much less than its surroundings shows one level whatever the
+# light.
+STUCK = 0.5
+IGNORE_REACH = 2
+# A spot stands out in every direction, by this share of its amplitude at least but for so
+# many standard deviations of what other places there do.
+SPOT, SPOT_SIGMAS = 0.25, 2.5
+# For a repair: one pixel in a thousand million is as strong by chance.
+CERTAIN = 6.0
 
 
-def are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
+def are_seen(state: State, sites: Sites) -> NDArray[np.bool_]:
     """Return which sites have surroundings that change from photo to photo, all around."""
     usual = float(np.median(state.m2[::16, ::16]))
     least = max(UNCHANGED * state.weight, USUAL * usual)
@@ -65,8 +75,8 @@ def are_seen(state: State, sites: Places) -> NDArray[np.bool_]:
     return np.array(seen, np.bool_)
 
 
-def by_mean(state: State, count: int = 500) -> Peaks:
-    """Return the places whose mean stands out most, whatever the reason.
+def by_mean(state: State, count: int) -> Peaks:
+    """Return the sites whose mean stands out most, whatever the reason.
 
     Parameters
     ----------
@@ -79,14 +89,14 @@ def by_mean(state: State, count: int = 500) -> Peaks:
         At most `count`, most significant first.
     """
     height, width, _ = state.mean.shape
-    if state.photos == 0 or min(height, width) < statistics_peaks.SMALLEST:
-        return statistics_peaks.no_peaks()
-    plane = statistics_peaks.relief(
+    if state.photos == 0 or min(height, width) < peaks.SMALLEST:
+        return peaks.no_peaks()
+    plane = peaks.relief(
         lambda start, stop: state.mean[start:stop] @ LUMA, height, width
     )
-    statistics_peaks.level_grid(plane)
-    found = statistics_peaks.peaks(plane, count)
-    return found.only(are_seen(state, found.sites))
+    peaks.level_grid(plane)
+    strongest = peaks.peaks(plane, count)
+    return strongest.only(are_seen(state, strongest.sites))
 
 
 def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, int]:
@@ -98,22 +108,22 @@ def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, in
     levels = sign * (window(state.mean, row, col) @ LUMA)
     steps = np.diff(levels, axis=1)
     noise = 1.4826 * float(np.nanmedian(np.abs(steps)))
-    near = np.nan_to_num(
+    nine = np.nan_to_num(
         levels[WINDOW - 1 : WINDOW + 2, WINDOW - 1 : WINDOW + 2], nan=-np.inf
     )
-    down, right = divmod(int(near.argmax()), 3)
-    if near[down, right] - levels[WINDOW, WINDOW] < CLEARLY * noise:
+    down, right = divmod(int(nine.argmax()), 3)
+    if nine[down, right] - levels[WINDOW, WINDOW] < CLEARLY * noise:
         return row, col
     return row + down - 1, col + right - 1
 
 
-def distinct(sites: Places) -> Places:
-    """Return the sites without those that are there already."""
-    places = dict.fromkeys((row, col) for row, col in sites.tolist())
-    return np.array(list(places), np.intp).reshape(-1, 2)
+def distinct(sites: Sites) -> Sites:
+    """Return the sites, each once, in their order."""
+    once = dict.fromkeys((row, col) for row, col in sites.tolist())
+    return np.array(list(once), np.intp).reshape(-1, 2)
 
 
-def nominated(state: State, told: Trace) -> Places:
+def nominated(state: State, trace: Trace) -> Sites:
     """Return the suspects of a camera, (N, 2) row and column, the `FOREMOST` first.
 
     Then those by its mean, then those by its trace with the most suspicious first, so
@@ -122,44 +132,31 @@ def nominated(state: State, told: Trace) -> Places:
     Parameters
     ----------
     state : State
-    told : Trace
+    trace : Trace
         Of the same photos, or of some of them.
     """
-    peaks = trace.suspects(told, BY_TRACE)
-    peaks = peaks.only(are_seen(state, peaks.sites))
-    signs = np.sign(peaks.ratios)
-    moved = [_centred(state, *one) for one in zip(peaks.sites, signs, strict=True)]
-    seen = np.array(moved, np.intp).reshape(-1, 2)
+    strongest = statistics_trace.suspects(trace, BY_TRACE)
+    strongest = strongest.only(are_seen(state, strongest.sites))
+    signs = np.sign(strongest.ratios)
+    centred = [
+        _centred(state, site, sign)
+        for site, sign in zip(strongest.sites, signs, strict=True)
+    ]
+    by_trace = np.array(centred, np.intp).reshape(-1, 2)
     others = by_mean(state, 2 * BY_MEAN).sites
-    distance = np.abs(others[:, None] - seen[None]).max(axis=2)
+    distance = np.abs(others[:, None] - by_trace[None]).max(axis=2)
     new = distance.min(axis=1, initial=APART + 1) > APART
     half = FOREMOST // 2
     # What stands out by both is a suspect where the trace has it.
-    nearest = seen[(distance[:half] <= APART).any(axis=0)]
-    places = [
+    by_both = by_trace[(distance[:half] <= APART).any(axis=0)]
+    ordered = [
         others[:half][new[:half]],
-        nearest,
-        seen[:half],
+        by_both,
+        by_trace[:half],
         others[new][:BY_MEAN],
-        seen,
+        by_trace,
     ]
-    return distinct(np.concatenate(places))
-
-
-# Expected false alarms in a whole map, each sign.
-FALSE_ALARMS = 0.25
-# With N different scenes the photos vary N - 1 times as much as their mean does over the
-# frame; with one, hardly at all.
-ONE_SCENE = 0.25
-# A site that varies this much less than its surroundings shows one level whatever the
-# light.
-STUCK = 0.5
-IGNORE_REACH = 2
-# A spot stands out in every direction, by this share of its amplitude at least but for so
-# many standard deviations of what other places there do.
-SPOT, SPOT_SIGMAS = 0.25, 2.5
-# For a repair: one pixel in a thousand million is as strong by chance.
-CERTAIN = 6.0
+    return distinct(np.concatenate(ordered))
 
 
 def _radius(excess: NDArray[np.floating]) -> int:
@@ -176,7 +173,6 @@ def _radius(excess: NDArray[np.floating]) -> int:
 def measure(state: State, row: int, col: int, score: float) -> Defect:
     """Return the defect at a site."""
     variance = window(state.m2, row, col) / np.float32(max(state.weight, 1.0))
-    around = variance[RING > CORE]
     mean = window(state.mean, row, col)
     excess = mean - np.nanmedian(mean[RING > CORE], axis=0)
     luma = excess @ LUMA
@@ -185,7 +181,11 @@ def measure(state: State, row: int, col: int, score: float) -> Defect:
     if luma[WINDOW, WINDOW] < 0:
         kind = Kind.DEAD
     else:
-        kind = Kind.STUCK if own < STUCK * np.nanmedian(around) else Kind.HOT
+        kind = (
+            Kind.STUCK
+            if own < STUCK * np.nanmedian(variance[RING > CORE])
+            else Kind.HOT
+        )
     amplitude = (float(centre[0]), float(centre[1]), float(centre[2]))
     return Defect(row, col, kind, _radius(luma), score, amplitude)
 
@@ -230,40 +230,6 @@ def is_one_scene(state: State) -> bool:
     return over_time < ONE_SCENE * float(thin.var(axis=0).mean())
 
 
-def find(
-    state: State,
-    *,
-    min_photos: int = 16,
-    ignore: Collection[tuple[int, int]] = (),
-) -> list[Defect]:
-    """Return the defects that the state alone proves, most significant first.
-
-    Parameters
-    ----------
-    state : State
-    min_photos : int
-        With fewer photos nothing is listed.
-    ignore : collection of (row, column)
-        Places that are never listed, nor what lies within 2 pixels of them.
-
-    Returns
-    -------
-    list of Defect
-        One entry per defect. `score` is a signal to noise ratio that means the same for
-        every camera: see `contrast.Peaks`. About `FALSE_ALARMS` entries per map and sign
-        would be there by chance.
-    """
-    if state.photos < max(min_photos, 2) or is_one_scene(state):
-        return []
-    strongest = by_mean(state)
-    found = []
-    for index in np.flatnonzero(strongest.false_alarms < FALSE_ALARMS).tolist():
-        row, col = (int(value) for value in strongest.sites[index])
-        if not is_ignored(row, col, ignore):
-            found.append(measure(state, row, col, float(strongest.scores[index])))
-    return found
-
-
 def is_certain(defect: Defect) -> bool:
     """Tell whether a detected defect may be repaired: more than listing asks for."""
     return defect.score is None or defect.score >= CERTAIN
@@ -287,10 +253,10 @@ def lowest_variance(state: State, count: int) -> list[Defect]:
     wanted = min(64 * count + 64, lowest.size)
     order = np.argpartition(lowest, wanted - 1, axis=None)[:wanted]
     order = order[np.argsort(lowest.ravel()[order], kind="stable")]
-    sites: Places = np.stack(np.unravel_index(order, lowest.shape), axis=1)
+    sites: Sites = np.stack(np.unravel_index(order, lowest.shape), axis=1)
     defects = []
     for row, col in peaks.apart(sites)[:count].tolist():
-        around = np.nanmedian(window(state.m2, row, col)[RING > CORE])
-        score = float(np.sqrt((around + 1e-6) / (lowest[row, col] + 1e-6)))
+        usual = np.nanmedian(window(state.m2, row, col)[RING > CORE])
+        score = float(np.sqrt((usual + 1e-6) / (lowest[row, col] + 1e-6)))
         defects.append(Defect(row, col, Kind.STUCK, None, score))
     return defects

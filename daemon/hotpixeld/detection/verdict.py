@@ -1,17 +1,16 @@
 """Verdicts: which suspects are defects, of what kind, since when, and how sure that is.
 
-Every suspect is weighed against chance, over all photos, over one stretch of time (it
-appeared, or healed), over the longest exposures and over a range of focal lengths. The control sites, ordinary places
-sampled in the same photos, then say what such a weight is worth in these very photos: it
-is read as a signal to noise ratio, and from there as the number of false alarms in a
-whole frame.
+`judge` tests every suspect against chance (`score_test`), over all photos, one stretch of
+time (it appeared, or healed), the longest exposures and a range of focal lengths. The
+control sites, ordinary places sampled in the same photos, say what the result is worth in
+these very photos: it is read as a signal-to-noise ratio, and from there as the number of
+false alarms in a whole frame.
 
-Likelihood: what a defect does to its photos, and how each photo votes on that.
-
-A hot pixel adds some levels, a stuck one shows a level of its own whatever the
-surroundings, a dead one is stuck at black, and each of them weakly when a JPEG or a
-neighbour has dulled it. A photo votes with the logarithm of how much likelier its residual
-is under that than under chance, which has the heavy tails that scenes have.
+What made the residuals of a suspect is then explained by one hypothesis: a hot pixel adds
+some levels, a stuck one shows a level of its own whatever the surroundings, a dead one is
+stuck at black, and each of them weakly when a JPEG or a neighbour has dulled it. A photo
+votes with the logarithm of how much likelier its residual is under that than under chance,
+which has the heavy tails that scenes have. These votes give the defect's `life`.
 
 References
 ----------
@@ -29,9 +28,9 @@ import numpy as np
 
 from hotpixeld.defect import Kind
 from hotpixeld.detection import score_test
-from hotpixeld.detection.evidence import Taken
-from hotpixeld.detection.score_test import CLIPPED, ROUNDING, Axis, Told, weigh
-from hotpixeld.statistics.peaks import LUMA
+from hotpixeld.detection.evidence import Conditions
+from hotpixeld.detection.score_test import CLIPPED, ROUNDING, Axis, Residuals
+from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.detection.evidence import Samples
-    from hotpixeld.detection.score_test import Grid
+    from hotpixeld.statistics.contrast import FloatArray
 
 # Student's t with 5 degrees of freedom: between what controls of real cameras show (6-20)
 # and the safe side.
@@ -52,6 +51,15 @@ VARIATION = 0.3
 LEVELS = tuple(float(level) for level in range(0, 256, 17))
 # The tone curve makes a hot pixel add less where it is bright: a weak pull to white.
 BRIGHT, WEAK = 150.0, 0.3
+FALSE_ALARMS = 0.1
+"""Expected false alarms in a whole frame at which a suspect is listed."""
+# A beginning or an end needs this much (log likelihood) against the defect outside.
+CHANGE = 4.6
+# What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
+VISIBLE = 2.55
+# A pixel that shows now and then only, at long exposures, is listed when it glares there:
+# with a tenth of full scale. Sensors have many that are a little warm.
+GLARING, OFTEN = 25.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +71,23 @@ class Hypothesis:
     level: float = 0.0
     share: float = 0.0
 
-    def expected(self, surroundings: Grid) -> Grid:
+    def expected(self, surroundings: FloatArray) -> FloatArray:
         """Return the residual it makes in `surroundings` of these levels."""
-        pull: Grid = np.float32(self.level) - surroundings
+        pull: FloatArray = np.float32(self.level) - surroundings
         pull *= np.float32(self.share)
         pull += np.float32(self.amplitude)
         return pull
 
 
-def _fit(residual: Grid, weight: Grid, shape: Grid) -> float:
+def _fit(residual: FloatArray, weight: FloatArray, shape: FloatArray) -> float:
     """Return the factor on `shape` that fits the residuals best."""
     power = float((weight * shape * shape).sum())
     return float((weight * residual * shape).sum()) / max(power, 1e-9)
 
 
-def hypotheses(residual: Grid, weight: Grid, level: Grid) -> Iterator[Hypothesis]:
+def hypotheses(
+    residual: FloatArray, weight: FloatArray, level: FloatArray
+) -> Iterator[Hypothesis]:
     """Yield what may have made the residuals of one site, each fitted to them.
 
     Parameters
@@ -96,15 +106,17 @@ def hypotheses(residual: Grid, weight: Grid, level: Grid) -> Iterator[Hypothesis
             yield Hypothesis(kind, 0.0, drawn_to, share)
 
 
-def _surprise(residual: Grid, spread: Grid) -> Grid:
+def _surprise(residual: FloatArray, spread: FloatArray) -> FloatArray:
     """Return minus the logarithm of Student's density, but for a constant."""
     ratio = residual / spread
-    surprise: Grid = np.log1p(ratio * ratio / np.float32(FREEDOM))
+    surprise: FloatArray = np.log1p(ratio * ratio / np.float32(FREEDOM))
     surprise *= np.float32((FREEDOM + 1) / 2)
     return surprise
 
 
-def votes(hypothesis: Hypothesis, residual: Grid, spread: Grid, level: Grid) -> Grid:
+def votes(
+    hypothesis: Hypothesis, residual: FloatArray, spread: FloatArray, level: FloatArray
+) -> FloatArray:
     """Return each photo's vote for a hypothesis against chance.
 
     Parameters
@@ -128,44 +140,35 @@ def votes(hypothesis: Hypothesis, residual: Grid, spread: Grid, level: Grid) -> 
 
 
 def explain(
-    told: Told, shown: NDArray[np.bool_]
-) -> tuple[tuple[Hypothesis, ...], Grid]:
+    residuals: Residuals, shown: NDArray[np.bool_]
+) -> tuple[tuple[Hypothesis, ...], FloatArray]:
     """Return what explains each site best, and how each photo votes for that.
 
     Parameters
     ----------
-    told : Told
+    residuals : Residuals
         (photos, N).
     shown : (photos, N) bool
         The photos in which the defect should show.
     """
     chosen: list[Hypothesis] = []
-    support = np.zeros_like(told.residual)
-    for site in range(told.residual.shape[1]):
+    support = np.zeros_like(residuals.residual)
+    for site in range(residuals.residual.shape[1]):
         residual, spread, level, share = (
-            told.residual[:, site],
-            told.spread[:, site],
-            told.level[:, site],
-            told.share[:, site],
+            residuals.residual[:, site],
+            residuals.spread[:, site],
+            residuals.level[:, site],
+            residuals.share[:, site],
         )
         weight = np.where(shown[:, site], share / spread**2, 0)
         options = list(hypotheses(residual, weight, level))
-        each = [share * votes(one, residual, spread, level) for one in options]
-        best = int(np.argmax([(one * shown[:, site]).sum() for one in each]))
+        each = [
+            share * votes(hypothesis, residual, spread, level) for hypothesis in options
+        ]
+        best = int(np.argmax([(vote * shown[:, site]).sum() for vote in each]))
         chosen.append(options[best])
         support[:, site] = each[best]
     return tuple(chosen), support
-
-
-FALSE_ALARMS = 0.1
-"""Expected false alarms in a whole frame at which a suspect is listed."""
-# A beginning or an end needs this much (log likelihood) against the defect outside.
-CHANGE = 4.6
-# What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
-VISIBLE = 2.55
-# A pixel that shows now and then only, at long exposures, is listed when it glares there:
-# with a tenth of full scale. Sensors have many that are a little warm.
-GLARING, OFTEN = 25.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Verdicts:
     Attributes
     ----------
     score : (N,) float64
-        Signal to noise ratio, calibrated on the controls.
+        Signal-to-noise ratio, calibrated on the controls.
     false_alarms : (N,) float64
         Sites as convincing that chance would give the whole frame.
     hypothesis : tuple of N Hypothesis
@@ -186,7 +189,7 @@ class Verdicts:
     shown : (photos, N) bool
         The photos in which, by time, exposure or focal length, it should show.
     axis : (N,) int8
-        By which of these; of `weighing.Axis`.
+        By which of these; of `score_test.Axis`.
     amplitude : (N, 3) float32
         Mean level over the surroundings in the photos that show it: red, green, blue.
     votes : float
@@ -196,10 +199,10 @@ class Verdicts:
     score: NDArray[np.float64]
     false_alarms: NDArray[np.float64]
     hypothesis: tuple[Hypothesis, ...]
-    support: Grid
+    support: FloatArray
     shown: NDArray[np.bool_]
     axis: NDArray[np.int8]
-    amplitude: NDArray[np.float32]
+    amplitude: FloatArray
     votes: float
 
     @property
@@ -215,16 +218,16 @@ class Verdicts:
         return np.asarray((share < OFTEN) & (self.axis == Axis.EXPOSURE))
 
 
-def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
     """Return the mean peak of each site over the photos that show it, (N, 3).
 
     A mean, not a median, because some defects show strongly in a few photos and hardly in
-    others.  Where there is more texture than usual at the site, a photo tells less.
+    others.  Where there is more texture than usual at the site, a photo counts less.
     """
     spread = suspects["spread"].astype(np.float32)
-    telling = shown & (suspects["clipped"] <= CLIPPED)
+    counts = shown & (suspects["clipped"] <= CLIPPED)
     usual = np.median(spread, axis=0)
-    weight = np.where(telling, 1 / (spread**2 + usual**2 + ROUNDING**2), 0)
+    weight = np.where(counts, 1 / (spread**2 + usual**2 + ROUNDING**2), 0)
     weight /= np.maximum(weight.sum(axis=0), np.float32(1e-9))
     peak = suspects["peak"].astype(np.float32)
     return np.asarray((weight[..., None] * peak).sum(axis=0), np.float32)
@@ -234,7 +237,7 @@ def judge(
     suspects: Samples,
     controls: Samples,
     pixels: int,
-    taken: Taken | None = None,
+    conditions: Conditions | None = None,
 ) -> Verdicts:
     """Return the verdicts on the suspects of one camera.
 
@@ -246,7 +249,7 @@ def judge(
         The same photos at `evidence.controls`; at least 64.
     pixels : int
         Places of the frame, all of which the suspects were chosen from.
-    taken : Taken, optional
+    conditions : Conditions, optional
         How the photos were taken, where that is known.
 
     Returns
@@ -254,26 +257,29 @@ def judge(
     Verdicts
     """
     photos, count = suspects.shape
-    ordinary = Told.of(controls)
+    ordinary = Residuals.of(controls)
     shares = score_test.vote_shares(controls)
     both = np.concatenate([suspects, controls], axis=1)
-    told = Told.of(both)
-    told.share *= np.minimum(shares, score_test.local_shares(both, controls))
-    how = taken or Taken.unknown(photos)
-    weighed = weigh(told, how, score_test.grain(ordinary))
-    strength = np.sqrt(2 * weighed.weight)
-    scale, exponent = score_test.line(strength[count:], strength[:count], pixels)
+    residuals = Residuals.of(both)
+    residuals.share *= np.minimum(shares, score_test.local_shares(both, controls))
+    part = score_test.strongest_part(
+        residuals,
+        conditions or Conditions.unknown(photos),
+        score_test.grain(ordinary),
+    )
+    strength = np.sqrt(2 * part.statistic)
+    scale, exponent = score_test.calibrate(strength[count:], strength[:count], pixels)
     score = (strength[:count] / scale) ** (1 / exponent)
-    shown = weighed.shown[:, :count]
-    hypothesis, support = explain(told.only(count), shown)
-    expected = [pixels * NormalDist().cdf(-one) for one in score.tolist()]
+    shown = part.shown[:, :count]
+    hypothesis, support = explain(residuals.only(count), shown)
+    expected = [pixels * NormalDist().cdf(-ratio) for ratio in score.tolist()]
     return Verdicts(
         score=score,
         false_alarms=np.array(expected),
         hypothesis=hypothesis,
         support=support,
         shown=shown,
-        axis=weighed.axis[:count],
+        axis=part.axis[:count],
         amplitude=_amplitude(suspects, shown),
         votes=float(shares.sum()),
     )
@@ -286,10 +292,10 @@ class Life:
     Attributes
     ----------
     first, last : int
-        First and last photo that show it, or would if they told anything.
+        First and last photo that show it, or would if they counted.
     after, until : int or None
         Last photo before and first one after it that do without it; None where the photos
-        do not tell that it was ever absent.
+        do not show that it was ever absent.
     """
 
     first: int
@@ -298,7 +304,7 @@ class Life:
     until: int | None
 
 
-def _stretch(support: NDArray[np.float32]) -> tuple[int, int]:
+def _stretch(support: FloatArray) -> tuple[int, int]:
     """Return the first and last photo of the stretch that votes most for a defect.
 
     The photos of its ends vote for it, unless none does.
@@ -310,7 +316,7 @@ def _stretch(support: NDArray[np.float32]) -> tuple[int, int]:
     return first, last
 
 
-def _is_one_stretch(support: NDArray[np.float32], shown: NDArray[np.bool_]) -> bool:
+def _is_one_stretch(support: FloatArray, shown: NDArray[np.bool_]) -> bool:
     """Tell whether a time explains as well which photos show a defect.
 
     Then the long exposures, or those of a focal length, happen to be the last ones.

@@ -179,7 +179,8 @@ def find(
     camera: Camera,
     cameras: list[Camera],
     state: State,
-    evidence: tuple[EvidenceTable, list[Defect]] | None,
+    grid: EvidenceTable,
+    former: list[Defect],
 ) -> list[Defect]:
     """Return the defects of a camera, by the configured method.
 
@@ -187,17 +188,15 @@ def find(
     ----------
     cameras : list of Camera
         All that are known: a list without `size` is about the largest.
-    evidence : (EvidenceTable, list of Defect) or None
-        The evidence photo by photo, and the map before; None judges by the state alone.
+    grid : EvidenceTable
+    former : list of Defect
+        The map before.
     """
     settings = config.detection
     ignored = config.ignored(camera, largest=is_largest(camera, cameras))
     if settings.method == "variance":
         found = suspects.lowest_variance(state, VARIANCE_COUNT)
         return [one for one in found if (one.row, one.col) not in ignored]
-    if evidence is None:
-        return suspects.find(state, min_photos=settings.min_photos, ignore=ignored)
-    grid, former = evidence
     if serviced := config.serviced(camera):
         grid, former = grid.since(serviced), lives.serviced(former, serviced)
     if len(grid.photos) < settings.min_photos:
@@ -211,12 +210,11 @@ def judge(
     camera: Camera,
     cameras: list[Camera],
     grid: EvidenceTable,
-    former: list[Defect] | None,
+    former: list[Defect],
     state: State,
 ) -> Judged:
-    """Return all that a map says; without the `former` one, by the state alone."""
-    evidence = None if former is None else (grid, former)
-    found = find(config, camera, cameras, state, evidence)
+    """Return all that a map says."""
+    found = find(config, camera, cameras, state, grid, former)
     return (
         found,
         footprint.learn(state.mean, found),
@@ -292,7 +290,7 @@ class Maps:
         # What comes meanwhile is for the next map.
         begun_at = self._states.photos(camera_id)
         if self._config.detection.method == "variance":
-            judged = yield self._judge(record.camera, None)
+            judged = yield self._judge(record.camera, former)
         else:
             yield from self.list_suspects(camera_id)
             yield from self._ask(record.camera, partial(Asked.to_judge, most=most))
@@ -321,8 +319,8 @@ class Maps:
         chosen = which(Asked.of(self._ledger, camera))
         return (yield from self._sampling.sample_again(camera, chosen, self._progress))
 
-    def _judge(self, camera: Camera, former: list[Defect] | None) -> Future[Judged]:
-        """Have the upkeep thread judge the camera's suspects, by evidence or without."""
+    def _judge(self, camera: Camera, former: list[Defect]) -> Future[Judged]:
+        """Have the upkeep thread judge the camera's suspects."""
         grid, cameras = grid_of(self._ledger, camera), self._cameras()
         work = partial(judge, self._config, camera, cameras, grid, former)
         return self._states.read(camera.id, work)

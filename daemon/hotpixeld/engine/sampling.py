@@ -23,7 +23,7 @@ import numpy as np
 
 from hotpixeld.detection import evidence
 from hotpixeld.detection.evidence import (
-    UNTOLD,
+    NOT_SAMPLED,
     EvidenceTable,
     SampledPhoto,
     Suspects,
@@ -282,7 +282,7 @@ def grid_of(ledger: Ledger, camera: Camera) -> EvidenceTable:
     photos = tables.newest(camera.id, JUDGED)
     controls = len(evidence.controls(camera.height, camera.width))
     told = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
-    told["clipped"] = UNTOLD
+    told["clipped"] = NOT_SAMPLED
     told["spread"] = 1.0
     columns: dict[int, NDArray[np.intp]] = {}
     for row, one in zip(told, photos, strict=True):

@@ -1,10 +1,10 @@
-/* The fold of a few photos in a single pass over the state; welford.py has it in numpy.
+/* The fold of a few photos in a single pass over the state.
  *
  * The state is the large part: four times the bytes of a photo, each read and written. So
  * a block of it stays in the core's cache while the photos are folded in, one after the
- * other: the result is that of folding them one by one.  The operations and their order
- * are those of the numpy version, and must be compiled without contraction to fused
- * multiply-add: the two agree bit for bit.
+ * other: the result is that of folding them one by one.  It must be compiled without
+ * contraction to fused multiply-add: it then agrees bit for bit with the same operations
+ * in numpy, the reference in tests/statistics.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* What one photo tells about every pixel, in one pass; trace.py has the same in numpy.
+/* A photo is added to the trace in one pass; tests/statistics has the same in numpy.
  *
  * Rows go through in rings of buffers that stay in a core's cache: luma, contrast, its
  * size, and running sums of the sizes. All arithmetic is 16 bits wide, but for the last
@@ -14,7 +14,7 @@ enum {
     LUMAS = 5,      /* rows that a contrast needs */
     SIZES = 9,      /* rows that a spread needs */
     LARGEST = 384,  /* size of a contrast that counts for the spread, in sixths of a level */
-    CELL = 4        /* pixels per cell of `telling`, each way */
+    CELL = 4        /* pixels per cell of `information`, each way */
 };
 
 typedef int16_t row_t;
@@ -72,11 +72,11 @@ INLINE void move(row_t *restrict sum, const row_t *restrict in, const row_t *res
         sum[i] = sum[i] + in[i] - out[i];
 }
 
-/* Add what a row tells to its totals (64 a unit); leave its weights. */
-INLINE void tell(const row_t *restrict wide, const row_t *restrict core,
-                 const row_t *restrict contrast, const row_t *restrict border,
-                 row_t *restrict total, float *restrict weight, ptrdiff_t width, float decay,
-                 const float numbers[4])
+/* Add a row to its totals (64 a unit); leave its weights. */
+INLINE void add_row(const row_t *restrict wide, const row_t *restrict core,
+                    const row_t *restrict contrast, const row_t *restrict border,
+                    row_t *restrict total, float *restrict weight, ptrdiff_t width, float decay,
+                    const float numbers[4])
 {
     float scale = numbers[0], floor = numbers[1], bound = numbers[2], white = numbers[3];
     for (ptrdiff_t i = 0; i < width; i++) {
@@ -98,19 +98,19 @@ INLINE void tell(const row_t *restrict wide, const row_t *restrict core,
     }
 }
 
-/* Tell rows `first` to `last` of a frame, `first` a multiple of CELL.
+/* Add rows `first` to `last` of a frame, `first` a multiple of CELL.
  *
- * frame: (height, width, 3) levels; total: (height, width); telling: one float per cell;
+ * frame: (height, width, 3) levels; total: (height, width); information: one float per cell;
  * scratch: 35 rows of width + 2 PAD, zeroed; weight: width floats; numbers: the spread of
  * one unit of summed size, the square of the smallest spread, the bound on one photo's
- * ratio, and the border's sum from which on a place is too bright to tell.
+ * ratio, and the border's sum from which on a pixel is too bright to count.
  */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("avx2", "default")))
 #endif
 void hotpixeld_trace_1(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first,
                        ptrdiff_t last, float decay, const float *numbers, row_t *total,
-                       float *telling, row_t *scratch, float *weight)
+                       float *information, row_t *scratch, float *weight)
 {
     ptrdiff_t stride = width + 2 * PAD, cells = (width + CELL - 1) / CELL;
     row_t *rows = scratch + PAD;
@@ -141,11 +141,11 @@ void hotpixeld_trace_1(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, 
         if (centre < first)
             continue;
         place = (centre - top) % SIZES * stride;
-        tell(wide, core, contrasts + place, borders + place, total + centre * width, weight,
-             width, decay, numbers);
+        add_row(wide, core, contrasts + place, borders + place, total + centre * width, weight,
+                width, decay, numbers);
         if (centre % CELL == 0)
             for (ptrdiff_t i = 0; i < cells; i++) {
-                float *cell = telling + centre / CELL * cells + i;
+                float *cell = information + centre / CELL * cells + i;
                 *cell = *cell * decay * decay + weight[CELL * i];
             }
     }

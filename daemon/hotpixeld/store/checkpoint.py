@@ -33,12 +33,14 @@ from numpy.lib import format as npy
 from hotpixeld.errors import CheckpointError
 from hotpixeld.files import make_folder, replacing, sweep, sync_folder
 from hotpixeld.statistics.trace import Trace
-from hotpixeld.statistics.welford import Plane, State
+from hotpixeld.statistics.welford import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from io import BufferedReader
     from pathlib import Path
+
+    from hotpixeld.statistics.contrast import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ _WAIT_WRITE_WAIT = 7
 """Flags of sync_file_range(2): all three."""
 
 
-def _header(array: Plane) -> bytes:
+def _header(array: FloatArray) -> bytes:
     """Return the .npy header of a float32 array."""
     buffer = io.BytesIO()
     content = {"descr": "<f4", "fortran_order": False, "shape": array.shape}
@@ -58,7 +60,7 @@ def _header(array: Plane) -> bytes:
     return buffer.getvalue()
 
 
-def write(file: BinaryIO, array: Plane, progress: Callable[[], None]) -> None:
+def write(file: BinaryIO, array: FloatArray, progress: Callable[[], None]) -> None:
     """Write `array` as .npy.
 
     Parameters
@@ -107,7 +109,7 @@ def settle(file: BinaryIO) -> None:
 
 def read(
     file: BufferedReader, shape: tuple[int, int, int], progress: Callable[[], None]
-) -> tuple[bytes, Plane, str]:
+) -> tuple[bytes, FloatArray, str]:
     """Return the header of a .npy file, what follows as an array, and its SHA-256 in hex.
 
     What it is is for the caller to `check`, once the SHA-256 is right.
@@ -173,7 +175,7 @@ def _nothing() -> None:
 
 def _write_trace(file: BinaryIO, trace: Trace) -> None:
     """Write a trace as .npz: a ZIP file, whose CRCs tell damage."""
-    np.savez(file, photos=trace.photos, total=trace.total, telling=trace.telling)
+    np.savez(file, photos=trace.photos, total=trace.total, telling=trace.information)
     file.flush()
 
 
@@ -190,7 +192,7 @@ def _read_trace(path: Path, height: int, width: int) -> Trace:
         return empty
     parts = (
         (found.total, empty.total),
-        (found.telling, empty.telling),
+        (found.information, empty.information),
     )
     fits = all(a.shape == b.shape and a.dtype == b.dtype for a, b in parts)
     return found if fits else empty
@@ -252,7 +254,7 @@ def _read(
     shape: tuple[int, int, int],
     sha256: str,
     progress: Callable[[], None],
-) -> Plane:
+) -> FloatArray:
     """Return the array in the first source there is, checked against the ledger."""
     source = next((path for path in sources if path.exists()), sources[0])
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from hotpixeld.statistics.peaks import Places
+    from hotpixeld.statistics.contrast import Sites
     from hotpixeld.store.images import CameraRecord
 
 KEPT = 256
@@ -82,7 +82,7 @@ class SampleTables:
             row[0], np.frombuffer(row[1], "<i4").reshape(-1, 2).astype(np.intp)
         )
 
-    def list_suspects(self, camera_id: str, sites: Places) -> Suspects:
+    def list_suspects(self, camera_id: str, sites: Sites) -> Suspects:
         """Make `sites` the camera's suspects; lists that no row needs are dropped."""
         version = self.suspects(camera_id).version + 1
         run = self._connection.execute

@@ -30,7 +30,7 @@ PHOTOS = (
 )
 
 
-def grid() -> EvidenceTable:
+def table() -> EvidenceTable:
     samples = np.zeros((6, 1), evidence.SAMPLE)
     samples["spread"] = 1.0
     samples["peak"] = np.array([peak for *_, peak in PHOTOS])[:, None, None]
@@ -52,7 +52,7 @@ def verdicts(axis: Axis, shown: list[bool]) -> Verdicts:
 
 
 def test_it_is_counted_and_measured_by_exposure_time() -> None:
-    found = lives.of(grid(), verdicts(Axis.TIME, [True] * 6), 0, 0, 5)
+    found = lives.appearance(table(), verdicts(Axis.TIME, [True] * 6), 0, 0, 5)
 
     assert (found.seen, found.telling) == (4, 5)
     by_time = {one.seconds: one for one in found.strengths}
@@ -64,7 +64,7 @@ def test_it_is_counted_and_measured_by_exposure_time() -> None:
 
 
 def test_photos_outside_its_life_do_not_count() -> None:
-    found = lives.of(grid(), verdicts(Axis.TIME, [True] * 6), 0, 1, 3)
+    found = lives.appearance(table(), verdicts(Axis.TIME, [True] * 6), 0, 1, 3)
 
     assert (found.seen, found.telling) == (2, 2)
     assert sum(one.photos for one in found.strengths) == 3
@@ -73,8 +73,8 @@ def test_photos_outside_its_life_do_not_count() -> None:
 def test_the_focal_range_is_that_of_the_photos_that_show_it() -> None:
     at_wide = [True, True, False, True, False, True]
 
-    assert lives.focal(grid(), verdicts(Axis.FOCAL, at_wide), 0) == (5.0, 6.0)
-    assert lives.focal(grid(), verdicts(Axis.TIME, at_wide), 0) is None
+    assert lives.focal_range(table(), verdicts(Axis.FOCAL, at_wide), 0) == (5.0, 6.0)
+    assert lives.focal_range(table(), verdicts(Axis.TIME, at_wide), 0) is None
 
 
 def test_history_is_written_as_photographers_do() -> None:

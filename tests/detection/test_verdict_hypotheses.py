@@ -1,4 +1,4 @@
-"""Votes of single photos."""
+"""Hypotheses on a site, and the votes of single photos for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from hotpixeld.defect import Kind
 from hotpixeld.detection import verdict
-from hotpixeld.detection.score_test import Told
+from hotpixeld.detection.score_test import Residuals
 from hotpixeld.detection.verdict import Hypothesis
 
 
@@ -56,12 +56,12 @@ def explained(residual: list[float], level: list[float]) -> Hypothesis:
     """Return what explains the residuals of one site in surroundings of these levels."""
     columns = [np.array(one, np.float32)[:, None] for one in (residual, level)]
     one = np.ones_like(columns[0])
-    told = Told(columns[0], one, columns[1], one)
-    (best,), _ = verdict.explain(told, one > 0)
+    residuals = Residuals(columns[0], one, columns[1], one)
+    (best,), _ = verdict.explain(residuals, one > 0)
     return best
 
 
-def test_what_adds_is_told_from_what_has_a_level_of_its_own() -> None:
+def test_what_adds_differs_from_what_has_a_level_of_its_own() -> None:
     level = [20.0, 60.0, 110.0, 150.0, 200.0]
 
     assert explained([30, 32, 29, 31, 30], level).kind is Kind.HOT

@@ -1,0 +1,156 @@
+"""The sites that stand out most in a camera's state, and what is measured there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sensor
+from hotpixeld.defect import Defect, Kind
+from hotpixeld.detection import suspects
+from hotpixeld.statistics.welford import State
+
+
+def state_of(camera: sensor.Sensor, photos: int) -> State:
+    state = State.empty(camera.height, camera.width)
+    for frame in camera.frames(photos):
+        state.fold(frame)
+    return state
+
+
+def unlisted(
+    defects: tuple[sensor.Planted, ...], sites: np.ndarray
+) -> list[sensor.Planted]:
+    """Return the defects that no site is within a pixel of."""
+    return [
+        defect
+        for defect in defects
+        if np.abs(sites - (defect.row, defect.col)).max(axis=1).min(initial=9) > 1
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_strong_defects_are_the_first_by_the_mean_once_each(seed: int) -> None:
+    """Of 60 levels and more; all that follow are what chance gives any plane."""
+    defects = sensor.scattered(6, 400, 560, seed=seed, levels=(60, 90))
+    camera = sensor.Sensor(seed=seed, defects=defects)
+
+    strongest = suspects.by_mean(state_of(camera, 20), 40)
+
+    assert len(strongest.sites) == 40
+    assert unlisted(defects, strongest.sites[: len(defects)]) == []
+    assert strongest.false_alarms[len(defects) - 1] < 0.25
+    assert strongest.false_alarms[len(defects)] > 0.25
+
+
+def test_corners_and_edges_count_like_the_middle() -> None:
+    places = [(0, 0), (399, 559), (0, 100), (120, 0), (399, 40), (60, 559), (120, 160)]
+    defects = tuple(sensor.Planted(row, col, 70) for row, col in places)
+
+    strongest = suspects.by_mean(
+        state_of(sensor.Sensor(seed=9, defects=defects), 20), len(defects)
+    )
+
+    assert unlisted(defects, strongest.sites) == []
+
+
+def test_the_kind_the_colour_and_the_footprint_are_measured() -> None:
+    defects = (
+        sensor.Planted(50, 60, 80, radius=0),
+        sensor.Planted(100, 200, 90, tint=(1.0, 0.3, 0.3)),
+        sensor.Planted(150, 90, 0, kind="dead"),
+        sensor.Planted(200, 250, 250, kind="stuck"),
+    )
+    state = state_of(sensor.Sensor(seed=10, defects=defects), 20)
+
+    measured = [suspects.measure(state, d.row, d.col, 9.0) for d in defects]
+
+    kinds = [defect.kind for defect in measured]
+    assert kinds == [Kind.HOT, Kind.HOT, Kind.DEAD, Kind.STUCK]
+    assert [defect.radius for defect in measured] == [0, 1, 1, 1]
+    red, green, blue = measured[1].amplitude or (0, 0, 0)
+    assert red == pytest.approx(90, abs=15)
+    assert max(green, blue) < 0.6 * red
+
+
+def test_the_order_does_not_depend_on_brightness_or_contrast() -> None:
+    """Half the levels, 30 more: the yardstick is of the same photos."""
+    defects = sensor.scattered(5, 400, 560, levels=(60,))
+    state = state_of(sensor.Sensor(seed=11, defects=defects), 16)
+    half = State(16, 16.0, state.mean.copy(), state.m2)
+    half.mean /= 2
+    half.mean += 30
+    half.m2 = state.m2 / np.float32(4)
+
+    ratios = suspects.by_mean(state, 5).ratios
+    halves = suspects.by_mean(half, 5).ratios
+
+    assert len(ratios) == 5
+    assert halves == pytest.approx(ratios, rel=0.1)
+
+
+def test_photos_of_one_scene_are_known_as_such() -> None:
+    assert suspects.is_one_scene(state_of(sensor.Sensor(seed=8, scenes=1), 24))
+    assert not suspects.is_one_scene(state_of(sensor.Sensor(seed=8), 24))
+
+
+def test_what_lies_within_two_pixels_of_an_ignored_site_is_ignored() -> None:
+    assert suspects.is_ignored(12, 28, [(70, 70), (10, 30)])
+    assert not suspects.is_ignored(13, 30, [(10, 30)])
+    assert not suspects.is_ignored(10, 30, [])
+
+
+def test_burned_in_marks_are_not_seen_through_the_lens() -> None:
+    state = state_of(sensor.Sensor(seed=14), 16)
+    state.mean[:20], state.m2[:20] = 0, 0
+    state.mean[8, 40:300:9] = 255
+
+    sites = suspects.by_mean(state, 40).sites
+
+    assert suspects.are_seen(state, np.array([(8, 40), (200, 300)])).tolist() == [
+        False,
+        True,
+    ]
+    assert len(sites) > 20
+    assert not (sites[:, 0] < 20).any()
+
+
+def test_the_state_is_left_as_it_is() -> None:
+    state = state_of(sensor.Sensor(seed=15), 6)
+    mean, m2 = state.mean.copy(), state.m2.copy()
+
+    suspects.by_mean(state, 50)
+    suspects.lowest_variance(state, 5)
+
+    assert np.array_equal(state.mean, mean)
+    assert np.array_equal(state.m2, m2)
+
+
+def test_no_photos_and_frames_too_small_for_a_neighbourhood_have_no_suspects() -> None:
+    small = State(9, 9.0, *np.zeros((2, 6, 4, 3), np.float32))
+
+    assert len(suspects.by_mean(small, 9).sites) == 0
+    assert len(suspects.by_mean(State.empty(400, 560), 9).sites) == 0
+
+
+def test_lowest_variance_lists_a_stuck_pixel_first_and_once() -> None:
+    stuck = sensor.Planted(70, 111, 200, kind="stuck")
+    state = state_of(sensor.Sensor(seed=16, defects=(stuck,)), 20)
+
+    lowest = suspects.lowest_variance(state, 4)
+
+    assert (lowest[0].row, lowest[0].col) == (70, 111)
+    gaps = [
+        max(abs(a.row - b.row), abs(a.col - b.col))
+        for a in lowest
+        for b in lowest
+        if a != b
+    ]
+    assert len(lowest) == 4
+    assert min(gaps) > 7
+
+
+def test_a_repair_needs_more_than_listing() -> None:
+    assert suspects.is_certain(Defect(1, 2))
+    assert suspects.is_certain(Defect(1, 2, score=suspects.CERTAIN))
+    assert not suspects.is_certain(Defect(1, 2, score=5.4))
