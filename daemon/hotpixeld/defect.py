@@ -53,7 +53,8 @@ class Appearance:
     Attributes
     ----------
     seen, telling : int
-        Photos that show it, of those in which it would be seen: `telling` counts both.
+        Photos that show it, of those whose evidence decides either way; the map's JSON
+        and the ledger have these names.
     strengths : tuple of Strength
         From the shortest exposures to the longest.
     """

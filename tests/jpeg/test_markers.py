@@ -166,3 +166,22 @@ def test_what_only_uses_up_time_and_memory_is_refused() -> None:
         markers.parse(head + rest * 20_001)
     with pytest.raises(markers.MarkerError, match="1048577 stray bytes at byte 2"):
         markers.parse(head + bytes((1 << 20) + 1) + rest)
+
+
+def test_tables_of_two_bytes_a_step_are_read_and_short_ones_refused() -> None:
+    steps = np.arange(300, 364, dtype=">u2")
+    wide = jpegs.with_segment(WHOLE, jpegs.app(markers.DQT, b"\x13" + steps.tobytes()))
+    short = jpegs.with_segment(WHOLE, jpegs.app(markers.DQT, b"\x03" + bytes(63)))
+
+    found = markers.quantisation(wide, markers.parse(wide))[3]
+
+    assert [found[markers.ZIGZAG[place]] for place in range(64)] == steps.tolist()
+    with pytest.raises(markers.MarkerError, match="DQT"):
+        markers.quantisation(short, markers.parse(short))
+
+
+def test_stray_bytes_are_left_out_and_nothing_else() -> None:
+    data = WHOLE[:2] + b"\0\0" + WHOLE[2:]
+
+    assert markers.tidied(data, markers.parse(data)) == WHOLE
+    assert markers.tidied(WHOLE, markers.parse(WHOLE)) is WHOLE

@@ -1,12 +1,26 @@
-"""Which defects a photo shows."""
+"""Which pixels may be repaired in a photo, and which of them it shows."""
 
 from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+import jpegs
+from hotpixeld.camera import Camera
+from hotpixeld.config.model import CameraConfig, Config, Pixel, Repair
 from hotpixeld.defect import Defect, Kind
+from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
+
+CAMERA = Camera("NIKON CORPORATION", "NIKON D80", "3012345", 60, 40)
+LISTED = Config(
+    cameras=(CameraConfig(model="NIKON D80", size=(60, 40), pixels=(Pixel(x=9, y=1),)),)
+)
 
 
 def frame(texture: float, seed: int = 0) -> np.ndarray:
@@ -79,3 +93,78 @@ def test_a_defect_outside_the_frame_is_not_visible() -> None:
     photo[20, 30] = 255
 
     assert pixel_list.visible(photo, [inside, Defect(row=40, col=3)]) == (inside,)
+
+
+def day(number: int) -> dt.datetime:
+    return dt.datetime(2009, 5, number)
+
+
+def detected(**known: Any) -> Defect:
+    return dataclasses.replace(Defect(row=20, col=30, score=1e6), **known)
+
+
+def repairable(
+    defects: list[Defect],
+    when: dt.datetime | None = None,
+    focal: float | None = None,
+    config: Config = LISTED,
+) -> pixel_list.PixelList:
+    taken = dataclasses.replace(
+        metadata.read(jpegs.jpeg(frame(1.0)), Path("a.jpg")),
+        captured=when,
+        focal_mm=focal,
+    )
+    return pixel_list.repairable(config, CAMERA, [CAMERA], defects, taken)
+
+
+@pytest.mark.parametrize(
+    ("defect", "number", "listed"),
+    [
+        (detected(after=day(3), by=day(5)), 2, False),
+        (detected(after=day(3), by=day(5)), 4, True),
+        (detected(until=day(9)), 8, True),
+        (detected(until=day(9)), 9, False),
+        (detected(until=day(9)), None, False),
+        (detected(after=day(3)), None, True),
+    ],
+)
+def test_a_detected_defect_is_repaired_from_its_begin_to_its_end(
+    defect: Defect, number: int | None, *, listed: bool
+) -> None:
+    pixels = repairable([defect], None if number is None else day(number))
+
+    assert pixels.detected == ((defect,) if listed else ())
+    assert pixels.configured == (Defect.at(9, 1),)
+
+
+def test_a_weak_defect_or_one_of_another_focal_length_is_not_repaired() -> None:
+    moved = detected(focal=(17.0, 20.0))
+
+    assert repairable([detected(score=0.1)]).detected == ()
+    assert repairable([moved], focal=55.0).detected == ()
+    assert repairable([moved], focal=18.0).detected == (moved,)
+
+
+@pytest.mark.parametrize(
+    ("which", "configured", "found"),
+    [("both", 1, 1), ("configured", 1, 0), ("detected", 0, 1)],
+)
+def test_the_configuration_chooses_which_list_counts(
+    which: Literal["both", "configured", "detected"], configured: int, found: int
+) -> None:
+    config = Config(cameras=LISTED.cameras, repair=Repair(pixels=which))
+    pixels = repairable([detected()], config=config)
+
+    assert (len(pixels.configured), len(pixels.detected)) == (configured, found)
+
+
+def test_the_version_follows_the_list_and_not_the_scores() -> None:
+    version = pixel_list.version(LISTED, CAMERA, [detected()])
+
+    assert pixel_list.version(LISTED, CAMERA, [detected(score=2e6)]) == version
+    others = [
+        pixel_list.version(LISTED, CAMERA, []),
+        pixel_list.version(LISTED, CAMERA, [detected(until=day(9))]),
+        pixel_list.version(Config(), CAMERA, [detected()]),
+    ]
+    assert len({version, *others}) == 4

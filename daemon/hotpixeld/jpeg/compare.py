@@ -92,33 +92,35 @@ def _segments(
 
 
 def _beside_coefficients(
-    first: bytes, second: bytes, one: Structure, two: Structure
+    photo: bytes, copy: bytes, structure: Structure, copied: Structure
 ) -> tuple[list[str], list[str]]:
     """Return the notes on, and the other differences of, all but the coefficients."""
     notes, others = [], []
-    if markers.quantisation(first, one) != markers.quantisation(second, two):
+    if markers.quantisation(photo, structure) != markers.quantisation(copy, copied):
         others.append("the quantisation tables differ")
-    if _segments(first, one, without_index=True) != _segments(
-        second, two, without_index=True
+    if _segments(photo, structure, without_index=True) != _segments(
+        copy, copied, without_index=True
     ):
         others.append("the metadata segments differ")
-    elif _segments(first, one, without_index=False) != _segments(
-        second, two, without_index=False
+    elif _segments(photo, structure, without_index=False) != _segments(
+        copy, copied, without_index=False
     ):
         notes.append("the MPF index has other offsets")
-    if first[one.tail :] != second[two.tail :]:
+    if photo[structure.tail :] != copy[copied.tail :]:
         others.append("the bytes after the image differ")
-    if one.progressive != two.progressive:
+    if structure.progressive != copied.progressive:
         others.append("one is progressive, the other is not")
-    if one.restart_interval != two.restart_interval:
-        notes.append(f"restart interval {one.restart_interval}, {two.restart_interval}")
-    if markers.huffman(first, one) != markers.huffman(second, two):
+    if structure.restart_interval != copied.restart_interval:
+        notes.append(
+            f"restart interval {structure.restart_interval}, {copied.restart_interval}"
+        )
+    if markers.huffman(photo, structure) != markers.huffman(copy, copied):
         notes.append("the Huffman tables differ")
     return notes, others
 
 
 def _different_blocks(
-    first: bytes, second: bytes, structure: Structure
+    photo: bytes, copy: bytes, structure: Structure
 ) -> list[DifferentBlock]:
     """Return the blocks that differ, by component, row and column."""
     areas = [
@@ -131,8 +133,8 @@ def _different_blocks(
     for name, component, before, after in zip(
         names,
         structure.components,
-        coefficients.read(first, areas),
-        coefficients.read(second, areas),
+        coefficients.read(photo, areas),
+        coefficients.read(copy, areas),
         strict=True,
     ):
         counts = (before != after).sum(axis=(2, 3))
@@ -144,7 +146,7 @@ def _different_blocks(
     return blocks
 
 
-def compare(first: bytes, second: bytes) -> Difference:
+def compare(photo: bytes, copy: bytes) -> Difference:
     """Compare a photo and its copy, coefficient by coefficient.
 
     Raises
@@ -155,18 +157,18 @@ def compare(first: bytes, second: bytes) -> Difference:
         libturbojpeg is not installed.
     """
     try:
-        one, two = markers.parse(first), markers.parse(second)
-        if one.components != two.components or (one.width, one.height) != (
-            two.width,
-            two.height,
-        ):
-            sizes = f"{one.width}x{one.height} and {two.width}x{two.height}"
+        structure, copied = markers.parse(photo), markers.parse(copy)
+        size, other = ((s.width, s.height) for s in (structure, copied))
+        if structure.components != copied.components or size != other:
+            sizes = f"{size[0]}x{size[1]} and {other[0]}x{other[1]}"
             return Difference((), 0, (), (f"size or components differ: {sizes}",))
-        notes, others = _beside_coefficients(first, second, one, two)
-        blocks = _different_blocks(first, second, one)
+        notes, others = _beside_coefficients(photo, copy, structure, copied)
+        blocks = _different_blocks(photo, copy, structure)
     except (markers.MarkerError, turbojpeg.CodecError) as error:
         raise DifferenceError(f"cannot compare: {error}") from error
-    total = sum(rows * columns for rows, columns in map(one.blocks, one.components))
+    total = sum(
+        rows * columns for rows, columns in map(structure.blocks, structure.components)
+    )
     return Difference(tuple(blocks), total, tuple(notes), tuple(others))
 
 

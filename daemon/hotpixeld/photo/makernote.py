@@ -300,7 +300,7 @@ def serial(exif: Directory, make: str, model: str) -> str:
     if order is None:
         return ""
     base = 0 if layout.base is None else start + layout.base
-    found = Directory.at(block, start + layout.start, order, base)
+    directory = Directory.at(block, start + layout.start, order, base)
     if layout.base is None:
-        found = replace(found, base=_base(found, start + length))
-    return layout.read(found, model)
+        directory = replace(directory, base=_base(directory, start + length))
+    return layout.read(directory, model)

@@ -144,16 +144,16 @@ def _thumbnail(first: Directory) -> bytes | None:
     start = second.number(_THUMBNAIL_OFFSET) or 0
     length = second.number(_THUMBNAIL_LENGTH) or 0
     inside = 0 < start < start + length <= len(first.block)
-    found = first.block[start : start + length] if inside else b""
-    return found if found.startswith(b"\xff\xd8") else None
+    thumbnail = first.block[start : start + length] if inside else b""
+    return thumbnail if thumbnail.startswith(b"\xff\xd8") else None
 
 
 def _serial(exif: Directory, make: str, model: str, xmp: bytes) -> str:
     standard = makernote.plain(exif.text(_BODY_SERIAL))
     if serial := standard or makernote.serial(exif, make, model):
         return serial
-    found = _DRONE_SERIAL.search(xmp)
-    return found[1].decode() if found else ""
+    match = _DRONE_SERIAL.search(xmp)
+    return match[1].decode() if match else ""
 
 
 def _segment(data: bytes, structure: markers.Structure, head: bytes) -> bytes:
