@@ -1,4 +1,4 @@
-"""The README, the command line, the exit codes and the example agree."""
+"""The READMEs, the command line, the exit codes, the modules and the example agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hotpixeld.errors import ExitCode
 from hotpixeld.formats.map_formats import FORMATS
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "daemon" / "hotpixeld"
 README = (ROOT / "README.md").read_text()
+HOUSE = (ROOT / "daemon" / "README.md").read_text()
+READMES = ("README.md", "daemon/README.md", "deploy/README.md")
 
 
 def commands() -> list[str]:
@@ -60,12 +63,45 @@ def test_the_unit_knows_the_configuration_fault() -> None:
     assert f"RestartPreventExitStatus={ExitCode.CONFIG.value}\n" in unit
 
 
-def test_the_files_that_the_readme_links_to_exist() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
+@pytest.mark.parametrize("readme", READMES)
+def test_the_files_and_headings_that_a_readme_links_to_exist(readme: str) -> None:
+    path = ROOT / readme
+    links = re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", path.read_text())
 
     assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+    for file, heading in links:
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert heading in {title.lower().replace(" ", "-") for title in headings}
+
+
+def test_the_map_of_the_house_names_modules_and_what_they_define() -> None:
+    modules = set(re.findall(r"`([a-z_/]+\.py)`", HOUSE))
+    defined = re.findall(r"`([a-z_/]+\.py)`: `(\w+)`", HOUSE)
+    defined += [
+        (module, name)
+        for name, module in re.findall(r"`(\w+)` in `([a-z_/]+\.py)`", HOUSE)
+    ]
+
+    assert len(modules) >= 25
+    for module in modules:
+        assert (PACKAGE / module).is_file(), module
+    assert len(defined) >= 8
+    for module, name in defined:
+        pattern = rf"^\s*(def |class )?{name}\b"
+        assert re.search(pattern, (PACKAGE / module).read_text(), re.MULTILINE), name
+
+
+def test_the_map_of_the_house_has_a_line_for_every_package() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", HOUSE, re.MULTILINE)
+
+    assert sorted(named) == sorted(
+        path.parent.name
+        for path in PACKAGE.glob("*/*.py")
+        if path.name == "__init__.py"
+    )
 
 
 def test_ci_calls_exactly_the_readmes_test_command() -> None:
