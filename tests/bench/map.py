@@ -61,7 +61,7 @@ def main() -> None:
         walls, cpus = [], []
         for _ in range(arguments.repeats):
             wall, cpu = time.perf_counter(), time.process_time()
-            sampling.scan(state)
+            sampling.nominate(state)
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
         print(

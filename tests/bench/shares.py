@@ -44,8 +44,8 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "repair in coefficients": [(lossless, "repaired"), (pixel_list, "visible")],
     "write copies": [(Output, "write"), (Output, "sha256_of")],
     "checkpoints": [(checkpoint, "save")],
-    "maps: scan": [(maps, "scan")],
-    "maps: judge": [(maps, "judged"), (maps, "grid_of")],
+    "maps: scan": [(maps, "nominate")],
+    "maps: judge": [(maps, "judge"), (maps, "evidence_of")],
     "ledger": [(Ledger, "_commit")],
 }
 

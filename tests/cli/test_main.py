@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from hotpixeld.cli.main import main
-from hotpixeld.engine.maps import FOOTPRINT_NAME
 from hotpixeld.errors import ExitCode
+from hotpixeld.store.state_folder import footprint_file
 from sensor import Sensor, scattered
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def test_forget_ends_the_map_and_never_folds_again(
     base = ["forget", camera["id"], "--state", str(state)]
     assert main([*base, "--dry-run"]) == 0
     assert "would forget 32 photos" in capsys.readouterr().out
-    footprint = state / "cameras" / camera["id"] / FOOTPRINT_NAME
+    footprint = footprint_file(state, camera["id"])
     footprint.write_text("learned of the photos that are forgotten now")
     assert main([*base, "--since", "2024-03-01T12:20:00"]) == 0
     assert not footprint.exists()

@@ -76,7 +76,7 @@ def test_entries_about_a_camera_add_up() -> None:
     config = Config(cameras=(model, body, other))
 
     assert config.camera_entries(FULL) == (model, body)
-    found = config.pixel_list(FULL, None, largest=True)
+    found = config.configured_defects(FULL, None, largest=True)
     assert places(found) == [(0, 5), (1, 9)]
     assert found[1].radius is None  # the first entry in the file
 
@@ -85,8 +85,8 @@ def test_pixels_without_size_are_about_the_largest_photos_only() -> None:
     entry = CameraConfig(pixels=(Pixel(x=5, y=9),), ignore=(Point(x=3, y=4),))
     config = Config(cameras=(entry,))
 
-    assert places(config.pixel_list(FULL, None, largest=True)) == [(9, 5)]
-    assert config.pixel_list(HALF, None, largest=False) == []
+    assert places(config.configured_defects(FULL, None, largest=True)) == [(9, 5)]
+    assert config.configured_defects(HALF, None, largest=False) == []
     assert config.ignored(FULL, largest=True) == {(4, 3)}
     assert config.ignored(HALF, largest=False) == set()
     assert config.camera_entries(HALF) == (entry,)
@@ -115,7 +115,7 @@ def test_a_pixel_outside_the_photo_is_left_out() -> None:
     pixels = (Pixel(x=59, y=39), Pixel(x=60, y=1), Pixel(x=1, y=40))
     config = Config(cameras=(CameraConfig(pixels=pixels),))
 
-    assert places(config.pixel_list(FULL, None, largest=True)) == [(39, 59)]
+    assert places(config.configured_defects(FULL, None, largest=True)) == [(39, 59)]
 
 
 def test_only_pixels_of_the_photos_date_are_listed() -> None:
@@ -124,7 +124,7 @@ def test_only_pixels_of_the_photos_date_are_listed() -> None:
     config = Config(cameras=(CameraConfig(pixels=(before, after)),))
 
     def listed(when: dt.datetime | None) -> list[tuple[int, int]]:
-        return places(config.pixel_list(FULL, when, largest=True))
+        return places(config.configured_defects(FULL, when, largest=True))
 
     assert listed(dt.datetime.fromisoformat("2009-12-31")) == [(2, 1)]
     assert listed(dt.datetime.fromisoformat("2010-01-01")) == [(4, 3)]
@@ -175,5 +175,5 @@ def test_an_entry_that_names_nothing_is_about_every_camera() -> None:
     entry = CameraConfig(pixels=(Pixel(x=3, y=2),))
     config = Config(folders=(Folder(path=Path("/a")),), cameras=(entry,))
 
-    assert places(config.pixel_list(FULL, None, largest=True)) == [(2, 3)]
-    assert places(config.pixel_list(HALF, None, largest=True)) == [(2, 3)]
+    assert places(config.configured_defects(FULL, None, largest=True)) == [(2, 3)]
+    assert places(config.configured_defects(HALF, None, largest=True)) == [(2, 3)]

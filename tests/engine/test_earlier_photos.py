@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from hotpixeld.defect import Defect, Kind
-from hotpixeld.engine.sampling import ROUTINE, SEARCHED, Asked
+from hotpixeld.engine.earlier_photos import ROUTINE, SEARCHED, Coverage
 from hotpixeld.store.images import Image
 
 START = dt.datetime(2024, 3, 1)
@@ -24,12 +24,12 @@ PHOTOS = [
 ]
 
 
-def asked(*, new_since: int = COUNT + 1, never: int = 0) -> Asked:
-    """Return 100 photos; those from `new_since` on were asked about `NEW` as well."""
+def coverage(*, new_since: int = COUNT + 1, never: int = 0) -> Coverage:
+    """Return 100 photos; those from `new_since` on were sampled at `NEW` as well."""
     versions = {
         one.id: 2 if one.id >= new_since else 1 for one in PHOTOS if one.id > never
     }
-    return Asked(PHOTOS, 3, versions, {1: {OLD}, 2: {OLD, NEW}}, {OLD, NEW})
+    return Coverage(PHOTOS, 3, versions, {1: {OLD}, 2: {OLD, NEW}}, {OLD, NEW})
 
 
 def numbers(photos: list[Image]) -> list[int]:
@@ -37,35 +37,35 @@ def numbers(photos: list[Image]) -> list[int]:
 
 
 def test_without_news_a_few_of_the_newest_are_looked_at() -> None:
-    chosen = asked(new_since=1).to_judge(MOST)
+    chosen = coverage(new_since=1).to_judge(MOST)
 
     assert numbers(chosen) == list(range(COUNT - MOST // ROUTINE + 1, COUNT + 1))
 
 
-def test_the_newest_are_asked_about_what_stands_out_newly() -> None:
-    chosen = asked(new_since=95).to_judge(MOST)
+def test_the_newest_are_sampled_at_what_stands_out_newly() -> None:
+    chosen = coverage(new_since=95).to_judge(MOST)
 
     assert numbers(chosen) == list(range(COUNT - MOST + 1, COUNT + 1))
 
 
 def test_photos_that_were_never_sampled_come_first_while_few_were() -> None:
-    few = asked(new_since=1, never=90).to_judge(MOST)
-    many = asked(new_since=1, never=30).to_judge(MOST)
+    few = coverage(new_since=1, never=90).to_judge(MOST)
+    many = coverage(new_since=1, never=30).to_judge(MOST)
 
     assert numbers(few) == list(range(90 - (MOST - 10) + 1, 91))
     assert numbers(many) == list(range(COUNT - MOST // ROUTINE + 1, COUNT + 1))
 
 
 def search(began: int) -> tuple[Defect, list[int]]:
-    """Search for the beginning of a defect at `NEW`, which all photos tell truly."""
-    told: set[int] = {99, 100}
+    """Search for the beginning of a defect at `NEW`, which all photos show truly."""
+    sampled: set[int] = {99, 100}
     defect = Defect(*NEW, Kind.HOT, None, 9.0, by=captured(99))
     steps = []
     for _ in range(10):
-        state = Asked(
+        state = Coverage(
             PHOTOS,
             3,
-            {one.id: 2 if one.id in told else 1 for one in PHOTOS},
+            {one.id: 2 if one.id in sampled else 1 for one in PHOTOS},
             {1: {OLD}, 2: {OLD, NEW}},
             {NEW},
         )
@@ -73,15 +73,15 @@ def search(began: int) -> tuple[Defect, list[int]]:
         steps.append(len(chosen))
         if not chosen:
             break
-        told |= set(chosen)
-        without = [one for one in told if one < began]
+        sampled |= set(chosen)
+        without = [one for one in sampled if one < began]
         defect = Defect(
             *NEW,
             Kind.HOT,
             None,
             9.0,
             after=captured(max(without)) if without else None,
-            by=captured(min(one for one in told if one >= began)),
+            by=captured(min(one for one in sampled if one >= began)),
         )
     return defect, steps
 
@@ -95,7 +95,7 @@ def test_a_beginning_is_found_in_a_few_steps() -> None:
         assert len(steps) <= 4
 
 
-def test_of_a_defect_that_was_always_there_all_photos_are_asked_in_the_end() -> None:
+def test_of_a_defect_that_was_always_there_all_photos_are_sampled_in_the_end() -> None:
     defect, steps = search(1)
 
     assert (defect.after, defect.by) == (None, captured(1))
@@ -105,4 +105,4 @@ def test_of_a_defect_that_was_always_there_all_photos_are_asked_in_the_end() -> 
 def test_the_beginning_of_what_has_ended_is_not_searched() -> None:
     ended = Defect(*NEW, Kind.HOT, None, 9.0, by=captured(50), until=captured(60))
 
-    assert asked().to_date([ended]) == []
+    assert coverage().to_date([ended]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import os
 import shutil
@@ -16,21 +17,20 @@ import numpy as np
 import pytest
 
 from hotpixeld.engine import states
-from hotpixeld.engine.session import Session
+from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.photo import photo_file
 from hotpixeld.statistics.welford import State
 from hotpixeld.store.paths import Copy
 from hotpixeld.store.state_folder import lock
 from hotpixeld.watch import walk
-from sensor import write_jpeg
+from sensor import START, Sensor, write_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from hotpixeld.config.model import Config
-    from sensor import Sensor
 
     Open = Callable[..., Session]
 
@@ -434,7 +434,7 @@ def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
     open_session: Open, sensor: Sensor, folder: Path, config: Config
 ) -> None:
     (one,) = sensor.write(folder, 1)
-    limits = config.limits.model_copy(update={"memory": 24 * 55_999})
+    limits = config.limits.model_copy(update={"memory": 27 * 55_999})
     session = open_session(config.model_copy(update={"limits": limits}))
     assert take(session, one) == {"failed": 1}
     (problem,) = session.ledger.paths.with_reason(9)
@@ -478,3 +478,14 @@ def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
 
     assert while_it_hung == 0
     assert told
+
+
+def test_paths_are_sorted_by_capture_time_then_name(tmp_path: Path) -> None:
+    frame = Sensor(height=40, width=56).frame(0)
+    names = {"b.jpg": 5, "a.jpg": 5, "z.jpg": 1}
+    for name, minute in names.items():
+        write_jpeg(tmp_path / name, frame, START + dt.timedelta(minutes=minute))
+    (tmp_path / "0.jpg").write_bytes(b"no time at all")
+    found = in_order(tmp_path.iterdir())
+
+    assert [path.name for path in found] == ["z.jpg", "a.jpg", "b.jpg", "0.jpg"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld.engine import memory
+from hotpixeld.engine import photos_under_way
 from hotpixeld.errors import CheckpointError
 from hotpixeld.photo import photo_file
 from hotpixeld.statistics.welford import State
@@ -39,7 +39,7 @@ def interleaved(folder: Path) -> list[Path]:
 
 def limited(config: Config, monkeypatch: pytest.MonkeyPatch, states: float) -> Config:
     """Return a configuration whose limit holds so many states."""
-    monkeypatch.setattr(memory, "BASE", 0)
+    monkeypatch.setattr(photos_under_way, "BASE", 0)
     room = int((27 * states + 12) * HEIGHT * WIDTH)
     limits = config.limits.model_copy(update={"memory": room})
     return config.model_copy(update={"limits": limits})

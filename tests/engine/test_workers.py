@@ -1,4 +1,4 @@
-"""Workers: what they come to, and that progress is told only when all of them get on."""
+"""Workers: results in order, and progress only while all of them make some."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def told() -> list[float]:
-    """When progress was told."""
+def progress() -> list[float]:
+    """When progress was reported."""
     return []
 
 
 @pytest.fixture
-def two(told: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+def two(progress: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setattr(workers, "LOOK_SECONDS", 0.05)
-    pair = Workers(2, lambda: told.append(time.monotonic()))
+    pair = Workers(2, lambda: progress.append(time.monotonic()))
     yield pair
     pair.close()
 
@@ -39,29 +39,31 @@ def compute(seconds: float) -> str:
     return "computed"
 
 
-def test_a_long_step_in_c_is_progress(two: Workers, told: list[float]) -> None:
+def test_a_long_step_in_c_is_progress(two: Workers, progress: list[float]) -> None:
     assert two.result(two.submit(compute, 0.6)) == "computed"
-    assert len(told) >= 3
+    assert len(progress) >= 3
 
 
 def test_a_long_step_of_the_owner_is_progress_when_a_worker_does_it(
-    two: Workers, told: list[float]
+    two: Workers, progress: list[float]
 ) -> None:
     assert two.call(compute, seconds=0.6) == "computed"
-    assert len(told) >= 3
+    assert len(progress) >= 3
 
 
-def test_a_worker_that_waits_for_ever_is_none(two: Workers, told: list[float]) -> None:
+def test_a_worker_that_waits_for_ever_is_none(
+    two: Workers, progress: list[float]
+) -> None:
     release = threading.Event()
     future = two.submit(release.wait, 30.0)
     threading.Timer(0.6, release.set).start()
 
     assert two.result(future) is True
-    assert len(told) <= 1, "starting to wait may still take processor time"
+    assert len(progress) <= 1, "starting to wait may still take processor time"
 
 
-def test_one_hung_worker_outweighs_another_that_gets_on(
-    two: Workers, told: list[float]
+def test_one_hung_worker_outweighs_another_that_makes_progress(
+    two: Workers, progress: list[float]
 ) -> None:
     release = threading.Event()
     hung = two.submit(release.wait, 30.0)
@@ -69,11 +71,11 @@ def test_one_hung_worker_outweighs_another_that_gets_on(
     release.set()
 
     assert two.result(hung) is True
-    assert len(told) <= 1
+    assert len(progress) <= 1
 
 
 def test_work_in_the_queue_of_hung_workers_is_no_progress(
-    two: Workers, told: list[float]
+    two: Workers, progress: list[float]
 ) -> None:
     release = threading.Event()
     for _ in range(2):
@@ -82,16 +84,16 @@ def test_work_in_the_queue_of_hung_workers_is_no_progress(
     threading.Timer(0.6, release.set).start()
 
     assert two.result(queued) == "computed"
-    assert len(told) <= 2, "starting to wait and ending it may take processor time"
+    assert len(progress) <= 2, "starting to wait and ending it may take processor time"
 
 
 def test_going_round_in_a_circle_is_no_progress(
-    two: Workers, told: list[float], monkeypatch: pytest.MonkeyPatch
+    two: Workers, progress: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "TASK_SECONDS", 0.2)
     two.result(two.submit(compute, 0.8))
 
-    assert len(told) <= 4
+    assert len(progress) <= 4
 
 
 def test_what_the_work_raises_is_raised_even_a_timeout(two: Workers) -> None:
@@ -120,3 +122,45 @@ def test_closing_drops_what_has_not_begun() -> None:
 
     assert done == ["first"]
     assert dropped.cancelled()
+
+
+@pytest.fixture
+def three() -> Iterator[Workers]:
+    workers_ = Workers(3, lambda: None)
+    yield workers_
+    workers_.close()
+
+
+def test_results_come_in_the_order_of_the_items(three: Workers) -> None:
+    later = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert later.wait(10)
+        elif item == 2:
+            later.set()
+        return item * item
+
+    assert list(three.ahead(work, range(6), window=3)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_no_more_than_the_window_is_under_way(three: Workers) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(10):
+            taken.append(item)
+            yield item
+
+    results = three.ahead(str, items(), window=2)
+
+    assert next(results) == "0"
+    assert taken == [0, 1, 2]
+
+
+def test_an_error_of_the_work_is_raised_in_its_turn(three: Workers) -> None:
+    results = three.ahead(lambda item: 1 // item, [1, 0, 1], window=2)
+
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -32,8 +32,10 @@ def jpeg(
     tags[0x8769] = exif or {}  # Pillow 10 does not write what `get_ifd` adds
     file = BytesIO()
     picture = Image.effect_noise(size, 60).convert("RGB")
-    picture.save(file, "JPEG", exif=tags, **({"xmp": xmp} if xmp else {}))
-    return file.getvalue()
+    picture.save(file, "JPEG", exif=tags)
+    data, content = file.getvalue(), b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content
+    return data[:2] + segment + data[2:] if xmp else data
 
 
 def picture(size: tuple[int, int]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,8 +47,11 @@ def test_what_was_under_way_in_a_crash_is_tried_once(ledger: Ledger) -> None:
         found = after_a_crash(ledger)
 
     for _ in range(2):
-        assert found.reason(ONE, b"bad", try_out) == "crashes the decoder (SIGSEGV)"
-        assert found.reason(TWO, b"good", try_out) == ""
+        assert (
+            found.reason(ONE, partial(try_out, b"bad"))
+            == "crashes the decoder (SIGSEGV)"
+        )
+        assert found.reason(TWO, partial(try_out, b"good")) == ""
     assert tried == [b"bad", b"good"]
     found.close()
 
@@ -57,10 +61,10 @@ def test_what_was_done_is_not_suspect(ledger: Ledger) -> None:
         pass
     found = after_a_crash(ledger)
 
-    def fail(_: bytes) -> str:
+    def fail() -> str:
         pytest.fail("tried for nothing")
 
-    assert found.reason(ONE, b"", fail) == ""
+    assert found.reason(ONE, fail) == ""
     found.close()
 
 

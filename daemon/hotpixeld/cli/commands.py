@@ -6,16 +6,17 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from hotpixeld.config.model import Config
 from hotpixeld.engine import copy_writer, maps
 from hotpixeld.engine import status as engine_status
-from hotpixeld.engine.sampling import grid_of
+from hotpixeld.engine.sampling import evidence_of
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.files import make_folder, read_regular, write
 from hotpixeld.jpeg import compare
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
 from hotpixeld.service import status_file
-from hotpixeld.store import checkpoint
+from hotpixeld.store import checkpoint, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import lock
 
@@ -25,14 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.camera import Camera
-    from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
     from hotpixeld.engine.status import Json
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.store.evidence_tables import Maps
     from hotpixeld.store.images import CameraRecord
-
-LEDGER = "ledger.sqlite3"
 
 
 @contextlib.contextmanager
@@ -44,7 +42,7 @@ def opened(folder: Path) -> Iterator[Ledger]:
     LedgerError
         There is none, or it cannot be used.
     """
-    path = folder / LEDGER
+    path = state_folder.ledger_file(folder)
     if not path.is_file():
         raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
     ledger = Ledger(path, read_only=True)
@@ -54,7 +52,7 @@ def opened(folder: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-def status(folder: Path) -> Json:
+def status(folder: Path, config: Config | None = None) -> Json:
     """Return the status of a state: from its ledger, else as the daemon published it.
 
     Raises
@@ -65,7 +63,7 @@ def status(folder: Path) -> Json:
     published = status_file.published(folder)
     try:
         with opened(folder) as ledger:
-            current = engine_status.status(ledger)
+            current = engine_status.status(ledger, config or Config())
     except (LedgerError, OSError):
         if published is None:
             raise
@@ -120,9 +118,12 @@ def _from_state(
         return []
     camera = record.camera
     state = checkpoint.load(
-        folder / "cameras" / camera.id, record.checkpoint, camera.height, camera.width
+        state_folder.camera_folder(folder, camera.id),
+        record.checkpoint,
+        camera.height,
+        camera.width,
     )
-    grid = grid_of(ledger, camera)
+    grid = evidence_of(ledger, camera)
     return maps.find(config, camera, cameras, state, grid, [])
 
 
@@ -196,7 +197,7 @@ def _pixel_list(
 ) -> PixelList:
     """Return the pixel list of the photo's camera, as the daemon would use it."""
     camera = photo_file.camera(source)
-    if folder is None or not (folder / LEDGER).is_file():
+    if folder is None or not state_folder.ledger_file(folder).is_file():
         return pixel_list.repairable(config, camera, [camera], [], source.metadata)
     with opened(folder) as ledger:
         cameras = [record.camera for record in ledger.images.cameras()]
@@ -234,20 +235,21 @@ def forget(
     if dry_run:
         with opened(folder) as ledger:
             return f"would forget {_forgotten(ledger, camera_id, since)}"
-    if not (folder / LEDGER).is_file():
-        raise LedgerError(f"{folder / LEDGER}: no such state yet")
+    path = state_folder.ledger_file(folder)
+    if not path.is_file():
+        raise LedgerError(f"{path}: no such state yet")
     held = lock(folder)
     try:
-        ledger = Ledger(folder / LEDGER)
+        ledger = Ledger(path)
         forgotten = _forgotten(ledger, camera_id, since)
         with ledger.transaction(durable=True):
             ledger.images.forget(camera_id, since)
             ledger.defects.replace(camera_id, [])
             ledger.samples.forget(camera_id)
         ledger.close()
-        checkpoint.tidy(folder / "cameras" / camera_id, None, None)
-        for name in ("map.yaml", maps.FOOTPRINT_NAME):
-            (folder / "cameras" / camera_id / name).unlink(missing_ok=True)
+        checkpoint.tidy(state_folder.camera_folder(folder, camera_id), None, None)
+        for file in (state_folder.map_file, state_folder.footprint_file):
+            file(folder, camera_id).unlink(missing_ok=True)
     finally:
         os.close(held)
     return f"forgot {forgotten}"

@@ -118,8 +118,8 @@ def run(
 @shared
 def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
     """Show the cameras, the photos and what became of them."""
-    folder = _state(state, _configuration(config))
-    current = commands.status(folder)
+    loaded = _configuration(config)
+    current = commands.status(_state(state, loaded), loaded)
     if as_json:
         click.echo(json.dumps(current, indent=1))
     else:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.cli.terminal import with_progress
-from hotpixeld.engine.session import Session
-from hotpixeld.engine.stages import in_order
+from hotpixeld.engine.session import Session, in_order
 from hotpixeld.watch import mounts
 from hotpixeld.watch import walk as watch_walk
 from hotpixeld.watch.settling import Tracker

@@ -2,12 +2,8 @@
 
 Read (YAML to values), check (the grammar, then each entry against the others), build
 (`Config`).  Messages read ``FILE:LINE: PATH: what is wrong, what to do``; positions in
-lists count from 0.
-
-What no entry of a configuration shows alone: entries that contradict each other.
-
-Every part that is sound by itself is checked against its neighbours, so that one fault
-does not hide another.
+lists count from 0.  Every part that is sound by itself is checked against its neighbours
+too (`check`), so that one fault does not hide another.
 """
 
 from __future__ import annotations
@@ -306,7 +302,7 @@ class _Untitled(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration, for editors.
 
-    ``config/hotpixeld.schema.json`` holds it; ``tests/test_configfile.py`` says how to
+    ``config/hotpixeld.schema.json`` holds it; ``tests/config/test_load.py`` says how to
     write it anew.
     """
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hotpixeld.config import load
 from hotpixeld.config.yaml_positions import quote
-from hotpixeld.errors import ConfigError
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
-    from pathlib import Path
 
     from hotpixeld.camera import Camera
     from hotpixeld.defect import Defect
@@ -50,30 +47,12 @@ def entry(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
         f"    serial: {quote(camera.serial)}",
         f"    size: [{camera.width}, {camera.height}]",
     ]
-    pixels = [f"      - {_pixel(defect)}" for defect in sorted(defects, key=_place)]
+    pixels = [f"      - {_pixel(defect)}" for defect in sorted(defects, key=_order)]
     lines += ["    pixels:", *pixels] if pixels else ["    pixels: []"]
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str, source: Path) -> dict[Camera, tuple[Defect, ...]]:
-    """Return the cameras and defects of a map.
-
-    Raises
-    ------
-    ConfigError
-        The text is no map, with every fault found.
-    """
-    found: dict[Camera, tuple[Defect, ...]] = {}
-    for index, item in enumerate(load.parse(text, source).cameras):
-        if None in item.identity or item.size is None:
-            problem = f"cameras[{index}]: a map needs make, model, serial and size"
-            raise ConfigError([f"{source}: {problem}"])
-        defects = (pixel.defect() for pixel in item.pixels)
-        found[item.camera(*item.size)] = tuple(sorted(defects, key=_place))
-    return found
-
-
-def _place(defect: Defect) -> tuple[int, int, str]:
+def _order(defect: Defect) -> tuple[int, int, str]:
     life = defect.by or defect.after
     return defect.row, defect.col, life.isoformat() if life else ""
 

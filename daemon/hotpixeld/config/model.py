@@ -1,12 +1,9 @@
 """The configuration: its sections, their defaults, and what the pipeline asks of it.
 
-The models are the grammar: `hotpixeld.configfile` reads a file into them, the JSON Schema
-for editors is made from them, and the text below a field is its description there.
-
-A camera's entry in the configuration: who it is, and its defective pixels.
-
-The maintained `map.yaml` is written in this grammar too, so that an entry can be copied
-from there.
+The models are the grammar: `config.load` reads a file into them, the JSON Schema for
+editors is made from them, and the text below a field is its description there.  The
+maintained `map.yaml` is written in this grammar too, so that a camera's entry can be
+copied from there.
 """
 
 from __future__ import annotations
@@ -41,6 +38,7 @@ from hotpixeld.config.values import (
 )
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import SkippedPhotoError
+from hotpixeld.statistics.welford import STATE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -309,10 +307,6 @@ class Repair(Model):
     """What to do with a photo that cannot be repaired without loss elsewhere."""
 
 
-BYTES_A_PIXEL = 24
-"""A camera's state: mean and M2 of three channels in float32."""
-
-
 class Limits(Model):
     """Bounds that keep a bad file or a large sensor from taking the machine."""
 
@@ -320,13 +314,13 @@ class Limits(Model):
     """Largest photo in pixels; larger ones are refused before decoding."""
     max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
     """Largest file in bytes."""
-    memory: Count = Field(default=600_000_000, ge=50_000_000, le=10**12)
+    memory: Count = Field(default=675_000_000, ge=50_000_000, le=10**12)
     """Memory in bytes: 105 million, 27 a pixel of each state, and photos under way."""
 
     @property
     def most_pixels(self) -> int:
         """Return how many pixels a photo may have, for its camera's state to fit in."""
-        return min(self.max_pixels, self.memory // BYTES_A_PIXEL)
+        return min(self.max_pixels, self.memory // STATE_BYTES)
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
@@ -397,7 +391,7 @@ class Config(Model):
                 return entry.camera(width, height)
         return None
 
-    def pixel_list(
+    def configured_defects(
         self, camera: Camera, when: dt.datetime | None, *, largest: bool
     ) -> list[Defect]:
         """Return the configured defects that a photo may show, by row and column.
@@ -411,13 +405,13 @@ class Config(Model):
             Whether `camera` is the largest size of its body (`is_largest`): a list
             without `size` is about no other.
         """
-        found: dict[tuple[int, int], Defect] = {}
+        defects: dict[tuple[int, int], Defect] = {}
         for entry in self._sized_entries(camera, largest=largest):
             for pixel in entry.pixels:
                 defect = pixel.defect()
                 if pixel.is_there(when) and _is_inside(defect, camera):
-                    found.setdefault((defect.row, defect.col), defect)
-        return [found[place] for place in sorted(found)]
+                    defects.setdefault((defect.row, defect.col), defect)
+        return [defects[site] for site in sorted(defects)]
 
     def ignored(self, camera: Camera, *, largest: bool) -> set[tuple[int, int]]:
         """Return the (row, col) that must never be listed as detected."""

@@ -1,7 +1,7 @@
 """What all sections of the configuration share: the kinds of values they hold.
 
 A validator's message completes "KEY ..." and is followed by ", not VALUE"
-(`hotpixeld.configfile` puts them together).
+(`config.load` puts them together).
 """
 
 from __future__ import annotations

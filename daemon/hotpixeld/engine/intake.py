@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from hotpixeld.engine.photos_under_way import Done
     from hotpixeld.engine.session import Session
-    from hotpixeld.engine.stages import Done
     from hotpixeld.watch.survey import Hint
 
 CHUNK = 64

@@ -19,18 +19,19 @@ from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.score_test import scenes
-from hotpixeld.engine.memory import FRAME_BYTES, MAP_BYTES
-from hotpixeld.engine.sampling import Asked, grid_of, scan
+from hotpixeld.engine.earlier_photos import Coverage
+from hotpixeld.engine.sampling import evidence_of, nominate
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
+from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from concurrent.futures import Future
 
-    from hotpixeld.engine.memory import Memory
+    from hotpixeld.engine.photos_under_way import Memory
     from hotpixeld.engine.workers import Workers
 
     Steps = Generator[Future[Any] | None, Any, None]
@@ -120,7 +121,7 @@ class Making:
         self._name, (begin, pixels) = next(iter(self._queue.items()))
         del self._queue[self._name]
         # Room is taken first: photos that end give it back, no others begin in it.
-        self._memory.making = (MAP_BYTES + self._jobs * FRAME_BYTES) * pixels
+        self._memory.reserve_for_map(pixels, self._jobs)
         self._steps = begin()
 
     def _has_room(self) -> bool:
@@ -140,11 +141,11 @@ class Making:
             raise
 
     def _end(self) -> None:
-        self._steps, self._name, self._memory.making = None, "", 0
+        self._steps, self._name = None, ""
+        self._memory.reserve_for_map(0, 0)
         self._memory.frames.trim()
 
 
-FOOTPRINT_NAME = "footprint.json"
 SEARCHES = 3
 """Steps of the search for the beginnings of defects, each time a map is made."""
 VARIANCE_COUNT = 10
@@ -265,7 +266,7 @@ class Maps:
 
     def list_suspects(self, camera_id: str) -> Steps:
         """List the suspects of a camera, so that they are sampled; as `make`."""
-        found = yield self._states.read(camera_id, scan)
+        found = yield self._states.read(camera_id, nominate)
         self._sampling.renew(camera_id, found, self._ledger.defects.of(camera_id))
 
     def make(self, camera_id: str, most: int) -> Steps:
@@ -293,10 +294,10 @@ class Maps:
             judged = yield self._judge(record.camera, former)
         else:
             yield from self.list_suspects(camera_id)
-            yield from self._ask(record.camera, partial(Asked.to_judge, most=most))
+            yield from self._ask(record.camera, partial(Coverage.to_judge, most=most))
             judged = yield self._judge(record.camera, former)
             for _ in range(SEARCHES):
-                to_date = partial(Asked.to_date, defects=judged[0])
+                to_date = partial(Coverage.to_date, defects=judged[0])
                 if not (yield from self._ask(record.camera, to_date)):
                     break
                 judged = yield self._judge(record.camera, former)
@@ -313,26 +314,26 @@ class Maps:
         self._tell(camera_id, former, found)
 
     def _ask(
-        self, camera: Camera, which: Callable[[Asked], Sequence[Image]]
+        self, camera: Camera, which: Callable[[Coverage], Sequence[Image]]
     ) -> Generator[None, None, int]:
         """Sample some of the newest photos again; return how many could be."""
-        chosen = which(Asked.of(self._ledger, camera))
+        chosen = which(Coverage.of(self._ledger, camera))
         return (yield from self._sampling.sample_again(camera, chosen, self._progress))
 
     def _judge(self, camera: Camera, former: list[Defect]) -> Future[Judged]:
         """Have the upkeep thread judge the camera's suspects."""
-        grid, cameras = grid_of(self._ledger, camera), self._cameras()
+        grid, cameras = evidence_of(self._ledger, camera), self._cameras()
         work = partial(judge, self._config, camera, cameras, grid, former)
         return self._states.read(camera.id, work)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
-        folder = self._states.folder_of(camera.id)
-        make_folder(folder)
-        write(folder / "map.yaml", map_yaml.dump(camera, found, photos=photos).encode())
+        path = state_folder.map_file(self._ledger.folder, camera.id)
+        make_folder(path.parent)
+        write(path, map_yaml.dump(camera, found, photos=photos).encode())
 
     def _keep(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
-        path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
+        path = state_folder.footprint_file(self._ledger.folder, camera_id)
         if learned is not None:
             write(path, learned.to_json().encode())
         elif path.exists():
@@ -342,7 +343,7 @@ class Maps:
     def _footprint(self, camera_id: str) -> Footprint | None:
         """Return what was learned of the camera's footprints."""
         if camera_id not in self._footprints:
-            path = self._states.folder_of(camera_id) / FOOTPRINT_NAME
+            path = state_folder.footprint_file(self._ledger.folder, camera_id)
             try:
                 learned = footprint.Footprint.from_json(path.read_text())
             except FileNotFoundError:
@@ -381,8 +382,8 @@ class Maps:
                 },
             )
 
-    def pixel_list(self, camera: Camera, taken: Metadata) -> PixelList:
-        """Return what may be repaired in a photo of `camera`; see the function."""
+    def listed_for(self, camera: Camera, taken: Metadata) -> PixelList:
+        """Return what may be repaired in a photo of `camera`; see `repair.pixel_list`."""
         detected = self._ledger.defects.of(camera.id)
         listed = repair_pixel_list.repairable(
             self._config, camera, self._cameras(), detected, taken

@@ -3,8 +3,6 @@
 Several photos are under way at once: worker threads read, decode and repair (the
 libraries release the GIL), one thread owns the ledger and the states and takes the
 photos in their order, whatever order the workers end in.
-
-Outcomes: what became of a photo, in the ledger, in its copy and in the log.
 """
 
 from __future__ import annotations
@@ -12,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine import copy_writer, decode_trial
+from hotpixeld.engine.photos_under_way import Done, Job, fields
 from hotpixeld.engine.sampling import sampled
-from hotpixeld.engine.stages import Done, Job, fields
 from hotpixeld.errors import (
     PhotoError,
     PhotoGoneError,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.maps import Maps
-    from hotpixeld.engine.stages import Stages
+    from hotpixeld.engine.photos_under_way import Stages
     from hotpixeld.engine.states import States
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.store.images import Image
@@ -69,9 +68,9 @@ class Outcomes:
         if job.error is not None:
             return self._give_up(job, job.error)
         copied, reason = "", ""
-        if job.told and job.image:
+        if job.samples and job.image:
             with self._ledger.transaction():
-                self._ledger.samples.record(job.image.camera, job.told)
+                self._ledger.samples.record(job.image.camera, job.samples)
         try:
             copied = self._copy(job)
         except OSError as error:  # the photo stays due for repair
@@ -82,20 +81,20 @@ class Outcomes:
         except PhotoError as error:  # its folder is not watched any more
             return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
-        told = copied or (reason and f", {reason}")
+        detail = copied or (reason and f", {reason}")
         log.log(
             logging.WARNING if reason else job.log_level,
             "%s %s: %s%s",
             job.outcome,
             job.path,
             camera,
-            told,
+            detail,
             extra=fields(job, job.outcome, MessageId.PHOTO_DONE),
         )
         return Done(job.path, job.outcome, reason)
 
     def _copy(self, job: Job) -> str:
-        """Bring the photo's copy up to date; return what there is to tell of it."""
+        """Bring the photo's copy up to date; return what the log says of it."""
         if not (job.photo and job.mended and job.pixels):
             return ""
         folder = self._config.folder_of(job.path)
@@ -233,9 +232,8 @@ class Pipeline:
     def _check(self, job: Job) -> Job:
         """Refuse a photo that an earlier process died of."""
         if job.photo is not None:
-            reason = self._ledger.hazards.reason(
-                job.identity, job.photo.data, decode_trial.reason
-            )
+            trial = partial(decode_trial.reason, job.photo.data)
+            reason = self._ledger.hazards.reason(job.identity, trial)
             job.error = PhotoError(job.path, reason) if reason else None
         return job
 
@@ -316,14 +314,14 @@ class Pipeline:
     def _list_pixels(self, job: Job) -> Job:
         """Look up what may be repaired in this photo."""
         if not job.error and job.photo is not None and job.camera is not None:
-            job.pixels = self._maps.pixel_list(job.camera, job.photo.metadata)
+            job.pixels = self._maps.listed_for(job.camera, job.photo.metadata)
             job.known = self._outcomes.copies.known(job.path)
         return job
 
     def _look(self, job: Job) -> None:
         """Sample the photo at its camera's suspects, and mend it."""
         if job.photo and job.image and job.suspects and job.frame is not None:
-            job.told = sampled(job.photo, job.image, job.frame, job.suspects)
+            job.samples = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:
             settings = self._config.repair
             if job.must_decode:

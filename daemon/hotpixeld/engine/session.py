@@ -6,6 +6,7 @@ The folder is locked for as long as the session is open; a second daemon is refu
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 import logging
 import os
@@ -13,17 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld.engine.copy_writer import Output
+from hotpixeld.engine.earlier_photos import JUDGED
 from hotpixeld.engine.maps import Making, Maps
-from hotpixeld.engine.memory import Memory, share_one_heap
+from hotpixeld.engine.photos_under_way import Memory, Stages, share_one_heap
 from hotpixeld.engine.pipeline import Pipeline
-from hotpixeld.engine.sampling import JUDGED, Sampling
-from hotpixeld.engine.stages import Stages, in_order
+from hotpixeld.engine.sampling import Sampling
 from hotpixeld.engine.states import States
 from hotpixeld.engine.workers import Workers
 from hotpixeld.errors import SkippedPhotoError
 from hotpixeld.files import make_folder, sweep
+from hotpixeld.photo import metadata
+from hotpixeld.store import state_folder
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.store.state_folder import lock
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.engine.stages import Done
+    from hotpixeld.engine.photos_under_way import Done
     from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,21 @@ LOOK_BACK_ONCE = 48
 LISTED_ONCE = 32
 """After so many photos of such a run at the earliest, the rest are sampled as they come,
 those that a verdict looks back on at least: no need to look back on them."""
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths of a scan camera by camera, each by capture time, then name.
+
+    Each camera has a sequence of its own, and the states of many may not be in memory
+    together.  Photos without a camera, or without a time, come last.
+    """
+
+    def key(path: Path) -> tuple[bool, tuple[str, ...], bool, dt.datetime, str, str]:
+        body, captured = metadata.origin(path)
+        when, parent = captured or dt.datetime.max, str(path.parent)
+        return not any(body), body, captured is None, when, path.name, parent
+
+    return [path for _, path in sorted((key(path), path) for path in paths)]
 
 
 class Session:
@@ -79,8 +96,8 @@ class Session:
         self.folder = folder
         self._clock = clock
         self._jobs = jobs
-        self._lock = lock(folder)
-        self.ledger = Ledger(folder / "ledger.sqlite3")
+        self._lock = state_folder.lock(folder)
+        self.ledger = Ledger(state_folder.ledger_file(folder))
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(2, progress)  # a checkpoint beside a map
@@ -105,12 +122,7 @@ class Session:
         self.config = config
         self.memory = Memory(config.limits.memory)
         self.states = States(
-            self.ledger,
-            config,
-            self.folder,
-            self.memory,
-            self._upkeep,
-            self._clock,
+            self.ledger, config, self.memory, self._upkeep, self._clock
         )
         frames = self.memory.frames
         sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
@@ -120,8 +132,9 @@ class Session:
         self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
 
     def progress(self) -> None:
-        """Tell of progress, unless one of those who work beside this thread hangs."""
-        if self._workers.get_on() & self._upkeep.get_on():  # both are looked at
+        """Report progress, unless one of the threads beside this one hangs."""
+        # `&`: both are checked.
+        if self._workers.all_progressed() & self._upkeep.all_progressed():
             self._workers.progress()
 
     def reconfigure(self, config: Config) -> None:
@@ -136,7 +149,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Let go of the state folder; call `States.save_all` before to keep all."""
+        """Release the state folder; call `States.save_all` before to keep all."""
         self._workers.close()
         self._upkeep.close()
         self.ledger.close()
@@ -250,7 +263,7 @@ class Session:
     def _settle_unlisted(
         self, due: list[tuple[Path, str]], versions: Mapping[str, str]
     ) -> set[Path]:
-        """Let go, unread, of photos without a copy whose cameras have no pixels to list."""
+        """Settle, unread, photos without a copy whose cameras have no pixels to list."""
         if any(folder.unchanged != "skip" for folder in self.config.folders):
             return set()
         unlisted = {

@@ -2,8 +2,6 @@
 
 A camera's arrays are allocated at its 4th photo; until then its photos are pending in the
 ledger and are folded from their files when the 4th comes, as after a crash.
-
-One camera's state in memory: frames that wait for it, who reads it, what is unsaved.
 """
 
 from __future__ import annotations
@@ -11,21 +9,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
-from hotpixeld.engine.checkpointing import Again, Loader, Saver
-from hotpixeld.engine.memory import STATE_BYTES
+from hotpixeld.engine.camera_state import Loader, Saver
+from hotpixeld.engine.earlier_photos import EarlierPhotos
 from hotpixeld.errors import CheckpointError, LedgerError
-from hotpixeld.statistics.welford import State
+from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from pathlib import Path
 
     from hotpixeld.config.model import Config
     from hotpixeld.engine.camera_state import Running
-    from hotpixeld.engine.memory import Memory
+    from hotpixeld.engine.photos_under_way import Memory
     from hotpixeld.engine.workers import Workers
-    from hotpixeld.statistics.welford import Frame
+    from hotpixeld.statistics.welford import Frame, State
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
 
@@ -58,25 +55,19 @@ class States:
         self,
         ledger: Ledger,
         config: Config,
-        folder: Path,
         memory: Memory,
         upkeep: Workers,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._config = config
-        self._folder = folder
         self._memory = memory
         self._upkeep = upkeep
         self._clock = clock
-        self._saver = Saver(ledger, folder / "cameras", upkeep)
-        again = Again(ledger, config.limits, memory.frames, upkeep)
-        self._loader = Loader(ledger, config, folder / "cameras", again, clock)
+        self._saver = Saver(ledger, upkeep)
+        earlier = EarlierPhotos(ledger, config.limits, memory.frames)
+        self._loader = Loader(ledger, config, earlier, upkeep, clock)
         self._running: dict[str, Running] = {}  # the one used last comes last
-
-    def folder_of(self, camera_id: str) -> Path:
-        """Return the folder of a camera's checkpoints and map."""
-        return self._folder / "cameras" / camera_id
 
     def running(self, camera_id: str) -> Running:
         """Return a camera's state with all that was folded; see `load` for errors."""
@@ -109,7 +100,7 @@ class States:
     def _make_room(self, height: int, width: int) -> None:
         """Save and drop the states used least recently, for one more to fit in."""
         while not self._memory.has_room_for_state(height * width):
-            self._drop(next(one for one, own in self._running.items() if own.state))
+            self._drop(next(key for key, own in self._running.items() if own.state))
 
     def _drop(self, camera_id: str) -> None:
         self.save(camera_id)
@@ -120,9 +111,8 @@ class States:
 
     def _count(self) -> None:
         states = (running.state for running in self._running.values())
-        self._memory.states = sum(
-            STATE_BYTES * one.mean[..., 0].size for one in states if one
-        )
+        pixels = [state.mean[..., 0].size for state in states if state]
+        self._memory.keep_states(sum(pixels))
 
     def tidy(self) -> None:
         """Remove what a crash left of checkpoints in the cameras' folders.
@@ -134,10 +124,11 @@ class States:
         """
         records = list(self._ledger.images.cameras())
         # The first generation may be there before the ledger is durable; others may not.
-        found = [one.name for one in self._folder.glob("cameras/*/*")]
-        if not records and any(name.isdigit() and int(name) > 1 for name in found):
+        cameras = state_folder.cameras(self._ledger.folder)
+        names = [path.name for path in cameras.glob("*/*")]
+        if not records and any(name.isdigit() and int(name) > 1 for name in names):
             raise LedgerError(
-                f"{self._ledger.path}: is empty, but {self._folder / 'cameras'} holds"
+                f"{self._ledger.path}: is empty, but {cameras} holds"
                 " checkpoints: put the ledger back from a backup, or move both away to"
                 " begin anew"
             )
@@ -181,12 +172,12 @@ class States:
         if running.state is None:
             raise CheckpointError(f"{camera_id}: no state that could be read")
         future = self._upkeep.submit(work, running.state)
-        running.readers.append(future)
+        running.add_reader(future)
         return future
 
     def _allocate(self, running: Running, height: int, width: int) -> None:
         self._make_room(height, width)
-        running.state = State.empty(height, width, traced=True)
+        running.allocate(height, width)
         self._count()
 
     def fold_waiting(self, image: Image) -> None:
@@ -199,8 +190,8 @@ class States:
             return
         size = running.waiting[0][1].nbytes
         if running.is_read and self._memory.has_room(2 * size):
-            running.held += size
-            self._memory.under_way += size
+            running.hold(size)
+            self._memory.take(size)
         else:
             self._fold_waiting(running)
 
@@ -208,8 +199,8 @@ class States:
         if running.state is not None and running.waiting:
             running.still(self._upkeep.wait)
             running.fold(self._config.detection.memory)
-            self._memory.under_way -= running.held
-            running.held = 0
+            self._memory.take(-running.held)
+            running.hold(-running.held)
 
     def recover(self) -> int:
         """Fold what a crash left pending, camera by camera, in sequence.

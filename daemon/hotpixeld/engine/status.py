@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld.detection.lives import SCENES
+from hotpixeld.detection.lives import scenes_needed
 
 if TYPE_CHECKING:
+    from hotpixeld.config.model import Config
     from hotpixeld.store.ledger import Ledger
 
 PROBLEMS = 1000
@@ -16,8 +17,15 @@ PROBLEMS = 1000
 Json = dict[str, Any]
 
 
-def status(ledger: Ledger) -> Json:
-    """Return the status of a state folder, ready for JSON."""
+def status(ledger: Ledger, config: Config) -> Json:
+    """Return the status of a state folder, ready for JSON.
+
+    Parameters
+    ----------
+    config : Config
+        Says how many scenes the next map needs.
+    """
+    needed = scenes_needed(config.detection.min_photos)
     cameras = []
     for record in ledger.images.cameras():
         counts = ledger.images.counts(record.camera.id)
@@ -30,17 +38,17 @@ def status(ledger: Ledger) -> Json:
                 **counts,
                 "mapped": record.mapped,
                 "scenes": round(record.scenes, 1),
-                "scenes_needed": SCENES,
+                "scenes_needed": needed,
                 "defects": len(ledger.defects.of(record.camera.id)),
             }
         )
     problems = [
-        {"path": str(one.path), "outcome": one.outcome, "reason": one.reason}
-        for one in ledger.paths.with_reason(PROBLEMS)
+        {"path": str(path.path), "outcome": path.outcome, "reason": path.reason}
+        for path in ledger.paths.with_reason(PROBLEMS)
     ]
     copies = [
-        {"path": str(one.target), "condition": one.condition, "notes": one.notes}
-        for one in ledger.copies.with_notes(PROBLEMS)
+        {"path": str(copy.target), "condition": copy.condition, "notes": copy.notes}
+        for copy in ledger.copies.with_notes(PROBLEMS)
     ]
     return {
         "cameras": cameras,

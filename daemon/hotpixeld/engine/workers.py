@@ -1,7 +1,7 @@
-"""Workers: threads that get ahead, and a look whether each of them gets on.
+"""Workers: threads that work ahead, and a check whether each of them makes progress.
 
-A service manager is to be told only of real progress.  Decoding one photo may take long,
-and so may reading it from a slow disk; a thread that gets on at either uses processor
+The service manager must hear of real progress only.  Decoding one photo may take long, and
+so may reading it from a slow disk; a thread that makes progress at either uses processor
 time, one that hangs does not.
 """
 
@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 Arguments = ParamSpec("Arguments")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.5
-"""How often whoever waits for a worker looks at all of them."""
+"""How often whoever waits for a worker checks all of them."""
 TASK_SECONDS = 900.0
 """A worker that is still at one photo after so long goes round in a circle."""
 
@@ -35,7 +37,7 @@ class Task:
     began : float
         Monotonic seconds.
     clock : int
-        Tells the processor time of the worker's thread.
+        Of the processor time of the worker's thread, for `clock_gettime`.
     used : int
         That time at the last look, in nanoseconds.
     """
@@ -44,8 +46,8 @@ class Task:
     clock: int
     used: int
 
-    def gets_on(self, now: float) -> bool:
-        """Tell whether the worker did anything since this was asked last."""
+    def progressed(self, now: float) -> bool:
+        """Tell whether the worker did anything since the last check."""
         used = time.clock_gettime_ns(self.clock)
         has_moved, self.used = used != self.used, used
         return has_moved and now - self.began < TASK_SECONDS
@@ -62,7 +64,7 @@ class Workers:
         Threads; each is started when it is first needed.
     progress : callable
         Called every now and then while the owner waits, as long as every worker that has
-        something to do gets on with it.
+        something to do makes progress.
     """
 
     def __init__(self, count: int, progress: Callable[[], None]) -> None:
@@ -90,7 +92,7 @@ class Workers:
             del self._tasks[own]
 
     def result(self, future: Future[Result]) -> Result:
-        """Return what a worker came to; see meanwhile whether all get on.
+        """Return a worker's result; meanwhile check that all make progress.
 
         Raises
         ------
@@ -101,9 +103,9 @@ class Workers:
         return future.result()
 
     def wait(self, future: Future[Result]) -> None:
-        """Wait until a worker is done, well or not; see meanwhile whether all get on."""
+        """Wait until a worker is done, well or not; meanwhile check that all progress."""
         while not wait([future], timeout=LOOK_SECONDS).done:
-            if self._tasks and self.get_on():
+            if self._tasks and self.all_progressed():
                 self.progress()
 
     def call(
@@ -114,7 +116,7 @@ class Workers:
     ) -> Result:
         """Let a worker do one long step, and wait for it: like calling `work` itself.
 
-        What the owner does itself tells nobody whether it gets on.
+        The progress of what the owner does itself is seen by nobody.
 
         Raises
         ------
@@ -123,11 +125,26 @@ class Workers:
         """
         return self.result(self.submit(work, *args, **kwargs))
 
-    def get_on(self) -> bool:
-        """Tell whether each worker that is busy got on since the last look."""
+    def ahead(
+        self,
+        work: Callable[[Item], Result],
+        items: Iterable[Item],
+        window: int,
+    ) -> Iterator[Result]:
+        """Yield ``work(item)`` in order, with at most `window` more of them under way."""
+        under_way: deque[Future[Result]] = deque()
+        for item in items:
+            under_way.append(self.submit(work, item))
+            if len(under_way) > window:
+                yield self.result(under_way.popleft())
+        while under_way:
+            yield self.result(under_way.popleft())
+
+    def all_progressed(self) -> bool:
+        """Tell whether each worker that is busy made progress since the last check."""
         now = time.monotonic()
-        looks = [task.gets_on(now) for task in list(self._tasks.values())]
-        return all(looks)  # after every one was looked at, whatever the others do
+        checks = [task.progressed(now) for task in list(self._tasks.values())]
+        return all(checks)  # after every one was checked, whatever the others do
 
     def close(self) -> None:
         """End: what has begun is waited for, what has not is dropped."""

@@ -160,7 +160,7 @@ def repairable(
     when, focal = metadata.captured, metadata.focal_mm
     which = config.repair.pixels
     largest = is_largest(camera, cameras)
-    configured = config.pixel_list(camera, when, largest=largest)
+    configured = config.configured_defects(camera, when, largest=largest)
     certain = [
         defect
         for defect in detected

@@ -327,7 +327,7 @@ class Service:
         if self._publisher.text != text:
             self._notifier.status(text)
         busy = bool(self._intake.backlog or self._copies_due)
-        self._publisher.publish(self._session.ledger, text, faults, busy=busy)
+        self._publisher.publish(self._session, text, faults, busy=busy)
 
     def _stop(self) -> None:
         """Take the last checkpoint; what it does not hold is pending, not lost."""

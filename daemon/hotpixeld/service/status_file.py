@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hotpixeld.engine.session import Session
     from hotpixeld.engine.status import Json
-    from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Publisher:
         self._fault = ""
 
     def publish(
-        self, ledger: Ledger, text: str, faults: Sequence[str], *, busy: bool
+        self, session: Session, text: str, faults: Sequence[str], *, busy: bool
     ) -> None:
         """Publish the status if there is news, and while `busy` not too often."""
         now = time.monotonic()
@@ -85,7 +85,11 @@ class Publisher:
             "status": text,
             "faults": list(faults),
         }
-        current = {"state": str(self._state), "daemon": daemon, **status.status(ledger)}
+        current = {
+            "state": str(self._state),
+            "daemon": daemon,
+            **status.status(session.ledger, session.config),
+        }
         try:
             path = self.folder / state_folder.STATUS_NAME
             with replacing(path) as file:

@@ -61,6 +61,10 @@ def _compiled() -> Callable[..., None]:
 _fold = _compiled()
 
 
+STATE_BYTES = 27
+"""A pixel: mean and M2 of three channels in float32, and the trace's three bytes."""
+
+
 @dataclass(slots=True, eq=False)
 class State:
     """Running statistics of every subpixel; edited in place.

@@ -84,7 +84,7 @@ class Hazards:
             self._free.put(slot)
 
     def close(self) -> None:
-        """Let go of the marks."""
+        """Release the marks."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -112,25 +112,23 @@ class Hazards:
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, content, slot * SLOT)
 
-    def reason(self, identity: str, data: bytes, trial: Callable[[bytes], str]) -> str:
+    def reason(self, identity: str, trial: Callable[[], str]) -> str:
         """Return why an image must not be decoded here, empty when it may be.
 
         A suspect is tried first; what comes of it is remembered.
 
         Parameters
         ----------
-        data : bytes
-            The photo's file.
         trial : callable
-            Decodes a photo's file in a process of its own; returns how that dies, empty
-            when it does not.
+            Decodes the image's file in a process of its own; returns how that dies, empty
+            when it does not.  What it raises leaves the image suspect.
         """
         run = self._connection.execute
         key = (bytes.fromhex(identity),)
         row = run("SELECT reason FROM hazards WHERE identity = ?", key).fetchone()
         if row is None or row[0]:
             return str(row[0]) if row else ""
-        reason = trial(data)
+        reason = trial()
         log.info(
             "tried a photo that was being decoded in a crash: %s", reason or "fine"
         )

@@ -14,7 +14,14 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.errors import LedgerError
-from hotpixeld.store import evidence_tables, hazards, images, paths, tallies
+from hotpixeld.store import (
+    evidence_tables,
+    hazards,
+    images,
+    paths,
+    state_folder,
+    tallies,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,10 +157,17 @@ class Ledger:
             self.defects = evidence_tables.Defects(self.connection)
             self.samples = evidence_tables.SampleTables(self.connection)
             self.hazards = hazards.Hazards(
-                self.connection, self.transaction, path.with_name("under-way")
+                self.connection,
+                self.transaction,
+                state_folder.hazard_marks(path.parent),
             )
         except sqlite3.Error as error:
             raise LedgerError(f"{path}: cannot be used: {error}") from error
+
+    @property
+    def folder(self) -> Path:
+        """Return the state folder; see `state_folder` for what lies there."""
+        return self.path.parent
 
     def _open(self, *, read_only: bool) -> _Connection:
         """Connect; the daemon's writes are durable with the next checkpoint."""

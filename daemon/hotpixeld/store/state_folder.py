@@ -1,6 +1,8 @@
-"""The lock on a state folder: one daemon a state.
+"""The state folder: which one a command works on, what lies where in it, and its lock.
 
-Which state folder a command works on, and where the daemon publishes its status.
+Below it are the ledger, the marks of what is being decoded, the lock, and a folder for each
+camera with its checkpoints, its map and its learned footprint.  The daemon publishes its
+status elsewhere, where every user may read it.
 """
 
 from __future__ import annotations
@@ -58,8 +60,38 @@ def runtime_folders(state: Path, environment: Mapping[str, str]) -> list[Path]:
     return folders
 
 
+def ledger_file(state: Path) -> Path:
+    """Return the SQLite file of the ledger."""
+    return state / "ledger.sqlite3"
+
+
+def hazard_marks(state: Path) -> Path:
+    """Return the file that names the images being decoded now."""
+    return state / "under-way"
+
+
+def cameras(state: Path) -> Path:
+    """Return what holds the folders of the cameras."""
+    return state / "cameras"
+
+
+def camera_folder(state: Path, camera_id: str) -> Path:
+    """Return the folder of a camera: checkpoints (see `checkpoint`), map, footprint."""
+    return cameras(state) / camera_id
+
+
+def map_file(state: Path, camera_id: str) -> Path:
+    """Return the maintained map of a camera."""
+    return camera_folder(state, camera_id) / "map.yaml"
+
+
+def footprint_file(state: Path, camera_id: str) -> Path:
+    """Return what was learned of how a camera's defects show."""
+    return camera_folder(state, camera_id) / "footprint.json"
+
+
 def lock(folder: Path) -> int:
-    """Hold the state folder; return the descriptor whose closing lets go.
+    """Hold the state folder; return the descriptor whose closing releases it.
 
     Raises
     ------

@@ -1,23 +1,33 @@
-"""Stages: photos decoded and looked at by workers, several at once, as memory allows.
+"""Photos under way: what is known of each, and how many at once the memory limit allows.
 
-Back-pressure is by bytes: a photo begins its next stage when what it needs there, which
-its header tells, fits beside what is under way.  Those ahead of it end first.
+Workers read, decode and repair several photos at once.  A photo begins its next stage when
+the bytes that it needs there, which its header tells, fit beside what is under way; those
+before it end first.  `limits: memory` bounds, in bytes,
 
-Photos under way: what is known of each, and how workers get ahead in order.
+    BASE + the states in memory (27 a pixel each) + what is under way + a map being made
+
+where each photo under way takes 3 a pixel for its frame, its file, and for as long as its
+coefficients are in memory (progressive coding, repair) 2 for each of them.  All that is
+known from the header, before anything is decoded.  A map takes 8 a pixel, and a frame for
+each worker; photos make room for it as they end.  One photo and the state of its camera
+may always be worked on, so a limit that is too small for the camera at hand is exceeded
+by that much and no more.
 """
 
 from __future__ import annotations
 
-import collections
-import datetime as dt
+import contextlib
+import ctypes
 import logging
+import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from hotpixeld.engine.memory import coefficient_bytes, frame_bytes, state_bytes
+import numpy as np
+
 from hotpixeld.errors import UnreadablePhotoError
-from hotpixeld.photo import metadata
+from hotpixeld.statistics.welford import STATE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -27,10 +37,10 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.detection.evidence import SampledPhoto, Suspects
     from hotpixeld.engine.copy_writer import Mended
-    from hotpixeld.engine.memory import Memory
     from hotpixeld.engine.workers import Workers
     from hotpixeld.errors import PhotoError
     from hotpixeld.files import Signature
+    from hotpixeld.jpeg.markers import Structure
     from hotpixeld.messages import MessageId
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.pixel_list import PixelList
@@ -40,8 +50,135 @@ if TYPE_CHECKING:
     Work = Callable[["Job"], "Job"]
     UnderWay = deque[tuple["Job", Future["Job"]]]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+BASE = 105_000_000
+"""The interpreter with its libraries, what SQLite keeps, what lies free in the heap."""
+FRAME_BYTES = 3
+"""A pixel: three levels."""
+MAP_BYTES = 8
+"""A pixel: what the scan for suspects takes beside the state."""
+WORK_BYTES = 12
+"""A pixel, kept free of states: a frame, and the coefficients or a map's scratch."""
+
+
+# See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
+# how many heaps there are.
+_ALLOCATOR = {-3: 32 << 20, -1: 32 << 20, -8: 1}
+
+
+def share_one_heap() -> None:
+    """Have all threads take their memory from one heap, which keeps some, where glibc is.
+
+    Each would have its own, with holes that no other can use: 60 MB in all, measured.  And
+    what the decoder takes and frees for every photo would come anew from the kernel, filled
+    with zeros: a third of a repair.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        for option, value in _ALLOCATOR.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
+def frame_bytes(structure: Structure) -> int:
+    """Return what the frame of a photo takes."""
+    return FRAME_BYTES * structure.width * structure.height
+
+
+def state_bytes(structure: Structure) -> int:
+    """Return what the state of a photo's camera takes."""
+    return STATE_BYTES * structure.width * structure.height
+
+
+def coefficient_bytes(structure: Structure) -> int:
+    """Return what the DCT coefficients of a photo take: 64 a block, two bytes each."""
+    sizes = (structure.blocks(component) for component in structure.components)
+    return sum(128 * rows * columns for rows, columns in sizes)
+
+
+class Frames:
+    """Memory for frames, lent for as long as anything refers to it, then used again.
+
+    New memory costs as much as a third of a photo's decoding: the kernel fills it with
+    zeros, page by page.  Any thread may call what is here.
+    """
+
+    def __init__(self) -> None:
+        self._spare: deque[np.ndarray] = deque()
+
+    def take(self, height: int, width: int) -> Frame:
+        """Return a frame to decode into: (height, width, 3) uint8, of any content."""
+        size = height * width * 3
+        try:
+            memory = self._spare.pop()
+            if memory.size != size:  # photos of one size mostly come together
+                self.trim()
+                memory = np.empty(size, np.uint8)
+        except IndexError:
+            memory = np.empty(size, np.uint8)
+        # What is derived from this view keeps it alive, and not only the memory.
+        view = np.frombuffer(memory.data, np.uint8)
+        weakref.finalize(view, self._spare.append, memory).atexit = False
+        return view.reshape(height, width, 3)
+
+    def trim(self) -> None:
+        """Give back to the system what is not lent."""
+        self._spare.clear()
+
+
+class Memory:
+    """What of the limit is taken; one thread owns it.
+
+    Attributes
+    ----------
+    limit : int
+        Bytes.
+    states : int
+        Bytes of the states in memory.
+    under_way : int
+        Bytes that photos under way may take.
+    making : int
+        Bytes that a map being made may take.
+    frames : Frames
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.states = 0
+        self.under_way = 0
+        self.making = 0
+        self.frames = Frames()
+
+    def has_room(self, size: int, state: int = 0) -> bool:
+        """Tell whether `size` more bytes are within the limit; a first one always is.
+
+        With room left for a state of so many bytes, where there is none yet.
+        """
+        more = size + max(state - self.states, 0)
+        return not self.under_way or self._taken + more <= self.limit
+
+    def is_within_limit(self) -> bool:
+        """Tell whether all that is taken is within the limit."""
+        return self._taken <= self.limit
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes more, or less, for photos under way."""
+        self.under_way += size
+
+    def keep_states(self, pixels: int) -> None:
+        """Count states of so many pixels in all as those in memory."""
+        self.states = STATE_BYTES * pixels
+
+    def reserve_for_map(self, pixels: int, frames: int) -> None:
+        """Keep room for a map of so many pixels and some `frames`; 0 gives it back."""
+        self.making = (MAP_BYTES + frames * FRAME_BYTES) * pixels
+
+    @property
+    def _taken(self) -> int:
+        return BASE + self.states + self.under_way + self.making
+
+    def has_room_for_state(self, pixels: int) -> bool:
+        """Tell whether a state of so many pixels fits beside those in memory."""
+        work = max(self.under_way, WORK_BYTES * pixels)
+        wanted = self.states + STATE_BYTES * pixels + work
+        return not self.states or BASE + wanted <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +210,7 @@ class Job:
     image: Image | None = None
     frame: Frame | None = None
     suspects: Suspects | None = None
-    told: SampledPhoto | None = None
+    samples: SampledPhoto | None = None
     pixels: PixelList | None = None
     known: tuple[tuple[int, int], ...] | None = None
     mended: Mended | None = None
@@ -86,7 +223,7 @@ class Job:
 
     @property
     def log_level(self) -> int:
-        """Return how loud to tell of it: looking again without a new copy is no news."""
+        """Return the level to log at: a repeated look without a new copy is no news."""
         again = self.version is not None
         is_written = self.mended is not None and self.mended.repaired is not None
         return logging.DEBUG if again and not is_written else logging.INFO
@@ -95,7 +232,7 @@ class Job:
     def signature(self) -> Signature | None:
         """Return what is kept of the file, so that it is not read again unchanged.
 
-        None of a file that could not be read: it is asked for again.
+        None of a file that could not be read: it is read again.
         """
         if isinstance(self.error, UnreadablePhotoError):
             return None
@@ -123,37 +260,6 @@ def fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
         "OUTCOME": outcome,
         "PIXELS": " ".join(f"{x},{y}" for x, y in pixels) or None,
     }
-
-
-def ahead(
-    workers: Workers,
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    window: int,
-) -> Iterator[Result]:
-    """Yield ``work(item)`` in order, with at most `window` more of them under way."""
-    under_way: collections.deque[Future[Result]] = collections.deque()
-    for item in items:
-        under_way.append(workers.submit(work, item))
-        if len(under_way) > window:
-            yield workers.result(under_way.popleft())
-    while under_way:
-        yield workers.result(under_way.popleft())
-
-
-def in_order(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths of a scan camera by camera, each by capture time, then name.
-
-    Each camera has a sequence of its own, and the states of many may not be in memory
-    together.  Photos without a camera, or without a time, come last.
-    """
-
-    def key(path: Path) -> tuple[bool, tuple[str, ...], bool, dt.datetime, str, str]:
-        body, captured = metadata.origin(path)
-        when, parent = captured or dt.datetime.max, str(path.parent)
-        return not any(body), body, captured is None, when, path.name, parent
-
-    return [path for _, path in sorted((key(path), path) for path in paths)]
 
 
 def _to_decode(job: Job) -> int:
@@ -205,12 +311,12 @@ class Stages:
 
     def ahead(self, work: Work, jobs: Iterable[Job]) -> Iterator[Job]:
         """Yield ``work(job)`` in order; workers do it some photos ahead."""
-        return ahead(self._workers, work, jobs, self._window)
+        return self._workers.ahead(work, jobs, self._window)
 
     def through(
         self, jobs: Iterable[Job], decode: Work, admit: Work, look: Work
     ) -> Generator[Job]:
-        """Yield the jobs in order once all is done; each is let go of at the next.
+        """Yield the jobs in order once all is done; each is released at the next.
 
         Parameters
         ----------
@@ -230,7 +336,7 @@ class Stages:
         finally:
             for job, future in (*self._decoding, *self._looking):
                 future.cancel()
-                self._memory.under_way -= job.room
+                self._memory.take(-job.room)
             self._decoding.clear()
             self._looking.clear()
 
@@ -243,7 +349,7 @@ class Stages:
 
     def _begin(self, stage: UnderWay, work: Work, job: Job, size: int) -> None:
         job.room += size
-        self._memory.under_way += size
+        self._memory.take(size)
         if stage is self._decoding and job.photo and not (job.error or job.image):
             structure = job.photo.structure
             job.frame = self._memory.frames.take(structure.height, structure.width)
@@ -264,5 +370,5 @@ class Stages:
     def _end(self) -> Generator[Job]:
         job = self._workers.result(self._looking[0][1])
         self._looking.popleft()
-        self._memory.under_way -= job.room
+        self._memory.take(-job.room)
         yield job

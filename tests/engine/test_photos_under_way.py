@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import jpegs
-from hotpixeld.engine import memory
-from hotpixeld.engine.memory import Frames, Memory
+from hotpixeld.engine import photos_under_way
+from hotpixeld.engine.photos_under_way import Frames, Memory
 from hotpixeld.jpeg import markers
 
 if TYPE_CHECKING:
@@ -45,24 +45,24 @@ def test_a_frame_of_another_size_has_the_size_it_was_asked_for() -> None:
 
 
 def test_a_first_photo_always_has_room_and_others_as_far_as_the_limit_goes() -> None:
-    bytes_left = Memory(memory.BASE + 100)
+    bytes_left = Memory(photos_under_way.BASE + 100)
     assert bytes_left.has_room(1000)
-    bytes_left.under_way = 60
+    bytes_left.take(60)
 
     assert bytes_left.has_room(40)
     assert not bytes_left.has_room(41)
-    bytes_left.making = 30
+    bytes_left.reserve_for_map(pixels=3, frames=1)  # 33 bytes
     assert not bytes_left.has_room(40)
     assert bytes_left.is_within_limit()
-    bytes_left.states = 20
+    bytes_left.keep_states(pixels=1)
     assert not bytes_left.is_within_limit()
 
 
 def test_a_first_state_always_has_room_and_others_leave_some_to_work_in() -> None:
     pixels = 1000
-    limit = Memory(memory.BASE + 2 * 27 * pixels + 12 * pixels)
+    limit = Memory(photos_under_way.BASE + 2 * 27 * pixels + 12 * pixels)
     assert limit.has_room_for_state(10 * pixels)
-    limit.states = 27 * pixels
+    limit.keep_states(pixels)
 
     assert limit.has_room_for_state(pixels)
     assert not limit.has_room_for_state(pixels + 1)
@@ -78,6 +78,6 @@ def test_what_a_photo_takes_is_read_from_its_header(
     data = jpegs.jpeg(jpegs.scene(48, 64), subsampling)
     structure = markers.parse(data, header_only=True)
 
-    assert memory.frame_bytes(structure) == 48 * 64 * 3
-    assert memory.state_bytes(structure) == 48 * 64 * 27
-    assert memory.coefficient_bytes(structure) == 2 * coefficients
+    assert photos_under_way.frame_bytes(structure) == 48 * 64 * 3
+    assert photos_under_way.state_bytes(structure) == 48 * 64 * 27
+    assert photos_under_way.coefficient_bytes(structure) == 2 * coefficients

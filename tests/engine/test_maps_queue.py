@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld.engine import memory
+from hotpixeld.engine import photos_under_way
 from hotpixeld.engine.maps import Making
-from hotpixeld.engine.memory import Memory
+from hotpixeld.engine.photos_under_way import Memory
 from hotpixeld.engine.workers import Workers
 
 if TYPE_CHECKING:
@@ -35,45 +35,45 @@ def upkeep() -> Iterator[Workers]:
 
 
 def test_a_step_is_not_waited_for_until_all_is_to_be_finished(upkeep: Workers) -> None:
-    release, told = threading.Event(), list[str]()
+    release, steps_taken = threading.Event(), list[str]()
 
     def steps() -> Steps:
-        told.append("begun")
+        steps_taken.append("begun")
         came = yield upkeep.submit(lambda event: event.wait(30) and "read", release)
-        told.append(came)
+        steps_taken.append(came)
         yield None
-        told.append("ended")
+        steps_taken.append("ended")
 
     making = Making(Memory(10**9), upkeep, jobs=1)
     making.add("camera", PIXELS, steps)
     making.add("camera", PIXELS, steps)  # due all the while
     for _ in range(3):
         making.step()
-    assert told == ["begun"]
+    assert steps_taken == ["begun"]
     release.set()
     making.finish()
 
-    assert told == ["begun", "read", "ended"]
+    assert steps_taken == ["begun", "read", "ended"]
     assert not making.is_busy
 
 
 def test_a_map_begins_when_photos_under_way_leave_room(upkeep: Workers) -> None:
-    limit, told = Memory(memory.BASE + 12_000), list[str]()
+    limit, steps_taken = Memory(photos_under_way.BASE + 12_000), list[str]()
 
     def steps() -> Steps:
-        told.append("begun")
+        steps_taken.append("begun")
         yield None
 
-    limit.under_way = 2_000
+    limit.take(2_000)
     making = Making(limit, upkeep, jobs=1)
     making.add("camera", PIXELS, steps)
     making.step()
-    assert told == []
+    assert steps_taken == []
     assert not limit.has_room(1), "no photo begins in the room of a map that waits"
-    limit.under_way = 900
+    limit.take(-1_100)
     making.step()
 
-    assert told == ["begun"]
+    assert steps_taken == ["begun"]
     making.finish()
     assert limit.making == 0
 
