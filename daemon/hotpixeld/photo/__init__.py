@@ -9,7 +9,7 @@ makernote
 edit_detection
     The evidence that software has changed the pixels.
 
-May import `jpeg`, `statistics`, `watch`, `files` and what lies below them; writes nothing.
+May import `jpeg`, `statistics`, `files` and what lies below them; writes nothing.
 
 To add a camera maker, start at `makernote._LAYOUTS`; the name of an editor, at
 `edit_detection._EDITORS`; a field of EXIF, at `metadata.read`; a reason to refuse a file,
