@@ -1,4 +1,4 @@
-"""The pause of a daemon whose disk is full: told once, until it works again."""
+"""The pause of a daemon whose disk is full: logged once, until it works again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hotpixeld.errors import CheckpointError, LedgerError
 from hotpixeld.service.daemon import PAUSE_SECONDS, Pause
 
 
-def test_a_fault_is_told_once_and_so_is_its_end(
+def test_a_fault_is_logged_once_and_so_is_its_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 100.0

@@ -77,7 +77,7 @@ def test_the_kernels_own_table_is_read(tmp_path: Path) -> None:
     assert os.path.ismount(holder.point)
 
 
-def test_a_change_of_the_table_is_told_once(tmp_path: Path) -> None:
+def test_a_change_of_the_table_is_noticed_once(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     table = MountTable()

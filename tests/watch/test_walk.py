@@ -91,7 +91,7 @@ def test_folders_come_one_after_the_other_and_names_in_order(tmp_path: Path) -> 
     ]
 
 
-def test_what_is_no_file_is_told_of_and_no_link_is_followed(tmp_path: Path) -> None:
+def test_what_is_no_file_is_reported_and_no_link_is_followed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     make(root, "real.jpg")
     make(tmp_path, "outside/a.jpg")

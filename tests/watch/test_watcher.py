@@ -223,7 +223,7 @@ def test_our_output_temporary_names_and_folders_give_no_hint(
     assert {hint.path.name for hint in loop.hints} == {"last.jpg"}
 
 
-def test_links_and_pipes_are_taken_to_be_told_of(
+def test_links_and_pipes_are_taken_to_be_reported(
     root: Path, loop: Loop, tmp_path: Path
 ) -> None:
     (root / "link.jpg").symlink_to(photo(tmp_path / "card.jpg"))

@@ -11,6 +11,7 @@ import faulthandler
 import logging
 import os
 import queue
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -150,18 +151,21 @@ class Service:
         self._was_woken = False
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder)
+        self._canary = self._publisher.folder / f"canary-{os.getpid()}"
         self._watcher = self._watch(session.config)
         self._access = Access(session.config, os.environ)
 
     def _watch(self, config: Config) -> Watcher:
         outputs = tuple(folder.repaired for folder in config.folders)
-        watched = [
+        folders = [
             ImportFolder(folder.path, folder.settle_seconds, outputs)
             for folder in config.folders
         ]
-        canary = self._publisher.folder / f"canary-{os.getpid()}" / "canary"
         watcher = Watcher(
-            watched, lambda: self._requests.put(WAKE), self._clock, canary=canary
+            folders,
+            lambda: self._requests.put(WAKE),
+            self._clock,
+            canary=self._canary / "canary",
         )
         watcher.start()
         return watcher
@@ -200,14 +204,14 @@ class Service:
                 self._work()
                 self._pause.end()
         self._publish()
-        self._take_requests(self._wait())
+        self._read_requests(self._idle_seconds())
 
     def _work(self) -> None:
         """Take new photos; when none wait, make copies of earlier ones."""
         if self._pause.fault:
             self._resume()
         if self._intake.backlog:
-            self._take()
+            self._take_photos()
         self._session.keep_up()
         if self._maps_seen != self._session.maps.made:
             self._maps_seen = self._session.maps.made
@@ -219,13 +223,13 @@ class Service:
             self._check_access()
             self._copies_due = self._find_copies_due()
 
-    def _take(self) -> None:
+    def _take_photos(self) -> None:
         """Take a chunk of new photos to their outcomes."""
         with contextlib.closing(self._session.take(self._intake.chunk())) as under_way:
             for done in under_way:
                 self._last_photo = f"{done.outcome} {done.path.name}"
                 self._intake.settle(done, self._clock())
-                self._take_requests(0.0)
+                self._read_requests(0.0)
                 if self._stopping:
                     return
 
@@ -239,13 +243,11 @@ class Service:
             log.warning("%s", fault, extra={"MESSAGE_ID": MessageId.FOLDER_CLOSED})
 
     def _make_copies(self) -> None:
-        chunk, self._copies_due = (
-            self._copies_due[:REPAIR_CHUNK],
-            self._copies_due[REPAIR_CHUNK:],
-        )
+        chunk = self._copies_due[:REPAIR_CHUNK]
+        del self._copies_due[:REPAIR_CHUNK]
         with contextlib.closing(self._session.repair(chunk)) as under_way:
             for _ in under_way:
-                self._take_requests(0.0)
+                self._read_requests(0.0)
                 if self._stopping:
                     return
 
@@ -255,8 +257,8 @@ class Service:
         self._session.states.save_all()  # saving may be what failed
         self._copies_due = self._find_copies_due()
 
-    def _wait(self) -> float:
-        """Return how many seconds there is nothing to do."""
+    def _idle_seconds(self) -> float:
+        """Return for how long there will be nothing to do."""
         now = self._clock()
         if self._was_woken:  # a request came while photos were under way
             return 0.0
@@ -274,7 +276,7 @@ class Service:
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
 
-    def _take_requests(self, seconds: float) -> None:
+    def _read_requests(self, seconds: float) -> None:
         """Wait for a request at most so long, and note all that have come."""
         with contextlib.suppress(queue.Empty):
             request = self._requests.get(block=seconds > 0, timeout=seconds)
@@ -340,6 +342,7 @@ class Service:
         except (OSError, LedgerError):
             log.exception("no last checkpoint: pending photos are folded again")
         self._publisher.withdraw()
+        shutil.rmtree(self._canary, ignore_errors=True)
         log.info("stopped")
 
 

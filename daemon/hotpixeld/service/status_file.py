@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import logging
 import os
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -103,4 +102,3 @@ class Publisher:
     def withdraw(self) -> None:
         """Remove what was published: the daemon stops."""
         (self.folder / state_folder.STATUS_NAME).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / f"canary-{os.getpid()}", ignore_errors=True)
