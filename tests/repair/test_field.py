@@ -81,7 +81,7 @@ def test_every_overlap_is_found_once(boxes: list[Box]) -> None:
 
 
 @given(BOXES, st.integers(0, 3))
-def test_each_box_is_alone_linked_or_crowded(boxes: list[Box], most: int) -> None:
+def test_each_box_is_alone_linked_or_clustered(boxes: list[Box], most: int) -> None:
     found = overlapping(boxes, most)
 
     every = np.concatenate([found.alone, found.linked, found.clustered])
