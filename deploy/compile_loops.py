@@ -19,7 +19,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # No contraction: see fold.c. Without traps and errno, comparisons and square roots of
 # floats are worked on several at once.
 FLAGS = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
-SOURCES = ("statistics/fold.c", "statistics/trace.c")
+SOURCES = (
+    "statistics/fold.c",
+    "statistics/trace.c",
+    "jpeg/c/entropy.c",
+    "jpeg/c/splice.c",
+    "jpeg/c/levels.c",
+)
 LIBRARY = "_compiled.so"
 
 

@@ -1,0 +1,174 @@
+/* From coefficients to the levels of a window, as libjpeg decodes; block_reader.py calls it.
+ *
+ * Every step rounds as libjpeg's does: the accurate integer DCT, triangular upsampling
+ * across the borders of blocks, and the conversion of colours by fixed-point factors.
+ *
+ * References: Loeffler, Ligtenberg, Moschytz, ICASSP 1989 (the DCT, here as the two 4x4
+ * products that it factors); ITU-T T.871 (colours).
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+/* The blocks of one component around a window. */
+struct plane {
+    const int16_t *coefficients; /* (rows, columns, 64), row-major */
+    int64_t top, left;           /* of the first block, in blocks */
+    int64_t rows, columns;       /* in blocks */
+    int64_t height, width;       /* of the whole component, in samples */
+    int64_t down, across;        /* pixels per sample, each way */
+    uint16_t steps[64];          /* quantisation table, row-major */
+};
+
+enum { GREY, YCC, RGB };
+
+/* One-dimensional transform of eight numbers, scaled by 8192 * sqrt(8). */
+static inline void transform(const int32_t in[8], int32_t out[8], int32_t rounding, int shift)
+{
+    int32_t sum = (in[0] + in[4]) * 8192, difference = (in[0] - in[4]) * 8192;
+    int32_t high = 10703 * in[2] + 4433 * in[6], low = 4433 * in[2] - 10704 * in[6];
+    int32_t even[4] = {sum + high, difference + low, difference - low, sum - high};
+    int32_t odd[4] = {
+        11363 * in[1] + 9633 * in[3] + 6437 * in[5] + 2260 * in[7],
+        9633 * in[1] - 2259 * in[3] - 11362 * in[5] - 6436 * in[7],
+        6437 * in[1] - 11362 * in[3] + 2261 * in[5] + 9633 * in[7],
+        2260 * in[1] - 6436 * in[3] + 9633 * in[5] - 11363 * in[7],
+    };
+    for (int i = 0; i < 4; i++) {
+        out[i] = (even[i] + odd[i] + rounding) >> shift;
+        out[7 - i] = (even[i] - odd[i] + rounding) >> shift;
+    }
+}
+
+static inline int32_t within(int32_t value, int32_t least, int32_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+/* Write the samples of one block. Numbers are kept to 16 bits where libjpeg-turbo's are. */
+static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples,
+                          ptrdiff_t stride)
+{
+    int32_t columns[8][8], in[8], out[8];
+    for (int x = 0; x < 8; x++) {
+        for (int y = 0; y < 8; y++)
+            in[y] = (int16_t)((uint32_t)block[8 * y + x] * steps[8 * y + x]);
+        transform(in, out, 1 << 10, 11);
+        for (int y = 0; y < 8; y++)
+            columns[y][x] = within(out[y], -32768, 32767);
+    }
+    for (int y = 0; y < 8; y++) {
+        transform(columns[y], out, 1 << 17, 18);
+        for (int x = 0; x < 8; x++)
+            samples[stride * y + x] = (uint8_t)(within(out[x], -128, 127) + 128);
+    }
+}
+
+/* The samples of one plane around the window. */
+struct samples {
+    const uint8_t *first;
+    ptrdiff_t stride;
+    const struct plane *plane;
+};
+
+static inline int64_t inside(int64_t index, int64_t size)
+{
+    return index < 0 ? 0 : index >= size ? size - 1 : index;
+}
+
+/* Return the sample at a place of the whole component, the nearest one beyond its edge. */
+static inline int at(const struct samples *s, int64_t row, int64_t column)
+{
+    row = inside(row, s->plane->height) - 8 * s->plane->top;
+    column = inside(column, s->plane->width) - 8 * s->plane->left;
+    return s->first[s->stride * row + column];
+}
+
+/* Three parts of a row's sample and one of the row beside it. */
+static inline int mixed(const struct samples *s, int64_t row, int64_t beside, int64_t column)
+{
+    return 3 * at(s, row, column) + at(s, beside, column);
+}
+
+/* Return a component's level at a pixel. */
+static int level(const struct samples *s, int64_t y, int64_t x)
+{
+    const struct plane *plane = s->plane;
+    int64_t row = y / plane->down, column = x / plane->across;
+    int64_t below = row + (y % 2 ? 1 : -1), right = column + (x % 2 ? 1 : -1);
+    int wide = plane->width > 2; /* narrower ones are repeated */
+    if (plane->down == 1 && plane->across == 2 && wide) {
+        if (right < 0 || right >= plane->width)
+            return at(s, row, column);
+        return (3 * at(s, row, column) + at(s, row, right) + (x % 2 ? 2 : 1)) >> 2;
+    }
+    if (plane->down == 2 && plane->across == 1)
+        return (mixed(s, row, below, column) + (y % 2 ? 2 : 1)) >> 2;
+    if (plane->down == 2 && plane->across == 2 && wide)
+        return (3 * mixed(s, row, below, column) + mixed(s, row, below, inside(right, plane->width))
+                + (x % 2 ? 7 : 8)) >> 4;
+    return at(s, row, column);
+}
+
+/* Fixed-point factors of T.871, 16 bits behind the point. */
+enum { RED_CR = 91881, GREEN_CB = 22554, GREEN_CR = 46802, BLUE_CB = 116130, HALF = 1 << 15 };
+
+static void colour_pixel(const int levels[3], int colour, uint8_t *out)
+{
+    int luma = levels[0], cb = levels[1] - 128, cr = levels[2] - 128;
+    if (colour == YCC) {
+        out[0] = (uint8_t)within(luma + ((RED_CR * cr + HALF) >> 16), 0, 255);
+        out[1] = (uint8_t)within(luma + ((HALF - GREEN_CB * cb - GREEN_CR * cr) >> 16), 0, 255);
+        out[2] = (uint8_t)within(luma + ((BLUE_CB * cb + HALF) >> 16), 0, 255);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        out[i] = (uint8_t)levels[colour == GREY ? 0 : i];
+}
+
+/* Whether a plane's blocks cover what a window needs of it. */
+static int covers(const struct plane *p, const int64_t window[4])
+{
+    if (p->down < 1 || p->across < 1 || p->height < 1 || p->width < 1)
+        return 0;
+    int64_t first_row = inside(window[0] / p->down - (p->down == 2), p->height);
+    int64_t last_row = inside((window[2] - 1) / p->down + (p->down == 2), p->height);
+    int64_t first = inside(window[1] / p->across - (p->across == 2), p->width);
+    int64_t last = inside((window[3] - 1) / p->across + (p->across == 2), p->width);
+    return p->top >= 0 && p->left >= 0 && first_row >= 8 * p->top && first >= 8 * p->left
+           && last_row < 8 * (p->top + p->rows) && last < 8 * (p->left + p->columns);
+}
+
+/* Compute the levels of a window.
+ *
+ * window: top, left, bottom, right, half-open; colour: GREY, YCC or RGB; scratch: 64 bytes
+ * for every block; out: (bottom - top, right - left, 3). Returns 0, or 1 where the blocks
+ * do not cover the window.
+ */
+int hotpixeld_levels_1(const struct plane *planes, int colour, const int64_t *window,
+                       uint8_t *scratch, uint8_t *out)
+{
+    int count = colour == GREY ? 1 : 3;
+    struct samples samples[3];
+    if (window[0] < 0 || window[1] < 0)
+        return 1;
+    for (int i = 0; i < count; i++) {
+        const struct plane *plane = planes + i;
+        ptrdiff_t stride = 8 * (ptrdiff_t)plane->columns;
+        if (!covers(plane, window))
+            return 1;
+        for (int64_t row = 0; row < plane->rows; row++)
+            for (int64_t column = 0; column < plane->columns; column++)
+                block_samples(plane->coefficients + 64 * (row * plane->columns + column),
+                              plane->steps, scratch + 8 * stride * row + 8 * column, stride);
+        samples[i] = (struct samples){scratch, stride, plane};
+        scratch += 8 * stride * plane->rows;
+    }
+    for (int64_t y = window[0]; y < window[2]; y++)
+        for (int64_t x = window[1]; x < window[3]; x++, out += 3) {
+            int levels[3] = {0};
+            for (int i = 0; i < count; i++)
+                levels[i] = level(&samples[i], y, x);
+            colour_pixel(levels, colour, out);
+        }
+    return 0;
+}
