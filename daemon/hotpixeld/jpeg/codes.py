@@ -181,6 +181,9 @@ def _bring_dc_near(
     available = symbols(scan.dc[component])
     place = chain.index((missing.record, missing.block))
     old, new = before.coefficients[..., 0], after.coefficients[..., 0]
+    difference = int(new[chain[place]]) - _predictor(scan, after, chain, place)
+    if abs(difference).bit_length() in available:
+        return True  # since another one was brought near
     # The difference is of two blocks, and either may be the changed one.
     for index in (place, place - 1):
         if index < 0 or new[chain[index]] == old[chain[index]]:

@@ -172,7 +172,7 @@ def _mcus(
     """Return a scan's factors, and its rows and columns of MCUs."""
     if len(components) == 1:
         # One block, whatever the sampling, and none beyond the component's edge.
-        return ((1, 1), *structure.blocks(structure.components[components[0]]))
+        return (((1, 1),), *structure.blocks(structure.components[components[0]]))
     parts = [structure.components[i] for i in components]
     if sum(c.h * c.v for c in parts) > MOST_BLOCKS:
         raise ScanError(f"more than {MOST_BLOCKS} blocks in an MCU")

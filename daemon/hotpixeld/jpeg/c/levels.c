@@ -3,8 +3,7 @@
  * Every step rounds as libjpeg's does: the accurate integer DCT, triangular upsampling
  * across the borders of blocks, and the conversion of colours by fixed-point factors.
  *
- * References: Loeffler, Ligtenberg, Moschytz, ICASSP 1989 (the DCT, here as the two 4x4
- * products that it factors); ITU-T T.871 (colours).
+ * References: Loeffler, Ligtenberg, Moschytz, ICASSP 1989 (the DCT); ITU-T T.871 (colours).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -21,17 +20,25 @@ struct plane {
 
 enum { GREY, YCC, RGB };
 
-/* One-dimensional transform of eight numbers, scaled by 8192 * sqrt(8). */
+/* One-dimensional transform of eight numbers, scaled by 8192 * sqrt(8).
+ *
+ * Sums of two of them are kept to 16 bits, as by libjpeg-turbo's vector code: they are
+ * longer in blocks only that no encoder writes.
+ */
 static inline void transform(const int32_t in[8], int32_t out[8], int32_t rounding, int shift)
 {
-    int32_t sum = (in[0] + in[4]) * 8192, difference = (in[0] - in[4]) * 8192;
+    int32_t sum = (int16_t)(in[0] + in[4]), difference = (int16_t)(in[0] - in[4]);
+    int32_t first = (int16_t)(in[3] + in[7]), second = (int16_t)(in[1] + in[5]);
     int32_t high = 10703 * in[2] + 4433 * in[6], low = 4433 * in[2] - 10704 * in[6];
-    int32_t even[4] = {sum + high, difference + low, difference - low, sum - high};
+    int32_t even[4] = {
+        8192 * sum + high, 8192 * difference + low, 8192 * difference - low, 8192 * sum - high
+    };
+    int32_t third = 9633 * second - 6436 * first, fourth = 9633 * first + 6437 * second;
     int32_t odd[4] = {
-        11363 * in[1] + 9633 * in[3] + 6437 * in[5] + 2260 * in[7],
-        9633 * in[1] - 2259 * in[3] - 11362 * in[5] - 6436 * in[7],
-        6437 * in[1] - 11362 * in[3] + 2261 * in[5] + 9633 * in[7],
-        2260 * in[1] - 6436 * in[3] + 9633 * in[5] - 11363 * in[7],
+        4926 * in[1] - 7373 * in[7] + fourth,
+        4177 * in[3] - 20995 * in[5] + third,
+        -20995 * in[3] - 4176 * in[5] + fourth,
+        -7373 * in[1] - 4927 * in[7] + third,
     };
     for (int i = 0; i < 4; i++) {
         out[i] = (even[i] + odd[i] + rounding) >> shift;
@@ -44,17 +51,20 @@ static inline int32_t within(int32_t value, int32_t least, int32_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* Write the samples of one block. Numbers are kept to 16 bits where libjpeg-turbo's are. */
+/* Write the samples of one block. */
 static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples,
                           ptrdiff_t stride)
 {
     int32_t columns[8][8], in[8], out[8];
+    int plain = 1; /* nothing but the first row: the columns are not transformed */
+    for (int i = 8; i < 64; i++)
+        plain &= !block[i];
     for (int x = 0; x < 8; x++) {
         for (int y = 0; y < 8; y++)
             in[y] = (int16_t)((uint32_t)block[8 * y + x] * steps[8 * y + x]);
         transform(in, out, 1 << 10, 11);
         for (int y = 0; y < 8; y++)
-            columns[y][x] = within(out[y], -32768, 32767);
+            columns[y][x] = plain ? (int16_t)(4 * in[0]) : within(out[y], -32768, 32767);
     }
     for (int y = 0; y < 8; y++) {
         transform(columns[y], out, 1 << 17, 18);
