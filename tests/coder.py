@@ -130,8 +130,8 @@ class Photo:
         """Return the rows and columns of blocks that hold a part of the picture."""
         h, v = max(f[0] for f in self.factors), max(f[1] for f in self.factors)
         own_h, own_v = self.factors[component]
-        rows = -(-(-(-self.height * own_v // v)) // 8)
-        return rows, -(-(-(-self.width * own_h // h)) // 8)
+        rows, columns = -(-self.height * own_v // v), -(-self.width * own_h // h)
+        return -(-rows // 8), -(-columns // 8)
 
     def with_blocks(self, blocks: tuple[Blocks, ...]) -> Photo:
         """Return the photo with other coefficients."""
@@ -158,7 +158,9 @@ class Photo:
 
     def scan(self, group: tuple[int, ...]) -> bytes:
         """Return the coded data of a scan."""
-        parts, bits, before = [], [], dict.fromkeys(group, 0)
+        parts: list[bytes] = []
+        bits: list[str] = []
+        before = dict.fromkeys(group, 0)
         dc = {i: codes(self.dc[i]) for i in group}
         ac = {i: codes(self.ac[i]) for i in group}
         fill = b"\xff" * self.fill

@@ -69,7 +69,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
 def mixed_blocks(rng: np.random.Generator, rows: int, columns: int) -> coder.Blocks:
     """Return blocks of noise around a level, some of them beyond white and black."""
     values = rng.normal(0, 12, (rows, columns, 64))
-    values *= rng.choice([0.0, 0.5, 1.0, 4.0], (rows, columns, 1))
+    values *= rng.choice((0.0, 0.5, 1.0, 4.0), (rows, columns, 1))
     values[rng.random(values.shape) < 0.5] = 0
     values[..., 0] = rng.normal(0, 150, (rows, columns))
     return np.rint(values).astype(np.int16).reshape(rows, columns, 8, 8)
@@ -78,13 +78,13 @@ def mixed_blocks(rng: np.random.Generator, rows: int, columns: int) -> coder.Blo
 def random_windows(
     rng: np.random.Generator, height: int, width: int, count: int
 ) -> list[Window]:
-    """Return windows of up to 20 pixels each way, those at the corners among them."""
+    """Return windows of up to 20 pixels each way, some at edges; the second is whole."""
     windows = []
     for number in range(count):
         size = rng.integers(1, 21, 2)
         down, across = min(int(size[0]), height), min(int(size[1]), width)
-        top = int(rng.choice([0, height - down, rng.integers(height - down + 1)]))
-        left = int(rng.choice([0, width - across, rng.integers(width - across + 1)]))
+        top = int(rng.integers(height - down + 1)) if number % 3 else 0
+        left = int(rng.integers(width - across + 1)) if number % 2 else width - across
         windows.append(Window(top, left, top + down, left + across))
         if number == 0:
             windows.append(Window(0, 0, height, width))

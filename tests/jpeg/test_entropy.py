@@ -323,26 +323,25 @@ def test_another_restart_than_the_next_ends_the_walk() -> None:
     walked(source)
     with pytest.raises(CodedDataError, match="a restart marker is missing"):
         walked(source.replace(b"\xff\xd1", b"\xff\xd2"))
-    with pytest.raises(CodedDataError, match="a restart marker is missing|more coded"):
+    with pytest.raises(CodedDataError, match=r"a restart marker is missing|more coded"):
         walked(source.replace(b"\xff\xd0", b""))
 
 
 @pytest.mark.parametrize(
-    ("dc", "why"),
+    "dc",
     [
-        (bytes([2, *[0] * 15, 0, 1]), "all ones"),
-        (bytes([3, *[0] * 15, 0, 1, 2]), "too many codes"),
-        (coder.table([0, 16]), "a DC symbol above 15"),
+        pytest.param(bytes([2, *[0] * 15, 0, 1]), id="a code of all ones"),
+        pytest.param(bytes([3, *[0] * 15, 0, 1, 2]), id="too many codes"),
+        pytest.param(coder.table([0, 16]), id="a DC symbol above 15"),
     ],
 )
-def test_a_table_that_decoders_refuse_is_refused(dc: bytes, why: str) -> None:
+def test_a_table_that_decoders_refuse_is_refused(dc: bytes) -> None:
     source = replace(coder.grey(8), dc=(dc,)).coded([b"\x00"])
 
     with pytest.raises(CodedDataError, match="a Huffman table"):
         walked(source)
     with pytest.raises(turbojpeg.CodecError):
         turbojpeg.decode(source, 8, 8)
-    assert why
 
 
 @pytest.mark.parametrize("padding", ["0", "1"])

@@ -172,8 +172,8 @@ class BlockReader:
         parts = [np.empty((0, 3), np.int64)]
         for window in windows:
             self._check(window)
-            for component in range(len(self._planes)):
-                parts.append(self._places(component, window)[1])
+            components = range(len(self._planes))
+            parts += [self._places(component, window)[1] for component in components]
         return np.unique(np.concatenate(parts), axis=0)
 
     def _check(self, window: Window) -> None:

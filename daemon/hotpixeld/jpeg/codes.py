@@ -159,7 +159,7 @@ def nearest_dc(
         sizes = [abs(value - before).bit_length()]
         if after is not None:
             sizes.append(abs(after - value).bit_length())
-        if available.issuperset(sizes):
+        if all(size in available for size in sizes):
             return value
     return None
 

@@ -69,6 +69,7 @@ _KEPT = np.dtype([("begin", "<u8"), ("now", "<u2"), ("before", "<u2")])
 
 _NO_ROOM = 11
 _REASONS = {
+    1: "bits that are not where they were",
     2: "a Huffman table whose codes do not fit",
     3: "bits that begin no code",
     4: "a run of zeros beyond the end of a block",
@@ -398,8 +399,9 @@ def _spliced(
     touched = (changes["end"] - changes["begin"] + 7) // 8
     former = np.empty(int(touched.sum()), np.uint8)
     written = ctypes.c_int64()
-    # Bytes 0xFF are as many as before, about; in the worst case all are.
-    for growth in (len(data) // 64 + 4096, len(data) + 4096):
+    # Bytes 0xFF are about as many as before; in the worst case all are.
+    growth = len(data) // 64 + 4096
+    while True:
         out = np.empty(len(data) + 2 * len(bits) + growth, np.uint8)
         reason = _library().hotpixeld_splice_1(
             *(data, len(data), len(changes), changes.ctypes.data),
@@ -407,16 +409,13 @@ def _spliced(
             *(inverse.ctypes.data, former.ctypes.data, former.size),
             ctypes.byref(written),
         )
-        if reason != _NO_ROOM:
+        if not reason:
             break
-    if reason:
-        raise CodedDataError(_REASONS.get(reason, "bits that are not where they were"))
-    sizes = (inverse["length"] + 7) // 8
-    return (
-        out[: written.value].tobytes(),
-        inverse,
-        former[: int(sizes.sum())].tobytes(),
-    )
+        if reason != _NO_ROOM:
+            raise CodedDataError(_REASONS[reason])
+        growth += len(data)
+    kept = int(((inverse["length"] + 7) // 8).sum())
+    return out[: written.value].tobytes(), inverse, former[:kept].tobytes()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -448,7 +447,7 @@ def _code(
         *(missing.ctypes.data, counts.ctypes.data),
     )
     if reason:
-        raise CodedDataError(_REASONS.get(reason, "blocks that cannot be coded"))
+        raise CodedDataError(_REASONS[reason])
     absent = [
         codes.Missing(*(int(number) for number in item))
         for item in missing[: counts[2]]

@@ -204,6 +204,18 @@ def _scan(data: bytes, structure: Structure, index: int, tables: _Tables) -> Cod
         raise ScanError("a table that a scan needs is missing") from None
 
 
+def _check(structure: Structure) -> None:
+    """Refuse what is not sequential, 8 bits, of 1 or 3 components, and whole."""
+    if structure.process not in SEQUENTIAL:
+        raise ScanError("not a sequential photo with Huffman codes")
+    if structure.precision != 8:
+        raise ScanError(f"{structure.precision} bits per sample")
+    if len(structure.components) not in {1, 3}:
+        raise ScanError(f"{len(structure.components)} colour components")
+    if structure.eoi is None:
+        raise ScanError("the file ends before its image does")
+
+
 def coded_scans(data: bytes, structure: Structure) -> tuple[CodedScan, ...]:
     """Return the scans of a photo, ready to be walked.
 
@@ -221,14 +233,7 @@ def coded_scans(data: bytes, structure: Structure) -> tuple[CodedScan, ...]:
     MarkerError
         A table or a scan header is malformed.
     """
-    if structure.process not in SEQUENTIAL:
-        raise ScanError("not a sequential photo with Huffman codes")
-    if structure.precision != 8:
-        raise ScanError(f"{structure.precision} bits per sample")
-    if len(structure.components) not in {1, 3}:
-        raise ScanError(f"{len(structure.components)} colour components")
-    if structure.eoi is None:
-        raise ScanError("the file ends before its image does")
+    _check(structure)
     tables = _Tables({}, {})
     scans: list[CodedScan] = []
     for segment in structure.segments:
