@@ -15,17 +15,19 @@
 
 /* As in levels.c. */
 struct plane {
+    const int64_t *numbers;
     const int16_t *coefficients;
-    int64_t top, left, rows, columns, height, width, down, across;
+    int64_t count, columns, height, width, down, across;
     uint16_t steps[64];
 };
-int hotpixeld_levels_1(const struct plane *planes, int colour, const int64_t *window,
-                       uint8_t *scratch, uint8_t *out);
+int hotpixeld_levels_1(const struct plane *planes, int colour, int64_t count,
+                       const int64_t *windows, uint8_t *samples, uint8_t *room, int64_t size,
+                       uint8_t *out);
 
 enum { REASONS = NOT_CODED + 1, MOST_WANTED = 24, SECONDS = 20 };
 
 static uint64_t state;
-static long walked, patched, refused[REASONS], odd[REASONS], without_code, unread;
+static long walked, patched, refused[REASONS], odd[REASONS], without_code, unread, without_blocks;
 
 static uint64_t draw(uint64_t below)
 {
@@ -413,40 +415,49 @@ static void patch(struct bytes source, const struct scan *scan, struct records *
     free(bits.data);
 }
 
-/* Compute levels of any coefficients. */
+/* Compute levels of any coefficients, some blocks missing at times. */
 static void levels(void)
 {
     struct plane planes[3];
+    int64_t *numbers[3], windows[3][4], total = 0, pixels = 0, size = (int64_t)draw(64 * 90);
     int16_t *coefficients[3];
-    int64_t total = 0, window[4];
-    int colour = (int)draw(3);
-    window[0] = (int64_t)draw(40);
-    window[1] = (int64_t)draw(40);
-    window[2] = window[0] + 1 + (int64_t)draw(20);
-    window[3] = window[1] + 1 + (int64_t)draw(20);
+    int colour = (int)draw(3), count = (int)draw(4);
+    for (int i = 0; i < count; i++) {
+        windows[i][0] = (int64_t)draw(40);
+        windows[i][1] = (int64_t)draw(40);
+        windows[i][2] = windows[i][0] + 1 + (int64_t)draw(20);
+        windows[i][3] = windows[i][1] + 1 + (int64_t)draw(20);
+        pixels += (windows[i][2] - windows[i][0]) * (windows[i][3] - windows[i][1]);
+    }
     for (int i = 0; i < 3; i++) {
         struct plane *p = planes + i;
-        *p = (struct plane){NULL, (int64_t)draw(3), (int64_t)draw(3), 1 + (int64_t)draw(6),
-                            1 + (int64_t)draw(6), 1 + (int64_t)draw(60),
-                            1 + (int64_t)draw(60), 1 + (int64_t)draw(4), 1 + (int64_t)draw(4), {0}};
-        if (draw(3)) {
-            p->top = p->left = 0;
-            p->rows = p->columns = 8;
-        }
-        int64_t count = 64 * p->rows * p->columns;
-        coefficients[i] = room(count * 2);
-        for (int64_t j = 0; j < count; j++)
+        *p = (struct plane){.columns = 8, .height = 1 + (int64_t)draw(64)};
+        p->width = 1 + (int64_t)draw(64);
+        p->down = 1 + (int64_t)draw(4);
+        p->across = 1 + (int64_t)draw(4);
+        numbers[i] = room(64 * 8);
+        int64_t gaps = draw(3) ? 0 : 20;
+        for (int64_t number = 0; number < 64; number++)
+            if (!gaps || draw((uint64_t)gaps))
+                numbers[i][p->count++] = number;
+        coefficients[i] = room(64 * p->count * 2);
+        for (int64_t j = 0; j < 64 * p->count; j++)
             coefficients[i][j] = (int16_t)(draw(4) ? draw(9) : draw(65536));
         for (int j = 0; j < 64; j++)
             p->steps[j] = (uint16_t)(draw(9) ? draw(30) : draw(65536));
         p->coefficients = coefficients[i];
-        total += count;
+        p->numbers = numbers[i];
+        total += 64 * p->count;
     }
-    uint8_t *scratch = room(total), *out = room(3 * 400);
-    hotpixeld_levels_1(planes, colour, window, scratch, out);
-    for (int i = 0; i < 3; i++)
+    uint8_t *samples = room(total), *gathered = room(size), *out = room(3 * pixels);
+    if (hotpixeld_levels_1(planes, colour, count, windows[0], samples, gathered, size, out))
+        without_blocks++;
+    for (int i = 0; i < 3; i++) {
+        free(numbers[i]);
         free(coefficients[i]);
-    free(scratch);
+    }
+    free(samples);
+    free(gathered);
     free(out);
 }
 
@@ -490,7 +501,8 @@ int main(int count, char **arguments)
         one_case(seeds[i % photos]);
     }
     printf("%ld cases: %ld scans walked, %ld patched and undone, %ld without a code,"
-           " %ld photos without a scan; refused:", cases, walked, patched, without_code, unread);
+           " %ld photos without a scan, %ld windows without their blocks; refused:", cases,
+           walked, patched, without_code, unread, without_blocks);
     for (int i = 1; i < REASONS; i++)
         printf(" %ld", refused[i]);
     printf("; damaged undo:");

@@ -57,7 +57,7 @@ def read(data: bytes, windows: Sequence[Window]) -> list[Levels]:
     scans = coded_scans(data, structure)
     reader = BlockReader(data, structure, scans)
     found = entropy.walk(data, scans, reader.needed(windows))
-    return [reader.levels(found, window) for window in windows]
+    return reader.levels(found, windows)
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
@@ -183,6 +183,7 @@ def test_a_window_asks_for_no_more_blocks_than_it_needs() -> None:
         *([i, row, column] for i in (1, 2) for row in (0, 1) for column in (1, 2)),
     ]
     assert reader.needed([]).shape == (0, 3)
+    assert read(data, []) == []
 
 
 def test_a_window_beyond_the_photo_or_without_its_blocks_is_an_error() -> None:
@@ -201,9 +202,9 @@ def test_a_window_beyond_the_photo_or_without_its_blocks_is_an_error() -> None:
         with pytest.raises(IndexError, match="reaches beyond"):
             reader.needed([window])
         with pytest.raises(IndexError, match="reaches beyond"):
-            reader.levels(found, window)
+            reader.levels(found, [window])
     with pytest.raises(KeyError, match="not asked for"):
-        reader.levels(found, Window(40, 40, 41, 41))
+        reader.levels(found, [Window(40, 40, 41, 41)])
 
 
 def test_sampling_that_libjpeg_refuses_is_refused() -> None:
@@ -244,9 +245,9 @@ def test_levels_of_real_photos_are_those_that_the_program_decodes(
             windows.pop(1)
         found = entropy.walk(data, scans, reader.needed(windows))
         whole = turbojpeg.decode(data, width, height)
-        for window in windows:
+        parts = reader.levels(found, windows)
+        for window, levels in zip(windows, parts, strict=True):
             top, left, bottom, right = window
-            levels = reader.levels(found, window)
             assert (levels == whole[top:bottom, left:right]).all(), (path, window)
         samplings.add(tuple((c.h, c.v) for c in structure.components))
         count += 1

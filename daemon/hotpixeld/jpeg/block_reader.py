@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld import compiled
-from hotpixeld.jpeg.scans import ScanError
+from hotpixeld.jpeg.scans import Integers, ScanError
 from hotpixeld.markers import SOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from hotpixeld.jpeg.entropy import Walked
-    from hotpixeld.jpeg.scans import CodedScan, Integers
+    from hotpixeld.jpeg.scans import CodedScan
     from hotpixeld.markers import Structure
 
 Levels = NDArray[np.uint8]
@@ -46,21 +46,22 @@ class Window(NamedTuple):
 
 
 class _Blocks(NamedTuple):
-    """The blocks of one component that a window needs, half-open."""
+    """The blocks of one component that windows need, half-open."""
 
-    top: int
-    left: int
-    bottom: int
-    right: int
+    tops: Integers
+    lefts: Integers
+    bottoms: Integers
+    rights: Integers
 
 
 class _Plane(ctypes.Structure):
     """`struct plane` of levels.c."""
 
     _fields_ = (
+        ("numbers", ctypes.c_void_p),
         ("coefficients", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("top", "left", "rows", "columns")),
-        *((name, ctypes.c_int64) for name in ("height", "width", "down", "across")),
+        *((name, ctypes.c_int64) for name in ("count", "columns", "height", "width")),
+        *((name, ctypes.c_int64) for name in ("down", "across")),
         ("steps", ctypes.c_uint16 * 64),
     )
 
@@ -72,7 +73,10 @@ def _library() -> ctypes.CDLL:
     if library is None:
         raise RuntimeError("hotpixeld was installed without its compiled core")
     place = ctypes.c_void_p
-    library.hotpixeld_levels_1.argtypes = [place, ctypes.c_int, place, place, place]
+    library.hotpixeld_levels_1.argtypes = [
+        *(place, ctypes.c_int, ctypes.c_int64, place),
+        *(place, place, ctypes.c_int64, place),
+    ]
     return library
 
 
@@ -130,102 +134,128 @@ class BlockReader:
         self._planes = []
         for index, component in enumerate(structure.components):
             rows, columns = structure.plane(component)
-            plane = _Plane(None, 0, 0, 0, 0, rows, columns, v // component.v)
-            plane.across = h // component.h
+            _, across = structure.blocks(component)
+            plane = _Plane(None, None, 0, across, rows, columns)
+            plane.down, plane.across = v // component.v, h // component.h
             plane.steps[:] = steps[index]
             self._planes.append(plane)
 
-    def _blocks(self, plane: _Plane, window: Window) -> _Blocks:
-        """Return the blocks of one component that a window needs."""
-        edges = []
-        for first, last, factor, size in (
-            (window.top, window.bottom - 1, plane.down, plane.height),
-            (window.left, window.right - 1, plane.across, plane.width),
+    def _edges(self, windows: Sequence[Window]) -> Integers:
+        """Return windows as an array, (n, 4)."""
+        edges = np.array(windows, np.int64).reshape(-1, 4)
+        top, left, bottom, right = edges.T
+        height, width = self._structure.height, self._structure.width
+        rows = (top >= 0) & (top < bottom) & (bottom <= height)
+        fit = rows & (left >= 0) & (left < right) & (right <= width)
+        if not fit.all():
+            window = windows[int(np.argmin(fit))]
+            raise IndexError(f"{window} is empty, or reaches beyond the photo")
+        return edges
+
+    @staticmethod
+    def _blocks(plane: _Plane, edges: Integers) -> _Blocks:
+        """Return the blocks of one component that each window needs."""
+        ends = []
+        for first, after, factor, size in (
+            (edges[:, 0], edges[:, 2], plane.down, plane.height),
+            (edges[:, 1], edges[:, 3], plane.across, plane.width),
         ):
             beside = 1 if factor == 2 else 0
-            begin = min(max(first // factor - beside, 0), size - 1)
-            end = min(last // factor + beside, size - 1)
-            edges.append((begin // 8, end // 8 + 1))
-        (top, bottom), (left, right) = edges
+            begin = np.clip(first // factor - beside, 0, size - 1)
+            end = np.clip((after - 1) // factor + beside, 0, size - 1)
+            ends.append((begin // 8, end // 8 + 1))
+        (top, bottom), (left, right) = ends
         return _Blocks(top, left, bottom, right)
 
-    def _places(self, component: int, window: Window) -> tuple[_Blocks, Integers]:
-        blocks = self._blocks(self._planes[component], window)
-        rows, columns = np.mgrid[
-            blocks.top : blocks.bottom, blocks.left : blocks.right
-        ].reshape(2, -1)
-        return blocks, np.stack([np.full_like(rows, component), rows, columns], axis=1)
+    def _numbers(self, plane: _Plane, edges: Integers) -> tuple[Integers, Integers]:
+        """Return the numbers of the blocks needed, and how many each window needs."""
+        blocks = self._blocks(plane, edges)
+        across = blocks.rights - blocks.lefts
+        counts = (blocks.bottoms - blocks.tops) * across
+        window = np.repeat(np.arange(len(edges)), counts)
+        place = np.arange(len(window)) - (np.cumsum(counts) - counts)[window]
+        down, right = np.divmod(place, across[window])
+        rows, columns = blocks.tops[window] + down, blocks.lefts[window] + right
+        return np.unique(rows * plane.columns + columns), counts
 
-    def needed(self, windows: Iterable[Window]) -> Integers:
+    @staticmethod
+    def _places(component: int, plane: _Plane, numbers: Integers) -> Integers:
+        """Return blocks by component, row and column."""
+        rows, columns = np.divmod(numbers, plane.columns)
+        return np.stack([np.full_like(rows, component), rows, columns], axis=1)
+
+    def needed(self, windows: Sequence[Window]) -> Integers:
         """Return the blocks to ask the walk for.
 
         Parameters
         ----------
-        windows : iterable of Window
+        windows : sequence of Window
             Inside the photo, and not empty.
 
         Returns
         -------
         (n, 3) int64
             Component, row and column of each, without repetition.
+
+        Raises
+        ------
+        IndexError
+            A window is empty, or reaches beyond the photo.
         """
-        parts = [np.empty((0, 3), np.int64)]
-        for window in windows:
-            self._check(window)
-            components = range(len(self._planes))
-            parts += [self._places(component, window)[1] for component in components]
-        return np.unique(np.concatenate(parts), axis=0)
+        edges = self._edges(windows)
+        return np.concatenate(
+            [
+                self._places(component, plane, self._numbers(plane, edges)[0])
+                for component, plane in enumerate(self._planes)
+            ]
+        )
 
-    def _check(self, window: Window) -> None:
-        if not (
-            0 <= window.top < window.bottom <= self._structure.height
-            and 0 <= window.left < window.right <= self._structure.width
-        ):
-            raise IndexError(f"{window} is empty, or reaches beyond the photo")
-
-    def levels(self, walked: Walked, window: Window) -> Levels:
-        """Return the levels of a window.
+    def levels(self, walked: Walked, windows: Sequence[Window]) -> list[Levels]:
+        """Return the levels of some windows.
 
         Parameters
         ----------
         walked : Walked
             Asked for the blocks that are `needed`.
-        window : Window
+        windows : sequence of Window
 
         Returns
         -------
-        (bottom - top, right - left, 3) uint8
+        list of (bottom - top, right - left, 3) uint8
             Red, green, blue; the three are equal in a grey photo.
 
         Raises
         ------
         KeyError
-            The walk was not asked for a block that it needs.
+            The walk was not asked for a block that they need.
         IndexError
-            It is empty, or reaches beyond the photo.
+            A window is empty, or reaches beyond the photo.
         """
-        self._check(window)
-        planes = (_Plane * len(self._planes))()
-        held, count = [], 0
-        for component, plane in enumerate(self._planes):
-            blocks, places = self._places(component, window)
-            held.append(np.ascontiguousarray(walked.coefficients(places)))
-            planes[component] = plane
-            planes[component].coefficients = held[-1].ctypes.data
-            planes[component].top, planes[component].left = blocks.top, blocks.left
-            planes[component].rows = blocks.bottom - blocks.top
-            planes[component].columns = blocks.right - blocks.left
-            count += len(places)
-        scratch = np.empty(64 * count, np.uint8)
-        edges = np.array(window, np.int64)
-        shape = (window.bottom - window.top, window.right - window.left, 3)
-        out = np.empty(shape, np.uint8)
+        edges = self._edges(windows)
+        planes = (_Plane * len(self._planes))(*self._planes)
+        held, room = [], np.zeros(len(edges), np.int64)
+        for component, plane in enumerate(planes):
+            numbers, counts = self._numbers(plane, edges)
+            places = self._places(component, plane, numbers)
+            blocks = np.ascontiguousarray(walked.coefficients(places))
+            plane.numbers, plane.coefficients = numbers.ctypes.data, blocks.ctypes.data
+            plane.count = len(numbers)
+            held.append((numbers, blocks))
+            room += counts
+        samples = np.empty(64 * sum(len(numbers) for numbers, _ in held), np.uint8)
+        gathered = np.empty(64 * int(room.max(initial=0)), np.uint8)
+        heights, widths = edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1]
+        ends = np.cumsum(heights * widths)
+        out = np.empty((int(ends[-1]) if len(ends) else 0, 3), np.uint8)
         if _library().hotpixeld_levels_1(
-            planes,
-            self._colour,
-            edges.ctypes.data,
-            scratch.ctypes.data,
+            *(planes, self._colour, len(edges), edges.ctypes.data),
+            *(samples.ctypes.data, gathered.ctypes.data, gathered.size),
             out.ctypes.data,
         ):
-            raise IndexError(f"{window} needs other blocks")
-        return out
+            raise RuntimeError("the compiled core needs other blocks")
+        return [
+            part.reshape(int(height), int(width), 3)
+            for part, height, width in zip(
+                np.split(out, ends[:-1]), heights, widths, strict=False
+            )
+        ]

@@ -7,15 +7,17 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* The blocks of one component around a window. */
+/* Some blocks of one component. */
 struct plane {
-    const int16_t *coefficients; /* (rows, columns, 64), row-major */
-    int64_t top, left;           /* of the first block, in blocks */
-    int64_t rows, columns;       /* in blocks */
-    int64_t height, width;       /* of the whole component, in samples */
-    int64_t down, across;        /* pixels per sample, each way */
-    uint16_t steps[64];          /* quantisation table, row-major */
+    const int64_t *numbers;      /* (count) ascending: row * columns + column */
+    const int16_t *coefficients; /* (count, 64), each row-major */
+    int64_t count;
+    int64_t columns;       /* of blocks in the whole component */
+    int64_t height, width; /* of the whole component, in samples */
+    int64_t down, across;  /* pixels per sample, each way */
+    uint16_t steps[64];    /* quantisation table, row-major */
 };
 
 enum { GREY, YCC, RGB };
@@ -52,8 +54,7 @@ static inline int32_t within(int32_t value, int32_t least, int32_t most)
 }
 
 /* Write the samples of one block. */
-static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples,
-                          ptrdiff_t stride)
+static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples)
 {
     int32_t columns[8][8], in[8], out[8];
     int plain = 1; /* nothing but the first row: the columns are not transformed */
@@ -69,15 +70,16 @@ static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *
     for (int y = 0; y < 8; y++) {
         transform(columns[y], out, 1 << 17, 18);
         for (int x = 0; x < 8; x++)
-            samples[stride * y + x] = (uint8_t)(within(out[x], -128, 127) + 128);
+            samples[8 * y + x] = (uint8_t)(within(out[x], -128, 127) + 128);
     }
 }
 
-/* The samples of one plane around the window. */
+/* The samples of one component around a window. */
 struct samples {
+    const struct plane *plane;
     const uint8_t *first;
     ptrdiff_t stride;
-    const struct plane *plane;
+    int64_t top, left; /* of the first, in samples */
 };
 
 static inline int64_t inside(int64_t index, int64_t size)
@@ -88,8 +90,8 @@ static inline int64_t inside(int64_t index, int64_t size)
 /* Return the sample at a place of the whole component, the nearest one beyond its edge. */
 static inline int at(const struct samples *s, int64_t row, int64_t column)
 {
-    row = inside(row, s->plane->height) - 8 * s->plane->top;
-    column = inside(column, s->plane->width) - 8 * s->plane->left;
+    row = inside(row, s->plane->height) - s->top;
+    column = inside(column, s->plane->width) - s->left;
     return s->first[s->stride * row + column];
 }
 
@@ -135,50 +137,91 @@ static void colour_pixel(const int levels[3], int colour, uint8_t *out)
         out[i] = (uint8_t)levels[colour == GREY ? 0 : i];
 }
 
-/* Whether a plane's blocks cover what a window needs of it. */
-static int covers(const struct plane *p, const int64_t window[4])
+/* Return the place of a block among a plane's, -1 where it is missing. */
+static int64_t found(const struct plane *plane, int64_t number)
 {
-    if (p->down < 1 || p->across < 1 || p->height < 1 || p->width < 1)
-        return 0;
-    int64_t first_row = inside(window[0] / p->down - (p->down == 2), p->height);
-    int64_t last_row = inside((window[2] - 1) / p->down + (p->down == 2), p->height);
-    int64_t first = inside(window[1] / p->across - (p->across == 2), p->width);
-    int64_t last = inside((window[3] - 1) / p->across + (p->across == 2), p->width);
-    return p->top >= 0 && p->left >= 0 && first_row >= 8 * p->top && first >= 8 * p->left
-           && last_row < 8 * (p->top + p->rows) && last < 8 * (p->left + p->columns);
+    int64_t low = 0, high = plane->count;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (plane->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < plane->count && plane->numbers[low] == number ? low : -1;
 }
 
-/* Compute the levels of a window.
- *
- * window: top, left, bottom, right, half-open; colour: GREY, YCC or RGB; scratch: 64 bytes
- * for every block; out: (bottom - top, right - left, 3). Returns 0, or 1 where the blocks
- * do not cover the window.
+/* Gather the samples that a window needs of a plane; return their number, -1 where blocks
+ * are missing or the room is too small.
  */
-int hotpixeld_levels_1(const struct plane *planes, int colour, const int64_t *window,
-                       uint8_t *scratch, uint8_t *out)
+static int64_t gather(const struct plane *plane, const uint8_t *blocks, const int64_t *window,
+                      uint8_t *room, int64_t size, struct samples *samples)
 {
-    int count = colour == GREY ? 1 : 3;
-    struct samples samples[3];
-    if (window[0] < 0 || window[1] < 0)
-        return 1;
-    for (int i = 0; i < count; i++) {
-        const struct plane *plane = planes + i;
-        ptrdiff_t stride = 8 * (ptrdiff_t)plane->columns;
-        if (!covers(plane, window))
-            return 1;
-        for (int64_t row = 0; row < plane->rows; row++)
-            for (int64_t column = 0; column < plane->columns; column++)
-                block_samples(plane->coefficients + 64 * (row * plane->columns + column),
-                              plane->steps, scratch + 8 * stride * row + 8 * column, stride);
-        samples[i] = (struct samples){scratch, stride, plane};
-        scratch += 8 * stride * plane->rows;
-    }
-    for (int64_t y = window[0]; y < window[2]; y++)
-        for (int64_t x = window[1]; x < window[3]; x++, out += 3) {
-            int levels[3] = {0};
-            for (int i = 0; i < count; i++)
-                levels[i] = level(&samples[i], y, x);
-            colour_pixel(levels, colour, out);
+    int64_t more_down = plane->down == 2, more_across = plane->across == 2;
+    int64_t top = inside(window[0] / plane->down - more_down, plane->height) / 8;
+    int64_t left = inside(window[1] / plane->across - more_across, plane->width) / 8;
+    int64_t bottom = inside((window[2] - 1) / plane->down + more_down, plane->height) / 8 + 1;
+    int64_t right = inside((window[3] - 1) / plane->across + more_across, plane->width) / 8 + 1;
+    int64_t columns = right - left, stride = 8 * columns;
+    if (columns > size / 64 || bottom - top > size / (64 * columns))
+        return -1;
+    for (int64_t row = top; row < bottom; row++)
+        for (int64_t column = left; column < right; column++) {
+            int64_t block = found(plane, row * plane->columns + column);
+            if (block < 0)
+                return -1;
+            uint8_t *to = room + 8 * (stride * (row - top) + column - left);
+            for (int y = 0; y < 8; y++)
+                memcpy(to + stride * y, blocks + 64 * block + 8 * y, 8);
         }
+    *samples = (struct samples){plane, room, (ptrdiff_t)stride, 8 * top, 8 * left};
+    return stride * 8 * (bottom - top);
+}
+
+static int is_sound(const struct plane *plane)
+{
+    return plane->down >= 1 && plane->across >= 1 && plane->height >= 1 && plane->width >= 1
+           && plane->count >= 0 && plane->columns >= 1;
+}
+
+/* Compute the levels of windows.
+ *
+ * planes: 1 for GREY, 3 else; colour: GREY, YCC or RGB; windows: (count, 4) top, left,
+ * bottom, right, half-open, not empty, at and right of 0; samples: 64 bytes for each block
+ * of all planes; room: `size` bytes, 64 for each block that the largest window needs; out:
+ * the windows' (bottom - top, right - left, 3), one after the other. Returns 0, or 1 where
+ * blocks are missing.
+ */
+int hotpixeld_levels_1(const struct plane *planes, int colour, int64_t count,
+                       const int64_t *windows, uint8_t *samples, uint8_t *room, int64_t size,
+                       uint8_t *out)
+{
+    int components = colour == GREY ? 1 : 3;
+    const uint8_t *blocks[3];
+    for (int i = 0; i < components; i++) {
+        if (!is_sound(planes + i))
+            return 1;
+        blocks[i] = samples;
+        for (int64_t j = 0; j < planes[i].count; j++, samples += 64)
+            block_samples(planes[i].coefficients + 64 * j, planes[i].steps, samples);
+    }
+    for (const int64_t *window = windows; count > 0; count--, window += 4) {
+        struct samples around[3];
+        int64_t used = 0;
+        for (int i = 0; i < components; i++) {
+            int64_t taken = gather(planes + i, blocks[i], window, room + used, size - used,
+                                   around + i);
+            if (taken < 0)
+                return 1;
+            used += taken;
+        }
+        for (int64_t y = window[0]; y < window[2]; y++)
+            for (int64_t x = window[1]; x < window[3]; x++, out += 3) {
+                int levels[3] = {0};
+                for (int i = 0; i < components; i++)
+                    levels[i] = level(around + i, y, x);
+                colour_pixel(levels, colour, out);
+            }
+    }
     return 0;
 }
