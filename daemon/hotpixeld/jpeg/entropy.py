@@ -154,8 +154,8 @@ def _described(data: bytes, scan: CodedScan) -> _Scan:
         (ctypes.c_uint8 * 10)(*owners),
     )
     for index, (dc, ac) in enumerate(zip(scan.dc, scan.ac, strict=True)):
-        described.dc[index][: len(dc)] = list(dc)
-        described.ac[index][: len(ac)] = list(ac)
+        ctypes.memmove(described.dc[index], dc, len(dc))
+        ctypes.memmove(described.ac[index], ac, len(ac))
     return described
 
 
@@ -306,7 +306,8 @@ def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
         A block is outside the photo.
     """
     places = np.asarray(places, np.int64).reshape(-1, 3)
-    if not np.isin(places[:, 0], [i for scan in scans for i in scan.components]).all():
+    known = [i for scan in scans for i in scan.components]
+    if len(places) and not set(np.unique(places[:, 0]).tolist()).issubset(known):
         raise IndexError("a block of a component that the photo does not have")
     records = []
     for scan in scans:

@@ -152,64 +152,74 @@ static int build_codes(const uint8_t *definition, struct codes *codes)
     return NO_FAULT;
 }
 
-/* Return length << 8 | symbol of the code that WINDOW bits begin with, 0 for none. */
-static unsigned begins(const struct codes *codes, uint32_t window)
+static void fill_entries(uint32_t *entries, int bits, uint32_t entry)
 {
-    unsigned found = codes->look[window >> (WINDOW - LOOK)];
-    for (int length = LOOK + 1; !found && length <= WINDOW; length++)
-        if (window << (16 - WINDOW) < codes->limit[length]) {
-            int code = (int)(window >> (WINDOW - length));
-            return (unsigned)length << 8 | codes->symbols[code + codes->shift[length]];
+    for (uint32_t i = 0; i < 1u << bits; i++)
+        entries[i] = entry;
+}
+
+/* Write the entries of all windows that begin with some symbols, which end after `used` bits
+ * and `advance` coefficients; `entry` passes over them.
+ */
+static void write_entries(const uint8_t *ac, uint32_t *entries, int used, int advance,
+                          uint32_t entry)
+{
+    int left = WINDOW - used;
+    const uint8_t *symbol = ac + 16;
+    uint32_t code = 0;
+    fill_entries(entries, left, entry);
+    for (int length = 1; length <= left; length++, code <<= 1)
+        for (int i = 0; i < ac[length - 1]; i++, code++, symbol++) {
+            int run = *symbol >> 4, size = *symbol & 15, bits = used + length + size;
+            int after = left - length - size, further = advance + run + 1;
+            uint32_t *first = entries + (code << (left - length)), *next = first;
+            if (*symbol == 0)
+                fill_entries(first, left - length, (uint32_t)(ENDED + advance) << 5 | (uint32_t)bits);
+            if ((size == 0 && run != 15) || further > 63 || bits > MOST_BITS)
+                continue;
+            /* Sixteen zeros must not be a block's last. */
+            uint32_t with = size ? (uint32_t)further << 5 | (uint32_t)bits : entry;
+            if (after <= 0) {
+                fill_entries(first, left - length, with);
+                continue;
+            }
+            write_entries(ac, first, WINDOW - after, further, with);
+            for (int value = 1; value < 1 << size; value++)
+                memcpy(next += 1 << after, first, sizeof *first << after);
         }
-    return found;
 }
 
-/* Return the entry that passes over the AC symbols in a window, after `used` bits of it. */
-static uint32_t passed(const uint16_t *single, uint32_t window, int used, uint32_t none)
+/* Write the entries of all windows that begin with a DC symbol. */
+static void write_first(const uint8_t *dc, const uint8_t *ac, uint32_t *entries)
 {
-    uint32_t entry = none;
-    int advance = 0;
-    while (used < WINDOW) {
-        unsigned found = single[window << used & ((1 << WINDOW) - 1)];
-        int length = (int)(found >> 8), run = (int)(found >> 4 & 15), size = (int)(found & 15);
-        if (!length || length > WINDOW - used)
-            break;
-        used += length + size;
-        if (size == 0 && run == 0)
-            return (uint32_t)(ENDED + advance) << 5 | (uint32_t)used;
-        advance += run + 1;
-        if ((size == 0 && run != 15) || advance > 63 || used > MOST_BITS)
-            break;
-        /* Sixteen zeros must not be a block's last. */
-        if (size)
-            entry = (uint32_t)advance << 5 | (uint32_t)used;
-    }
-    return entry;
+    const uint8_t *symbol = dc + 16;
+    uint32_t code = 0;
+    fill_entries(entries, WINDOW, SINGLE << 5);
+    for (int length = 1; length <= WINDOW; length++, code <<= 1)
+        for (int i = 0; i < dc[length - 1]; i++, code++, symbol++) {
+            int size = *symbol, used = length + size;
+            uint32_t after[1 << WINDOW], *entry = entries + (code << (WINDOW - length));
+            if (used > WINDOW)
+                continue;
+            write_entries(ac, after, used, 0, (uint32_t)used);
+            for (uint32_t value = 0; value < 1u << size; value++)
+                for (int j = 0; j < 1 << (WINDOW - used); j++)
+                    *entry++ = (uint32_t)extended(value, size) << 16 | after[j];
+        }
 }
 
-static int build_coding(const struct scan *scan, int component, struct coding *coding)
+static int build_coding(const uint8_t *dc, const uint8_t *ac, struct coding *coding)
 {
-    uint16_t single[1 << WINDOW];
-    if (build_codes(scan->dc[component], &coding->dc)
-        || build_codes(scan->ac[component], &coding->ac))
+    uint32_t rest[1 << WINDOW];
+    if (build_codes(dc, &coding->dc) || build_codes(ac, &coding->ac))
         return BAD_TABLE;
-    for (int i = defined(scan->dc[component]) - 1; i >= 0; i--)
-        if (coding->dc.symbols[i] > 15)
+    for (int i = defined(dc) - 1; i >= 0; i--)
+        if (dc[16 + i] > 15)
             return BAD_TABLE;
-    for (uint32_t window = 0; window < 1 << WINDOW; window++)
-        single[window] = (uint16_t)begins(&coding->ac, window);
-    for (uint32_t window = 0; window < 1 << WINDOW; window++) {
-        coding->rest[window] = (uint16_t)passed(single, window, 0, SINGLE << 5);
-        unsigned found = begins(&coding->dc, window);
-        int size = (int)(found & 15), used = (int)(found >> 8) + size;
-        if (!found || used > WINDOW) {
-            coding->first[window] = SINGLE << 5;
-            continue;
-        }
-        uint32_t value = window >> (WINDOW - used) & ((1u << size) - 1);
-        coding->first[window] = (uint32_t)extended(value, size) << 16
-                                | passed(single, window, used, (uint32_t)used);
-    }
+    write_first(dc, ac, coding->first);
+    write_entries(ac, rest, 0, 0, SINGLE << 5);
+    for (int i = 0; i < 1 << WINDOW; i++)
+        coding->rest[i] = (uint16_t)rest[i];
     return NO_FAULT;
 }
 
@@ -397,12 +407,18 @@ int hotpixeld_walk_1(const struct scan *scan, int64_t count, const int64_t *want
     fault[1] = 0;
     if (!is_sound(scan, count, wanted))
         return BAD_ARGUMENT;
-    for (int i = 0; i < scan->components; i++)
-        if (build_coding(scan, i, &codings[i]))
+    for (int i = 0; i < scan->components; i++) {
+        int same = 0; /* chroma components share their tables, mostly */
+        while (same < i && (memcmp(scan->dc[same], scan->dc[i], DEFINITION)
+                            || memcmp(scan->ac[same], scan->ac[i], DEFINITION)))
+            same++;
+        if (same == i && build_coding(scan->dc[i], scan->ac[i], &codings[i]))
             return BAD_TABLE;
-    for (int j = 0; j < blocks; j++) {
-        coding_of[j] = &codings[scan->owners[j]];
-        dc_of[j] = &dc[scan->owners[j]];
+        for (int j = 0; j < blocks; j++)
+            if (scan->owners[j] == i) {
+                coding_of[j] = &codings[same];
+                dc_of[j] = &dc[i];
+            }
     }
     struct reader r = {.next = scan->data + scan->start,
                        .start = scan->data + scan->start,
