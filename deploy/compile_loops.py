@@ -23,7 +23,7 @@ SOURCES = (
     "statistics/fold.c",
     "statistics/trace.c",
     "jpeg/c/entropy.c",
-    "jpeg/c/splice.c",
+    "jpeg/c/bits.c",
     "jpeg/c/levels.c",
 )
 LIBRARY = "_compiled.so"

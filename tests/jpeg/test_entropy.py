@@ -15,8 +15,9 @@ import jpegs
 from coder import Photo
 from hotpixeld import coefficients, markers, turbojpeg
 from hotpixeld.coefficients import Area
-from hotpixeld.jpeg import entropy
-from hotpixeld.jpeg.entropy import CodedDataError, MissingCodeError, Replaced
+from hotpixeld.jpeg import bits, entropy
+from hotpixeld.jpeg.bits import CodedDataError, Replaced
+from hotpixeld.jpeg.entropy import MissingCodeError
 from hotpixeld.jpeg.scans import ScanError, coded_scans
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_a_patch_gives_the_bytes_that_a_coder_of_the_new_blocks_gives(
     assert (found.coefficients(places) == at(photo, places)).all()
     assert patched.data == edited(photo, places, blocks).coded()
     replaced = Replaced.unpacked(patched.replaced.packed())
-    assert entropy.undone(patched.data, replaced) == source
+    assert bits.undone(patched.data, replaced) == source
     changed = (at(photo, places) != blocks).any(axis=(1, 2))
     assert (patched.places == places[changed]).all()
 
@@ -212,7 +213,7 @@ def test_what_libjpeg_writes_comes_back_to_the_byte(
 
     assert patched.data.endswith(b"\xff\xd9tail")
     assert (turbojpeg.decode(patched.data, 101, 70) != frame).any()
-    assert entropy.undone(patched.data, patched.replaced) == source
+    assert bits.undone(patched.data, patched.replaced) == source
     again = walked(patched.data, places)
     assert entropy.patch(patched.data, again, places, old).data == source
 
@@ -315,6 +316,20 @@ def test_a_symbol_without_a_meaning_ends_the_walk() -> None:
         walked(source)
 
 
+@pytest.mark.parametrize("restart", [0, 2])
+def test_every_truncation_is_refused(restart: int) -> None:
+    source = jpegs.jpeg(jpegs.scene(24, 40), restart_blocks=restart)
+    structure = markers.parse(source)
+    (scan,) = coded_scans(source, structure)
+
+    assert entropy.walk(source, [scan], NOWHERE).scans == (scan,)
+    for end in range(scan.start, scan.end):
+        with pytest.raises(CodedDataError) as caught:
+            entropy.walk(source, [replace(scan, end=end)], NOWHERE)
+        assert caught.value.offset is not None
+        assert scan.start <= caught.value.offset <= end
+
+
 def test_another_restart_than_the_next_ends_the_walk() -> None:
     photo = coder.grey(48, interval=2)
     source = photo.coded()
@@ -355,19 +370,19 @@ def test_padding_is_repeated_as_the_photo_has_it(padding: str) -> None:
     patched = entropy.patch(source, walked(source, place), place, block)
 
     assert patched.data == edited(photo, place, block).coded()
-    assert entropy.undone(patched.data, patched.replaced) == source
+    assert bits.undone(patched.data, patched.replaced) == source
 
 
 def test_mixed_padding_comes_back() -> None:
-    bits = scan_of(DC, END) * 3 + "010110"
-    source = coder.grey(24).coded([coder.packed(bits)])
+    scan = coder.packed(scan_of(DC, END) * 3 + "010110")
+    source = coder.grey(24).coded([scan])
     place = np.array([[0, 0, 1]])
     block = np.zeros((1, 8, 8), np.int16)
     block[0, 0, 0] = 5
 
     patched = entropy.patch(source, walked(source, place), place, block)
 
-    assert entropy.undone(patched.data, patched.replaced) == source
+    assert bits.undone(patched.data, patched.replaced) == source
 
 
 def test_a_copy_may_need_more_room_than_is_tried_first() -> None:
@@ -388,7 +403,7 @@ def test_a_copy_may_need_more_room_than_is_tried_first() -> None:
 
     assert len(patched.data) > len(source) + 30_000
     assert patched.data == edited(photo, places, blocks).coded()
-    assert entropy.undone(patched.data, patched.replaced) == source
+    assert bits.undone(patched.data, patched.replaced) == source
 
 
 def used_only(photo: Photo) -> Photo:
@@ -454,7 +469,7 @@ def test_a_damaged_record_of_replaced_bits_is_an_error() -> None:
         with pytest.raises(ValueError, match="cut short"):
             Replaced.unpacked(damaged)
     with pytest.raises(CodedDataError):
-        entropy.undone(patched.data[:40], patched.replaced)
+        bits.undone(patched.data[:40], patched.replaced)
 
 
 def test_only_sequential_photos_of_one_or_three_components_are_walked() -> None:
@@ -505,7 +520,7 @@ def test_real_photos_come_back_to_the_byte(photo_sets: Path) -> None:
         again = entropy.walk(patched.data, scans_of(patched.data), places)
 
         assert entropy.patch(source, found, places, old).data == source, path
-        assert entropy.undone(patched.data, patched.replaced) == source, path
+        assert bits.undone(patched.data, patched.replaced) == source, path
         assert entropy.patch(patched.data, again, places, old).data == source, path
         count += 1
     assert count > 60

@@ -21,10 +21,12 @@ the data end early                          warns, fills up with grey       refu
 a marker inside an interval                 warns, looks for the next       refused
 another RST than the next                   warns, looks around             refused
 bytes, or FF 00, after the last MCU         warns, or overlooks up to seven refused
+a restart marker after the last MCU         accepts                         refused
+fill bytes (FF) before a stuffed FF 00      accepts                         refused
 a table with a code of all ones             refuses                         refused
 ==========================================  ==============================  ===========
 
-The Huffman coding is in ``c/entropy.c``, the moving of bits in ``c/splice.c``.
+The Huffman coding is in ``c/entropy.c``, the moving of bits in ``c/bits.c``.
 
 References
 ----------
@@ -43,6 +45,14 @@ from numpy.typing import NDArray
 
 from hotpixeld import compiled
 from hotpixeld.jpeg import codes
+from hotpixeld.jpeg.bits import (
+    CHANGE,
+    PADDING,
+    REASONS,
+    CodedDataError,
+    Replaced,
+    spliced,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,49 +65,12 @@ Coefficients = NDArray[np.int16]
 
 _MOST_COMPONENTS, _DEFINITION = 3, 16 + 256
 _BITS_OF_A_BLOCK = 64 * (16 + 15)
-# A change of this length goes to the end of the byte, with the padding that `offset` says.
-_PADDING = -1
 # A round may find another value without a code.
 _MOST_ROUNDS = 8
 
-_CHANGE = np.dtype([(name, np.int64) for name in ("begin", "end", "offset", "length")])
 _MISSING = np.dtype(
     [(name, np.int64) for name in ("record", "block", "coefficient", "symbol")]
 )
-# Of a change that leads back, as it is kept: its address, bits now, bits before.
-_KEPT = np.dtype([("begin", "<u8"), ("now", "<u2"), ("before", "<u2")])
-
-_NO_ROOM = 11
-_REASONS = {
-    1: "bits that are not where they were",
-    2: "a Huffman table whose codes do not fit",
-    3: "bits that begin no code",
-    4: "a run of zeros beyond the end of a block",
-    5: "a symbol without a meaning",
-    6: "a DC coefficient beyond 16 bits",
-    7: "truncated: the coded data end too early",
-    8: "a marker inside the coded data",
-    9: "a restart marker is missing, or another one stands there",
-    10: "more coded data than belongs there",
-    12: "a marker among bits that would have to be moved",
-}
-
-
-class CodedDataError(ValueError):
-    """The coded data are not what their tables and markers say.
-
-    Attributes
-    ----------
-    reason : str
-        What is wrong, in a few words.
-    offset : int or None
-        Byte of the file, None where the fault has no place.
-    """
-
-    def __init__(self, reason: str, offset: int | None = None) -> None:
-        self.reason = reason
-        self.offset = offset
-        super().__init__(reason if offset is None else f"{reason}, at byte {offset}")
 
 
 class MissingCodeError(ValueError):
@@ -127,15 +100,11 @@ def _library() -> ctypes.CDLL:
     library = compiled.library()
     if library is None:
         raise RuntimeError("hotpixeld was installed without its compiled core")
-    place, number, data = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
+    place, number = ctypes.c_void_p, ctypes.c_int64
     library.hotpixeld_walk_1.argtypes = [place, number, *[place] * 6]
     library.hotpixeld_code_1.argtypes = [
         *(place, number, place, place, place, place, place),
         *(place, place, number, place, place),
-    ]
-    library.hotpixeld_splice_1.argtypes = [
-        *(data, number, number, place, data, number),
-        *(place, number, place, place, number, place),
     ]
     return library
 
@@ -282,7 +251,7 @@ def _walk_scan(data: bytes, scan: CodedScan, wanted: Integers) -> Records:
         fault.ctypes.data,
     )
     if reason:
-        raise CodedDataError(_REASONS[reason], int(fault[0]))
+        raise CodedDataError(REASONS[reason], int(fault[0]))
     return records
 
 
@@ -320,54 +289,6 @@ def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Replaced:
-    """The bits that a patch replaced, and where: what leads back to the original.
-
-    Attributes
-    ----------
-    changes : (n,) structured
-        Addresses in the copy, and each change's former bits: first byte and length.
-    bits : bytes
-        The former bits, each change's from a byte's beginning on.
-    """
-
-    changes: NDArray[Any]
-    bits: bytes
-
-    def packed(self) -> bytes:
-        """Return it as bytes, 12 a change and the bits."""
-        kept = np.empty(len(self.changes), _KEPT)
-        kept["begin"] = self.changes["begin"]
-        kept["now"] = self.changes["end"] - self.changes["begin"]
-        kept["before"] = self.changes["length"]
-        return len(kept).to_bytes(4, "little") + kept.tobytes() + self.bits
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> Replaced:
-        """Return what `packed` gave.
-
-        Raises
-        ------
-        ValueError
-            It is damaged.
-        """
-        count = int.from_bytes(packed[:4], "little")
-        end = 4 + count * _KEPT.itemsize
-        if len(packed) < end:
-            raise ValueError("the kept bits are cut short")
-        kept = np.frombuffer(packed[4:end], _KEPT)
-        changes = np.empty(count, _CHANGE)
-        changes["begin"] = kept["begin"]
-        changes["end"] = changes["begin"] + kept["now"]
-        changes["length"] = kept["before"]
-        sizes = (changes["length"] + 7) // 8
-        changes["offset"] = np.cumsum(sizes) - sizes
-        if len(packed) != end + sizes.sum():
-            raise ValueError("the kept bits are cut short")
-        return cls(changes, packed[end:])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Patched:
     """A photo with other coefficients in some blocks.
 
@@ -392,33 +313,6 @@ class Patched:
     bits: int
 
 
-def _spliced(
-    data: bytes, changes: NDArray[Any], bits: bytes
-) -> tuple[bytes, NDArray[Any], bytes]:
-    """Return a file with changes made, the changes that lead back, and their bits."""
-    inverse = np.zeros(len(changes), _CHANGE)
-    touched = (changes["end"] - changes["begin"] + 7) // 8
-    former = np.empty(int(touched.sum()), np.uint8)
-    written = ctypes.c_int64()
-    # Bytes 0xFF are about as many as before; in the worst case all are.
-    growth = len(data) // 64 + 4096
-    while True:
-        out = np.empty(len(data) + 2 * len(bits) + growth, np.uint8)
-        reason = _library().hotpixeld_splice_1(
-            *(data, len(data), len(changes), changes.ctypes.data),
-            *(bits, len(bits), out.ctypes.data, out.size),
-            *(inverse.ctypes.data, former.ctypes.data, former.size),
-            ctypes.byref(written),
-        )
-        if not reason:
-            break
-        if reason != _NO_ROOM:
-            raise CodedDataError(_REASONS[reason])
-        growth += len(data)
-    kept = int(((inverse["length"] + 7) // 8).sum())
-    return out[: written.value].tobytes(), inverse, former[:kept].tobytes()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Coded:
     """New bits for a scan, and the values that have none."""
@@ -433,7 +327,7 @@ def _code(
 ) -> _Coded:
     """Code what differs between the records and their wanted coefficients."""
     count, blocks = records.coefficients.shape[:2]
-    changes = np.zeros(2 * count * blocks, _CHANGE)
+    changes = np.zeros(2 * count * blocks, CHANGE)
     moved = int((after != records.coefficients).any(axis=2).sum())
     room = (moved + count * blocks) * 8 + moved * _BITS_OF_A_BLOCK // 8
     bits = np.empty(room, np.uint8)
@@ -448,7 +342,7 @@ def _code(
         *(missing.ctypes.data, counts.ctypes.data),
     )
     if reason:
-        raise CodedDataError(_REASONS[reason])
+        raise CodedDataError(REASONS[reason])
     absent = [
         codes.Missing(*(int(number) for number in item))
         for item in missing[: counts[2]]
@@ -460,9 +354,9 @@ def _padding(data: bytes, ends: Integers, begins: Integers) -> NDArray[Any]:
     """Return the changes of the padding of the intervals that hold other changes."""
     ends = np.unique(ends, axis=0)
     hit = np.unique(np.searchsorted(ends[:, 0], begins, side="right"))
-    changes = np.zeros(len(hit), _CHANGE)
+    changes = np.zeros(len(hit), CHANGE)
     changes["begin"], changes["end"] = ends[hit].T
-    changes["length"] = _PADDING
+    changes["length"] = PADDING
     for change in changes:
         byte, bit = divmod(int(change["begin"]), 8)
         # Without padding of its own, an interval gets what encoders write.
@@ -525,7 +419,7 @@ def patch(
     """
     places = np.asarray(places, np.int64).reshape(-1, 3)
     flat = np.asarray(blocks, np.int16).reshape(-1, 64)
-    all_changes, all_bits, offset, mcus = [np.empty(0, _CHANGE)], [], 0, 0
+    all_changes, all_bits, offset, mcus = [np.empty(0, CHANGE)], [], 0, 0
     records_after = []
     for scan, records in zip(walked.scans, walked.records, strict=True):
         wanted = replace(records, coefficients=records.coefficients.copy())
@@ -544,26 +438,8 @@ def patch(
         all_bits.append(coded.bits)
     changes = np.concatenate(all_changes)
     changes = changes[np.argsort(changes["begin"], kind="stable")]
-    out, inverse, former = _spliced(data, changes, b"".join(all_bits))
+    out, inverse, former = spliced(data, changes, b"".join(all_bits))
     now = Walked(walked.scans, tuple(records_after))
     moved = (now.coefficients(places) != walked.coefficients(places)).any(axis=(1, 2))
-    bits = int(inverse["length"][changes["length"] != _PADDING].sum())
+    bits = int(inverse["length"][changes["length"] != PADDING].sum())
     return Patched(out, Replaced(inverse, former), places[moved], mcus, bits)
-
-
-def undone(data: bytes, replaced: Replaced) -> bytes:
-    """Return the original of a patched photo.
-
-    Parameters
-    ----------
-    data : bytes
-        The copy, as `patch` made it.
-    replaced : Replaced
-        Of the same patch.
-
-    Raises
-    ------
-    CodedDataError
-        It is not that copy.
-    """
-    return _spliced(data, replaced.changes, replaced.bits)[0]

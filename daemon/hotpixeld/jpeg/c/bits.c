@@ -1,4 +1,4 @@
-/* Put other bits in place of some in a JPEG file, and copy all else; entropy.py calls it.
+/* Put other bits in place of some in a JPEG file, and copy all else; bits.py calls it.
  *
  * What follows a change of another length moves by some bits, and zeros are stuffed anew
  * after bytes 0xFF, until a change to the end of a byte lets the bytes agree again.
