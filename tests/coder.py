@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import jpegs
-from hotpixeld import markers, tables
-from hotpixeld.tables import ZIGZAG
+from hotpixeld.jpeg import markers
+from hotpixeld.jpeg.markers import ZIGZAG
 from jpegs import app
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Blocks = NDArray[np.int16]
 def standard() -> dict[int, bytes]:
     """Return the Huffman tables of annex K.3, by class and number."""
     data = jpegs.jpeg(jpegs.scene(16, 16), "4:2:0")
-    return tables.huffman(data, markers.parse(data))
+    return markers.huffman(data, markers.parse(data))
 
 
 def table(symbols: list[int]) -> bytes:

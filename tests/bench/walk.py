@@ -24,8 +24,7 @@ import numpy as np
 from material import photos_in
 from PIL import Image
 
-from hotpixeld import markers, turbojpeg
-from hotpixeld.jpeg import bits, entropy
+from hotpixeld.jpeg import bits, entropy, markers, turbojpeg
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import coded_scans
 

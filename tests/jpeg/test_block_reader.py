@@ -14,8 +14,7 @@ from PIL import Image
 import coder
 import jpegs
 from coder import Photo
-from hotpixeld import markers, turbojpeg
-from hotpixeld.jpeg import entropy
+from hotpixeld.jpeg import entropy, markers, turbojpeg
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import ScanError, coded_scans
 

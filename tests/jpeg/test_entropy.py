@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 import coder
 import jpegs
 from coder import Photo
-from hotpixeld import coefficients, markers, turbojpeg
-from hotpixeld.coefficients import Area
-from hotpixeld.jpeg import bits, entropy
+from hotpixeld.jpeg import bits, coefficients, entropy, markers, turbojpeg
 from hotpixeld.jpeg.bits import CodedDataError, Replaced
+from hotpixeld.jpeg.coefficients import Area
 from hotpixeld.jpeg.entropy import MissingCodeError
 from hotpixeld.jpeg.scans import ScanError, coded_scans
 

@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld import compiled
+from hotpixeld.jpeg.markers import SOS
 from hotpixeld.jpeg.scans import Integers, ScanError
-from hotpixeld.markers import SOS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hotpixeld.jpeg.entropy import Walked
+    from hotpixeld.jpeg.markers import Structure
     from hotpixeld.jpeg.scans import CodedScan
-    from hotpixeld.markers import Structure
 
 Levels = NDArray[np.uint8]
 """(rows, columns, 3) uint8: red, green, blue."""

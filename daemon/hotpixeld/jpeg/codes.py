@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hotpixeld.tables import ZIGZAG
+from hotpixeld.jpeg.markers import ZIGZAG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

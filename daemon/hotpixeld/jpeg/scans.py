@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.markers import DHT, DNL, DQT, DRI, SOS, MarkerError
-from hotpixeld.tables import ZIGZAG
+from hotpixeld.jpeg.markers import DHT, DQT, DRI, SOS, ZIGZAG, MarkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hotpixeld.markers import Segment, Structure
+    from hotpixeld.jpeg.markers import Segment, Structure
 
 Integers = NDArray[np.int64]
 
@@ -239,7 +238,7 @@ def coded_scans(data: bytes, structure: Structure) -> tuple[CodedScan, ...]:
     for segment in structure.segments:
         if segment.marker == SOS:
             scans.append(_scan(data, structure, len(scans), tables))
-        elif segment.marker != DNL:
+        else:
             tables.read(data, segment)
     coded = sorted(i for scan in scans for i in scan.components)
     if coded != list(range(len(structure.components))):
