@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 LIBRARY = Path(__file__).with_name("_compiled.so")
 
 
-def function(name: str, *parameters: Any) -> Callable[..., None]:
-    """Return a function of the compiled library that returns nothing.
+def function(name: str, *parameters: Any, returns: Any = None) -> Callable[..., Any]:
+    """Return a function of the compiled library.
 
     Parameters
     ----------
     name : str
         With the version, as in C.
     *parameters : ctypes types
+    returns : ctypes type or None
 
     Raises
     ------
@@ -37,5 +38,5 @@ def function(name: str, *parameters: Any) -> Callable[..., None]:
             f"the compiled loops are missing or of another version: {error}; install a"
             " C compiler (Debian: gcc libc6-dev), then hotpixeld again"
         ) from error
-    loaded.argtypes, loaded.restype = parameters, None
-    return cast("Callable[..., None]", loaded)
+    loaded.argtypes, loaded.restype = parameters, returns
+    return cast("Callable[..., Any]", loaded)

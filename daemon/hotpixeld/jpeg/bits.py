@@ -7,7 +7,6 @@ interval; the work is done in ``c/bits.c``.
 from __future__ import annotations
 
 import ctypes
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,18 +58,13 @@ class CodedDataError(ValueError):
         super().__init__(reason if offset is None else f"{reason}, at byte {offset}")
 
 
-@functools.cache
-def _library() -> ctypes.CDLL:
-    """Return the compiled core, its function declared."""
-    library = compiled.library()
-    if library is None:
-        raise RuntimeError("hotpixeld was installed without its compiled core")
-    place, number, data = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
-    library.hotpixeld_splice_1.argtypes = [
-        *(data, number, number, place, data, number),
-        *(place, number, place, place, number, place),
-    ]
-    return library
+_place, _number, _data = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
+_splice = compiled.function(
+    "hotpixeld_splice_1",
+    *(_data, _number, _number, _place, _data, _number),
+    *(_place, _number, _place, _place, _number, _place),
+    returns=ctypes.c_int,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +127,7 @@ def spliced(
     growth = len(data) // 64 + 4096
     while True:
         out = np.empty(len(data) + 2 * len(bits) + growth, np.uint8)
-        reason = _library().hotpixeld_splice_1(
+        reason = _splice(
             *(data, len(data), len(changes), changes.ctypes.data),
             *(bits, len(bits), out.ctypes.data, out.size),
             *(inverse.ctypes.data, former.ctypes.data, former.size),

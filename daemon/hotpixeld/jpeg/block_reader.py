@@ -12,7 +12,6 @@ ITU-T T.871 (2011), JFIF: colours.  Adobe Technical Note 5116 (1992): the APP14 
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -66,18 +65,13 @@ class _Plane(ctypes.Structure):
     )
 
 
-@functools.cache
-def _library() -> ctypes.CDLL:
-    """Return the compiled core, its function declared."""
-    library = compiled.library()
-    if library is None:
-        raise RuntimeError("hotpixeld was installed without its compiled core")
-    place = ctypes.c_void_p
-    library.hotpixeld_levels_1.argtypes = [
-        *(place, ctypes.c_int, ctypes.c_int64, place),
-        *(place, place, ctypes.c_int64, place),
-    ]
-    return library
+_place = ctypes.c_void_p
+_levels = compiled.function(
+    "hotpixeld_levels_1",
+    *(_place, ctypes.c_int, ctypes.c_int64, _place),
+    *(_place, _place, ctypes.c_int64, _place),
+    returns=ctypes.c_int,
+)
 
 
 def _colour(data: bytes, structure: Structure) -> int:
@@ -247,7 +241,7 @@ class BlockReader:
         heights, widths = edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1]
         ends = np.cumsum(heights * widths)
         out = np.empty((int(ends[-1]) if len(ends) else 0, 3), np.uint8)
-        if _library().hotpixeld_levels_1(
+        if _levels(
             *(planes, self._colour, len(edges), edges.ctypes.data),
             *(samples.ctypes.data, gathered.ctypes.data, gathered.size),
             out.ctypes.data,

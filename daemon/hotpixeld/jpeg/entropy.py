@@ -36,7 +36,6 @@ ITU-T T.81 (1992), annexes B.1.1 (markers), E.1.4 (restart intervals), F.1.2 and
 from __future__ import annotations
 
 import ctypes
-import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,19 +93,16 @@ class _Scan(ctypes.Structure):
     )
 
 
-@functools.cache
-def _library() -> ctypes.CDLL:
-    """Return the compiled core, its functions declared."""
-    library = compiled.library()
-    if library is None:
-        raise RuntimeError("hotpixeld was installed without its compiled core")
-    place, number = ctypes.c_void_p, ctypes.c_int64
-    library.hotpixeld_walk_1.argtypes = [place, number, *[place] * 6]
-    library.hotpixeld_code_1.argtypes = [
-        *(place, number, place, place, place, place, place),
-        *(place, place, number, place, place),
-    ]
-    return library
+_place, _number = ctypes.c_void_p, ctypes.c_int64
+_walk = compiled.function(
+    "hotpixeld_walk_1", _place, _number, *[_place] * 6, returns=ctypes.c_int
+)
+_code = compiled.function(
+    "hotpixeld_code_1",
+    *(_place, _number, _place, _place, _place, _place, _place),
+    *(_place, _place, _number, _place, _place),
+    returns=ctypes.c_int,
+)
 
 
 def _described(data: bytes, scan: CodedScan) -> _Scan:
@@ -240,7 +236,7 @@ def _walk_scan(data: bytes, scan: CodedScan, wanted: Integers) -> Records:
     """Walk one scan, remembering some MCUs."""
     records = Records.empty(scan, wanted)
     fault = np.zeros(2, np.int64)
-    reason = _library().hotpixeld_walk_1(
+    reason = _walk(
         ctypes.byref(_described(data, scan)),
         len(wanted),
         wanted.ctypes.data,
@@ -322,7 +318,7 @@ class _Coded:
     missing: list[Missing]
 
 
-def _code(
+def _coded(
     data: bytes, scan: CodedScan, records: Records, after: NDArray[np.int16]
 ) -> _Coded:
     """Code what differs between the records and their wanted coefficients."""
@@ -333,7 +329,7 @@ def _code(
     bits = np.empty(room, np.uint8)
     missing = np.zeros(count * blocks * 130, _MISSING)
     counts = np.zeros(3, np.int64)
-    reason = _library().hotpixeld_code_1(
+    reason = _code(
         ctypes.byref(_described(data, scan)),
         count,
         *(part.ctypes.data for part in (records.mcus, records.addresses)),
@@ -369,7 +365,7 @@ def _with_codes(
 ) -> _Coded:
     """Code a scan's changed blocks, with the nearest values where some have no code."""
     for _ in range(_MOST_ROUNDS):
-        coded = _code(data, scan, before, after.coefficients)
+        coded = _coded(data, scan, before, after.coefficients)
         if not coded.missing:
             return coded
         if not codes.brought_near(scan, before, after, coded.missing):
