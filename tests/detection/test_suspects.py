@@ -12,7 +12,7 @@ from hotpixeld.statistics.welford import State
 
 
 def state_of(camera: sensor.Sensor, photos: int) -> State:
-    state = State.empty(camera.height, camera.width)
+    state = State.empty(camera.height, camera.width, traced=True)
     for frame in camera.frames(photos):
         state.fold(frame)
     return state
@@ -113,6 +113,38 @@ def test_burned_in_marks_are_not_seen_through_the_lens() -> None:
     ]
     assert len(sites) > 20
     assert not (sites[:, 0] < 20).any()
+
+
+def test_suspects_come_by_mean_and_by_trace_without_repeating() -> None:
+    defects = sensor.scattered(6, 400, 560, seed=7, levels=(60,))
+    camera = sensor.Sensor(seed=7, defects=defects)
+    state = state_of(camera, 20)
+    assert state.trace is not None
+    sites = suspects.nominated(state, state.trace)
+    strong = [(one.row, one.col) for one in defects]
+    times = [
+        int((np.abs(sites - place).max(axis=1) <= suspects.APART).sum())
+        for place in strong
+    ]
+
+    assert times == [1] * 6
+    assert len(sites) <= suspects.BY_TRACE + suspects.BY_MEAN
+
+
+def test_bars_and_what_never_changes_are_no_suspects() -> None:
+    camera = sensor.Sensor(seed=8)
+    state = State.empty(400, 560, traced=True)
+    assert state.trace is not None
+    for frame in camera.frames(12):
+        marked = frame.copy()
+        marked[370:] = 0
+        marked[385, 100:500:9] = 200
+        marked[100:104, 40:520:24] = 250  # on the scene: it changes around them
+        state.fold(marked)
+    sites = suspects.nominated(state, state.trace)
+
+    assert not (sites[:, 0] > 366).any()
+    assert len(sites) > 8  # there are others
 
 
 def test_the_state_is_left_as_it_is() -> None:

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import sensor
-from hotpixeld.detection import evidence, suspects
-from hotpixeld.statistics import contrast, peaks
+from hotpixeld.detection import evidence
+from hotpixeld.statistics import contrast
 from hotpixeld.statistics import trace as statistics_trace
 from hotpixeld.statistics.trace import Trace
-from hotpixeld.statistics.welford import State
 
 
 def traced(camera: sensor.Sensor, photos: int) -> Trace:
@@ -164,36 +163,3 @@ def test_a_frame_too_small_for_a_neighbourhood_has_no_suspects() -> None:
     small.add(np.zeros((40, 50, 3), np.uint8))
 
     assert len(statistics_trace.suspects(small, 10).sites) == 0
-
-
-def test_suspects_come_by_mean_and_by_trace_without_repeating() -> None:
-    defects = sensor.scattered(6, 400, 560, seed=7, levels=(60,))
-    camera = sensor.Sensor(seed=7, defects=defects)
-    state = State.empty(400, 560)
-    for frame in camera.frames(20):
-        state.fold(frame)
-    sites = suspects.nominated(state, traced(camera, 20))
-    strong = [(one.row, one.col) for one in defects]
-    times = [
-        int((np.abs(sites - place).max(axis=1) <= suspects.APART).sum())
-        for place in strong
-    ]
-
-    assert times == [1] * 6
-    assert len(sites) <= suspects.BY_TRACE + suspects.BY_MEAN
-
-
-def test_bars_and_what_never_changes_are_no_suspects() -> None:
-    camera = sensor.Sensor(seed=8)
-    state, trace_ = State.empty(400, 560), Trace.empty(400, 560)
-    for frame in camera.frames(12):
-        marked = frame.copy()
-        marked[370:] = 0
-        marked[385, 100:500:9] = 200
-        marked[100:104, 40:520:24] = 250  # on the scene: it changes around them
-        state.fold(marked)
-        trace_.add(marked)
-    sites = suspects.nominated(state, trace_)
-
-    assert not (sites[:, 0] > 366).any()
-    assert len(sites) > peaks.BLOCK

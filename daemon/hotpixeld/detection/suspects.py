@@ -39,7 +39,8 @@ UNCHANGED = 0.25
 USUAL = 1 / 50
 # So many such pixels around a site are a caption over the scene.
 MARKS = 3
-# A neighbour is the centre of a suspect when it exceeds a site by so many times the usual step.
+# A neighbour of a suspect is its centre when it exceeds it by so many times the usual
+# step.
 CLEARLY = 3.0
 # Peaks nearer than this are one defect.
 APART = 3
