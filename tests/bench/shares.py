@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hotpixeld.cli import main as cli_main
 from hotpixeld.cli import run_once
 from hotpixeld.engine import camera_state, maps, pipeline, sampling
-from hotpixeld.engine.copy_writer import Output
+from hotpixeld.engine.copy_writer import OutputFolder
 from hotpixeld.jpeg import markers, turbojpeg
 from hotpixeld.photo import metadata, photo_file
 from hotpixeld.repair import lossless, pixel_list
@@ -42,7 +42,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "fold": [(welford.State, "fold_all")],
     "sample suspects": [(pipeline, "sampled"), (sampling, "sampled")],
     "repair in coefficients": [(lossless, "repaired"), (pixel_list, "visible")],
-    "write copies": [(Output, "write"), (Output, "sha256_of")],
+    "write copies": [(OutputFolder, "write"), (OutputFolder, "sha256_of")],
     "checkpoints": [(checkpoint, "save")],
     "maps: scan": [(maps, "nominate")],
     "maps: judge": [(maps, "judge"), (maps, "evidence_of")],

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hotpixeld.config.model import Folder, Repair
 from hotpixeld.defect import Defect
-from hotpixeld.engine.copy_writer import Copies, Mended, mend
+from hotpixeld.engine.copy_writer import CopyWriter, RepairResult, repair
 from hotpixeld.photo import photo_file
 from hotpixeld.repair.pixel_list import PixelList
 from hotpixeld.store.ledger import Ledger
@@ -49,8 +49,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def copies(ledger: Ledger) -> Copies:
-    return Copies(ledger, 10**9)
+def copies(ledger: Ledger) -> CopyWriter:
+    return CopyWriter(ledger, 10**9)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def target(folder: Path) -> Path:
 
 
 def settle(
-    copies: Copies,
+    copies: CopyWriter,
     source: Photo,
     folder: Path,
     *defects: Defect,
@@ -67,9 +67,9 @@ def settle(
 ) -> Copy | None:
     """Bring the copy up to date with a list of detected defects."""
     listed = PixelList((), defects, "v")
-    mended = mend(source, None, listed, copies.known(source.path), Repair())
+    result = repair(source, None, listed, copies.known(source.path), Repair())
     settings = Folder.model_validate({"path": str(folder), "unchanged": unchanged})
-    return copies.settle(source, settings, mended)
+    return copies.settle(source, settings, result)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -78,7 +78,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def test_a_copy_has_the_defect_mended_and_the_originals_time(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     before = source.path.read_bytes(), source.path.stat()
     copy = settle(copies, source, folder, ONE)
@@ -98,7 +98,7 @@ def test_a_copy_has_the_defect_mended_and_the_originals_time(
 
 
 def test_the_same_pixels_again_write_nothing(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     inode = target.stat().st_ino
@@ -108,7 +108,7 @@ def test_the_same_pixels_again_write_nothing(
 
 
 def test_other_pixels_renew_the_copy_a_second_later(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     copy = settle(copies, source, folder, ONE, TWO)
@@ -120,7 +120,7 @@ def test_other_pixels_renew_the_copy_a_second_later(
 
 
 def test_a_copy_without_anything_to_repair_is_withdrawn_and_may_return(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     copy = settle(copies, source, folder)
@@ -133,7 +133,7 @@ def test_a_copy_without_anything_to_repair_is_withdrawn_and_may_return(
 
 
 def test_a_deleted_copy_stays_deleted(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     target.unlink()
@@ -145,7 +145,7 @@ def test_a_deleted_copy_stays_deleted(
 
 
 def test_an_edited_copy_is_left_alone(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     target.write_bytes(b"edited")
@@ -158,7 +158,7 @@ def test_an_edited_copy_is_left_alone(
 
 
 def test_a_foreign_file_in_its_place_is_left_alone(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(b"somebody's")
@@ -170,7 +170,7 @@ def test_a_foreign_file_in_its_place_is_left_alone(
 
 
 def test_a_crash_before_the_first_copy_leaves_it_to_be_written(
-    copies: Copies,
+    copies: CopyWriter,
     source: Photo,
     folder: Path,
     target: Path,
@@ -191,7 +191,7 @@ def test_a_crash_before_the_first_copy_leaves_it_to_be_written(
 
 
 def test_a_crash_while_renewing_leaves_it_to_be_renewed(
-    copies: Copies,
+    copies: CopyWriter,
     source: Photo,
     folder: Path,
     target: Path,
@@ -214,7 +214,7 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
 
 
 def test_a_crash_after_writing_but_before_the_ledger_knows_is_recognised(
-    copies: Copies, ledger: Ledger, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, target: Path
 ) -> None:
     copy = settle(copies, source, folder, ONE)
     assert copy is not None
@@ -230,7 +230,7 @@ def test_a_crash_after_writing_but_before_the_ledger_knows_is_recognised(
 
 @pytest.mark.parametrize("unchanged", ["link", "copy"])
 def test_a_photo_without_defects_can_have_its_place_in_the_output(
-    copies: Copies, source: Photo, folder: Path, target: Path, unchanged: str
+    copies: CopyWriter, source: Photo, folder: Path, target: Path, unchanged: str
 ) -> None:
     settle(copies, source, folder, unchanged=unchanged)
     same = target.stat().st_ino == source.path.stat().st_ino
@@ -244,29 +244,29 @@ def test_a_photo_without_defects_can_have_its_place_in_the_output(
 
 def test_a_detected_defect_is_repaired_only_where_it_is_seen(source: Photo) -> None:
     hidden = Defect(row=30, col=30, radius=1)
-    mended = mend(source, None, PixelList((), (ONE, hidden), "v"), None, Repair())
-    assert mended.defects == (ONE,)
-    forced = mend(source, None, PixelList((hidden,), (), "v"), None, Repair())
+    result = repair(source, None, PixelList((), (ONE, hidden), "v"), None, Repair())
+    assert result.defects == (ONE,)
+    forced = repair(source, None, PixelList((hidden,), (), "v"), None, Repair())
 
     assert forced.defects == (hidden,)
 
 
 def test_a_photo_that_cannot_be_repaired_says_why(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     outside = PixelList((Defect(row=500, col=1),), (), "v")
-    mended = mend(source, None, outside, None, Repair())
-    copy = copies.settle(source, Folder.model_validate({"path": str(folder)}), mended)
+    result = repair(source, None, outside, None, Repair())
+    copy = copies.settle(source, Folder.model_validate({"path": str(folder)}), result)
 
-    assert isinstance(mended, Mended)
-    assert "outside" in mended.refused
+    assert isinstance(result, RepairResult)
+    assert "outside" in result.refused
     assert copy is not None
-    assert (copy.condition, copy.notes) == ("refused", mended.refused)
+    assert (copy.condition, copy.notes) == ("refused", result.refused)
     assert not target.exists()
 
 
 def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
-    copies: Copies,
+    copies: CopyWriter,
     source: Photo,
     folder: Path,
     target: Path,
@@ -294,7 +294,7 @@ def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
 
 
 def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
-    copies: Copies,
+    copies: CopyWriter,
     source: Photo,
     folder: Path,
     target: Path,
@@ -318,7 +318,7 @@ def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
 
 @pytest.mark.parametrize("unchanged", ["link", "copy"])
 def test_a_crash_after_placing_a_photo_is_recognised(
-    copies: Copies, ledger: Ledger, source: Photo, folder: Path, unchanged: str
+    copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, unchanged: str
 ) -> None:
     copy = settle(copies, source, folder, unchanged=unchanged)
     assert copy is not None
@@ -330,7 +330,7 @@ def test_a_crash_after_placing_a_photo_is_recognised(
 
 
 def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
-    copies: Copies,
+    copies: CopyWriter,
     ledger: Ledger,
     source: Photo,
     folder: Path,
@@ -352,7 +352,7 @@ def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
 
 
 def test_a_name_that_would_be_too_long_is_refused_for_good(
-    copies: Copies, source: Photo, folder: Path
+    copies: CopyWriter, source: Photo, folder: Path
 ) -> None:
     path = source.path.with_name("x" * 251 + ".jpg")
     source.path.rename(path)
@@ -366,7 +366,7 @@ def test_a_name_that_would_be_too_long_is_refused_for_good(
 
 
 def test_a_link_in_the_output_leads_nowhere(
-    copies: Copies, source: Photo, folder: Path, target: Path, tmp_path: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -379,7 +379,7 @@ def test_a_link_in_the_output_leads_nowhere(
 
 
 def test_what_a_crash_left_beside_a_copy_is_swept_before_the_next(
-    copies: Copies, source: Photo, folder: Path, target: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     target.parent.mkdir(parents=True)
     (target.parent / ".hotpixeld-0123.tmp").write_bytes(b"half a copy")
@@ -389,12 +389,12 @@ def test_what_a_crash_left_beside_a_copy_is_swept_before_the_next(
 
 
 def test_copies_go_where_the_configuration_says_now(
-    copies: Copies, source: Photo, folder: Path, target: Path, tmp_path: Path
+    copies: CopyWriter, source: Photo, folder: Path, target: Path, tmp_path: Path
 ) -> None:
     settle(copies, source, folder, ONE)
     moved = Folder.model_validate({"path": str(folder), "repaired": "fixed"})
-    mended = mend(source, None, PixelList((), (ONE, TWO), "v"), None, Repair())
-    copy = copies.settle(source, moved, mended)
+    result = repair(source, None, PixelList((), (ONE, TWO), "v"), None, Repair())
+    copy = copies.settle(source, moved, result)
 
     assert copy is not None
     assert copy.target == folder / "fixed" / "sub" / "c_IMG_1.JPG"
@@ -402,5 +402,5 @@ def test_copies_go_where_the_configuration_says_now(
     assert target.exists()
     outside = tmp_path / "outside" / "deep"
     moved = Folder.model_validate({"path": str(folder), "repaired": str(outside)})
-    copies.settle(source, moved, mended)
+    copies.settle(source, moved, result)
     assert (outside / "sub" / "c_IMG_1.JPG").exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hotpixeld.engine import photos_under_way
-from hotpixeld.engine.maps import Making
+from hotpixeld.engine.maps import MapQueue
 from hotpixeld.engine.photos_under_way import Memory
 from hotpixeld.engine.workers import Workers
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hotpixeld.engine.maps import Steps
+    from hotpixeld.engine.maps import MapSteps
     from hotpixeld.engine.session import Session
     from sensor import Sensor
 
@@ -37,66 +37,66 @@ def upkeep() -> Iterator[Workers]:
 def test_a_step_is_not_waited_for_until_all_is_to_be_finished(upkeep: Workers) -> None:
     release, steps_taken = threading.Event(), list[str]()
 
-    def steps() -> Steps:
+    def steps() -> MapSteps:
         steps_taken.append("begun")
         came = yield upkeep.submit(lambda event: event.wait(30) and "read", release)
         steps_taken.append(came)
         yield None
         steps_taken.append("ended")
 
-    making = Making(Memory(10**9), upkeep, jobs=1)
-    making.add("camera", PIXELS, steps)
-    making.add("camera", PIXELS, steps)  # due all the while
+    queue = MapQueue(Memory(10**9), upkeep, jobs=1)
+    queue.add("camera", PIXELS, steps)
+    queue.add("camera", PIXELS, steps)  # due all the while
     for _ in range(3):
-        making.step()
+        queue.step()
     assert steps_taken == ["begun"]
     release.set()
-    making.finish()
+    queue.finish()
 
     assert steps_taken == ["begun", "read", "ended"]
-    assert not making.is_busy
+    assert not queue.is_busy
 
 
 def test_a_map_begins_when_photos_under_way_leave_room(upkeep: Workers) -> None:
     limit, steps_taken = Memory(photos_under_way.BASE + 12_000), list[str]()
 
-    def steps() -> Steps:
+    def steps() -> MapSteps:
         steps_taken.append("begun")
         yield None
 
     limit.take(2_000)
-    making = Making(limit, upkeep, jobs=1)
-    making.add("camera", PIXELS, steps)
-    making.step()
+    queue = MapQueue(limit, upkeep, jobs=1)
+    queue.add("camera", PIXELS, steps)
+    queue.step()
     assert steps_taken == []
     assert not limit.has_room(1), "no photo begins in the room of a map that waits"
     limit.take(-1_100)
-    making.step()
+    queue.step()
 
     assert steps_taken == ["begun"]
-    making.finish()
-    assert limit.making == 0
+    queue.finish()
+    assert limit.map_room == 0
 
 
 def test_an_error_ends_one_map_and_is_raised(upkeep: Workers) -> None:
     def fail(text: str) -> None:
         raise OSError(text)
 
-    def steps() -> Steps:
+    def steps() -> MapSteps:
         yield upkeep.submit(fail, "disk full")
 
-    def others() -> Steps:
+    def others() -> MapSteps:
         yield upkeep.submit(str, "fine")
 
-    making = Making(Memory(10**9), upkeep, jobs=1)
-    making.add("one", PIXELS, steps)
-    making.add("other", PIXELS, others)
+    queue = MapQueue(Memory(10**9), upkeep, jobs=1)
+    queue.add("one", PIXELS, steps)
+    queue.add("other", PIXELS, others)
     with pytest.raises(OSError, match="disk full"):
-        making.finish()
-    assert making.is_busy
-    making.finish()
+        queue.finish()
+    assert queue.is_busy
+    queue.finish()
 
-    assert not making.is_busy
+    assert not queue.is_busy
 
 
 def test_photos_go_on_while_their_cameras_map_is_made(

@@ -40,7 +40,7 @@ def _work(path: Path) -> None:
         frame = photo_file.decode(found)
         defect = Defect.at(frame.shape[1] // 2, frame.shape[0] // 2)
         listed = PixelList((defect,), (), "")
-        copy_writer.mend(found, frame, listed, None, Repair())
+        copy_writer.repair(found, frame, listed, None, Repair())
     except PhotoError as error:
         if not error.reason:
             raise AssertionError("no reason") from error

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.engine.status import Json
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.store.evidence_tables import Maps
+    from hotpixeld.store.evidence_tables import CameraMaps
     from hotpixeld.store.images import CameraRecord
 
 
@@ -85,7 +85,7 @@ def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
 
 def camera_maps(
     folder: Path, config: Config, camera_id: str | None, method: str | None
-) -> Maps:
+) -> CameraMaps:
     """Return the maps: maintained ones, or with a `method` made from the checkpoints.
 
     Raises
@@ -174,16 +174,16 @@ def repair(
     target = (output or path.parent / "repaired") / f"c_{path.name}"
     if named:
         defects = named
-        repaired = copy_writer.mend_bytes(source.data, defects, settings)
+        repaired = copy_writer.repaired_bytes(source.data, defects, settings)
     else:
-        mended = copy_writer.mend(
+        result = copy_writer.repair(
             source, None, _pixel_list(source, config, folder), None, settings
         )
-        if mended.refused:
-            raise PhotoError(path, mended.refused)
-        if mended.repaired is None:
+        if result.refused:
+            raise PhotoError(path, result.refused)
+        if result.repaired is None:
             return f"{path}: nothing to repair"
-        defects, repaired = mended.defects, mended.repaired
+        defects, repaired = result.defects, result.repaired
     make_folder(target.absolute().parent)
     write(target, repaired.data, mtime_ns=source.signature.mtime_ns)
     notes = "".join(f"; {note}" for note in repaired.notes)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.defect import Defect
     from hotpixeld.formats.json_format import Json
-    from hotpixeld.store.evidence_tables import Maps
+    from hotpixeld.store.evidence_tables import CameraMaps
 
 Item = TypeVar("Item")
 
@@ -147,13 +147,13 @@ def history_rows(defects: Iterable[Defect]) -> list[list[str]]:
     return rows
 
 
-def histories(maps: Maps) -> str:
+def histories(maps: CameraMaps) -> str:
     """Return the lives of all defects as tables for a terminal."""
     return tables(maps, LIFE_COLUMNS, history_rows)
 
 
 def tables(
-    maps: Maps,
+    maps: CameraMaps,
     columns: Sequence[str] = COLUMNS,
     rows: Callable[[Iterable[Defect]], list[list[str]]] = table_rows,
 ) -> str:

@@ -1,1 +1,12 @@
-"""config."""
+"""Configuration: YAML that people write, checked as a whole before any of it is used.
+
+- `model`: the sections, their keys and defaults, and what the program asks of them.
+- `values`: the kinds of values: paths, moments, sizes.
+- `load`: a file to a `model.Config`, or every fault in it at once.
+- `yaml_positions`: YAML text to values that remember their lines.
+- `map_yaml`: a camera's map, written in the same grammar.
+
+It imports `statistics` and what lies below it.  To add a key start at its section in
+`model`, then `config/hotpixeld.yaml` and the JSON Schema (a test says how); what entries may
+not contradict each other in, at `load.check`; a message, at `load.PREDICATES`.
+"""

@@ -48,6 +48,41 @@ PIXEL = TypeAdapter(Pixel)
 POINT = TypeAdapter(Point)
 SIZE: TypeAdapter[tuple[int, int]] = TypeAdapter(Size)
 
+MAX_BYTES = 4_000_000
+
+SECTIONS: dict[str, type[Model]] = {
+    "": Config,
+    "folders": Folder,
+    "cameras": CameraConfig,
+    "pixels": Pixel,
+    "ignore": Point,
+    "since": Since,
+    "detection": Detection,
+    "repair": Repair,
+    "limits": Limits,
+}
+"""What stands below a key: to name the nearest key for an unknown one."""
+
+PREDICATES = {
+    "bool_type": "must be true or false",
+    "enum": "must be {expected}",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a mapping (`key: value`)",
+    "string_too_short": "must be text of {min_length} or more characters",
+    "string_type": "must be text",
+    "too_long": "must have {max_length} values",
+    "tuple_type": "must be a list (`[..]`, or a line with `- ` for each item)",
+    "value_error": "{error}",
+}
+"""Our words for pydantic's kinds of errors; they complete "KEY ..."."""
+
 
 def check(value: Entry, document: Document, context: dict[str, Any]) -> Iterator[Fault]:
     """Yield the contradictions in a configuration.
@@ -207,20 +242,71 @@ def _sound(
             continue
 
 
-MAX_BYTES = 4_000_000
+def _grammar_fault(detail: ErrorDetails, document: Document) -> Fault:
+    loc: Loc = detail["loc"]
+    kind, value = detail["type"], detail["input"]
+    subject = f"{loc[-1]} " if loc and isinstance(loc[-1], str) else ""
+    place = document.places.get(loc)
+    written = place.text if place else None
+    if kind == "extra_forbidden":
+        return Fault(loc, _unknown_key(loc))
+    if kind == "missing":
+        return Fault(loc, f"{subject}{_missing(written, is_there=place is not None)}")
+    shown = show(value) if written is None or isinstance(value, str) else written
+    if kind == "string_type" and isinstance(value, (bool, int, float, OddNumber)):
+        read_as = "true or false" if isinstance(value, bool) else "a number"
+        text = f"{subject}must be quoted: YAML reads {shown} as {read_as}"
+        return Fault(loc, text)
+    predicate = f"is wrong ({detail['msg']})"
+    if kind in PREDICATES:
+        predicate = PREDICATES[kind].format(**detail.get("ctx", {}))
+    text = f"{subject}{predicate}, not {shown}"
+    if isinstance(value, OddNumber):
+        text += ": write plain decimal digits"
+    return Fault(loc, text)
 
-SECTIONS: dict[str, type[Model]] = {
-    "": Config,
-    "folders": Folder,
-    "cameras": CameraConfig,
-    "pixels": Pixel,
-    "ignore": Point,
-    "since": Since,
-    "detection": Detection,
-    "repair": Repair,
-    "limits": Limits,
-}
-"""What stands below a key: to name the nearest key for an unknown one."""
+
+def _missing(written: str | None, *, is_there: bool) -> str:
+    if written == "~":
+        return "must be quoted: YAML reads ~ as nothing"
+    return "is empty: give it a value" if is_there else "is missing: add it"
+
+
+def _unknown_key(loc: Loc) -> str:
+    key = str(loc[-1])
+    section = next((part for part in reversed(loc[:-1]) if isinstance(part, str)), "")
+    known = list(SECTIONS[section].model_fields)
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"unknown key {show(key)}: {advice}"
+
+
+def _problems(
+    faults: Iterable[Fault], document: Document, source: Path
+) -> Iterator[str]:
+    """Yield the faults in words, in the order of the file."""
+    placed = [(fault.place or document.place(fault.loc), fault) for fault in faults]
+    placed.sort(key=lambda pair: (pair[0].line, pair[0].column))
+    for place, fault in placed:
+        path = _path_text(fault.loc)
+        yield f"{source}:{place.line}: {path}{': ' if path else ''}{fault.text}"
+
+
+def _path_text(loc: Loc) -> str:
+    """Return ``cameras[1].pixels[3]``; a last key is left to the message.
+
+    >>> _path_text(("cameras", 1, "pixels", 3)), _path_text(("repair", "fill"))
+    ('cameras[1].pixels[3]', 'repair')
+    """
+    if loc and isinstance(loc[-1], str):
+        loc = loc[:-1]
+    text = ""
+    for part in loc:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if part.isidentifier() else f".{part!r}"
+    return text.removeprefix(".")
 
 
 def load(path: Path) -> Config:
@@ -333,91 +419,3 @@ def read(path: Path) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         problem = f"byte 0x{content[error.start]:02x} is not UTF-8: save it as UTF-8"
         raise ConfigError([f"{path}:{line}: {problem}"]) from error
-
-
-PREDICATES = {
-    "bool_type": "must be true or false",
-    "enum": "must be {expected}",
-    "finite_number": "must be a finite number",
-    "float_type": "must be a number",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "int_type": "must be a whole number",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "model_type": "must be a mapping (`key: value`)",
-    "string_too_short": "must be text of {min_length} or more characters",
-    "string_type": "must be text",
-    "too_long": "must have {max_length} values",
-    "tuple_type": "must be a list (`[..]`, or a line with `- ` for each item)",
-    "value_error": "{error}",
-}
-"""Our words for pydantic's kinds of errors; they complete "KEY ..."."""
-
-
-def _grammar_fault(detail: ErrorDetails, document: Document) -> Fault:
-    loc: Loc = detail["loc"]
-    kind, value = detail["type"], detail["input"]
-    subject = f"{loc[-1]} " if loc and isinstance(loc[-1], str) else ""
-    place = document.places.get(loc)
-    written = place.text if place else None
-    if kind == "extra_forbidden":
-        return Fault(loc, _unknown_key(loc))
-    if kind == "missing":
-        return Fault(loc, f"{subject}{_missing(written, is_there=place is not None)}")
-    shown = show(value) if written is None or isinstance(value, str) else written
-    if kind == "string_type" and isinstance(value, (bool, int, float, OddNumber)):
-        read_as = "true or false" if isinstance(value, bool) else "a number"
-        text = f"{subject}must be quoted: YAML reads {shown} as {read_as}"
-        return Fault(loc, text)
-    predicate = f"is wrong ({detail['msg']})"
-    if kind in PREDICATES:
-        predicate = PREDICATES[kind].format(**detail.get("ctx", {}))
-    text = f"{subject}{predicate}, not {shown}"
-    if isinstance(value, OddNumber):
-        text += ": write plain decimal digits"
-    return Fault(loc, text)
-
-
-def _missing(written: str | None, *, is_there: bool) -> str:
-    if written == "~":
-        return "must be quoted: YAML reads ~ as nothing"
-    return "is empty: give it a value" if is_there else "is missing: add it"
-
-
-def _unknown_key(loc: Loc) -> str:
-    key = str(loc[-1])
-    section = next((part for part in reversed(loc[:-1]) if isinstance(part, str)), "")
-    known = list(SECTIONS[section].model_fields)
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1)
-    advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    return f"unknown key {show(key)}: {advice}"
-
-
-def _problems(
-    faults: Iterable[Fault], document: Document, source: Path
-) -> Iterator[str]:
-    """Yield the faults in words, in the order of the file."""
-    placed = [(fault.place or document.place(fault.loc), fault) for fault in faults]
-    placed.sort(key=lambda pair: (pair[0].line, pair[0].column))
-    for place, fault in placed:
-        path = _path_text(fault.loc)
-        yield f"{source}:{place.line}: {path}{': ' if path else ''}{fault.text}"
-
-
-def _path_text(loc: Loc) -> str:
-    """Return ``cameras[1].pixels[3]``; a last key is left to the message.
-
-    >>> _path_text(("cameras", 1, "pixels", 3)), _path_text(("repair", "fill"))
-    ('cameras[1].pixels[3]', 'repair')
-    """
-    if loc and isinstance(loc[-1], str):
-        loc = loc[:-1]
-    text = ""
-    for part in loc:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if part.isidentifier() else f".{part!r}"
-    return text.removeprefix(".")

@@ -1,13 +1,10 @@
 """Repaired copies: which pixels of a photo, where to, and when a copy may be touched.
 
-A copy belongs to a source path.  It is written, rewritten or withdrawn only when the set
-of pixels to repair in that photo changes, and only while the file still is what we wrote:
-a foreign or edited file at its place is left alone, a deleted copy stays deleted.
-
-The output: the folder of repaired copies, and nothing written outside of it.
-
-It often lies in a folder that others write to, so nothing below the place that the
-configuration names is reached through a link.
+`repair` makes the bytes of a copy, in memory.  `CopyWriter` decides what becomes of the
+file: a copy belongs to a source path, and is written, rewritten or withdrawn only when the
+set of pixels to repair in that photo changes, and only while the file still is what we
+wrote.  A foreign or edited file at its place is left alone, a deleted copy stays deleted.
+`OutputFolder` does the writing, and nothing outside of the folder of copies.
 """
 
 from __future__ import annotations
@@ -49,9 +46,102 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NANOSECONDS = 1_000_000_000
+NAME_MAX = 255
+"""Bytes in a file name, on any file system of Linux."""
 
-class Output:
+
+@dataclass(frozen=True, slots=True)
+class RepairResult:
+    """What the repair of one photo came to; nothing is written yet.
+
+    Attributes
+    ----------
+    defects : tuple of Defect
+        What is to be repaired in this photo, from the top left on.
+    repaired : Repaired or None
+        The bytes of the copy; None when there is nothing to write.
+    refused : str
+        Why the photo cannot be repaired; empty when it can.
+    """
+
+    defects: tuple[Defect, ...]
+    repaired: Repaired | None = None
+    refused: str = ""
+
+    @property
+    def pixels(self) -> tuple[tuple[int, int], ...]:
+        """Return the x, y of what is repaired."""
+        return tuple((defect.x, defect.y) for defect in self.defects)
+
+
+def repaired_bytes(
+    data: bytes,
+    defects: tuple[Defect, ...],
+    settings: Repair,
+    footprint: Footprint | None = None,
+) -> Repaired:
+    """Return the repaired bytes of a photo, re-encoded only where that is allowed.
+
+    Raises
+    ------
+    RefusedError
+        The photo cannot be repaired; says why.
+    """
+    try:
+        return lossless.repaired(data, defects, fill=settings.fill, footprint=footprint)
+    except RefusedError as error:
+        if settings.fallback == "refuse":
+            raise
+        log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
+        return reencode.reencoded(
+            data, defects, fill=settings.fill, footprint=footprint
+        )
+
+
+def repair(
+    source: Photo,
+    frame: Frame | None,
+    pixels: PixelList,
+    known: tuple[tuple[int, int], ...] | None,
+    settings: Repair,
+) -> RepairResult:
+    """Decide what to repair in a photo and do it, in memory.
+
+    Parameters
+    ----------
+    frame : (H, W, 3) uint8 or None
+        The decoded photo, where the caller has it.
+    known : tuple of (x, y) or None
+        What the present copy has repaired; no bytes are made for the same again.
+
+    Raises
+    ------
+    PhotoError
+        The photo cannot be decoded.
+    """
+    if pixels.detected and frame is None:
+        frame = photo_file.decode(source)
+    seen = () if frame is None else pixel_list.visible(frame, pixels.detected)
+    sites = {(defect.row, defect.col): defect for defect in seen}
+    sites |= {(defect.row, defect.col): defect for defect in pixels.configured}
+    result = RepairResult(tuple(sites[site] for site in sorted(sites)))
+    if not result.defects or result.pixels == known:
+        return result
+    try:
+        repaired = repaired_bytes(
+            source.data, result.defects, settings, pixels.footprint
+        )
+    except RefusedError as error:
+        return replace(result, refused=error.reason)
+    return replace(result, repaired=repaired)
+
+
+class OutputFolder:
     """Where the copies of one watched folder go.
+
+    It often lies in a folder that others write to, so nothing below the place that the
+    configuration names is reached through a link.
 
     Parameters
     ----------
@@ -136,96 +226,7 @@ class Output:
         return "copy"
 
 
-NANOSECONDS = 1_000_000_000
-NAME_MAX = 255
-"""Bytes in a file name, on any file system of Linux."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """What the repair of one photo came to; nothing is written yet.
-
-    Attributes
-    ----------
-    defects : tuple of Defect
-        What is to be repaired in this photo, from the top left on.
-    repaired : Repaired or None
-        The bytes of the copy; None when there is nothing to write.
-    refused : str
-        Why the photo cannot be repaired; empty when it can.
-    """
-
-    defects: tuple[Defect, ...]
-    repaired: Repaired | None = None
-    refused: str = ""
-
-    @property
-    def pixels(self) -> tuple[tuple[int, int], ...]:
-        """Return the x, y of what is repaired."""
-        return tuple((defect.x, defect.y) for defect in self.defects)
-
-
-def mend_bytes(
-    data: bytes,
-    defects: tuple[Defect, ...],
-    settings: Repair,
-    footprint: Footprint | None = None,
-) -> Repaired:
-    """Return the repaired bytes of a photo, re-encoded only where that is allowed.
-
-    Raises
-    ------
-    RefusedError
-        The photo cannot be repaired; says why.
-    """
-    try:
-        return lossless.repaired(data, defects, fill=settings.fill, footprint=footprint)
-    except RefusedError as error:
-        if settings.fallback == "refuse":
-            raise
-        log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
-        return reencode.reencoded(
-            data, defects, fill=settings.fill, footprint=footprint
-        )
-
-
-def mend(
-    source: Photo,
-    frame: Frame | None,
-    pixels: PixelList,
-    known: tuple[tuple[int, int], ...] | None,
-    settings: Repair,
-) -> Mended:
-    """Decide what to repair in a photo and do it, in memory.
-
-    Parameters
-    ----------
-    frame : (H, W, 3) uint8 or None
-        The decoded photo, where the caller has it.
-    known : tuple of (x, y) or None
-        What the present copy has repaired; no bytes are made for the same again.
-
-    Raises
-    ------
-    PhotoError
-        The photo cannot be decoded.
-    """
-    if pixels.detected and frame is None:
-        frame = photo_file.decode(source)
-    seen = () if frame is None else pixel_list.visible(frame, pixels.detected)
-    places = {(defect.row, defect.col): defect for defect in seen}
-    places |= {(defect.row, defect.col): defect for defect in pixels.configured}
-    mended = Mended(tuple(places[place] for place in sorted(places)))
-    if not mended.defects or mended.pixels == known:
-        return mended
-    try:
-        repaired = mend_bytes(source.data, mended.defects, settings, pixels.footprint)
-    except RefusedError as error:
-        return replace(mended, refused=error.reason)
-    return replace(mended, repaired=repaired)
-
-
-class Copies:
+class CopyWriter:
     """Keeps the copies as decided; used by one thread.
 
     `max_bytes` bounds what is read to recognise a copy.
@@ -241,15 +242,20 @@ class Copies:
         copy = self._ledger.copies.find(source)
         return copy.pixels if copy and copy.condition == "written" else None
 
-    def settle(self, source: Photo, folder: Folder, mended: Mended) -> Copy | None:
-        """Make the copy of `source` what `mended` says; return what there is now.
+    def settle(
+        self, source: Photo, folder: Folder, result: RepairResult
+    ) -> Copy | None:
+        """Make the copy of `source` what `result` says; return what there is now.
 
         Raises
         ------
         OSError
             The copy cannot be written now (disk full, folder not writable).
         """
-        target, output = folder.copy_path(source.path), Output(folder, self._max_bytes)
+        target, output = (
+            folder.copy_path(source.path),
+            OutputFolder(folder, self._max_bytes),
+        )
         copy = self._ledger.copies.find(source.path)
         if copy is None or (copy.target != target and copy.condition != "deleted"):
             # Never known, or from a place that is not configured any more.
@@ -260,15 +266,15 @@ class Copies:
             return self._record(copy)
         if len(os.fsencode(target.name)) > NAME_MAX:
             return self._refuse(copy, "the name of the copy would be too long")
-        if mended.refused:
-            return self._refuse(copy, mended.refused)
-        if mended.repaired is not None:
-            return self._write(source, output, copy, mended)
-        if not mended.defects:
+        if result.refused:
+            return self._refuse(copy, result.refused)
+        if result.repaired is not None:
+            return self._write(source, output, copy, result)
+        if not result.defects:
             return self._without_defects(source, output, copy)
         return self._record(copy)
 
-    def _present(self, copy: Copy, output: Output) -> Copy:
+    def _present(self, copy: Copy, output: OutputFolder) -> Copy:
         """Return what became of a copy since it was written."""
         expected = {"written", "writing", "withdrawn"}
         if not copy.sha256 or copy.condition not in expected:
@@ -303,9 +309,11 @@ class Copies:
             return self._record(replace(copy, notes=f"not renewed: {reason}"))
         return self._record(replace(copy, condition="refused", notes=reason))
 
-    def _write(self, source: Photo, output: Output, copy: Copy, mended: Mended) -> Copy:
-        """Write the bytes of `mended`, announced in the ledger before."""
-        repaired = mended.repaired
+    def _write(
+        self, source: Photo, output: OutputFolder, copy: Copy, result: RepairResult
+    ) -> Copy:
+        """Write the bytes of `result`, announced in the ledger before."""
+        repaired = result.repaired
         if repaired is None:
             raise AssertionError("nothing to write")
         sha256 = hashlib.sha256(repaired.data).hexdigest()
@@ -325,7 +333,7 @@ class Copies:
             sha256=sha256,
             former=copy.sha256 if found else "",
             identity=markers.identity(repaired.data, markers.parse(repaired.data)),
-            pixels=mended.pixels,
+            pixels=result.pixels,
             method=repaired.method,
             notes="; ".join(repaired.notes),
             rewrites=max(rewrites, copy.rewrites),
@@ -336,14 +344,14 @@ class Copies:
         output.write(copy.target, repaired.data, mtime_ns)
         return self._record(replace(new, condition="written"))
 
-    def _sweep(self, output: Output, copy: Copy) -> None:
+    def _sweep(self, output: OutputFolder, copy: Copy) -> None:
         """Clear a folder of what a crash left there, before the first copy."""
         if copy.target.parent not in self._swept:
             output.sweep(copy.target.parent)
             self._swept.add(copy.target.parent)
 
     def _without_defects(
-        self, source: Photo, output: Output, copy: Copy
+        self, source: Photo, output: OutputFolder, copy: Copy
     ) -> Copy | None:
         """Withdraw a copy that repairs nothing any more, or make a plain one."""
         if copy.condition == "written" and copy.method not in {"link", "copy"}:

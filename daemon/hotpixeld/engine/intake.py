@@ -43,9 +43,14 @@ class Intake:
         by_source = itertools.groupby(
             hints, key=lambda hint: hint.signature is not None
         )
-        for is_from_scan, group in by_source:
-            news = self._unknown(list(group)) if is_from_scan else list(group)
-            for hint in news:
+        paths = self._session.ledger.paths
+        for is_from_walk, group in by_source:
+            hints = list(group)
+            if is_from_walk:
+                hints = paths.news(
+                    hints, lambda hint: (hint.parent, hint.name, hint.signature)
+                )
+            for hint in hints:
                 self._tracker.note(
                     hint.path,
                     now,
@@ -54,22 +59,14 @@ class Intake:
                     aged=hint.aged,
                 )
         settled = self._tracker.ready(now, walk.look)
-        self.backlog |= dict.fromkeys(one.path for one in settled)
-
-    def _unknown(self, hints: list[Hint]) -> list[Hint]:
-        """Return the hints of a scan that tell the ledger something new."""
-        news = []
-        for parent, group in itertools.groupby(hints, key=lambda hint: hint.parent):
-            known = self._session.ledger.paths.settled_in(parent)
-            news += [one for one in group if known.get(one.name) != one.signature]
-        return news
+        self.backlog |= dict.fromkeys(candidate.path for candidate in settled)
 
     def next_deadline(self, now: float) -> float | None:
         """Return when the next photo may have settled."""
         return self._tracker.next_deadline(now)
 
     def chunk(self) -> list[Path]:
-        """Return the next photos to take; what the ledger knows already is let go of."""
+        """Return the next photos to take; what the ledger knows already is dropped."""
         chunk = list(itertools.islice(self.backlog, CHUNK))
         new = self._session.changed(chunk)
         for path in set(chunk) - set(new):
@@ -77,7 +74,7 @@ class Intake:
         return new
 
     def settle(self, done: Done, now: float) -> None:
-        """Let go of a photo that has its outcome, or let it wait for its end."""
+        """Drop a photo that has its outcome, or let it wait for its end."""
         if done.outcome == "waiting" and done.path in self._tracker:
             del self.backlog[done.path]
             if not self._tracker.retry(done.path, now):

@@ -1,9 +1,9 @@
 """The maps: made anew from the states when due, kept in the ledger and in map.yaml.
 
-Making maps while photos go on: a step at a time, one map at a time.
+MapQueue maps while photos go on: a step at a time, one map at a time.
 
 What a map reads of the state is read by the upkeep thread; the camera's frames wait to be
-folded meanwhile, within the memory limit.  Earlier photos are looked at again between new
+folded meanwhile, within the memory limit.  Earlier photos are sampled again between new
 ones.  All that the ledger keeps is written by its own thread.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hotpixeld.engine.photos_under_way import Memory
     from hotpixeld.engine.workers import Workers
 
-    Steps = Generator[Future[Any] | None, Any, None]
+    MapSteps = Generator[Future[Any] | None, Any, None]
     """Yields what it waits for and is sent the result, or None after a step of its own."""
     from collections.abc import Iterator, Sequence
 
@@ -53,101 +53,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STEPS = 3
+STEPS_A_PHOTO = 3
 """Taken for every photo meanwhile: a map begun after 20 photos is made within 40."""
-
-
-class Making:
-    """The map that is being made, and those that are to be; used by one thread.
-
-    Parameters
-    ----------
-    memory : Memory
-        Gives room for one map at a time; without it, none is begun.
-    upkeep : Workers
-        The thread that does what `Steps` wait for.
-    jobs : int
-        Earlier photos that are decoded at once.
-    """
-
-    def __init__(self, memory: Memory, upkeep: Workers, jobs: int) -> None:
-        self._memory = memory
-        self._upkeep = upkeep
-        self._jobs = jobs
-        self._queue: dict[str, tuple[Callable[[], Steps], int]] = {}
-        self._steps: Steps | None = None
-        self._future: Future[Any] | None = None
-        self._name = ""
-
-    @property
-    def is_busy(self) -> bool:
-        """Tell whether there is a map to be made, or to be made on."""
-        return bool(self._queue) or self._steps is not None
-
-    def add(self, camera_id: str, pixels: int, begin: Callable[[], Steps]) -> None:
-        """Make a map of a camera with so many pixels, unless that is under way."""
-        if camera_id != self._name:
-            self._queue.setdefault(camera_id, (begin, pixels))
-
-    def step(self) -> None:
-        """Take a few steps, if nothing has to be waited for.
-
-        Raises
-        ------
-        OSError, HotpixeldError
-            Of the map; it is dropped.
-        """
-        if self._steps is None and self._queue:
-            self._begin()
-        if self._steps is None or not self._has_room():
-            return
-        if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
-            self._memory.frames.trim()  # what photos gave back is the map's now
-        steps = self._steps
-        for _ in range(STEPS):
-            waits = self._future is not None and not self._future.done()
-            if waits or self._steps is not steps:
-                break
-            self._go_on(steps)
-
-    def finish(self) -> None:
-        """Make all maps that are to be made, waiting for what they wait for."""
-        while self.is_busy:
-            if self._future is not None:
-                self._upkeep.wait(self._future)
-            self.step()
-
-    def _begin(self) -> None:
-        self._name, (begin, pixels) = next(iter(self._queue.items()))
-        del self._queue[self._name]
-        # Room is taken first: photos that end give it back, no others begin in it.
-        self._memory.reserve_for_map(pixels, self._jobs)
-        self._steps = begin()
-
-    def _has_room(self) -> bool:
-        """Tell whether what photos under way take leaves room by now."""
-        return self._memory.is_within_limit() or not self._memory.under_way
-
-    def _go_on(self, steps: Steps) -> None:
-        """Go on to where the map waits next, or to its end."""
-        future, self._future = self._future, None
-        try:
-            result = None if future is None else future.result()
-            self._future = steps.send(result)
-        except StopIteration:
-            self._end()
-        except BaseException:
-            self._end()
-            raise
-
-    def _end(self) -> None:
-        self._steps, self._name = None, ""
-        self._memory.reserve_for_map(0, 0)
-        self._memory.frames.trim()
-
-
 SEARCHES = 3
-"""Steps of the search for the beginnings of defects, each time a map is made."""
+"""MapSteps of the search for the beginnings of defects, each time a map is made."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 FEWEST_NEW, MOST_NEW = 8, 20
@@ -224,6 +133,95 @@ def judge(
     )
 
 
+class MapQueue:
+    """The map that is being made, and those that are to be; used by one thread.
+
+    Parameters
+    ----------
+    memory : Memory
+        Gives room for one map at a time; without it, none is begun.
+    upkeep : Workers
+        The thread that does what `MapSteps` wait for.
+    jobs : int
+        Earlier photos that are decoded at once.
+    """
+
+    def __init__(self, memory: Memory, upkeep: Workers, jobs: int) -> None:
+        self._memory = memory
+        self._upkeep = upkeep
+        self._jobs = jobs
+        self._queue: dict[str, tuple[Callable[[], MapSteps], int]] = {}
+        self._steps: MapSteps | None = None
+        self._future: Future[Any] | None = None
+        self._name = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether there is a map to be made, or to be made on."""
+        return bool(self._queue) or self._steps is not None
+
+    def add(self, camera_id: str, pixels: int, begin: Callable[[], MapSteps]) -> None:
+        """Make a map of a camera with so many pixels, unless that is under way."""
+        if camera_id != self._name:
+            self._queue.setdefault(camera_id, (begin, pixels))
+
+    def step(self) -> None:
+        """Take a few steps, if nothing has to be waited for.
+
+        Raises
+        ------
+        OSError, HotpixeldError
+            Of the map; it is dropped.
+        """
+        if self._steps is None and self._queue:
+            self._begin()
+        if self._steps is None or not self._has_room():
+            return
+        if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
+            self._memory.frames.trim()  # what photos gave back is the map's now
+        steps = self._steps
+        for _ in range(STEPS_A_PHOTO):
+            waits = self._future is not None and not self._future.done()
+            if waits or self._steps is not steps:
+                break
+            self._go_on(steps)
+
+    def finish(self) -> None:
+        """Make all maps that are to be made, waiting for what they wait for."""
+        while self.is_busy:
+            if self._future is not None:
+                self._upkeep.wait(self._future)
+            self.step()
+
+    def _begin(self) -> None:
+        self._name, (begin, pixels) = next(iter(self._queue.items()))
+        del self._queue[self._name]
+        # Room is taken first: photos that end give it back, no others begin in it.
+        self._memory.reserve_for_map(pixels, self._jobs)
+        self._steps = begin()
+
+    def _has_room(self) -> bool:
+        """Tell whether what photos under way take leaves room by now."""
+        return self._memory.is_within_limit() or not self._memory.under_way
+
+    def _go_on(self, steps: MapSteps) -> None:
+        """Go on to where the map waits next, or to its end."""
+        future, self._future = self._future, None
+        try:
+            result = None if future is None else future.result()
+            self._future = steps.send(result)
+        except StopIteration:
+            self._end()
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        self._steps, self._name = None, ""
+        self._memory.reserve_for_map(0, 0)
+        self._memory.frames.trim()
+
+
 class Maps:
     """The maps of all cameras; used by one thread.
 
@@ -264,20 +262,20 @@ class Maps:
             if photos >= least and (now or is_due(photos, record.mapped, least)):
                 yield record.camera
 
-    def list_suspects(self, camera_id: str) -> Steps:
+    def list_suspects(self, camera_id: str) -> MapSteps:
         """List the suspects of a camera, so that they are sampled; as `make`."""
         found = yield self._states.read(camera_id, nominate)
         self._sampling.renew(camera_id, found, self._ledger.defects.of(camera_id))
 
-    def make(self, camera_id: str, most: int) -> Steps:
+    def make(self, camera_id: str, most: int) -> MapSteps:
         """Make a camera's map from its state and the evidence, and publish it.
 
-        In steps: see `making.Steps`.
+        In steps: see `MapSteps`.
 
         Parameters
         ----------
         most : int
-            Earlier photos to look at again, from their files, at the most.
+            Earlier photos to sample again, from their files, at the most.
 
         Raises
         ------
@@ -294,11 +292,13 @@ class Maps:
             judged = yield self._judge(record.camera, former)
         else:
             yield from self.list_suspects(camera_id)
-            yield from self._ask(record.camera, partial(Coverage.to_judge, most=most))
+            yield from self._sample_again(
+                record.camera, partial(Coverage.to_judge, most=most)
+            )
             judged = yield self._judge(record.camera, former)
             for _ in range(SEARCHES):
                 to_date = partial(Coverage.to_date, defects=judged[0])
-                if not (yield from self._ask(record.camera, to_date)):
+                if not (yield from self._sample_again(record.camera, to_date)):
                     break
                 judged = yield self._judge(record.camera, former)
         found, learned, photos, scenes = judged
@@ -311,9 +311,9 @@ class Maps:
         self._versions.pop(camera_id, None)
         self.made += 1
         self.last = f"{camera_id}, {len(found)} defects"
-        self._tell(camera_id, former, found)
+        self._log(camera_id, former, found)
 
-    def _ask(
+    def _sample_again(
         self, camera: Camera, which: Callable[[Coverage], Sequence[Image]]
     ) -> Generator[None, None, int]:
         """Sample some of the newest photos again; return how many could be."""
@@ -354,31 +354,31 @@ class Maps:
             self._footprints[camera_id] = learned
         return self._footprints[camera_id]
 
-    def _tell(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
+    def _log(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
         """Log the map in one line, and every defect that came or went."""
-        before = {(one.row, one.col): one for one in former}
-        now = {(one.row, one.col): one for one in found}
+        before = {(defect.row, defect.col): defect for defect in former}
+        now = {(defect.row, defect.col): defect for defect in found}
         log.info(
             "map of %s: %d defects",
             camera_id,
             len(now),
             extra={"MESSAGE_ID": MessageId.MAP_WRITTEN, "CAMERA": camera_id},
         )
-        new = [("new", now[place]) for place in now.keys() - before.keys()]
-        gone = [("gone", before[place]) for place in before.keys() - now.keys()]
-        for what, one in new + gone:
+        new = [("new", now[site]) for site in now.keys() - before.keys()]
+        gone = [("gone", before[site]) for site in before.keys() - now.keys()]
+        for what, defect in new + gone:
             found_id, gone_id = MessageId.DEFECT_FOUND, MessageId.DEFECT_GONE
             log.info(
                 "%s defect of %s: %s pixel at %d,%d",
                 what,
                 camera_id,
-                one.kind,
-                one.x,
-                one.y,
+                defect.kind,
+                defect.x,
+                defect.y,
                 extra={
                     "MESSAGE_ID": found_id if what == "new" else gone_id,
                     "CAMERA": camera_id,
-                    "PIXELS": f"{one.x},{one.y}",
+                    "PIXELS": f"{defect.x},{defect.y}",
                 },
             )
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.detection.evidence import SampledPhoto, Suspects
-    from hotpixeld.engine.copy_writer import Mended
+    from hotpixeld.engine.copy_writer import RepairResult
     from hotpixeld.engine.workers import Workers
     from hotpixeld.errors import PhotoError
     from hotpixeld.files import Signature
@@ -134,7 +134,7 @@ class Memory:
         Bytes of the states in memory.
     under_way : int
         Bytes that photos under way may take.
-    making : int
+    map_room : int
         Bytes that a map being made may take.
     frames : Frames
     """
@@ -143,7 +143,7 @@ class Memory:
         self.limit = limit
         self.states = 0
         self.under_way = 0
-        self.making = 0
+        self.map_room = 0
         self.frames = Frames()
 
     def has_room(self, size: int, state: int = 0) -> bool:
@@ -168,11 +168,11 @@ class Memory:
 
     def reserve_for_map(self, pixels: int, frames: int) -> None:
         """Keep room for a map of so many pixels and some `frames`; 0 gives it back."""
-        self.making = (MAP_BYTES + frames * FRAME_BYTES) * pixels
+        self.map_room = (MAP_BYTES + frames * FRAME_BYTES) * pixels
 
     @property
     def _taken(self) -> int:
-        return BASE + self.states + self.under_way + self.making
+        return BASE + self.states + self.under_way + self.map_room
 
     def has_room_for_state(self, pixels: int) -> bool:
         """Tell whether a state of so many pixels fits beside those in memory."""
@@ -213,7 +213,7 @@ class Job:
     samples: SampledPhoto | None = None
     pixels: PixelList | None = None
     known: tuple[tuple[int, int], ...] | None = None
-    mended: Mended | None = None
+    repaired: RepairResult | None = None
     outcome: str = ""
     error: PhotoError | None = None
     seen: Signature | None = None  # the file, just before it was read
@@ -225,7 +225,7 @@ class Job:
     def log_level(self) -> int:
         """Return the level to log at: a repeated look without a new copy is no news."""
         again = self.version is not None
-        is_written = self.mended is not None and self.mended.repaired is not None
+        is_written = self.repaired is not None and self.repaired.repaired is not None
         return logging.DEBUG if again and not is_written else logging.INFO
 
     @property
@@ -251,7 +251,7 @@ class Job:
 
 def fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
     """Return the journal's fields about a photo; see `systemd.FIELDS`."""
-    pixels = job.mended.pixels if job.mended else ()
+    pixels = job.repaired.pixels if job.repaired else ()
     return {
         "MESSAGE_ID": message_id,
         "PHOTO": job.path,

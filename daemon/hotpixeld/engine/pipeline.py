@@ -55,7 +55,7 @@ class Outcomes:
         self._ledger = ledger
         self._config = config
         self._states = states
-        self.copies = copy_writer.Copies(ledger, config.limits.max_bytes)
+        self.copies = copy_writer.CopyWriter(ledger, config.limits.max_bytes)
 
     def finish(self, job: Job) -> Done:
         """Write the copy, fold the frame, and say in one line what became of the photo."""
@@ -95,10 +95,10 @@ class Outcomes:
 
     def _copy(self, job: Job) -> str:
         """Bring the photo's copy up to date; return what the log says of it."""
-        if not (job.photo and job.mended and job.pixels):
+        if not (job.photo and job.repaired and job.pixels):
             return ""
         folder = self._config.folder_of(job.path)
-        copy = self.copies.settle(job.photo, folder, job.mended)
+        copy = self.copies.settle(job.photo, folder, job.repaired)
         with self._ledger.transaction():
             self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
         if copy is None or copy.condition == "withdrawn":
@@ -328,7 +328,7 @@ class Pipeline:
                 structure = job.photo.structure
                 frame = self._stages.frames.take(structure.height, structure.width)
                 job.frame = photo_file.decode(job.photo, frame)
-            job.mended = copy_writer.mend(
+            job.repaired = copy_writer.repair(
                 job.photo, job.frame, job.pixels, job.known, settings
             )
         elif job.photo is not None:  # its file is not needed any more

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from hotpixeld.engine.copy_writer import Output
+from hotpixeld.engine.copy_writer import OutputFolder
 from hotpixeld.engine.earlier_photos import JUDGED
-from hotpixeld.engine.maps import Making, Maps
+from hotpixeld.engine.maps import MapQueue, Maps
 from hotpixeld.engine.photos_under_way import Memory, Stages, share_one_heap
 from hotpixeld.engine.pipeline import Pipeline
 from hotpixeld.engine.sampling import Sampling
@@ -116,7 +115,9 @@ class Session:
             # A folder that is offline, or not configured any more, is left alone.
             with contextlib.suppress(SkippedPhotoError, OSError):
                 folder = self.config.folder_of(copy.source)
-                Output(folder, self.config.limits.max_bytes).sweep(copy.target.parent)
+                OutputFolder(folder, self.config.limits.max_bytes).sweep(
+                    copy.target.parent
+                )
 
     def _use(self, config: Config) -> None:
         self.config = config
@@ -126,7 +127,7 @@ class Session:
         )
         frames = self.memory.frames
         sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
-        self._making = Making(self.memory, self._upkeep, self._jobs)
+        self._map_queue = MapQueue(self.memory, self._upkeep, self._jobs)
         self.maps = Maps(self.ledger, config, self.states, sampling, self.progress)
         stages = Stages(self._workers, self.memory, self._jobs)
         self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
@@ -155,13 +156,12 @@ class Session:
         self.ledger.close()
         os.close(self._lock)
 
-    def unknown(self, found: Iterable[tuple[Path, Signature]]) -> list[Path]:
-        """Return those of a scan that the ledger does not know as they are now."""
-        unknown = []
-        for folder, group in itertools.groupby(found, key=lambda one: one[0].parent):
-            known = self.ledger.paths.settled_in(folder)
-            unknown += [path for path, seen in group if known.get(path.name) != seen]
-        return unknown
+    def unknown(self, seen: Iterable[tuple[Path, Signature]]) -> list[Path]:
+        """Return those of a walk that the ledger does not know as they are now."""
+        news = self.ledger.paths.news(
+            seen, lambda item: (item[0].parent, item[0].name, item[1])
+        )
+        return [path for path, _ in news]
 
     def changed(self, paths: Iterable[Path]) -> list[Path]:
         """Return those of `paths` that the ledger does not know as they are now."""
@@ -219,12 +219,12 @@ class Session:
         if not once:
             for camera in self.maps.due():
                 self._make(camera, LOOK_BACK)
-        self._making.step()
+        self._map_queue.step()
 
     @property
     def is_busy(self) -> bool:
         """Tell whether a map or a checkpoint is being made, beside the photos."""
-        return self._making.is_busy or self.states.is_saving
+        return self._map_queue.is_busy or self.states.is_saving
 
     def make_maps(self) -> None:
         """Make the maps of all cameras that may have one, with more care, now."""
@@ -233,18 +233,18 @@ class Session:
 
     def make_map(self, camera: Camera, most: int) -> None:
         """Make a camera's map now, looking at `most` earlier photos again."""
-        self._making.finish()
+        self._map_queue.finish()
         self._make(camera, most)
-        self._making.finish()
+        self._map_queue.finish()
 
     def _make(self, camera: Camera, most: int) -> None:
         begin = partial(self.maps.make, camera.id, most)
-        self._making.add(camera.id, camera.width * camera.height, begin)
+        self._map_queue.add(camera.id, camera.width * camera.height, begin)
 
     def _list_suspects(self) -> None:
         for camera in self.maps.due(now=True):
             begin = partial(self.maps.list_suspects, camera.id)
-            self._making.add(camera.id, camera.width * camera.height, begin)
+            self._map_queue.add(camera.id, camera.width * camera.height, begin)
 
     def unrepaired(self) -> list[tuple[Path, str]]:
         """Return the photos not yet held against their camera's present pixel list.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hotpixeld.defect import Defect
-    from hotpixeld.store.evidence_tables import Maps
+    from hotpixeld.store.evidence_tables import CameraMaps
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ def life(defect: Defect) -> Json:
     }
 
 
-def text(maps: Maps, entry: Callable[[Defect], Json] = pixel) -> str:
+def text(maps: CameraMaps, entry: Callable[[Defect], Json] = pixel) -> str:
     """Return the maps as JSON, each defect as `entry` (`pixel` or `life`) gives it."""
     cameras = [
         {

@@ -15,10 +15,10 @@ from hotpixeld.formats import json_format
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hotpixeld.store.evidence_tables import Maps
+    from hotpixeld.store.evidence_tables import CameraMaps
 
 
-def csv_text(maps: Maps) -> str:
+def csv_text(maps: CameraMaps) -> str:
     """Return the maps as CSV, a pixel a line."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -33,7 +33,7 @@ def csv_text(maps: Maps) -> str:
     return buffer.getvalue()
 
 
-def dcraw_text(maps: Maps) -> str:
+def dcraw_text(maps: CameraMaps) -> str:
     """Return the maps as .badpixels of dcraw(1): column, row, UNIX time of the onset."""
     lines = []
     for record, defects in maps:
@@ -45,7 +45,7 @@ def dcraw_text(maps: Maps) -> str:
     return "\n".join(lines) + "\n"
 
 
-def jpegpixi_text(maps: Maps) -> str:
+def jpegpixi_text(maps: CameraMaps) -> str:
     """Return the maps as block lists of jpegpixi(1): X,Y,SIZE, a camera after another."""
     lines = []
     for record, defects in maps:
@@ -57,7 +57,7 @@ def jpegpixi_text(maps: Maps) -> str:
     return "\n".join(lines) + "\n"
 
 
-def yaml_text(maps: Maps) -> str:
+def yaml_text(maps: CameraMaps) -> str:
     """Return the maps as YAML, in the configuration's grammar."""
     entries = [
         map_yaml.entry(record.camera, defects, record.photos)
@@ -68,7 +68,7 @@ def yaml_text(maps: Maps) -> str:
     )
 
 
-FORMATS: Mapping[str, Callable[[Maps], str]] = {
+FORMATS: Mapping[str, Callable[[CameraMaps], str]] = {
     "json": json_format.text,
     "yaml": yaml_text,
     "csv": csv_text,

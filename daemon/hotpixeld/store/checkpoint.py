@@ -10,7 +10,7 @@ for the day on which the newest is damaged: between checkpoints there is one ``m
 below the folder, the current one.  What the ledger names neither as the current
 generation nor as the one before is what a crash left, and is removed.
 
-Large arrays in .npy files, a piece at a time: whoever looks sees that it gets on.
+Large arrays are written and read a piece at a time, so that progress can be seen.
 """
 
 from __future__ import annotations
@@ -50,6 +50,31 @@ PIECE = 1 << 20
 """Bytes of a piece that is read back."""
 _WAIT_WRITE_WAIT = 7
 """Flags of sync_file_range(2): all three."""
+PREVIOUS = "previous"
+NAMES = ("mean.npy", "m2.npy")
+TRACE = "trace.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the ledger keeps of a checkpoint.
+
+    Attributes
+    ----------
+    generation : int
+        Names the folder; grows by one with each checkpoint of the camera.
+    photos : int
+    weight : float
+        As in `welford.State`.
+    mean_sha256, m2_sha256 : str
+        SHA-256 of the two files, in hex.
+    """
+
+    generation: int
+    photos: int
+    weight: float
+    mean_sha256: str
+    m2_sha256: str
 
 
 def _header(array: FloatArray) -> bytes:
@@ -140,33 +165,6 @@ def check(header: bytes, shape: tuple[int, int, int]) -> None:
     found, _, dtype = npy.read_array_header_1_0(file)
     if found != shape or dtype != np.float32:
         raise ValueError(f"holds {dtype} {found}, not float32 {shape}")
-
-
-PREVIOUS = "previous"
-NAMES = ("mean.npy", "m2.npy")
-TRACE = "trace.npz"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What the ledger keeps of a checkpoint.
-
-    Attributes
-    ----------
-    generation : int
-        Names the folder; grows by one with each checkpoint of the camera.
-    photos : int
-    weight : float
-        As in `welford.State`.
-    mean_sha256, m2_sha256 : str
-        SHA-256 of the two files, in hex.
-    """
-
-    generation: int
-    photos: int
-    weight: float
-    mean_sha256: str
-    m2_sha256: str
 
 
 def _nothing() -> None:

@@ -231,5 +231,5 @@ class Defects:
             )
 
 
-Maps = list[tuple["CameraRecord", list[Defect]]]
+CameraMaps = list[tuple["CameraRecord", list[Defect]]]
 """Cameras, each with its defects."""

@@ -1,11 +1,8 @@
 """The ledger's images and cameras: what was admitted, in which order, and is durable.
 
-The ledger's aliases: one body whose serial number appeared, or changed its form.
-
-A firmware update, or another program on the way, may write a serial that was missing,
-with leading zeros, in lower case.  The state goes on under the name that it began with.
-
-The ledger's previous checkpoints: what to fall back on when the newest is damaged.
+Each camera's current checkpoint is named here, and the one before, to fall back on when
+the newest is damaged.  A body whose serial number appeared, or changed its form, keeps the
+name that its state began with (`Aliases`).
 """
 
 from __future__ import annotations
@@ -22,16 +19,6 @@ from hotpixeld.store.tallies import counts
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-
-
-def bare(serial: str) -> str:
-    """Return what two forms of one serial have in common.
-
-    >>> bare("0056-0018a") == bare("560018A")
-    True
-    """
-    return re.sub(r"[^0-9A-Z]", "", serial.upper()).lstrip("0")
-
 
 SCHEMA = """
 CREATE TABLE cameras (
@@ -63,82 +50,6 @@ CREATE TABLE previous_checkpoints (
   mean_sha256 TEXT NOT NULL, m2_sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
 """
-
-
-class Aliases:
-    """The table `aliases`."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def resolve(self, camera: Camera, *, may_appear: bool) -> Camera:
-        """Return the camera whose state a photo of `camera` belongs to.
-
-        Parameters
-        ----------
-        may_appear : bool
-            Take a serial for one that appeared, where a single body of this make, model
-            and size is known and its photos had none.
-        """
-        run = self._connection.execute
-        same_kind = [
-            Camera(*row)
-            for row in run(
-                "SELECT make, model, serial, width, height FROM cameras WHERE make = ?"
-                " AND model = ? AND width = ? AND height = ?",
-                (camera.make, camera.model, camera.width, camera.height),
-            )
-        ]
-        if not camera.serial or camera in same_kind:
-            return camera
-        row = run("SELECT camera FROM aliases WHERE id = ?", (camera.id,)).fetchone()
-        if row is not None:
-            return next(one for one in same_kind if one.id == row[0])
-        found = [one for one in same_kind if bare(one.serial) == bare(camera.serial)]
-        if not found and may_appear and [one.serial for one in same_kind] == [""]:
-            found = same_kind
-        if not found:
-            return camera
-        run("INSERT INTO aliases VALUES (?, ?)", (camera.id, found[0].id))
-        return found[0]
-
-
-class Generations:
-    """The table `previous_checkpoints`; `Images.commit_checkpoint` fills it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def previous(self, camera_id: str) -> Checkpoint | None:
-        """Return the checkpoint before the current one, if there was one."""
-        row = self._connection.execute(
-            "SELECT generation, photos, weight, mean_sha256, m2_sha256"
-            " FROM previous_checkpoints WHERE camera = ?",
-            (camera_id,),
-        ).fetchone()
-        return None if row is None else Checkpoint(*row)
-
-    def fall_back(self, camera_id: str) -> int:
-        """Make the previous checkpoint the current one; return how many images it lacks.
-
-        They are pending again.  Call inside a durable transaction, and only if there is
-        a previous one.
-        """
-        run = self._connection.execute
-        (folded_to,) = run(
-            "UPDATE cameras SET (generation, folded_to, photos, weight, mean_sha256,"
-            " m2_sha256, mapped) = (SELECT generation, folded_to, photos, weight,"
-            " mean_sha256, m2_sha256, min(cameras.mapped, photos)"
-            " FROM previous_checkpoints WHERE camera = cameras.id)"
-            " WHERE id = ? RETURNING folded_to",
-            (camera_id,),
-        ).fetchone()
-        run("DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,))
-        return run(
-            "UPDATE images SET outcome = 'pending'"
-            " WHERE camera = ? AND outcome = 'folded' AND sequence > ?",
-            (camera_id, folded_to),
-        ).rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,3 +292,93 @@ class Images:
             " mapped = 0 WHERE id = ?",
             (camera_id,),
         )
+
+
+def bare(serial: str) -> str:
+    """Return what two forms of one serial have in common.
+
+    >>> bare("0056-0018a") == bare("560018A")
+    True
+    """
+    return re.sub(r"[^0-9A-Z]", "", serial.upper()).lstrip("0")
+
+
+class Aliases:
+    """The table `aliases`: one body under several serial numbers.
+
+    A firmware update, or another program on the way, may write a serial that was missing,
+    with leading zeros, in lower case.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def resolve(self, camera: Camera, *, may_appear: bool) -> Camera:
+        """Return the camera whose state a photo of `camera` belongs to.
+
+        Parameters
+        ----------
+        may_appear : bool
+            Take a serial for one that appeared, where a single body of this make, model
+            and size is known and its photos had none.
+        """
+        run = self._connection.execute
+        same_kind = [
+            Camera(*row)
+            for row in run(
+                "SELECT make, model, serial, width, height FROM cameras WHERE make = ?"
+                " AND model = ? AND width = ? AND height = ?",
+                (camera.make, camera.model, camera.width, camera.height),
+            )
+        ]
+        if not camera.serial or camera in same_kind:
+            return camera
+        row = run("SELECT camera FROM aliases WHERE id = ?", (camera.id,)).fetchone()
+        if row is not None:
+            return next(known for known in same_kind if known.id == row[0])
+        same = bare(camera.serial)
+        found = [known for known in same_kind if bare(known.serial) == same]
+        if not found and may_appear and [known.serial for known in same_kind] == [""]:
+            found = same_kind
+        if not found:
+            return camera
+        run("INSERT INTO aliases VALUES (?, ?)", (camera.id, found[0].id))
+        return found[0]
+
+
+class Generations:
+    """The table `previous_checkpoints`; `Images.commit_checkpoint` fills it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def previous(self, camera_id: str) -> Checkpoint | None:
+        """Return the checkpoint before the current one, if there was one."""
+        row = self._connection.execute(
+            "SELECT generation, photos, weight, mean_sha256, m2_sha256"
+            " FROM previous_checkpoints WHERE camera = ?",
+            (camera_id,),
+        ).fetchone()
+        return None if row is None else Checkpoint(*row)
+
+    def fall_back(self, camera_id: str) -> int:
+        """Make the previous checkpoint the current one; return how many images it lacks.
+
+        They are pending again.  Call inside a durable transaction, and only if there is
+        a previous one.
+        """
+        run = self._connection.execute
+        (folded_to,) = run(
+            "UPDATE cameras SET (generation, folded_to, photos, weight, mean_sha256,"
+            " m2_sha256, mapped) = (SELECT generation, folded_to, photos, weight,"
+            " mean_sha256, m2_sha256, min(cameras.mapped, photos)"
+            " FROM previous_checkpoints WHERE camera = cameras.id)"
+            " WHERE id = ? RETURNING folded_to",
+            (camera_id,),
+        ).fetchone()
+        run("DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,))
+        return run(
+            "UPDATE images SET outcome = 'pending'"
+            " WHERE camera = ? AND outcome = 'folded' AND sequence > ?",
+            (camera_id, folded_to),
+        ).rowcount

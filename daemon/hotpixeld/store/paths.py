@@ -6,18 +6,21 @@ that it can be recognised.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld.files import Signature
 from hotpixeld.store.tallies import counts
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+Item = TypeVar("Item")
 
 SCHEMA = """
 CREATE TABLE paths (
@@ -140,6 +143,27 @@ class Paths:
         )
         rows = self._connection.execute(query, (os.fsencode(folder),))
         return {os.fsdecode(row[0]): Signature._make(row[1:]) for row in rows}
+
+    def news(
+        self,
+        seen: Iterable[Item],
+        where: Callable[[Item], tuple[Path, str, Signature | None]],
+    ) -> list[Item]:
+        """Return those of a walk that need a look: not known, or changed since.
+
+        Parameters
+        ----------
+        where : callable
+            Returns folder, name and signature.  One folder's items come together.
+        """
+        news = []
+        for folder, group in itertools.groupby(seen, key=lambda item: where(item)[0]):
+            known = self.settled_in(folder)
+            for item in group:
+                _, name, signature = where(item)
+                if known.get(name) != signature:
+                    news.append(item)
+        return news
 
     def record(
         self,
