@@ -3,7 +3,7 @@
 
     python tests/bench/idle.py [--files N] [--seconds N]
 
-The files are small photos that it has worked off before; the rescans that fall into the
+The files are small photos that it has folded before; the walks that fall into the
 time belong to it.
 """
 

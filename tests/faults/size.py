@@ -1,4 +1,4 @@
-"""A ledger of a million photos: how long start, rescan, status and a reminder take."""
+"""A ledger of a million photos: how long start, walk, status and a reminder take."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ A_FOLDER = 200
 FILES = 20_000
 """How many of the photos are there."""
 START = "start until it watches"
-RESCAN = "processor time of a rescan of 20,000 files"
+WALK = "processor time of a walk of 20,000 files"
 STATUS = "status --json beside it"
-BOUNDS = {START: 2.0, RESCAN: 0.3, STATUS: 1.0}
+BOUNDS = {START: 2.0, WALK: 0.3, STATUS: 1.0}
 
 
 def _identity(number: int) -> bytes:
@@ -124,8 +124,8 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "hotpixeld", *map(str, arguments)]
 
 
-def _rescan(session: Session, folder: Path) -> None:
-    """Do all that a rescan does to find that there is nothing new."""
+def _walk_again(session: Session, folder: Path) -> None:
+    """Do all that a walk does to find that there is nothing new."""
     intake = Intake(session)
 
     def deliver(hints: list[Hint]) -> bool:
@@ -188,8 +188,8 @@ def measured(root: Path, photos: int = 1_000_000) -> dict[str, float]:
     with Session(
         for_folders([folder]), state, 1, time.monotonic, lambda: None
     ) as session:
-        _rescan(session, folder)  # the page cache is warm in a daemon's life
-        found[RESCAN] = _timed(lambda: _rescan(session, folder))[1]
+        _walk_again(session, folder)  # the page cache is warm in a daemon's life
+        found[WALK] = _timed(lambda: _walk_again(session, folder))[1]
         found["what is unrepaired"] = _timed(session.unrepaired)[0]
     return found
 

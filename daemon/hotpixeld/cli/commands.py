@@ -123,8 +123,8 @@ def _from_state(
         camera.height,
         camera.width,
     )
-    grid = evidence_of(ledger, camera)
-    return maps.find(config, camera, cameras, state, grid, [])
+    evidence = evidence_of(ledger, camera)
+    return maps.find(config, camera, cameras, state, evidence, [])
 
 
 def summary(folder: Path, outcomes: Mapping[str, int]) -> str:

@@ -150,7 +150,7 @@ class Service:
         self._refusal = self._last_photo = ""
         self._was_woken = False
         self._stopping = self._reload_wanted = False
-        self._publisher = Publisher(session.folder)
+        self._publisher = Publisher(session.folder, clock)
         self._canary = self._publisher.folder / f"canary-{os.getpid()}"
         self._watcher = self._watch(session.config)
         self._access = Access(session.config, os.environ)

@@ -14,7 +14,7 @@ from hotpixeld.files import make_folder, replacing
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hotpixeld.engine.session import Session
@@ -54,6 +54,13 @@ def published(state: Path) -> Json | None:
 class Publisher:
     """Publishes the daemon's status.
 
+    Parameters
+    ----------
+    state : Path
+        The state folder.
+    clock : callable
+        Monotonic seconds.
+
     Attributes
     ----------
     folder : Path
@@ -62,10 +69,13 @@ class Publisher:
         The status line published last.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(
+        self, state: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = _folder(state)
         self.text = ""
         self._state = state
+        self._clock = clock
         self._since = dt.datetime.now().astimezone().isoformat(timespec="seconds")
         self._published = -PUBLISH_SECONDS
         self._fault = ""
@@ -74,7 +84,7 @@ class Publisher:
         self, session: Session, text: str, faults: Sequence[str], *, busy: bool
     ) -> None:
         """Publish the status if there is news, and while `busy` not too often."""
-        now = time.monotonic()
+        now = self._clock()
         if text == self.text or (busy and now - self._published < PUBLISH_SECONDS):
             return
         self.text, self._published = text, now

@@ -1,0 +1,101 @@
+"""The formats of `map --format`, from the same two cameras."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from hotpixeld.camera import Camera
+from hotpixeld.config.load import parse
+from hotpixeld.defect import Defect, Kind
+from hotpixeld.formats import json_format
+from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.store.images import CameraRecord
+
+AFTER, BY = dt.datetime(2024, 5, 1, 12), dt.datetime(2024, 5, 3, 12)
+CAMERA = Camera("Maker", "Model One", "0123", 40, 30)
+OTHER = Camera("Maker", "Model Two", "", 40, 30)
+DATED = Defect(
+    7,
+    9,
+    radius=2,
+    score=8.126,
+    amplitude=(10.006, 11.0, 12.0),
+    after=AFTER,
+    by=BY,
+)
+IN_THE_CORNER = Defect(0, 0, Kind.STUCK)
+
+
+def record(camera: Camera) -> CameraRecord:
+    return CameraRecord(camera, 0, 0, None, 0, 0.0)
+
+
+MAPS = [(record(CAMERA), [DATED, IN_THE_CORNER]), (record(OTHER), [])]
+
+
+def test_csv_has_a_line_for_each_pixel_and_nothing_for_what_is_unknown() -> None:
+    first, second = csv.DictReader(io.StringIO(FORMATS["csv"](MAPS)))
+
+    assert first == {
+        "camera": CAMERA.id,
+        "x": "9",
+        "y": "7",
+        "kind": "hot",
+        "score": "8.13",
+        "after": AFTER.isoformat(),
+        "by": BY.isoformat(),
+        "until": "",
+    }
+    assert (second["x"], second["y"], second["kind"]) == ("0", "0", "stuck")
+    assert second["score"] == second["after"] == second["by"] == ""
+
+
+def test_dcraw_has_the_onset_as_unix_time_and_0_for_always() -> None:
+    lines = FORMATS["dcraw"](MAPS).splitlines()
+
+    assert lines == [
+        f"# {CAMERA.id}",
+        f"9 7 {int(BY.timestamp())}",
+        "0 0 0",
+        f"# {OTHER.id}",
+    ]
+
+
+def test_jpegpixi_has_squares_of_the_defects_size_that_begin_inside_the_photo() -> None:
+    lines = FORMATS["jpegpixi"](MAPS).splitlines()
+
+    assert lines == [f"# {CAMERA.id}", "7,5,5", "0,0,3", f"# {OTHER.id}"]
+
+
+def test_yaml_is_a_configuration_with_the_same_pixels() -> None:
+    config = parse(FORMATS["yaml"](MAPS), Path("/map.yaml"))
+
+    assert {(pixel.x, pixel.y) for pixel in config.cameras[0].pixels} == {
+        (9, 7),
+        (0, 0),
+    }
+    assert config.cameras[0].serial == "0123"
+
+
+def test_json_rounds_to_hundredths() -> None:
+    cameras = json.loads(FORMATS["json"](MAPS))["cameras"]
+    first, _ = cameras[0]["pixels"]
+
+    assert [camera["id"] for camera in cameras] == [CAMERA.id, OTHER.id]
+    assert (first["score"], first["amplitude"]) == (8.13, [10.01, 11.0, 12.0])
+    assert first["since"] == {"after": AFTER.isoformat(), "by": BY.isoformat()}
+    assert json_format.life(DATED)["exposures"] == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_camera_yet_is_a_whole_file(name: str) -> None:
+    text = FORMATS[name]([])
+
+    assert text.endswith("\n")
+    assert "Model" not in text

@@ -1,0 +1,81 @@
+"""The status file: news at once, but not too often while there is work, and only one's own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hotpixeld.engine.session import Session
+from hotpixeld.service.status_file import Publisher, published
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hotpixeld.config.model import Config
+
+
+@pytest.fixture
+def session(tmp_path: Path, config: Config) -> Iterator[Session]:
+    with Session(config, tmp_path / "state", 1, time.monotonic, lambda: None) as opened:
+        yield opened
+
+
+def status_of(state: Path) -> str | None:
+    current = published(state)
+    return None if current is None else str(current["daemon"]["status"])
+
+
+def test_what_is_published_is_read_until_it_is_withdrawn(
+    session: Session, tmp_path: Path
+) -> None:
+    publisher = Publisher(session.folder)
+    publisher.publish(session, "1 folder", ["full"], busy=False)
+    current = published(session.folder)
+
+    assert current is not None
+    assert current["daemon"]["faults"] == ["full"]
+    assert published(tmp_path / "another state") is None
+    publisher.withdraw()
+    assert published(session.folder) is None
+
+
+def test_work_is_published_every_few_seconds_and_its_end_at_once(
+    session: Session,
+) -> None:
+    now = 100.0
+    publisher = Publisher(session.folder, lambda: now)
+    seen = []
+    for now, text, busy in (  # noqa: B007 - the clock reads it
+        (100.0, "first", True),
+        (100.1, "second", True),
+        (100.2, "third", False),
+        (100.3, "fourth", True),
+        (106.0, "fifth", True),
+    ):
+        publisher.publish(session, text, [], busy=busy)
+        seen.append(status_of(session.folder))
+
+    assert seen == ["first", "first", "third", "third", "fifth"]
+
+
+def test_a_fault_of_the_runtime_folder_is_logged_once(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Publisher(session.folder)
+    publisher.folder = publisher.folder / "gone"
+    for text in "ab":
+        publisher.publish(session, text, [], busy=False)
+
+    assert len(caplog.messages) == 1
+    assert "status cannot be published" in caplog.messages[0]
+
+
+def test_a_damaged_status_file_is_none(session: Session) -> None:
+    publisher = Publisher(session.folder)
+    publisher.publish(session, "1 folder", [], busy=False)
+    (publisher.folder / "status.json").write_text('{"state": ')
+
+    assert published(session.folder) is None
