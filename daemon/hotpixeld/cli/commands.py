@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.config.model import Config
 from hotpixeld.engine import copy_writer, maps
-from hotpixeld.engine import status as engine_status
 from hotpixeld.engine.sampling import evidence_of
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.files import make_folder, read_regular, write
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.defect import Defect
-    from hotpixeld.engine.status import Json
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.service.status_file import Json
     from hotpixeld.store.evidence_tables import CameraMaps
     from hotpixeld.store.images import CameraRecord
 
@@ -63,7 +62,7 @@ def status(folder: Path, config: Config | None = None) -> Json:
     published = status_file.published(folder)
     try:
         with opened(folder) as ledger:
-            current = engine_status.status(ledger, config or Config())
+            current = status_file.status(ledger, config or Config())
     except (LedgerError, OSError):
         if published is None:
             raise

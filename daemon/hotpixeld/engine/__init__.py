@@ -10,7 +10,6 @@
 - `maps`: when a map is due, how it is made beside the photos, what it lists for a photo.
 - `copy_writer`: what is repaired in a photo, where its copy goes, when it may be touched.
 - `decode_trial`: a photo that a process died of, decoded in a process of its own.
-- `status`: what the ledger says of a state folder, for people and programs.
 
 It imports `repair`, `store` and all below them.  To change what happens to a photo start at
 `pipeline.Pipeline.run`; when a copy is written or left alone, at `copy_writer.CopyWriter`;

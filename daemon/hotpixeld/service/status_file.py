@@ -1,15 +1,19 @@
-"""The status file: the daemon publishes its status where every user may read it."""
+"""The status of a state folder: what the ledger says, and the file that the daemon publishes.
+
+Every user may read that file.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hotpixeld.engine import status
+from hotpixeld.detection.lives import scenes_needed
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.store import state_folder
 
@@ -17,13 +21,62 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from hotpixeld.config.model import Config
     from hotpixeld.engine.session import Session
-    from hotpixeld.engine.status import Json
+    from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 5.0
 """While there is work, the status is published at most so often."""
+
+
+PROBLEMS = 1000
+"""At most so many photos are named one by one in a status."""
+
+Json = dict[str, Any]
+
+
+def status(ledger: Ledger, config: Config) -> Json:
+    """Return the status of a state folder, ready for JSON.
+
+    Parameters
+    ----------
+    config : Config
+        Says how many scenes the next map needs.
+    """
+    needed = scenes_needed(config.detection.min_photos)
+    cameras = []
+    for record in ledger.images.cameras():
+        counts = ledger.images.counts(record.camera.id)
+        cameras.append(
+            {
+                "id": record.camera.id,
+                **dataclasses.asdict(record.camera),
+                "photos": record.photos,
+                "weight": record.checkpoint.weight if record.checkpoint else 0.0,
+                **counts,
+                "mapped": record.mapped,
+                "scenes": round(record.scenes, 1),
+                "scenes_needed": needed,
+                "defects": len(ledger.defects.of(record.camera.id)),
+            }
+        )
+    problems = [
+        {"path": str(path.path), "outcome": path.outcome, "reason": path.reason}
+        for path in ledger.paths.with_reason(PROBLEMS)
+    ]
+    copies = [
+        {"path": str(copy.target), "condition": copy.condition, "notes": copy.notes}
+        for copy in ledger.copies.with_notes(PROBLEMS)
+    ]
+    return {
+        "cameras": cameras,
+        "photos": {**ledger.images.counts(), **ledger.paths.counts()},
+        "copies": ledger.copies.counts(),
+        "problems": problems,
+        "copy_problems": copies,
+    }
 
 
 def _folder(state: Path) -> Path:
@@ -97,7 +150,7 @@ class Publisher:
         current = {
             "state": str(self._state),
             "daemon": daemon,
-            **status.status(session.ledger, session.config),
+            **status(session.ledger, session.config),
         }
         try:
             path = self.folder / state_folder.STATUS_NAME

@@ -2,11 +2,11 @@
 
 - `state_folder`: which folder that is, what lies where in it, and its lock.
 - `ledger`: one SQLite file, its transactions and its migrations; the only commit point.
-- `images`: its cameras and images, the order in which they came, which checkpoint counts.
+- `images`: its cameras and images, the order in which they came, which checkpoint counts;
+  the tallies of images, paths and copies.
 - `paths`: its paths and their copies: what became of every file.
 - `evidence_tables`: its suspects and samples, and the defects: the map.
 - `hazards`: photos that may bring down the process that decodes them.
-- `tallies`: counts of images, paths and copies, kept by triggers.
 - `checkpoint`: a camera's Welford state as .npy files, durable before the ledger names it.
 
 It imports `photo`, `detection` and `config`, and what lies below them.  To add a column

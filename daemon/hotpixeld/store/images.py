@@ -10,11 +10,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hotpixeld.camera import Camera
 from hotpixeld.store.checkpoint import Checkpoint
-from hotpixeld.store.tallies import counts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,6 +49,55 @@ CREATE TABLE previous_checkpoints (
   mean_sha256 TEXT NOT NULL, m2_sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+TALLIES = """
+CREATE TABLE tallies (
+  kind TEXT NOT NULL, camera TEXT NOT NULL, outcome TEXT NOT NULL,
+  count INTEGER NOT NULL, PRIMARY KEY (kind, camera, outcome)
+) WITHOUT ROWID;
+CREATE TRIGGER images_come AFTER INSERT ON images BEGIN
+  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER images_turn AFTER UPDATE OF camera, outcome ON images BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
+    AND camera = old.camera AND outcome = old.outcome;
+  INSERT INTO tallies VALUES ('image', new.camera, new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER images_go AFTER DELETE ON images BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'image'
+    AND camera = old.camera AND outcome = old.outcome;
+END;
+CREATE TRIGGER paths_come AFTER INSERT ON paths BEGIN
+  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER paths_turn AFTER UPDATE OF outcome ON paths BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
+    AND camera = '' AND outcome = old.outcome;
+  INSERT INTO tallies VALUES ('path', '', new.outcome, 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER paths_go AFTER DELETE ON paths BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'path'
+    AND camera = '' AND outcome = old.outcome;
+END;
+CREATE TRIGGER copies_come AFTER INSERT ON copies BEGIN
+  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER copies_turn AFTER UPDATE OF condition, method ON copies BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
+    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
+  INSERT INTO tallies VALUES ('copy', '', iif(new.condition = 'written', new.method, new.condition), 1)
+    ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER copies_go AFTER DELETE ON copies BEGIN
+  UPDATE tallies SET count = count - 1 WHERE kind = 'copy'
+    AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
+END;
+"""
+"""How many images, paths and copies there are, kept by triggers: nobody counts rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +179,27 @@ def _record(
 ) -> CameraRecord:
     current = Checkpoint(*row[9:]) if row[9] else None
     return CameraRecord(Camera(*row[:5]), row[5], row[6], current, row[7], row[8])
+
+
+def counts(
+    connection: sqlite3.Connection,
+    kind: Literal["image", "path", "copy"],
+    camera_id: str | None = None,
+) -> dict[str, int]:
+    """Return how many images, paths or copies came to which outcome.
+
+    Copies that were written count by their method.
+
+    Parameters
+    ----------
+    camera_id : str, optional
+        Count its images only.
+    """
+    query = (
+        "SELECT outcome, sum(count) FROM tallies WHERE kind = ?1"
+        " AND (?2 IS NULL OR camera = ?2) GROUP BY outcome HAVING sum(count) > 0"
+    )
+    return dict(connection.execute(query, (kind, camera_id)))
 
 
 class Images:

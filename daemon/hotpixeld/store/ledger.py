@@ -3,7 +3,7 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
 the images that it holds as folded; until then they are pending, and are folded again.
-The tables themselves are in `images`, `paths`, `evidence_tables`, `hazards` and `tallies`.
+The tables themselves are in `images`, `paths`, `evidence_tables` and `hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
 
@@ -20,7 +20,6 @@ from hotpixeld.store import (
     images,
     paths,
     state_folder,
-    tallies,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ UPDATE cameras SET mapped = 0;
 
 STEPS = (
     # The tallies have not changed since.
-    _KEEP_A_GENERATION + tallies.SCHEMA + _COUNT + _LIVES + _ALIASES,
+    _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
     _SAMPLE_AGAIN,
     _COUNT_SCENES,
 )
@@ -109,8 +108,9 @@ def statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-SCHEMA = "".join(
-    module.SCHEMA for module in (images, paths, evidence_tables, hazards, tallies)
+SCHEMA = (
+    "".join(module.SCHEMA for module in (images, paths, evidence_tables, hazards))
+    + images.TALLIES
 )
 """What a new ledger holds, of version `VERSION`."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld.files import Signature
-from hotpixeld.store.tallies import counts
+from hotpixeld.store.images import counts
 
 if TYPE_CHECKING:
     import sqlite3

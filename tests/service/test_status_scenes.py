@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld.engine.status import status
+from hotpixeld.service.status_file import status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
