@@ -15,30 +15,45 @@ SECOND = jpegs.jpeg(jpegs.scene(8, 16))
 def test_a_longer_image_moves_the_second_one_and_the_offset_to_it() -> None:
     source = jpegs.with_second_image(SMALL, SECOND)
 
-    out, notes = attach.spliced(source, markers.parse(source), LARGE)
+    out = attach.spliced(source, markers.parse(source), LARGE)
 
-    assert len(out) > len(source)
-    assert notes == (
-        f"offsets in the MPF index moved by {len(out) - len(source)} bytes",
-    )
-    assert out[jpegs.second_image_offset(out) :] == SECOND
+    assert out.moved == len(out.data) - len(source) > 0
+    assert out.notes == (f"offsets in the MPF index moved by {out.moved} bytes",)
+    assert out.data[jpegs.second_image_offset(out.data) :] == SECOND
 
 
 def test_a_shorter_image_is_filled_up_before_its_end() -> None:
     source = jpegs.with_second_image(LARGE, SECOND)
 
-    out, notes = attach.spliced(source, markers.parse(source), SMALL)
+    out = attach.spliced(source, markers.parse(source), SMALL)
 
-    assert len(out) == len(source)
-    assert notes == ()
-    assert out[jpegs.second_image_offset(out) :] == SECOND
-    assert markers.parse(out).eoi == markers.parse(source).eoi
+    assert len(out.data) == len(source)
+    assert (out.notes, out.fill) == ((), len(LARGE) - len(SMALL))
+    assert out.data[jpegs.second_image_offset(out.data) :] == SECOND
+    assert markers.parse(out.data).eoi == markers.parse(source).eoi
 
 
 def test_without_a_tail_nothing_is_filled_up() -> None:
-    out, _ = attach.spliced(LARGE, markers.parse(LARGE), SMALL)
+    out = attach.spliced(LARGE, markers.parse(LARGE), SMALL)
 
-    assert len(out) < len(LARGE)
+    assert len(out.data) < len(LARGE)
+    assert out.fill == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(SMALL, LARGE), (LARGE, SMALL)])
+def test_what_was_attached_is_detached(before: bytes, after: bytes) -> None:
+    source = jpegs.with_second_image(before, SECOND)
+    structure = markers.parse(source)
+    new = jpegs.with_second_image(after, SECOND)
+    index = new.index(b"MPF\0")
+    # The index as the source has it.
+    length = structure.segments[0].length - 4
+    new = new[:index] + source[index : index + length] + new[index + length :]
+
+    out = attach.attached(source, structure, new)
+
+    assert out.data != new
+    assert attach.detached(out) == new
 
 
 @pytest.mark.parametrize("order", ["big", "little"])
@@ -56,7 +71,7 @@ def test_a_preview_found_by_an_offset_elsewhere_must_not_move(
 def test_bytes_that_nothing_points_to_may_move() -> None:
     source = SMALL + b"a note from the camera" * 4
 
-    out, notes = attach.spliced(source, markers.parse(source), LARGE)
+    out = attach.spliced(source, markers.parse(source), LARGE)
 
-    assert out.endswith(b"a note from the camera" * 4)
-    assert notes == ()
+    assert out.data.endswith(b"a note from the camera" * 4)
+    assert out.notes == ()

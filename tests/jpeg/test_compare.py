@@ -10,7 +10,6 @@ from PIL import Image
 import jpegs
 from hotpixeld.defect import Defect
 from hotpixeld.jpeg import attach, coefficients, compare, markers
-from hotpixeld.jpeg.coefficients import Area
 from hotpixeld.repair import lossless
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ PHOTO = jpegs.jpeg(jpegs.planted(jpegs.scene(47, 61), 20, 24), "4:2:0", trailing
 
 
 def with_change(component: int, row: int, column: int) -> bytes:
-    def edit(found: list[Coefficients]) -> list[Coefficients]:
-        new = found[0].copy()
-        new[0, 0, 1, 2] += 3
-        return [new]
+    def edit(found: Coefficients) -> Coefficients:
+        new = found.copy()
+        new[0, 1, 2] += 3
+        return new
 
-    area = Area(component, row, column, row + 1, column + 1)
-    coded = coefficients.rewrite(PHOTO, [area], edit)
+    place = np.array([[component, row, column]])
+    coded = coefficients.rewrite(PHOTO, place, edit)
     return attach.spliced(PHOTO, markers.parse(PHOTO), coded).data
 
 

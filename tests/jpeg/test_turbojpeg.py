@@ -124,15 +124,15 @@ def test_threads_decode_side_by_side() -> None:
 
 def test_an_edit_changes_its_block_and_no_other() -> None:
     data = jpegs.jpeg(FRAME, "4:2:0")
-    luma, chroma = Area(0, 1, 2, 3, 5), Area(1, 0, 0, 1, 2)
+    places = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 4], [1, 0, 0], [1, 0, 1]])
 
-    def edit(found: list[Coefficients]) -> list[Coefficients]:
-        out = [blocks.copy() for blocks in found]
-        out[0][1, 2, 0, 0] += 7
-        out[1][0, 1, 3, 4] -= 2
+    def edit(found: Coefficients) -> Coefficients:
+        out = found.copy()
+        out[2, 0, 0] += 7
+        out[4, 3, 4] -= 2
         return out
 
-    new = coefficients.rewrite(data, [luma, chroma], edit)
+    new = coefficients.rewrite(data, places, edit)
 
     structure = markers.parse(data)
     whole = [
@@ -146,11 +146,11 @@ def test_an_edit_changes_its_block_and_no_other() -> None:
 
 
 def test_an_error_in_the_edit_reaches_the_caller() -> None:
-    def edit(_: list[Coefficients]) -> list[Coefficients]:
+    def edit(_: Coefficients) -> Coefficients:
         raise RuntimeError("from the edit")
 
     with pytest.raises(RuntimeError, match="from the edit"):
-        coefficients.rewrite(jpegs.jpeg(FRAME), [Area(0, 0, 0, 1, 1)], edit)
+        coefficients.rewrite(jpegs.jpeg(FRAME), np.zeros((1, 3), int), edit)
 
 
 def test_an_area_outside_the_plane_touches_no_memory() -> None:

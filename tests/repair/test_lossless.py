@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image
 import jpegs
 from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import compare, markers, turbojpeg
+from hotpixeld.jpeg import attach, bits, compare, markers, turbojpeg
+from hotpixeld.jpeg.bits import Replaced
 from hotpixeld.repair import lossless
 
 if TYPE_CHECKING:
@@ -67,6 +69,34 @@ def test_a_progressive_image_that_grows_keeps_what_follows_it(seed: int) -> None
     assert compare.compare(data, repaired.data).is_repair
 
 
+def assert_only_a_patch(data: bytes, repaired: lossless.Repaired) -> None:
+    """Check that a copy is its original but for the bits of some MCUs and the MPF index."""
+    before, after = markers.parse(data), markers.parse(repaired.data)
+    patch = repaired.patch
+    assert patch is not None
+    start, end = before.scans[0].start, before.scans[-1].end
+    grown = after.scans[-1].end - end
+    if not patch.moved:
+        assert repaired.data[:start] == data[:start]
+    assert repaired.data[after.tail :] == data[before.tail :]
+    assert len(repaired.data) == len(data) + grown + patch.fill
+    assert restarts(repaired.data, after) == restarts(data, before)
+    copy = attach.Attached(repaired.data, (), patch.fill, patch.moved)
+    replaced = Replaced.unpacked(patch.replaced.packed())
+    assert bits.undone(attach.detached(copy), replaced) == data
+    assert int(replaced.changes["length"].clip(0).sum()) >= patch.bits > 0
+    assert patch.mcus >= 1
+
+
+def restarts(data: bytes, structure: markers.Structure) -> list[bytes]:
+    """Return the restart markers of all scans."""
+    return [
+        marker
+        for scan in structure.scans
+        for marker in re.findall(rb"\xff[\xd0-\xd7]", data[scan.start : scan.end])
+    ]
+
+
 @settings(max_examples=150, deadline=None)
 @given(photos())
 def test_only_blocks_under_the_footprint_differ_whatever_the_coding(
@@ -83,9 +113,13 @@ def test_only_blocks_under_the_footprint_differ_whatever_the_coding(
     assert all(near(block, [defect]) for block in found.blocks)
     assert data[before.tail :] == repaired.data[after.tail :]
     assert before.progressive == after.progressive
-    if before.restart_interval != after.restart_interval:
-        assert repaired.notes == ("restart markers left out",)
-        assert before.progressive or markers.huffman(data, before) != STANDARD
+    if before.progressive:
+        assert repaired.patch is None
+    elif repaired.patch is None and repaired.blocks:
+        assert "the tables lack a code" in repaired.notes[0]
+        assert markers.huffman(data, before) != STANDARD
+    elif repaired.patch is not None:
+        assert_only_a_patch(data, repaired)
     Image.open(io.BytesIO(repaired.data)).load()
 
 
@@ -204,7 +238,9 @@ def broken() -> Iterator[ParameterSet]:
     yield pytest.param(patched(sof + 1, 0xC9), "arithmetic", id="arithmetic")
     yield pytest.param(patched(sof + 4, 12), "12 bits", id="12 bits")
     yield pytest.param(
-        whole[:middle] + b"\xff\xd3" + whole[middle + 60 :], "corrupt", id="a hole"
+        whole[:middle] + b"\xff\xd3" + whole[middle + 60 :],
+        rf"a marker inside the coded data, at byte {middle}",
+        id="a hole",
     )
 
 
@@ -242,6 +278,7 @@ def test_real_photos_of_every_kind_keep_every_other_coefficient(
         for path in sorted((photo_sets / "variety").iterdir())
         if path.suffix.lower() == ".jpg" and sound(path)
     ]
+    patched = 0
     for path in files:
         data = path.read_bytes()
         structure = markers.parse(data)
@@ -258,4 +295,8 @@ def test_real_photos_of_every_kind_keep_every_other_coefficient(
         assert found.is_repair, (path.name, found.others)
         assert all(near(block, defects) for block in found.blocks), path.name
         assert len(found.blocks) == repaired.blocks
+        if repaired.patch is not None:
+            assert_only_a_patch(data, repaired)
+            patched += 1
     assert len(files) > 60
+    assert patched > 25

@@ -5,19 +5,27 @@ markers
 turbojpeg
     The system's libturbojpeg: decoding and transforming.
 coefficients
-    Quantised coefficients, read and written back.
-huffman
-    Restart intervals coded anew with the photo's own tables.
+    Quantised coefficients read, or changed and all scans coded anew.
+scans
+    How the scans of a sequential photo are coded.
+entropy
+    Coded data walked to their end, and the bits of some blocks replaced.
+bits
+    Bits replaced in a file, all others kept, and put back again.
+codes
+    What is nearest to a coefficient that a photo's tables have no code for.
+block_reader
+    The exact levels around some pixels, from their own blocks.
 attach
-    New scans put into a file whose other bytes stay; offsets behind the image.
+    What follows the image, still found where it was; new scans put into a file.
 dct_blocks
     Samples and coefficients of 8x8 blocks, and the rounding of both.
 compare
     What differs between a photo and its copy.
 
 Bytes and arrays in, bytes and arrays out: no file, clock, thread or log.  May import
-`errors` and its like only.
+`errors`, `compiled` and their like only.
 
 To change what counts as a photo's identity, start at `markers.identity`; what a copy keeps
-of the original, at `attach.attached`; what `hotpixeld diff` says, at `compare.text`.
+of the original, at `entropy.patch`; what `hotpixeld diff` says, at `compare.text`.
 """

@@ -1,4 +1,6 @@
-"""Put newly coded scans into a JPEG file whose every other byte stays as it is.
+"""What follows an image in its file, kept where the image has become another.
+
+And newly coded scans put into a file whose every other byte stays as it is.
 
 References
 ----------
@@ -21,11 +23,23 @@ class OffsetError(ValueError):
     """What follows the image is found by an offset that would not be true any more."""
 
 
-class Spliced(NamedTuple):
-    """A new file, and what had to change besides the scans."""
+class Attached(NamedTuple):
+    """A new file, and what had to change besides the image.
+
+    Attributes
+    ----------
+    data : bytes
+    notes : tuple of str
+    fill : int
+        Bytes 0xFF that were put before EOI, so that what follows keeps its place.
+    moved : int
+        Bytes by which what follows has moved, and its offsets in the MPF index.
+    """
 
     data: bytes
     notes: tuple[str, ...]
+    fill: int = 0
+    moved: int = 0
 
 
 def _without(data: bytes, segments: list[Segment], end: int) -> bytes:
@@ -96,18 +110,17 @@ def mp_entries(data: bytes, segment: Segment) -> list[tuple[int, str]]:
     return []
 
 
-def _moved(primary: bytes, growth: int) -> tuple[bytes, int]:
-    """Return `primary` with its MPF index moved by `growth`, and the entries changed."""
-    out = bytearray(primary)
-    changed = 0
-    for segment in markers.parse(primary, header_only=True).segments:
-        for place, order in mp_entries(primary, segment):
-            size, offset = struct.unpack_from(f"{order}II", out, place + 4)
+def _with_index_moved(data: bytes, growth: int) -> bytes:
+    """Return a file whose MPF index is moved by `growth`; the same without one."""
+    out = None
+    for segment in markers.parse(data, header_only=True).segments:
+        for place, order in mp_entries(data, segment):
+            out = out or bytearray(data)
+            size, offset = struct.unpack_from(f"{order}II", data, place + 4)
             # The first image has offset 0, and the size of all up to its EOI.
             entry = (size, offset + growth) if offset else (size + growth, 0)
             struct.pack_into(f"{order}II", out, place + 4, *entry)
-            changed += 1
-    return bytes(out), changed
+    return data if out is None else bytes(out)
 
 
 def _is_metadata(segment: Segment) -> bool:
@@ -154,31 +167,51 @@ def _check_offsets(source: bytes, structure: Structure) -> None:
                 )
 
 
-def attached(source: bytes, structure: Structure, primary: bytes) -> Spliced:
-    """Return a new primary image, without its EOI, with the source's tail behind it.
+def attached(source: bytes, structure: Structure, data: bytes) -> Attached:
+    """Return a file with a new image, what follows the image being found as before.
 
-    Bytes after EOI keep their values and, by fill bytes before EOI, their offset; a
-    longer image moves them and corrects the MPF index.
+    Bytes after EOI keep their offset by fill bytes before EOI; a longer image moves
+    them, and the MPF index is corrected.
+
+    Parameters
+    ----------
+    source : bytes
+    structure : Structure
+        Of `source`, which has an EOI.
+    data : bytes
+        The new image, and all of the source from its EOI on.
 
     Raises
     ------
     OffsetError
         Bytes after EOI would move, and are found by an offset that is not MPF's.
     """
-    end = structure.tail - 2
-    tail = source[end:]
-    growth = len(primary) - end
-    if len(tail) == 2:
-        return Spliced(primary + tail, ())
-    if growth <= 0:
-        return Spliced(primary + b"\xff" * -growth + tail, ())
+    growth = len(data) - len(source)
+    if len(source) == structure.tail or not growth:
+        return Attached(data, ())
+    if growth < 0:
+        end = structure.tail - 2 + growth
+        data = b"".join([data[:end], b"\xff" * -growth, data[end:]])
+        return Attached(data, (), fill=-growth)
     _check_offsets(source, structure)
-    primary, entries = _moved(primary, growth)
+    out = _with_index_moved(data, growth)
     note = f"offsets in the MPF index moved by {growth} bytes"
-    return Spliced(primary + tail, (note,) if entries else ())
+    return Attached(out, () if out is data else (note,), moved=growth)
 
 
-def spliced(source: bytes, structure: Structure, coded: bytes) -> Spliced:
+def detached(attached: Attached) -> bytes:
+    """Return the new image with the source's bytes behind it, as `attached` took it.
+
+    Only `data`, `fill` and `moved` need be known.
+    """
+    data = _with_index_moved(attached.data, -attached.moved)
+    if attached.fill:
+        end = markers.parse(data).tail - 2
+        data = data[: end - attached.fill] + data[end:]
+    return data
+
+
+def spliced(source: bytes, structure: Structure, coded: bytes) -> Attached:
     """Return `source` with the scans of `coded` in place of its own.
 
     Segments keep their bytes and their order, except the Huffman tables and the restart
@@ -198,7 +231,8 @@ def spliced(source: bytes, structure: Structure, coded: bytes) -> Spliced:
     MarkerError
         A table or a scan header is malformed.
     """
-    out, notes = attached(source, structure, _primary(source, structure, coded))
+    tail = source[structure.tail - 2 :]
+    out = attached(source, structure, _primary(source, structure, coded) + tail)
     if structure.restart_interval:
-        notes = ("restart markers left out", *notes)
-    return Spliced(out, notes)
+        return out._replace(notes=("restart markers left out", *out.notes))
+    return out

@@ -1,28 +1,24 @@
-"""The quantised DCT coefficients of a JPEG: read some, or change some and keep the rest.
+"""The quantised DCT coefficients of a JPEG, as libturbojpeg's transform shows them.
 
-Restart intervals are replaced one by one where the photo has them; else libturbojpeg
-codes the scan anew, with standard tables, which is quick.  Where that would move bytes
-behind the image, the scan is coded with the photo's own tables, which is shorter.
+Some are read, or some are changed and all scans are coded anew, progressive ones too.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.jpeg import attach, markers, turbojpeg
-from hotpixeld.jpeg.huffman import CodeError, IntervalError, Intervals, Place
+from hotpixeld.jpeg import markers, turbojpeg
 from hotpixeld.jpeg.turbojpeg import COPY_NONE, NO_OUTPUT, PROGRESSIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hotpixeld.jpeg.attach import Spliced
     from hotpixeld.jpeg.dct_blocks import Coefficients
-    from hotpixeld.jpeg.markers import Structure
+    from hotpixeld.jpeg.scans import Integers
     from hotpixeld.jpeg.turbojpeg import Region
 
 
@@ -140,24 +136,38 @@ def read(data: bytes, areas: Sequence[Area]) -> list[Coefficients]:
     return editor.found
 
 
+def _runs(places: Integers) -> list[Area]:
+    """Return blocks, in order, as areas of one row each."""
+    component, row, column = places.T
+    follows = (np.diff(component) == 0) & (np.diff(row) == 0) & (np.diff(column) == 1)
+    starts = np.flatnonzero(np.concatenate([[True], ~follows]))
+    lengths = np.diff(starts, append=len(places))
+    return [
+        Area(i, y, x, y + 1, x + length)
+        for (i, y, x), length in zip(
+            places[starts].tolist(), lengths.tolist(), strict=True
+        )
+    ]
+
+
 def rewrite(
     data: bytes,
-    areas: Sequence[Area],
-    edit: Callable[[list[Coefficients]], list[Coefficients]],
+    places: Integers,
+    edit: Callable[[Coefficients], Coefficients],
     *,
     progressive: bool = False,
 ) -> bytes:
-    """Return a JPEG with other coefficients in some areas, and all others as they are.
+    """Return a JPEG with other coefficients in some blocks, and all others as they are.
 
     One entropy decode and one encode; metadata segments are left out.
 
     Parameters
     ----------
     data : bytes
-    areas : sequence of Area
-        Inside the planes; where two overlap, `edit` may change a block in one only.
+    places : (n, 3) int64
+        Component, row and column of each block, in order; n > 0.
     edit : callable
-        Gets the areas' coefficients once and returns what to write in their place.
+        Gets the blocks' coefficients, (n, 8, 8), once and returns those to write.
     progressive : bool
         Write several scans in place of one.
 
@@ -167,118 +177,13 @@ def rewrite(
         CMYK, 12 bits, or a stream that is truncated or corrupt anywhere.
     MissingLibraryError
     """
-    editor = _Editor(areas, edit)
+    areas = _runs(places)
+    ends = np.cumsum([area.right - area.left for area in areas])[:-1]
+
+    def edited(found: list[Coefficients]) -> list[Coefficients]:
+        new = edit(np.concatenate([part[0] for part in found]))
+        return [part[None] for part in np.split(new, ends)]
+
+    editor = _Editor(areas, edited)
     output = COPY_NONE | PROGRESSIVE * progressive
     return editor.run(data, [NO_OUTPUT | COPY_NONE, output])
-
-
-class Edit(Protocol):
-    """What to change in a photo, once its coefficients around are known."""
-
-    areas: list[Area]
-    """What it must see."""
-    places: list[Place]
-    """The blocks it may change."""
-    changed: dict[Place, Coefficients]
-    """The blocks it did change, after the call."""
-
-    def __call__(self, found: list[Coefficients], /) -> list[Coefficients]:
-        """Return the areas' new coefficients."""
-
-
-def _patched(data: bytes, structure: Structure, edit: Edit) -> Spliced:
-    """Replace only the restart intervals that hold changed blocks.
-
-    Raises
-    ------
-    IntervalError, CodeError
-        It cannot be done in this photo.
-    """
-    intervals = Intervals(data, structure)
-    touched = intervals.touched(edit.places)
-    rows = [
-        Area(index, *_row_range(intervals, structure, index, interval))
-        for interval in touched
-        for index in range(len(structure.components))
-    ]
-    found = read(data, [*edit.areas, *rows])
-    edit(found[: len(edit.areas)])
-    count = len(structure.components)
-    in_rows = found[len(edit.areas) :]
-    new = {}
-    for number, interval in enumerate(touched):
-        part = slice(number * count, (number + 1) * count)
-        coded = _recoded(intervals, interval, rows[part], in_rows[part], edit.changed)
-        if coded is not None:
-            new[interval] = coded
-    return attach.attached(data, structure, intervals.replaced(new))
-
-
-def _row_range(
-    intervals: Intervals, structure: Structure, index: int, interval: int
-) -> tuple[int, int, int, int]:
-    """Return top, left, bottom, right of an interval's rows in a component."""
-    top, bottom = intervals.row_range(index, interval)
-    _, columns = structure.blocks(structure.components[index])
-    return top, 0, bottom, columns
-
-
-def _recoded(
-    intervals: Intervals,
-    interval: int,
-    areas: Sequence[Area],
-    found: Sequence[Coefficients],
-    changed: dict[Place, Coefficients],
-) -> bytes | None:
-    """Return an interval's new coded data; None when no block in it changed."""
-    rows = [coefficients.copy() for coefficients in found]
-    hits = 0
-    for place, block in changed.items():
-        area = areas[place.component]
-        if interval in intervals.touched([place]):
-            rows[place.component][place.row - area.top, place.column] = block
-            hits += 1
-    if not hits:
-        return None
-    # The coder must reproduce the camera's own bytes before it may replace them.
-    if intervals.recoded(interval, lambda index: found[index]) != intervals.source(
-        interval
-    ):
-        raise IntervalError("the photo's scan is not coded in the usual way")
-    return intervals.recoded(interval, lambda index: rows[index])
-
-
-def _moves_tail(data: bytes, structure: Structure, out: Spliced) -> bool:
-    """Return whether bytes behind the image lost their place."""
-    return len(data) > structure.tail and len(out.data) > len(data)
-
-
-def written(data: bytes, structure: Structure, edit: Edit) -> Spliced:
-    """Return a photo with edited coefficients, and what else had to change.
-
-    Raises
-    ------
-    CodecError
-        The stream is truncated or corrupt anywhere.
-    OffsetError
-        Bytes behind the image would move, and are found by their offset.
-    MarkerError
-        A table or a scan header is malformed.
-    MissingLibraryError
-    """
-    if structure.restart_interval:
-        try:
-            return _patched(data, structure, edit)
-        except (IntervalError, CodeError):
-            edit.changed.clear()
-    coded = rewrite(data, edit.areas, edit, progressive=structure.progressive)
-    try:
-        out: Spliced | None = attach.spliced(data, structure, coded)
-    except attach.OffsetError:
-        out = None
-    if out is not None and not _moves_tail(data, structure, out):
-        return out
-    try:
-        return _patched(data, structure, edit)
-    except (IntervalError, CodeError):
-        return attach.spliced(data, structure, coded)

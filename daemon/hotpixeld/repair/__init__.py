@@ -4,6 +4,8 @@ pixel_list
     Which listed pixels may be repaired in a photo, and which of them it shows.
 lossless
     The copy: coefficients changed in the blocks of defects, all else bit for bit.
+component
+    One component of a photo: the blocks under defects, and what becomes of them.
 reencode
     The copy where that cannot be done: encoded anew with the photo's own settings.
 separation

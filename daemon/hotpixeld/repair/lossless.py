@@ -1,185 +1,34 @@
 """Repair a JPEG in its DCT coefficients: blocks without a defect stay bit for bit.
 
-Each component of the photo is repaired in its own samples: the blocks under footprints
-and those around are decoded, what the defects added is estimated, and the coefficients
-that the camera would have written without it take the place of the old ones.
+A sequential photo is walked: only the blocks around listed pixels are decoded, and the
+bits of those that change take the place of the old ones.  A progressive photo is
+transformed: all its scans are coded anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import (
-    attach,
-    coefficients,
-    dct_blocks,
-    markers,
-    turbojpeg,
-)
-from hotpixeld.jpeg.coefficients import Area
-from hotpixeld.jpeg.dct_blocks import Cut
-from hotpixeld.jpeg.huffman import Place
-from hotpixeld.repair import separation
-from hotpixeld.repair.field import Box, Mosaic, PositionSet, Subsampling
-from hotpixeld.repair.footprint import FootprintPrior, Spot
+from hotpixeld.jpeg import attach, coefficients, entropy, markers, scans, turbojpeg
+from hotpixeld.jpeg.bits import CodedDataError
+from hotpixeld.repair.component import ComponentRepair
+from hotpixeld.repair.field import Box, Subsampling
+from hotpixeld.repair.footprint import Spot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from hotpixeld.defect import Defect
-    from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
+    from hotpixeld.jpeg.bits import Replaced
+    from hotpixeld.jpeg.dct_blocks import Coefficients
     from hotpixeld.jpeg.markers import Structure
+    from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
-
-# Blocks around a footprint's own that the scene is learned from.
-CONTEXT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentRepair:
-    """One component of a photo: where defects lie in it, what becomes of its blocks.
-
-    Attributes
-    ----------
-    index : int
-        Of the component, in the photo's order.
-    subsampling : Subsampling
-    frame : Box
-        The whole plane.
-    table : (8, 8) float32
-        Its quantisation table.
-    spots : tuple of Spot
-        All defects of the photo.
-    fill : str
-    prior : FootprintPrior or None
-        Of the footprints in it; None for what is usual.
-    """
-
-    index: int
-    subsampling: Subsampling
-    frame: Box
-    table: QuantisationTable
-    spots: tuple[Spot, ...]
-    fill: Fill
-    prior: FootprintPrior | None = None
-    _under: PositionSet = field(init=False)
-    _seen: PositionSet = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Find the blocks that footprints touch, and those around them."""
-        last = self._blocks(self.frame)
-        under = [
-            self._blocks(s.box(self.subsampling).clipped(self.frame))
-            for s in self.spots
-        ]
-        seen = [box.grown(CONTEXT).clipped(last) for box in under]
-        object.__setattr__(self, "_under", PositionSet.of(last, under))
-        object.__setattr__(self, "_seen", PositionSet.of(last, seen))
-
-    @staticmethod
-    def _blocks(box: Box) -> Box:
-        """Return the blocks that a box of samples touches."""
-        return Box(box.top // 8, box.left // 8, -(-box.bottom // 8), -(-box.right // 8))
-
-    def areas(self) -> list[Area]:
-        """Return the blocks to look at, as runs of one row each."""
-        rows, columns = self._seen.coordinates()
-        starts = np.flatnonzero(np.diff(self._seen.numbers, prepend=-2) != 1)
-        lengths = np.diff(starts, append=rows.size)
-        runs = zip(
-            rows[starts].tolist(),
-            columns[starts].tolist(),
-            lengths.tolist(),
-            strict=True,
-        )
-        return [
-            Area(self.index, row, column, row + 1, column + length)
-            for row, column, length in runs
-        ]
-
-    def places(self) -> Iterator[Place]:
-        """Yield the blocks that may change."""
-        rows, columns = self._under.coordinates()
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            yield Place(self.index, row, column)
-
-    def edited(
-        self, found: Sequence[Coefficients]
-    ) -> tuple[list[Coefficients], dict[Place, Coefficients]]:
-        """Return the areas' coefficients without the defects, and the changed blocks."""
-        if not found:
-            return [], {}
-        old = np.concatenate([part.reshape(-1, 8, 8) for part in found])
-        new = old.copy()
-        under = self._under.coordinates()
-        rank, _ = self._seen.index(*under)
-        new[rank] = self._without(old, rank)
-        moved = np.flatnonzero((new[rank] != old[rank]).any(axis=(1, 2)))
-        places = zip(*(part[moved].tolist() for part in under), strict=True)
-        changed = {
-            Place(self.index, *place): new[rank[block]]
-            for place, block in zip(places, moved.tolist(), strict=True)
-        }
-        ends = np.cumsum([part.shape[1] for part in found])[:-1]
-        return [part[None] for part in np.split(new, ends)], changed
-
-    def _without(self, old: Coefficients, rank: NDArray[np.intp]) -> Coefficients:
-        """Return the blocks under footprints, at `rank` of those seen, repaired."""
-        mosaic = Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.table))
-        cuts = [
-            dct_blocks.cut(
-                (part.tops, part.lefts), part.mean, part.covariance, self.table
-            )
-            for part in separation.excesses(
-                mosaic,
-                self.subsampling,
-                self.spots,
-                fill=self.fill,
-                prior=self.prior,
-                noise=dct_blocks.noise(self.table),
-            )
-        ]
-        change, variance = self._summed(cuts)
-        if self.fill == "neighbours":
-            return dct_blocks.rounded(old[rank], -change)
-        return dct_blocks.requantised(old[rank], -change, variance, self._sizes(old))
-
-    def _summed(self, cuts: Sequence[Cut]) -> tuple[Float32, Float32]:
-        """Return what all footprints added to the blocks under them, and its variance."""
-        count = self._under.numbers.size
-        if not cuts:
-            nothing = np.zeros((count, 8, 8), np.float32)
-            return nothing, nothing
-        every = Cut(*(np.concatenate(part) for part in zip(*cuts, strict=True)))
-        rank, inside = self._under.index(every.rows, every.columns)
-        place = (64 * rank[inside, None] + np.arange(64)).ravel()
-
-        def total(part: Float32) -> Float32:
-            sums = np.bincount(place, part[inside].ravel(), 64 * count)
-            return sums.reshape(count, 8, 8).astype(np.float32)
-
-        return total(every.change), total(every.variance)
-
-    def _sizes(self, old: Coefficients) -> Float32:
-        """Return the expected coefficients of the blocks under footprints."""
-        rows, columns = self._under.coordinates()
-        around = np.arange(-2, 3)
-        near = rows[:, None, None] + around[:, None], columns[:, None, None] + around
-        rank, known = self._seen.index(*near)
-        known &= ~self._under.index(*near)[1]
-        size = np.abs(old).reshape(-1, 64).astype(np.float32)
-        total = np.zeros((rows.size, 64), np.float32)
-        for y, x in np.ndindex(5, 5):
-            some = known[:, y, x]
-            total[some] += size[rank[some, y, x]]
-        return dct_blocks.expected_size(total.reshape(-1, 8, 8), known.sum(axis=(1, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +45,36 @@ class Repaired:
         What had to change besides the blocks that hold defects.
     blocks : int
         Blocks, of all components, that were given other coefficients.
+    patch : Patch or None
+        What was changed, where all else was kept bit for bit.
     """
 
     data: bytes
     method: Literal["lossless", "reencoded"]
     notes: tuple[str, ...]
     blocks: int
+    patch: Patch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What differs in a copy that is the original in all other bits.
+
+    Attributes
+    ----------
+    mcus, bits : int
+        MCUs that hold changed bits, and how many bits of the original were replaced.
+    replaced : Replaced
+        Those bits.
+    fill, moved : int
+        As in `attach.Attached`.
+    """
+
+    mcus: int
+    bits: int
+    replaced: Replaced
+    fill: int
+    moved: int
 
 
 def whole(data: bytes, defects: Sequence[Defect]) -> Structure:
@@ -243,6 +116,13 @@ def _check_coding(structure: Structure) -> None:
             raise RefusedError(reason)
 
 
+class _Wanted(NamedTuple):
+    """How the holes are to be filled."""
+
+    fill: Fill
+    footprint: Footprint | None
+
+
 def _component_repairs(
     data: bytes, structure: Structure, spots: tuple[Spot, ...], wanted: _Wanted
 ) -> list[ComponentRepair]:
@@ -268,32 +148,62 @@ def _component_repairs(
     return components
 
 
-class _Wanted(NamedTuple):
-    """How the holes are to be filled."""
-
-    fill: Fill
-    footprint: Footprint | None
-
-
 class _Edit:
-    """The edit as `coefficients.written` takes it: all components, all defects."""
+    """The edit of all components, and what came of it."""
 
     def __init__(self, components: Sequence[ComponentRepair]) -> None:
-        self.components = components
-        self._areas = [plane.areas() for plane in components]
-        self.areas = [area for part in self._areas for area in part]
-        self.places = [place for plane in components for place in plane.places()]
-        self.changed: dict[Place, Coefficients] = {}
+        self._components = components
+        each = [component.places() for component in components]
+        self._ends = np.cumsum([len(places) for places in each])[:-1]
+        self.places = np.concatenate(each)
+        self.moved = np.zeros(len(self.places), bool)
 
-    def __call__(self, found: list[Coefficients]) -> list[Coefficients]:
-        """Return the areas' coefficients without the defects."""
-        rest = iter(found)
-        wanted = []
-        for plane, areas in zip(self.components, self._areas, strict=True):
-            new, changed = plane.edited([next(rest) for _ in areas])
-            wanted += new
-            self.changed |= changed
-        return wanted
+    def __call__(self, old: Coefficients) -> Coefficients:
+        """Return the blocks at `places` without the defects."""
+        parts = zip(self._components, np.split(old, self._ends), strict=True)
+        new = np.concatenate([component.edited(part) for component, part in parts])
+        self.moved = (new != old).any(axis=(1, 2))
+        return new
+
+
+def _unchanged(data: bytes) -> Repaired:
+    """Return a photo whose defects do not show."""
+    return Repaired(data, "lossless", (), 0)
+
+
+def _patched(data: bytes, structure: Structure, edit: _Edit) -> Repaired:
+    """Return a sequential photo with the bits of some blocks replaced."""
+    walked = entropy.walk(data, scans.coded_scans(data, structure), edit.places)
+    new = edit(walked.coefficients(edit.places))
+    if not edit.moved.any():
+        return _unchanged(data)
+    places, blocks = edit.places[edit.moved], new[edit.moved]
+    try:
+        patched = entropy.patch(data, walked, places, blocks)
+    except entropy.MissingCodeError:
+        return _coded_anew(data, structure, places, blocks)
+    out = attach.attached(data, structure, patched.data)
+    patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill, out.moved)
+    return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
+
+
+def _coded_anew(
+    data: bytes, structure: Structure, places: Integers, blocks: Coefficients
+) -> Repaired:
+    """Return a sequential photo with other tables: its own have no code for a value."""
+    coded = coefficients.rewrite(data, places, lambda _: blocks)
+    out = attach.spliced(data, structure, coded)
+    notes = "the scans coded anew: the tables lack a code", *out.notes
+    return Repaired(out.data, "lossless", notes, len(places))
+
+
+def _transformed(data: bytes, structure: Structure, edit: _Edit) -> Repaired:
+    """Return a progressive photo with all its scans coded anew."""
+    coded = coefficients.rewrite(data, edit.places, edit, progressive=True)
+    if not edit.moved.any():
+        return _unchanged(data)
+    out = attach.spliced(data, structure, coded)
+    return Repaired(out.data, "lossless", out.notes, int(edit.moved.sum()))
 
 
 def repaired(
@@ -321,7 +231,7 @@ def repaired(
     RefusedError
         The photo cannot be repaired without loss.
     MissingLibraryError
-        libturbojpeg is not installed.
+        libturbojpeg is not installed, and the photo's scans must be coded anew.
     """
     structure = whole(data, defects)
     _check_coding(structure)
@@ -330,11 +240,12 @@ def repaired(
         edit = _Edit(
             _component_repairs(data, structure, spots, _Wanted(fill, footprint))
         )
-        out, notes = coefficients.written(data, structure, edit)
+        make = _transformed if structure.progressive else _patched
+        return make(data, structure, edit)
     except turbojpeg.CodecError as error:
         raise RefusedError(error.reason) from error
-    except (markers.MarkerError, attach.OffsetError) as error:
+    except (
+        *(markers.MarkerError, scans.ScanError, CodedDataError),
+        attach.OffsetError,
+    ) as error:
         raise RefusedError(str(error)) from error
-    if not edit.changed:
-        return Repaired(data, "lossless", (), 0)
-    return Repaired(out, "lossless", notes, len(edit.changed))

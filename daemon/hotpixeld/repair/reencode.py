@@ -150,13 +150,15 @@ def reencoded(
     structure = whole(data, defects)
     image, frame = _decoded(data)
     rgb = _is_rgb(data, structure)
-    new = filled(frame, defects, fill=fill, footprint=footprint)
-    coded = _encoded(image, new, structure, rgb=rgb)
+    clean = filled(frame, defects, fill=fill, footprint=footprint)
+    coded = _encoded(image, clean, structure, rgb=rgb)
     try:
-        out, notes = attach.attached(data, structure, _primary(data, structure, coded))
+        new = _primary(data, structure, coded) + data[structure.tail - 2 :]
+        out = attach.attached(data, structure, new)
     except attach.OffsetError as error:
         raise RefusedError(str(error)) from error
     count = sum(
         rows * columns for rows, columns in map(structure.blocks, structure.components)
     )
-    return Repaired(out, "reencoded", ("every block encoded anew", *notes), count)
+    notes = "every block encoded anew", *out.notes
+    return Repaired(out.data, "reencoded", notes, count)
