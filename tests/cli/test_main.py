@@ -154,6 +154,7 @@ def test_repair_by_hand_and_diff(
     assert "state:" not in err  # a pixel list by hand needs none
     assert copy.stat().st_mtime_ns == photo.stat().st_mtime_ns
     assert main(["diff", str(photo), str(copy)]) == 0
+    assert "identical but for " in capsys.readouterr().out
     assert main(["diff", str(photo), str(worked.folder / "IMG_0001.JPG")]) == (
         ExitCode.DIFFERENT
     )

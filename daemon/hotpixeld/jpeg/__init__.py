@@ -22,6 +22,8 @@ dct_blocks
     Samples and coefficients of 8x8 blocks, and the rounding of both.
 compare
     What differs between a photo and its copy.
+bit_comparison
+    Which bits of their coded data differ, and which changed blocks explain them.
 
 Bytes and arrays in, bytes and arrays out: no file, clock, thread or log.  May import
 `errors`, `compiled` and their like only.

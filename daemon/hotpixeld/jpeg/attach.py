@@ -110,7 +110,7 @@ def mp_entries(data: bytes, segment: Segment) -> list[tuple[int, str]]:
     return []
 
 
-def _with_index_moved(data: bytes, growth: int) -> bytes:
+def with_index_moved(data: bytes, growth: int) -> bytes:
     """Return a file whose MPF index is moved by `growth`; the same without one."""
     out = None
     for segment in markers.parse(data, header_only=True).segments:
@@ -194,7 +194,7 @@ def attached(source: bytes, structure: Structure, data: bytes) -> Attached:
         data = b"".join([data[:end], b"\xff" * -growth, data[end:]])
         return Attached(data, (), fill=-growth)
     _check_offsets(source, structure)
-    out = _with_index_moved(data, growth)
+    out = with_index_moved(data, growth)
     note = f"offsets in the MPF index moved by {growth} bytes"
     return Attached(out, () if out is data else (note,), moved=growth)
 
@@ -204,7 +204,7 @@ def detached(attached: Attached) -> bytes:
 
     Only `data`, `fill` and `moved` need be known.
     """
-    data = _with_index_moved(attached.data, -attached.moved)
+    data = with_index_moved(attached.data, -attached.moved)
     if attached.fill:
         end = markers.parse(data).tail - 2
         data = data[: end - attached.fill] + data[end:]

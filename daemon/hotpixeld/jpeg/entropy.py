@@ -232,7 +232,7 @@ def _located(
     return parts
 
 
-def _walk_scan(data: bytes, scan: CodedScan, wanted: Integers) -> Records:
+def walk_scan(data: bytes, scan: CodedScan, wanted: Integers) -> Records:
     """Walk one scan, remembering some MCUs."""
     records = Records.empty(scan, wanted)
     fault = np.zeros(2, np.int64)
@@ -280,7 +280,7 @@ def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
         mcus = np.unique(np.concatenate([*parts, np.empty(0, np.int64)]))
         # Their DC differences change with the ones before.
         wanted = np.union1d(mcus, scan.followers(mcus))
-        records.append(_walk_scan(data, scan, wanted))
+        records.append(walk_scan(data, scan, wanted))
     return Walked(tuple(scans), tuple(records))
 
 

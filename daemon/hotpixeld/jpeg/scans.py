@@ -97,6 +97,19 @@ class CodedScan:
             top * self.columns + left, first + rows % down * across + columns % across
         )
 
+    def places(self, mcus: Integers, blocks: Integers) -> Integers:
+        """Return (n, 3): component, row and column of blocks that are coded somewhere."""
+        by_number = [
+            (component, *divmod(number, across), down, across)
+            for component, (down, across) in zip(
+                self.components, self.factors, strict=True
+            )
+            for number in range(down * across)
+        ]
+        component, row, column, down, across = np.array(by_number)[blocks].T
+        top, left = mcus // self.columns, mcus % self.columns
+        return np.column_stack((component, top * down + row, left * across + column))
+
     def followers(self, mcus: Integers) -> Integers:
         """Return the MCUs whose DC differences depend on some others."""
         after = mcus + 1
