@@ -15,7 +15,7 @@ from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
 from hotpixeld.jpeg import attach, bits, compare, markers, turbojpeg
 from hotpixeld.jpeg.bits import Replaced
-from hotpixeld.repair import lossless
+from hotpixeld.repair import lossless, pixel_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +121,30 @@ def test_only_blocks_under_the_footprint_differ_whatever_the_coding(
     elif repaired.patch is not None:
         assert_only_a_patch(data, repaired)
     Image.open(io.BytesIO(repaired.data)).load()
+
+
+@settings(max_examples=60, deadline=None)
+@given(photos())
+def test_a_walk_shows_the_pixels_that_the_frame_shows(
+    photo: tuple[bytes, Defect],
+) -> None:
+    data, defect = photo
+    structure = markers.parse(data)
+    if structure.progressive:
+        with pytest.raises(RefusedError, match="not a sequential photo"):
+            lossless.WalkedPhoto.of(data, structure, [defect], [defect])
+        return
+    frame = turbojpeg.decode(data, structure.width, structure.height)
+    rng = np.random.default_rng(defect.row)
+    sites = rng.integers(-1, (structure.height + 1, structure.width + 1), (20, 2))
+    others = [Defect(row, col, radius=int(rng.integers(4))) for row, col in sites]
+
+    walked = lossless.WalkedPhoto.of(data, structure, [defect], [defect, *others])
+
+    seen = walked.visible([defect, *others])
+    assert seen == pixel_list.visible(frame, [defect, *others])
+    if defect in seen:
+        assert walked.repaired([defect]).data == lossless.repaired(data, [defect]).data
 
 
 @pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey"])

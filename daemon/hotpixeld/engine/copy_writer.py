@@ -30,6 +30,7 @@ from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list, reencode
+from hotpixeld.repair.lossless import WalkedPhoto
 from hotpixeld.store.paths import Copy
 
 if TYPE_CHECKING:
@@ -80,8 +81,11 @@ def repaired_bytes(
     defects: tuple[Defect, ...],
     settings: Repair,
     footprint: Footprint | None = None,
+    walked: WalkedPhoto | None = None,
 ) -> Repaired:
     """Return the repaired bytes of a photo, re-encoded only where that is allowed.
+
+    `walked` is the same photo, where it was walked for these defects already.
 
     Raises
     ------
@@ -89,6 +93,8 @@ def repaired_bytes(
         The photo cannot be repaired; says why.
     """
     try:
+        if walked is not None:
+            return walked.repaired(defects, fill=settings.fill, footprint=footprint)
         return lossless.repaired(data, defects, fill=settings.fill, footprint=footprint)
     except RefusedError as error:
         if settings.fallback == "refuse":
@@ -97,6 +103,29 @@ def repaired_bytes(
         return reencode.reencoded(
             data, defects, fill=settings.fill, footprint=footprint
         )
+
+
+def _look(
+    source: Photo, frame: Frame | None, pixels: PixelList
+) -> tuple[tuple[Defect, ...], WalkedPhoto | None]:
+    """Return what a photo shows of the detected pixels, and the photo if it was walked.
+
+    Only where that cannot be, all of it is decoded.
+    """
+    if not pixels.detected:
+        return (), None
+    if frame is None:
+        listed = *pixels.configured, *pixels.detected
+        try:
+            walked = WalkedPhoto.of(
+                source.data, source.structure, listed, pixels.detected
+            )
+        except RefusedError as error:
+            log.debug("decoded, as it cannot be walked: %s", error.reason)
+            frame = photo_file.decode(source)
+        else:
+            return walked.visible(pixels.detected), walked
+    return pixel_list.visible(frame, pixels.detected), None
 
 
 def repair(
@@ -120,9 +149,7 @@ def repair(
     PhotoError
         The photo cannot be decoded.
     """
-    if pixels.detected and frame is None:
-        frame = photo_file.decode(source)
-    seen = () if frame is None else pixel_list.visible(frame, pixels.detected)
+    seen, walked = _look(source, frame, pixels)
     sites = {(defect.row, defect.col): defect for defect in seen}
     sites |= {(defect.row, defect.col): defect for defect in pixels.configured}
     result = RepairResult(tuple(sites[site] for site in sorted(sites)))
@@ -130,7 +157,7 @@ def repair(
         return result
     try:
         repaired = repaired_bytes(
-            source.data, result.defects, settings, pixels.footprint
+            source.data, result.defects, settings, pixels.footprint, walked
         )
     except RefusedError as error:
         return replace(result, refused=error.reason)

@@ -6,8 +6,8 @@ before it end first.  `limits: memory` bounds, in bytes,
 
     BASE + the states in memory (27 a pixel each) + what is under way + a map being made
 
-where each photo under way takes 3 a pixel for its frame, its file, and for as long as its
-coefficients are in memory (progressive coding, repair) 2 for each of them.  All that is
+where each photo under way takes 3 a pixel for its frame, its file, once more for its copy,
+and with progressive coding 2 for each of its coefficients.  All that is
 known from the header, before anything is decoded.  A map takes 8 a pixel, and a frame for
 each worker; photos make room for it as they end.  One photo and the state of its camera
 may always be worked on, so a limit that is too small for the camera at hand is exceeded
@@ -240,8 +240,13 @@ class Job:
 
     @property
     def must_decode(self) -> bool:
-        """Tell whether the photo is looked at for detected pixels, but not decoded yet."""
-        return self.frame is None and bool(self.pixels and self.pixels.detected)
+        """Tell whether looking at the photo for detected pixels takes its frame.
+
+        A sequential photo that is not decoded yet is walked instead.
+        """
+        is_walked = self.photo is None or not self.photo.structure.progressive
+        detected = self.pixels is not None and bool(self.pixels.detected)
+        return detected and self.frame is None and not is_walked
 
     @property
     def identity(self) -> str:
@@ -279,6 +284,8 @@ def _to_look(job: Job) -> int:
     listed = job.pixels and (job.pixels.configured or job.pixels.detected)
     if job.photo is None or job.error or not listed:
         return 0
+    if not job.photo.structure.progressive:
+        return len(job.photo.data)  # the copy
     frame = frame_bytes(job.photo.structure) if job.must_decode else 0
     return frame + coefficient_bytes(job.photo.structure)
 

@@ -7,10 +7,11 @@ would have written without it take the place of the old ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hotpixeld.jpeg import dct_blocks
 from hotpixeld.jpeg.dct_blocks import Cut
@@ -20,71 +21,107 @@ from hotpixeld.repair.field import Box, Mosaic, PositionSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.field import Subsampling
     from hotpixeld.repair.footprint import FootprintPrior, Spot
     from hotpixeld.repair.separation import Fill
 
+Boxes = NDArray[np.intp]
+"""(n, 4) intp: top, left, bottom, right."""
+
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentRepair:
-    """One component of a photo: where defects lie in it, what becomes of its blocks.
+class Component:
+    """One component of a photo.
 
     Attributes
     ----------
     index : int
-        Of the component, in the photo's order.
+        In the photo's order.
     subsampling : Subsampling
     frame : Box
         The whole plane.
     table : (8, 8) float32
         Its quantisation table.
-    spots : tuple of Spot
-        All defects of the photo.
-    fill : str
-    prior : FootprintPrior or None
-        Of the footprints in it; None for what is usual.
     """
 
     index: int
     subsampling: Subsampling
     frame: Box
     table: QuantisationTable
-    spots: tuple[Spot, ...]
-    fill: Fill
-    prior: FootprintPrior | None = None
-    _under: PositionSet = field(init=False)
-    _seen: PositionSet = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Find the blocks that footprints touch, and those around them."""
-        last = self._blocks(self.frame)
-        under = [
-            self._blocks(s.box(self.subsampling).clipped(self.frame))
-            for s in self.spots
-        ]
-        seen = [box.grown(CONTEXT).clipped(last) for box in under]
-        object.__setattr__(self, "_under", PositionSet.of(last, under))
-        object.__setattr__(self, "_seen", PositionSet.of(last, seen))
+    @property
+    def blocks(self) -> Box:
+        """Return the plane in blocks."""
+        return Box(0, 0, -(-self.frame.bottom // 8), -(-self.frame.right // 8))
 
-    @staticmethod
-    def _blocks(box: Box) -> Box:
-        """Return the blocks that a box of samples touches."""
-        return Box(box.top // 8, box.left // 8, -(-box.bottom // 8), -(-box.right // 8))
+    def under(self, spots: Sequence[Spot]) -> Boxes:
+        """Return the blocks under each footprint, half-open: (n, 4)."""
+        row, col, half = np.array(spots, np.intp).reshape(-1, 3).T
+        down, across = self.subsampling
+        top, bottom = (row - half) // down, (row + half) // down + 1
+        left, right = (col - half) // across, (col + half) // across + 1
+        ends = [top // 8, left // 8, -(-bottom // 8), -(-right // 8)]
+        return self._clipped(np.stack(ends, axis=1))
 
-    def places(self) -> Integers:
-        """Return the blocks to look at, in order: component, row and column of each."""
-        rows, columns = self._seen.coordinates()
+    def around(self, under: Boxes) -> Boxes:
+        """Return the blocks to look at: those under footprints, and `CONTEXT` more."""
+        return self._clipped(under + CONTEXT * np.array([-1, -1, 1, 1]))
+
+    def _clipped(self, boxes: Boxes) -> Boxes:
+        bottom, right = self.blocks.shape
+        return np.clip(boxes, 0, [bottom, right, bottom, right])
+
+    def places(self, blocks: PositionSet) -> Integers:
+        """Return some blocks of the component by component, row and column: (n, 3)."""
+        rows, columns = blocks.coordinates()
         return np.stack([np.full_like(rows, self.index), rows, columns], axis=1)
 
+    def seen(self, spots: Sequence[Spot]) -> Integers:
+        """Return the blocks that the repair of some spots looks at."""
+        around = self.around(self.under(spots))
+        return self.places(PositionSet.of(self.blocks, around))
+
+
+class ComponentRepair:
+    """The repair of some spots in one component.
+
+    Parameters
+    ----------
+    component : Component
+    spots : tuple of Spot
+        All defects of the photo.
+    fill : str
+    prior : FootprintPrior or None
+        Of the footprints in it; None for what is usual.
+
+    Attributes
+    ----------
+    places : (n, 3) int64
+        The blocks to look at, in order.
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        spots: tuple[Spot, ...],
+        fill: Fill,
+        prior: FootprintPrior | None,
+    ) -> None:
+        self.frame, self.table = component.frame, component.table
+        self.subsampling = component.subsampling
+        self.spots, self.fill, self.prior = spots, fill, prior
+        under = component.under(spots)
+        self._under = PositionSet.of(component.blocks, under)
+        self._seen = PositionSet.of(component.blocks, component.around(under))
+        self.places = component.places(self._seen)
+
     def edited(self, old: Coefficients) -> Coefficients:
-        """Return the coefficients of these blocks without the defects."""
+        """Return the coefficients of the blocks at `places` without the defects."""
         new = old.copy()
         rank, _ = self._seen.index(*self._under.coordinates())
         new[rank] = self._without(old, rank)

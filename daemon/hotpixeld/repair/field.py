@@ -118,8 +118,8 @@ class PositionSet:
     numbers: Indices
 
     @classmethod
-    def of(cls, frame: Box, boxes: Sequence[Box]) -> PositionSet:
-        """Return the positions in some boxes of a plane."""
+    def of(cls, frame: Box, boxes: Sequence[Box] | Indices) -> PositionSet:
+        """Return the positions in some boxes of a plane, (n, 4)."""
         width = frame.right + 2 * _ROOM
         array = np.array(boxes, np.intp).reshape(-1, 4)
         shapes = array[:, 2:] - array[:, :2]

@@ -7,24 +7,36 @@ transformed: all its scans are coded anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import attach, coefficients, entropy, markers, scans, turbojpeg
-from hotpixeld.jpeg.bits import CodedDataError
-from hotpixeld.repair.component import ComponentRepair
+from hotpixeld.jpeg import (
+    attach,
+    bits,
+    coefficients,
+    entropy,
+    markers,
+    scans,
+    turbojpeg,
+)
+from hotpixeld.jpeg.block_reader import BlockReader
+from hotpixeld.repair import pixel_list
+from hotpixeld.repair.component import Component, ComponentRepair
 from hotpixeld.repair.field import Box, Subsampling
 from hotpixeld.repair.footprint import Spot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.bits import Replaced
+    from hotpixeld.jpeg.block_reader import Window
     from hotpixeld.jpeg.dct_blocks import Coefficients
+    from hotpixeld.jpeg.entropy import Walked
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.footprint import Footprint
@@ -77,6 +89,20 @@ class Patch:
     moved: int
 
 
+def _is_inside(structure: Structure, defect: Defect) -> bool:
+    """Return whether a photo has the pixel of a defect."""
+    within = 0 <= defect.row < structure.height
+    return within and 0 <= defect.col < structure.width
+
+
+def _check_inside(structure: Structure, defects: Sequence[Defect]) -> None:
+    """Refuse a defect outside the photo."""
+    for defect in defects:
+        if not _is_inside(structure, defect):
+            size = f"{structure.width}x{structure.height}"
+            raise RefusedError(f"pixel {defect.x},{defect.y} is outside {size}")
+
+
 def whole(data: bytes, defects: Sequence[Defect]) -> Structure:
     """Return the structure of a photo that is whole and has room for all defects.
 
@@ -91,12 +117,7 @@ def whole(data: bytes, defects: Sequence[Defect]) -> Structure:
         raise RefusedError(str(error)) from error
     if structure.eoi is None:
         raise RefusedError("truncated: the file ends before its image does")
-    height, width = structure.height, structure.width
-    for defect in defects:
-        if not (0 <= defect.row < height and 0 <= defect.col < width):
-            raise RefusedError(
-                f"pixel {defect.x},{defect.y} is outside {width}x{height}"
-            )
+    _check_inside(structure, defects)
     return structure
 
 
@@ -116,17 +137,8 @@ def _check_coding(structure: Structure) -> None:
             raise RefusedError(reason)
 
 
-class _Wanted(NamedTuple):
-    """How the holes are to be filled."""
-
-    fill: Fill
-    footprint: Footprint | None
-
-
-def _component_repairs(
-    data: bytes, structure: Structure, spots: tuple[Spot, ...], wanted: _Wanted
-) -> list[ComponentRepair]:
-    """Return the repair of each of the photo's components."""
+def _components(data: bytes, structure: Structure) -> list[Component]:
+    """Return the photo's components."""
     tables = markers.quantisation(data, structure)
     h, v = structure.sampling
     components = []
@@ -140,51 +152,48 @@ def _component_repairs(
             raise RefusedError("a quantisation table (DQT) holds a zero")
         subsampling = Subsampling(v // component.v, h // component.h)
         frame = Box(0, 0, *structure.plane(component))
-        # What is learned of a camera is how its luma shows a defect.
-        prior = wanted.footprint.luma if wanted.footprint and index == 0 else None
-        components.append(
-            ComponentRepair(index, subsampling, frame, table, spots, wanted.fill, prior)
-        )
+        components.append(Component(index, subsampling, frame, table))
     return components
 
 
 class _Edit:
-    """The edit of all components, and what came of it."""
+    """The repair of some defects in all components, and what came of it."""
 
-    def __init__(self, components: Sequence[ComponentRepair]) -> None:
-        self._components = components
-        each = [component.places() for component in components]
+    def __init__(
+        self,
+        components: Sequence[Component],
+        defects: Sequence[Defect],
+        fill: Fill,
+        footprint: Footprint | None,
+    ) -> None:
+        spots = _spots(defects)
+        # What is learned of a camera is how its luma shows a defect.
+        priors = [footprint.luma if footprint else None, None, None]
+        self._repairs = [
+            ComponentRepair(component, spots, fill, prior)
+            for component, prior in zip(components, priors, strict=False)
+        ]
+        each = [repair.places for repair in self._repairs]
         self._ends = np.cumsum([len(places) for places in each])[:-1]
         self.places = np.concatenate(each)
         self.moved = np.zeros(len(self.places), bool)
 
     def __call__(self, old: Coefficients) -> Coefficients:
         """Return the blocks at `places` without the defects."""
-        parts = zip(self._components, np.split(old, self._ends), strict=True)
-        new = np.concatenate([component.edited(part) for component, part in parts])
+        parts = zip(self._repairs, np.split(old, self._ends), strict=True)
+        new = np.concatenate([repair.edited(part) for repair, part in parts])
         self.moved = (new != old).any(axis=(1, 2))
         return new
+
+
+def _spots(defects: Sequence[Defect]) -> tuple[Spot, ...]:
+    """Return the spots of some defects, each once."""
+    return tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
 
 
 def _unchanged(data: bytes) -> Repaired:
     """Return a photo whose defects do not show."""
     return Repaired(data, "lossless", (), 0)
-
-
-def _patched(data: bytes, structure: Structure, edit: _Edit) -> Repaired:
-    """Return a sequential photo with the bits of some blocks replaced."""
-    walked = entropy.walk(data, scans.coded_scans(data, structure), edit.places)
-    new = edit(walked.coefficients(edit.places))
-    if not edit.moved.any():
-        return _unchanged(data)
-    places, blocks = edit.places[edit.moved], new[edit.moved]
-    try:
-        patched = entropy.patch(data, walked, places, blocks)
-    except entropy.MissingCodeError:
-        return _coded_anew(data, structure, places, blocks)
-    out = attach.attached(data, structure, patched.data)
-    patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill, out.moved)
-    return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
 
 
 def _coded_anew(
@@ -195,6 +204,115 @@ def _coded_anew(
     out = attach.spliced(data, structure, coded)
     notes = "the scans coded anew: the tables lack a code", *out.notes
     return Repaired(out.data, "lossless", notes, len(places))
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuse what cannot be repaired for any of the reasons that `jpeg` has."""
+    try:
+        yield
+    except turbojpeg.CodecError as error:
+        raise RefusedError(error.reason) from error
+    except (
+        *(markers.MarkerError, scans.ScanError, bits.CodedDataError),
+        attach.OffsetError,
+    ) as error:
+        raise RefusedError(str(error)) from error
+
+
+def _windows(structure: Structure, defects: Sequence[Defect]) -> list[Window]:
+    """Return what is looked at around each of some defects."""
+    size = structure.height, structure.width
+    return [pixel_list.window(defect, *size) for defect in defects]
+
+
+def _moved(defect: Defect, window: Window) -> Defect:
+    """Return a defect by its place in a window."""
+    row, col = defect.row - window.top, defect.col - window.left
+    return replace(defect, row=row, col=col)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WalkedPhoto:
+    """A sequential photo, walked to its end, of which the blocks around defects are known."""
+
+    data: bytes
+    structure: Structure
+    _components: list[Component]
+    _reader: BlockReader
+    _walked: Walked
+
+    @classmethod
+    def of(
+        cls,
+        data: bytes,
+        structure: Structure,
+        listed: Sequence[Defect],
+        looked_at: Sequence[Defect] = (),
+    ) -> WalkedPhoto:
+        """Walk a photo.
+
+        Parameters
+        ----------
+        data : bytes
+        structure : Structure
+            Of `data`.
+        listed : sequence of Defect
+            What may be repaired.
+        looked_at : sequence of Defect
+            Those of them that `visible` is asked about.
+
+        Raises
+        ------
+        RefusedError
+            It is not sequential, or cannot be walked to its end.
+        """
+        _check_coding(structure)
+        with _refusing():
+            components = _components(data, structure)
+            coded = scans.coded_scans(data, structure)
+            reader = BlockReader(data, structure, coded)
+            inside = [d for d in listed if _is_inside(structure, d)]
+            looked_at = [d for d in looked_at if _is_inside(structure, d)]
+            spots = _spots(inside)
+            places = [component.seen(spots) for component in components]
+            places.append(reader.needed(_windows(structure, looked_at)))
+            walked = entropy.walk(data, coded, np.concatenate(places))
+        return cls(data, structure, components, reader, walked)
+
+    def visible(self, defects: Sequence[Defect]) -> tuple[Defect, ...]:
+        """Return those of `defects`, which were to be looked at, that can be seen."""
+        inside = [d for d in defects if _is_inside(self.structure, d)]
+        windows = _windows(self.structure, inside)
+        levels = self._reader.levels(self._walked, windows)
+        return tuple(
+            defect
+            for defect, window, part in zip(inside, windows, levels, strict=True)
+            if pixel_list.is_visible(part, _moved(defect, window))
+        )
+
+    def repaired(
+        self,
+        defects: Sequence[Defect],
+        *,
+        fill: Fill = "adaptive",
+        footprint: Footprint | None = None,
+    ) -> Repaired:
+        """Return a copy without some defects, all of them listed; see `repaired`."""
+        _check_inside(self.structure, defects)
+        edit = _Edit(self._components, defects, fill, footprint)
+        new = edit(self._walked.coefficients(edit.places))
+        if not edit.moved.any():
+            return _unchanged(self.data)
+        places, blocks = edit.places[edit.moved], new[edit.moved]
+        with _refusing():
+            try:
+                patched = entropy.patch(self.data, self._walked, places, blocks)
+            except entropy.MissingCodeError:
+                return _coded_anew(self.data, self.structure, places, blocks)
+            out = attach.attached(self.data, self.structure, patched.data)
+        patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill, out.moved)
+        return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
 
 
 def _transformed(data: bytes, structure: Structure, edit: _Edit) -> Repaired:
@@ -234,18 +352,11 @@ def repaired(
         libturbojpeg is not installed, and the photo's scans must be coded anew.
     """
     structure = whole(data, defects)
+    if not structure.progressive:
+        walked = WalkedPhoto.of(data, structure, defects)
+        return walked.repaired(defects, fill=fill, footprint=footprint)
     _check_coding(structure)
-    spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
-    try:
-        edit = _Edit(
-            _component_repairs(data, structure, spots, _Wanted(fill, footprint))
-        )
-        make = _transformed if structure.progressive else _patched
-        return make(data, structure, edit)
-    except turbojpeg.CodecError as error:
-        raise RefusedError(error.reason) from error
-    except (
-        *(markers.MarkerError, scans.ScanError, CodedDataError),
-        attach.OffsetError,
-    ) as error:
-        raise RefusedError(str(error)) from error
+    with _refusing():
+        components = _components(data, structure)
+        edit = _Edit(components, defects, fill, footprint)
+        return _transformed(data, structure, edit)

@@ -1,7 +1,7 @@
 """The pixels that may be repaired in a photo: those listed, and those it shows.
 
 `repairable` chooses a camera's defects by the photo's date and focal length; `visible` by
-the frame itself: a detected defect that is not seen is not repaired.
+its levels around each: a detected defect that is not seen is not repaired.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Kind
 from hotpixeld.detection import suspects
+from hotpixeld.jpeg.block_reader import Window
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -57,13 +58,18 @@ class PixelList:
     footprint: Footprint | None = None
 
 
+def _reach(defect: Defect) -> tuple[int, int]:
+    """Return how far a footprint and one pixel around it reach, and what is looked at."""
+    inner = (DEFAULT_RADIUS if defect.radius is None else defect.radius) + 1
+    return inner, inner + 4
+
+
 def _surroundings(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     """Return the levels around a defect, (N, 3) float32, and the (N, 3) terms of their trend.
 
     The footprint and one pixel around it are left out.
     """
-    inner = (DEFAULT_RADIUS if defect.radius is None else defect.radius) + 1
-    outer = inner + 4
+    inner, outer = _reach(defect)
     height, width, _ = frame.shape
     rows = np.arange(max(defect.row - outer, 0), min(defect.row + outer + 1, height))
     cols = np.arange(max(defect.col - outer, 0), min(defect.col + outer + 1, width))
@@ -115,6 +121,17 @@ def is_visible(frame: Frame, defect: Defect) -> bool:
 def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
     """Return those of `defects` that can be seen in `frame`."""
     return tuple(defect for defect in defects if is_visible(frame, defect))
+
+
+def window(defect: Defect, height: int, width: int) -> Window:
+    """Return the pixels that tell whether a defect inside a photo can be seen in it."""
+    _, reach = _reach(defect)
+    return Window(
+        max(defect.row - reach, 0),
+        max(defect.col - reach, 0),
+        min(defect.row + reach + 1, height),
+        min(defect.col + reach + 1, width),
+    )
 
 
 def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
