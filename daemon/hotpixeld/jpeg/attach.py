@@ -13,6 +13,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+import numpy as np
+
 from hotpixeld.jpeg import markers
 from hotpixeld.jpeg.markers import APP2, DHT, DRI, SOS, Segment, Structure
 
@@ -128,6 +130,20 @@ def _is_metadata(segment: Segment) -> bool:
     return segment.marker & 0xF0 == 0xE0 or segment.marker == markers.COM
 
 
+def _holds_word(data: bytes, words: set[int]) -> bool:
+    """Return whether some bytes hold one of some 32-bit numbers, in either byte order."""
+    wanted = np.array(sorted(words), np.uint32)
+    low, span = wanted[0], wanted[-1] - wanted[0]
+    for start in range(4):
+        count = (len(data) - start) // 4
+        for order in ("<u4", ">u4"):
+            found = np.frombuffer(data, order, max(count, 0), min(start, len(data)))
+            near = found[found.astype(np.uint32) - low <= span]
+            if np.isin(near, wanted).any():
+                return True
+    return False
+
+
 def _check_offsets(source: bytes, structure: Structure) -> None:
     """Refuse where an offset outside the MPF index leads behind the image.
 
@@ -157,14 +173,12 @@ def _check_offsets(source: bytes, structure: Structure) -> None:
     while place >= 0:
         targets.add(place)
         place = source.find(b"\xff\xd8\xff", place + 3)
-    for distance in {target - base for target in targets for base in bases}:
-        for order in (">I", "<I"):
-            word = struct.pack(order, distance)
-            if word in head or source.find(word, structure.tail) >= 0:
-                raise OffsetError(
-                    "the repaired image is longer than the original, and what"
-                    " follows it is found by its offset"
-                )
+    distances = {target - base for target in targets for base in bases}
+    if _holds_word(head, distances) or _holds_word(source[structure.tail :], distances):
+        raise OffsetError(
+            "the repaired image is longer than the original, and what follows it is"
+            " found by its offset"
+        )
 
 
 def attached(source: bytes, structure: Structure, data: bytes) -> Attached:

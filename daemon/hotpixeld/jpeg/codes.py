@@ -196,10 +196,18 @@ def _bring_dc_near(
             (predictor, following),
             available,
         )
+        if found is None and _ac_differs(before, after, chain[index]):
+            found = int(old[chain[index]])  # its other coefficients still improve it
         if found is not None and found != new[chain[index]]:
             new[chain[index]] = found
             return True
     return False
+
+
+def _ac_differs(before: Records, after: Records, block: tuple[int, int]) -> bool:
+    """Return whether any AC coefficient of a block has changed."""
+    old, new = (records.coefficients[block][1:] for records in (before, after))
+    return bool((old != new).any())
 
 
 def _adjacent(scan: CodedScan, records: Records, first: int, second: int) -> bool:
@@ -236,6 +244,9 @@ def brought_near(
 ) -> bool:
     """Change values of `after`, in place, that have no code to the nearest that has one.
 
+    Where none is nearer than the former one, that one, if the rest of the block still
+    comes nearer to what is wanted.
+
     Returns
     -------
     bool
@@ -250,9 +261,18 @@ def brought_near(
             scan.steps[component],
             symbols(scan.ac[component]),
         )
-        if found is None:
+        if found is not None:
+            after.coefficients[record, block] = found
+        elif (
+            after.coefficients[record, block, 0]
+            != before.coefficients[record, block, 0]
+        ):
+            # The mean alone still improves it.
+            after.coefficients[record, block, 1:] = before.coefficients[
+                record, block, 1:
+            ]
+        else:
             return False
-        after.coefficients[record, block] = found
     return all(
         _bring_dc_near(scan, before, after, m) for m in missing if not m.coefficient
     )
