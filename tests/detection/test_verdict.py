@@ -70,14 +70,14 @@ def test_a_perfect_sensor_is_silent(seed: int) -> None:
     verdicts = judged(sensor.Sensor(seed=seed), 24)
 
     assert not verdicts.listed.any()
-    assert verdicts.votes > 20
+    assert verdicts.scenes > 20
 
 
 def test_a_scene_that_never_changes_gives_no_verdict() -> None:
     verdicts = judged(sensor.Sensor(seed=4, scenes=1), 30)
 
     assert not verdicts.listed.any()
-    assert verdicts.votes < 8
+    assert verdicts.scenes < 8
 
 
 def test_the_score_is_calibrated_on_chance() -> None:

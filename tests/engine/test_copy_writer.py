@@ -58,7 +58,7 @@ def target(folder: Path) -> Path:
     return folder / "repaired" / "sub" / "c_IMG_1.JPG"
 
 
-def settle(
+def update(
     copies: CopyWriter,
     source: Photo,
     folder: Path,
@@ -69,7 +69,7 @@ def settle(
     listed = PixelList((), defects, "v")
     result = repair(source, None, listed, copies.known(source.path), Repair())
     settings = Folder.model_validate({"path": str(folder), "unchanged": unchanged})
-    return copies.settle(source, settings, result)
+    return copies.update(source, settings, result)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_a_copy_has_the_defect_mended_and_the_originals_time(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
     before = source.path.read_bytes(), source.path.stat()
-    copy = settle(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE)
     found = pixels(target)
 
     assert copy is not None
@@ -100,9 +100,9 @@ def test_a_copy_has_the_defect_mended_and_the_originals_time(
 def test_the_same_pixels_again_write_nothing(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
     inode = target.stat().st_ino
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     assert target.stat().st_ino == inode
 
@@ -110,8 +110,8 @@ def test_the_same_pixels_again_write_nothing(
 def test_other_pixels_renew_the_copy_a_second_later(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
-    copy = settle(copies, source, folder, ONE, TWO)
+    update(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE, TWO)
 
     assert copy is not None
     assert copy.rewrites == 1
@@ -122,12 +122,12 @@ def test_other_pixels_renew_the_copy_a_second_later(
 def test_a_copy_without_anything_to_repair_is_withdrawn_and_may_return(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
-    copy = settle(copies, source, folder)
+    update(copies, source, folder, ONE)
+    copy = update(copies, source, folder)
     assert copy is not None
     assert copy.condition == "withdrawn"
     assert not target.exists()
-    settle(copies, source, folder, TWO)
+    update(copies, source, folder, TWO)
 
     assert target.exists()
 
@@ -135,9 +135,9 @@ def test_a_copy_without_anything_to_repair_is_withdrawn_and_may_return(
 def test_a_deleted_copy_stays_deleted(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
     target.unlink()
-    copy = settle(copies, source, folder, ONE, TWO)
+    copy = update(copies, source, folder, ONE, TWO)
 
     assert copy is not None
     assert copy.condition == "deleted"
@@ -147,10 +147,10 @@ def test_a_deleted_copy_stays_deleted(
 def test_an_edited_copy_is_left_alone(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
     target.write_bytes(b"edited")
     for wanted in ((ONE, TWO), ()):
-        copy = settle(copies, source, folder, *wanted)
+        copy = update(copies, source, folder, *wanted)
         assert copy is not None
         assert copy.condition == "foreign"
 
@@ -162,7 +162,7 @@ def test_a_foreign_file_in_its_place_is_left_alone(
 ) -> None:
     target.parent.mkdir(parents=True)
     target.write_bytes(b"somebody's")
-    copy = settle(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE)
 
     assert copy is not None
     assert (copy.condition, copy.notes) == ("foreign", "another file is in its place")
@@ -182,8 +182,8 @@ def test_a_crash_before_the_first_copy_leaves_it_to_be_written(
     with monkeypatch.context() as patched:
         patched.setattr("hotpixeld.engine.copy_writer.write", killed)
         with pytest.raises(KeyboardInterrupt):
-            settle(copies, source, folder, ONE)
-    copy = settle(copies, source, folder, ONE)
+            update(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE)
 
     assert copy is not None
     assert copy.condition == "written"
@@ -197,7 +197,7 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -205,8 +205,8 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
     with monkeypatch.context() as patched:
         patched.setattr("hotpixeld.engine.copy_writer.write", killed)
         with pytest.raises(KeyboardInterrupt):
-            settle(copies, source, folder, ONE, TWO)
-    copy = settle(copies, source, folder, ONE, TWO)
+            update(copies, source, folder, ONE, TWO)
+    copy = update(copies, source, folder, ONE, TWO)
 
     assert copy is not None
     assert (copy.condition, len(copy.pixels)) == ("written", 2)
@@ -216,11 +216,11 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
 def test_a_crash_after_writing_but_before_the_ledger_knows_is_recognised(
     copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, target: Path
 ) -> None:
-    copy = settle(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE)
     assert copy is not None
     ledger.copies.record(replace(copy, condition="writing"))
     inode = target.stat().st_ino
-    again = settle(copies, source, folder, ONE)
+    again = update(copies, source, folder, ONE)
 
     assert again is not None
     assert again.condition == "written"
@@ -232,12 +232,12 @@ def test_a_crash_after_writing_but_before_the_ledger_knows_is_recognised(
 def test_a_photo_without_defects_can_have_its_place_in_the_output(
     copies: CopyWriter, source: Photo, folder: Path, target: Path, unchanged: str
 ) -> None:
-    settle(copies, source, folder, unchanged=unchanged)
+    update(copies, source, folder, unchanged=unchanged)
     same = target.stat().st_ino == source.path.stat().st_ino
 
     assert target.read_bytes() == source.data
     assert same == (unchanged == "link")
-    settle(copies, source, folder, ONE, unchanged=unchanged)
+    update(copies, source, folder, ONE, unchanged=unchanged)
     assert abs(pixels(target)[60, 90] - 90).max() <= 4
     assert source.path.read_bytes() == source.data
 
@@ -256,7 +256,7 @@ def test_a_photo_that_cannot_be_repaired_says_why(
 ) -> None:
     outside = PixelList((Defect(row=500, col=1),), (), "v")
     result = repair(source, None, outside, None, Repair())
-    copy = copies.settle(source, Folder.model_validate({"path": str(folder)}), result)
+    copy = copies.update(source, Folder.model_validate({"path": str(folder)}), result)
 
     assert isinstance(result, RepairResult)
     assert "outside" in result.refused
@@ -272,7 +272,7 @@ def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -284,9 +284,9 @@ def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
         with monkeypatch.context() as patched:
             patched.setattr(place, killed)
             with pytest.raises(KeyboardInterrupt):
-                settle(copies, source, folder)
+                update(copies, source, folder)
     assert not target.exists()
-    copy = settle(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE)
 
     assert copy is not None
     assert copy.condition == "written"
@@ -300,7 +300,7 @@ def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -308,8 +308,8 @@ def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
     with monkeypatch.context() as patched:
         patched.setattr("hotpixeld.engine.copy_writer.remove", killed)
         with pytest.raises(KeyboardInterrupt):
-            settle(copies, source, folder)
-    copy = settle(copies, source, folder)
+            update(copies, source, folder)
+    copy = update(copies, source, folder)
 
     assert copy is not None
     assert copy.condition == "withdrawn"
@@ -320,10 +320,10 @@ def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
 def test_a_crash_after_placing_a_photo_is_recognised(
     copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, unchanged: str
 ) -> None:
-    copy = settle(copies, source, folder, unchanged=unchanged)
+    copy = update(copies, source, folder, unchanged=unchanged)
     assert copy is not None
     ledger.copies.record(replace(copy, condition="writing", method=""))
-    again = settle(copies, source, folder, unchanged=unchanged)
+    again = update(copies, source, folder, unchanged=unchanged)
 
     assert again is not None
     assert again.condition == "written"
@@ -336,7 +336,7 @@ def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
@@ -344,7 +344,7 @@ def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
     with monkeypatch.context() as patched:
         patched.setattr("hotpixeld.engine.copy_writer.read_regular", fail)
         with pytest.raises(OSError, match="Input/output"):
-            settle(copies, source, folder, ONE, TWO)
+            update(copies, source, folder, ONE, TWO)
     known = ledger.copies.find(source.path)
 
     assert known is not None
@@ -356,7 +356,7 @@ def test_a_name_that_would_be_too_long_is_refused_for_good(
 ) -> None:
     path = source.path.with_name("x" * 251 + ".jpg")
     source.path.rename(path)
-    copy = settle(copies, replace(source, path=path), folder, ONE)
+    copy = update(copies, replace(source, path=path), folder, ONE)
 
     assert copy is not None
     assert (copy.condition, copy.notes) == (
@@ -373,7 +373,7 @@ def test_a_link_in_the_output_leads_nowhere(
     target.parent.parent.mkdir()
     target.parent.symlink_to(elsewhere)
     with pytest.raises(NotADirectoryError, match="where a folder belongs"):
-        settle(copies, source, folder, ONE)
+        update(copies, source, folder, ONE)
 
     assert list(elsewhere.iterdir()) == []
 
@@ -383,7 +383,7 @@ def test_what_a_crash_left_beside_a_copy_is_swept_before_the_next(
 ) -> None:
     target.parent.mkdir(parents=True)
     (target.parent / ".hotpixeld-0123.tmp").write_bytes(b"half a copy")
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
 
     assert list(target.parent.iterdir()) == [target]
 
@@ -391,10 +391,10 @@ def test_what_a_crash_left_beside_a_copy_is_swept_before_the_next(
 def test_copies_go_where_the_configuration_says_now(
     copies: CopyWriter, source: Photo, folder: Path, target: Path, tmp_path: Path
 ) -> None:
-    settle(copies, source, folder, ONE)
+    update(copies, source, folder, ONE)
     moved = Folder.model_validate({"path": str(folder), "repaired": "fixed"})
     result = repair(source, None, PixelList((), (ONE, TWO), "v"), None, Repair())
-    copy = copies.settle(source, moved, result)
+    copy = copies.update(source, moved, result)
 
     assert copy is not None
     assert copy.target == folder / "fixed" / "sub" / "c_IMG_1.JPG"
@@ -402,5 +402,5 @@ def test_copies_go_where_the_configuration_says_now(
     assert target.exists()
     outside = tmp_path / "outside" / "deep"
     moved = Folder.model_validate({"path": str(folder), "repaired": str(outside)})
-    copies.settle(source, moved, result)
+    copies.update(source, moved, result)
     assert (outside / "sub" / "c_IMG_1.JPG").exists()

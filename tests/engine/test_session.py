@@ -213,7 +213,7 @@ def test_a_photo_that_cannot_be_read_now_is_asked_for_for_ever(
 ) -> None:
     """With an error that anybody can make: a lease on the file keeps it from opening."""
     (photo,) = sensor.write(folder, 1)
-    seen = walk.look(photo)
+    seen = walk.stat_photo(photo)
     assert seen is not None
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # how a lease is asked back
     with photo.open("r+b") as file:
@@ -349,7 +349,7 @@ def test_a_lost_photo_is_folded_when_its_file_comes_back(
     session.states.recover()
     assert session.ledger.images.counts()["lost"] == 1
     away.rename(photos[2])
-    seen = walk.look(photos[2])
+    seen = walk.stat_photo(photos[2])
     assert seen is not None
     assert session.unknown([(photos[2], seen)]) == [photos[2]]
     take(session, photos[2])
@@ -396,12 +396,12 @@ def test_a_failed_photo_is_read_again_only_when_it_changes(
     bad.write_bytes(b"no photo")
     session = open_session()
     assert take(session, bad) == {"failed": 1}
-    seen = walk.look(bad)
+    seen = walk.stat_photo(bad)
     assert seen is not None
     assert session.unknown([(bad, seen)]) == []
     assert session.changed([bad]) == []
     bad.write_bytes(b"no photo either")
-    later = walk.look(bad)
+    later = walk.stat_photo(bad)
     assert later is not None
 
     assert session.unknown([(bad, later)]) == [bad]

@@ -59,7 +59,7 @@ def placed(folder: Path, count: int) -> list[Signature]:
         path = _path(folder, number)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"known")
-        signature = walk.look(path)
+        signature = walk.stat_photo(path)
         seen += [signature] if signature else []
     return seen
 
@@ -133,7 +133,7 @@ def _walk_again(session: Session, folder: Path) -> None:
         return True
 
     findings = Survey(
-        folder=ImportFolder(folder),
+        folder=ImportFolder(folder, 2.0),
         before=None,
         events=None,
         wanted=False,

@@ -221,20 +221,19 @@ def test_a_letterboxed_or_broken_thumbnail_is_no_evidence() -> None:
         assert edit_detection.why_edited(about) is None
 
 
-def test_a_photo_without_identity_needs_a_name() -> None:
+def test_a_photo_without_camera_identity_is_refused() -> None:
     about = metadata.read(picture((48, 32)), PATH)
 
-    assert metadata.camera(about, PATH, "door") == Camera("", "door", "", 48, 32)
     with pytest.raises(SkippedPhotoError, match="no camera identity"):
         metadata.camera(about, PATH)
 
 
-def test_a_photo_with_identity_keeps_it() -> None:
+def test_the_camera_is_the_one_that_exif_names() -> None:
     first: Tags = {0x010F: "NIKON CORPORATION", 0x0110: "NIKON D80"}
     about = metadata.read(jpeg(first, {0xA431: "3012345"}), PATH)
     expected = Camera("NIKON CORPORATION", "NIKON D80", "3012345", 48, 32)
 
-    assert metadata.camera(about, PATH, "another name") == expected
+    assert metadata.camera(about, PATH) == expected
 
 
 def test_the_capture_time_is_read_from_the_start_of_a_file(tmp_path: Path) -> None:

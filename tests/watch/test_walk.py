@@ -104,9 +104,9 @@ def test_what_is_no_file_is_reported_and_no_link_is_followed(tmp_path: Path) -> 
 
     odd = ["dangling.jpg", "fifo.jpg", "link.jpg"]
     assert found(Walk(root), root) == [*odd, "real.jpg"]
-    assert watch_walk.look(root / "folder.jpg") is None
-    assert watch_walk.look(root / "missing.jpg") is None
-    assert watch_walk.look(root / "dangling.jpg") is not None
+    assert watch_walk.stat_photo(root / "folder.jpg") is None
+    assert watch_walk.stat_photo(root / "missing.jpg") is None
+    assert watch_walk.stat_photo(root / "dangling.jpg") is not None
 
 
 def test_output_folders_are_excluded_by_path_and_by_identity(tmp_path: Path) -> None:
@@ -213,10 +213,10 @@ def test_a_candidate_carries_what_look_says(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg")
     (candidate,) = Walk(tmp_path)
 
-    assert candidate.signature == watch_walk.look(tmp_path / "a.jpg")
+    assert candidate.signature == watch_walk.stat_photo(tmp_path / "a.jpg")
     assert candidate.signature.size == 5
-    assert watch_walk.look(tmp_path / "gone.jpg") is None
-    assert watch_walk.look(tmp_path / "a.jpg" / "below.jpg") is None
+    assert watch_walk.stat_photo(tmp_path / "gone.jpg") is None
+    assert watch_walk.stat_photo(tmp_path / "a.jpg" / "below.jpg") is None
 
 
 def test_a_walk_of_20000_files_is_cheap(tmp_path: Path) -> None:

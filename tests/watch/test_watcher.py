@@ -54,7 +54,7 @@ class Loop:
                 signature=hint.signature,
                 aged=hint.aged,
             )
-        for path, _ in self.tracker.ready(now, walk.look):
+        for path, _ in self.tracker.ready(now, walk.stat_photo):
             self.taken.append(path)
             self.tracker.done(path, now)
         due = [self.watcher.next_deadline(now), self.tracker.next_deadline(now)]
@@ -198,7 +198,7 @@ def test_a_file_older_than_the_settle_time_is_taken_at_once_at_the_start(
     loop.until(lambda: bool(loop.hints))
 
     (hint,) = loop.hints
-    seen = walk.look(path)
+    seen = walk.stat_photo(path)
     assert hint == Hint(path.parent, path.name, hint.folder, seen, aged=True)
     assert time.monotonic() - started < 5
 

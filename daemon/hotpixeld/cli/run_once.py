@@ -77,7 +77,9 @@ def settled_photos(
             )
             break
         sleep(max(deadline - clock(), 0))
-        ready += [settled.path for settled in tracker.ready(clock(), watch_walk.look)]
+        ready += [
+            settled.path for settled in tracker.ready(clock(), watch_walk.stat_photo)
+        ]
     return ready
 
 

@@ -295,7 +295,7 @@ def defects(
     verdicts = verdict.judge(
         table.suspects, table.controls, height * width, table.conditions
     )
-    if verdicts.votes < needed:
+    if verdicts.scenes < needed:
         return list(former)
     new = _listed(state, table, verdicts, ignored)
     return carried_on(former, new, table, verdicts)

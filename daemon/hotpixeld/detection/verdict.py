@@ -192,8 +192,8 @@ class Verdicts:
         By which of these; of `score_test.Axis`.
     amplitude : (N, 3) float32
         Mean level over the surroundings in the photos that show it: red, green, blue.
-    votes : float
-        Number of independent photos that the samples amount to.
+    scenes : float
+        How many different scenes the photos amount to.
     """
 
     score: NDArray[np.float64]
@@ -203,7 +203,7 @@ class Verdicts:
     shown: NDArray[np.bool_]
     axis: NDArray[np.int8]
     amplitude: FloatArray
-    votes: float
+    scenes: float
 
     @property
     def listed(self) -> NDArray[np.bool_]:
@@ -281,7 +281,7 @@ def judge(
         shown=shown,
         axis=part.axis[:count],
         amplitude=_amplitude(suspects, shown),
-        votes=float(shares.sum()),
+        scenes=float(shares.sum()),
     )
 
 

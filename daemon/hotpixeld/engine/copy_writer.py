@@ -269,7 +269,7 @@ class CopyWriter:
         copy = self._ledger.copies.find(source)
         return copy.pixels if copy and copy.condition == "written" else None
 
-    def settle(
+    def update(
         self, source: Photo, folder: Folder, result: RepairResult
     ) -> Copy | None:
         """Make the copy of `source` what `result` says; return what there is now.

@@ -58,7 +58,7 @@ class Intake:
                     signature=hint.signature,
                     aged=hint.aged,
                 )
-        settled = self._tracker.ready(now, walk.look)
+        settled = self._tracker.ready(now, walk.stat_photo)
         self.backlog |= dict.fromkeys(candidate.path for candidate in settled)
 
     def next_deadline(self, now: float) -> float | None:
@@ -73,8 +73,8 @@ class Intake:
             self._close(path)
         return new
 
-    def settle(self, done: Done, now: float) -> None:
-        """Drop a photo that has its outcome, or let it wait for its end."""
+    def finish(self, done: Done, now: float) -> None:
+        """Drop a photo that has its outcome; let one that was cut short wait."""
         if done.outcome == "waiting" and done.path in self._tracker:
             del self.backlog[done.path]
             if not self._tracker.retry(done.path, now):

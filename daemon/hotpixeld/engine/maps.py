@@ -89,7 +89,7 @@ def find(
     camera: Camera,
     cameras: list[Camera],
     state: State,
-    grid: EvidenceTable,
+    table: EvidenceTable,
     former: list[Defect],
 ) -> list[Defect]:
     """Return the defects of a camera, by the configured method.
@@ -98,7 +98,7 @@ def find(
     ----------
     cameras : list of Camera
         All that are known: a list without `size` is about the largest.
-    grid : EvidenceTable
+    table : EvidenceTable
     former : list of Defect
         The map before.
     """
@@ -108,28 +108,28 @@ def find(
         found = suspects.lowest_variance(state, VARIANCE_COUNT)
         return [one for one in found if (one.row, one.col) not in ignored]
     if serviced := config.serviced(camera):
-        grid, former = grid.since(serviced), lives.serviced(former, serviced)
-    if len(grid.photos) < settings.min_photos:
+        table, former = table.since(serviced), lives.serviced(former, serviced)
+    if len(table.photos) < settings.min_photos:
         return former
     needed = lives.scenes_needed(settings.min_photos)
-    return lives.defects(state, grid, ignored, former, needed)
+    return lives.defects(state, table, ignored, former, needed)
 
 
 def judge(
     config: Config,
     camera: Camera,
     cameras: list[Camera],
-    grid: EvidenceTable,
+    table: EvidenceTable,
     former: list[Defect],
     state: State,
 ) -> Judged:
     """Return all that a map says."""
-    found = find(config, camera, cameras, state, grid, former)
+    found = find(config, camera, cameras, state, table, former)
     return (
         found,
         footprint.learn(state.mean, found),
         state.photos,
-        scenes(grid.controls),
+        scenes(table.controls),
     )
 
 
@@ -322,8 +322,8 @@ class Maps:
 
     def _judge(self, camera: Camera, former: list[Defect]) -> Future[Judged]:
         """Have the upkeep thread judge the camera's suspects."""
-        grid, cameras = evidence_of(self._ledger, camera), self._cameras()
-        work = partial(judge, self._config, camera, cameras, grid, former)
+        table, cameras = evidence_of(self._ledger, camera), self._cameras()
+        work = partial(judge, self._config, camera, cameras, table, former)
         return self._states.read(camera.id, work)
 
     def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:

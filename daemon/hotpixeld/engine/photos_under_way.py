@@ -255,7 +255,7 @@ class Job:
 
 
 def fields(job: Job, outcome: str, message_id: MessageId) -> dict[str, object]:
-    """Return the journal's fields about a photo; see `systemd.FIELDS`."""
+    """Return the journal's fields about a photo; see `logs.FIELDS`."""
     pixels = job.repaired.pixels if job.repaired else ()
     return {
         "MESSAGE_ID": message_id,

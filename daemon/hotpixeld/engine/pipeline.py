@@ -48,7 +48,7 @@ class Outcomes:
 
     Attributes
     ----------
-    copies : Copies
+    copies : CopyWriter
     """
 
     def __init__(self, ledger: Ledger, config: Config, states: States) -> None:
@@ -98,7 +98,7 @@ class Outcomes:
         if not (job.photo and job.repaired and job.pixels):
             return ""
         folder = self._config.folder_of(job.path)
-        copy = self.copies.settle(job.photo, folder, job.repaired)
+        copy = self.copies.update(job.photo, folder, job.repaired)
         with self._ledger.transaction():
             self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
         if copy is None or copy.condition == "withdrawn":
@@ -223,7 +223,7 @@ class Pipeline:
     def _examine(self, job: Job) -> None:
         limits = self._config.limits
         with contextlib.suppress(OSError):
-            job.seen = walk.look(job.path)
+            job.seen = walk.stat_photo(job.path)
         root = self._config.folder_of(job.path).path
         job.photo = photo_file.examine(
             job.path, limits.max_bytes, limits.most_pixels, root
@@ -244,14 +244,14 @@ class Pipeline:
         try:
             if self._ledger.copies.is_own(job.photo.identity):
                 raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
-            job.camera = self._camera(job.photo)
+            job.camera = self._camera_unless_edited(job.photo)
             job.image = self._known(job.photo)
         except PhotoError as error:
             job.error = error
         return job
 
-    def _camera(self, source: Photo) -> Camera:
-        """Return the photo's camera, if it may be folded at all."""
+    def _camera_unless_edited(self, source: Photo) -> Camera:
+        """Return the photo's camera; an edited photo is refused, or one without camera."""
         about, folder = source.metadata, self._config.folder_of(source.path)
         named = self._config.camera_of(folder, about.width, about.height)
         has_identity = about.make or about.model
@@ -319,7 +319,7 @@ class Pipeline:
         return job
 
     def _look(self, job: Job) -> None:
-        """Sample the photo at its camera's suspects, and mend it."""
+        """Sample the photo at its camera's suspects, and repair it."""
         if job.photo and job.image and job.suspects and job.frame is not None:
             job.samples = sampled(job.photo, job.image, job.frame, job.suspects)
         if job.photo is not None and job.pixels is not None:

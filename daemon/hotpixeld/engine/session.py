@@ -170,7 +170,7 @@ class Session:
             record = self.ledger.paths.find(path)
             waits = record is None or record.outcome == "waiting"
             try:
-                if waits or record is None or walk.look(path) != record.signature:
+                if waits or record is None or walk.stat_photo(path) != record.signature:
                     changed.append(path)
             except OSError:  # it cannot be looked at now: the reader will say why
                 changed.append(path)
@@ -257,13 +257,13 @@ class Session:
             for known in self.ledger.images.cameras()
         }
         due = self.ledger.paths.to_repair(versions, past=past)
-        settled = self._settle_unlisted(due, versions)
-        return [one for one in due if one[0] not in settled]
+        marked = self._mark_unlisted(due, versions)
+        return [one for one in due if one[0] not in marked]
 
-    def _settle_unlisted(
+    def _mark_unlisted(
         self, due: list[tuple[Path, str]], versions: Mapping[str, str]
     ) -> set[Path]:
-        """Settle, unread, photos without a copy whose cameras have no pixels to list."""
+        """Mark as done, unread, photos without a copy whose cameras have no pixels to list."""
         if any(folder.unchanged != "skip" for folder in self.config.folders):
             return set()
         unlisted = {
@@ -271,13 +271,13 @@ class Session:
             for known in self.ledger.images.cameras()
             if not self.maps.lists_any(known.camera)
         }
-        settled = set()
+        marked = set()
         with self.ledger.transaction():
             for path, version in due:
                 if version in unlisted and self.ledger.copies.find(path) is None:
                     self.ledger.paths.set_repaired_with(path, version)
-                    settled.add(path)
-        return settled
+                    marked.add(path)
+        return marked
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Hold photos against their camera's present pixel list; write what changes."""

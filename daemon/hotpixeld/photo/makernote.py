@@ -1,8 +1,10 @@
 """MakerNotes: the body serial number that makers keep in their own EXIF block.
 
-To add a maker, add a line to `_LAYOUTS`: how its note is recognised, where its directory
-and offsets start, and the tag of the serial number; a function of its own where that is no
-plain text.  tests/photo/test_makernote.py builds such a note for each line.
+To add a maker, add a line to `_LAYOUTS`: how its note is recognised, and how the serial
+number is found in it.  Most notes are directories (`_InDirectory`): where the directory and
+its offsets start, and the tag of the serial number; a function of its own where that is no
+plain text.  Some are records, with the serial number at a fixed place (`_InRecord`).
+tests/photo/test_makernote.py builds such a note for each line.
 
 Most notes count their offsets from the TIFF header around them, so a note cannot be read
 without its place, which Pillow does not give: hence the small TIFF reader, which serves
@@ -187,67 +189,6 @@ def _texts(*tags: int) -> Callable[[Directory, str], str]:
     return lambda note, _model: _text(note, *tags)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """How one kind of note is recognised, laid out and read.
-
-    Attributes
-    ----------
-    make, head : str, bytes
-        What the camera's Make (upper case) and the note begin with.
-    start : int
-        Where in the note its directory stands.
-    base : int or None
-        Where in the note its offsets count from; None is the TIFF header, see `_base`.
-    read : callable
-        Takes the directory and the model, returns the serial number.
-    """
-
-    make: str
-    head: bytes
-    start: int
-    base: int | None
-    read: Callable[[Directory, str], str]
-
-
-# The order matters: the first that fits is taken.  Tags as ExifTool names them:
-# Nikon SerialNumber (1D), SerialNumber (A0); Panasonic, Fujifilm InternalSerialNumber (25,
-# 10); Pentax, Sigma, Samsung SerialNumber (229, 2, A002).
-_LAYOUTS = (
-    _Layout("", b"Nikon\0\x02", 18, 10, _texts(0x001D, 0x00A0)),
-    _Layout("", b"OLYMPUS\0", 12, 0, _olympus),
-    _Layout("", b"OM SYSTEM\0", 16, 0, _olympus),
-    _Layout("", b"OLYMP\0", 8, None, _olympus),
-    _Layout("", b"Panasonic\0", 12, None, _texts(0x0025)),
-    _Layout("", b"LEICA CAMERA AG\0", 18, None, _texts(0x0025)),
-    _Layout("", b"FUJIFILM", 12, 0, _texts(0x0010)),
-    _Layout("", b"PENTAX \0", 10, 0, _texts(0x0229)),
-    _Layout("", b"AOC\0", 6, None, _texts(0x0229)),
-    _Layout("", b"RICOH\0II", 8, 0, _texts(0x0229)),
-    _Layout("", b"RICOH\0MM", 8, 0, _texts(0x0229)),
-    _Layout("RICOH", b"R", 8, None, _ricoh),
-    _Layout("", b"SIGMA\0", 10, None, _texts(0x0002)),
-    _Layout("CANON", b"", 0, None, _canon),
-    _Layout("SAMSUNG", b"", 0, None, _texts(0xA002)),
-    _Layout("NIKON", b"", 0, None, _texts(0x001D, 0x00A0)),
-)
-
-# Trail cameras whose note is a record, not a directory: head, place, size, encoding.
-_RECONYX = (
-    (b"RECONYXUF\0", 0x4B, 15, "latin-1"),
-    (b"RECONYXH2\0", 0x7E, 30, "utf-16-le"),
-    (b"\x01\xf1", 0x2A, 30, "utf-16-le"),
-)
-
-
-def _reconyx(note: bytes) -> str:
-    for head, place, size, encoding in _RECONYX:
-        if note.startswith(head):
-            text = note[place : place + size].decode(encoding, "replace")
-            return plain(text.split("\0")[0])
-    return ""
-
-
 def _order(header: bytes, outer: str) -> str | None:
     """Return the byte order in which `header` begins a directory, None if in none."""
     # Software may have written the EXIF around a note anew in the other order.
@@ -278,6 +219,96 @@ def _base(note: Directory, end: int) -> int:
     return 0 if note.end <= low <= note.end + 28 else _NOWHERE
 
 
+@dataclass(frozen=True, slots=True)
+class _InDirectory:
+    """A kind of note that is a directory: how it is recognised, laid out and read.
+
+    Attributes
+    ----------
+    make, head : str, bytes
+        What the camera's Make (upper case) and the note begin with.
+    start : int
+        Where in the note its directory stands.
+    base : int or None
+        Where in the note its offsets count from; None is the TIFF header, see `_base`.
+    read : callable
+        Takes the directory and the model, returns the serial number.
+    """
+
+    make: str
+    head: bytes
+    start: int
+    base: int | None
+    read: Callable[[Directory, str], str]
+
+    def serial(self, exif: Directory, model: str) -> str:
+        """Return the serial number in the note of `exif`."""
+        place, length = exif.place(MAKER_NOTE)
+        start = place + self.start
+        if length < self.start + 6:
+            return ""
+        order = _order(exif.block[start : start + 6], exif.order)
+        if order is None:
+            return ""
+        base = 0 if self.base is None else place + self.base
+        directory = Directory.at(exif.block, start, order, base)
+        if self.base is None:
+            directory = replace(directory, base=_base(directory, place + length))
+        return self.read(directory, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _InRecord:
+    """A kind of note that is no directory: each field has its place, as in trail cameras.
+
+    Attributes
+    ----------
+    make, head : str, bytes
+        As of `_InDirectory`.
+    start, size : int
+        Where in the note the serial number stands, and its bytes.
+    encoding : str
+        Of this text.
+    """
+
+    make: str
+    head: bytes
+    start: int
+    size: int
+    encoding: str
+
+    def serial(self, exif: Directory, _model: str) -> str:
+        """Return the serial number in the note of `exif`."""
+        raw = exif.raw(MAKER_NOTE)[self.start : self.start + self.size]
+        return plain(raw.decode(self.encoding, "replace").split("\0")[0])
+
+
+# The order matters: the first that fits is taken.  Tags as ExifTool names them:
+# Nikon SerialNumber (1D), SerialNumber (A0); Panasonic, Fujifilm InternalSerialNumber (25,
+# 10); Pentax, Sigma, Samsung SerialNumber (229, 2, A002).
+_LAYOUTS = (
+    _InDirectory("", b"Nikon\0\x02", 18, 10, _texts(0x001D, 0x00A0)),
+    _InDirectory("", b"OLYMPUS\0", 12, 0, _olympus),
+    _InDirectory("", b"OM SYSTEM\0", 16, 0, _olympus),
+    _InDirectory("", b"OLYMP\0", 8, None, _olympus),
+    _InDirectory("", b"Panasonic\0", 12, None, _texts(0x0025)),
+    _InDirectory("", b"LEICA CAMERA AG\0", 18, None, _texts(0x0025)),
+    _InDirectory("", b"FUJIFILM", 12, 0, _texts(0x0010)),
+    _InDirectory("", b"PENTAX \0", 10, 0, _texts(0x0229)),
+    _InDirectory("", b"AOC\0", 6, None, _texts(0x0229)),
+    _InDirectory("", b"RICOH\0II", 8, 0, _texts(0x0229)),
+    _InDirectory("", b"RICOH\0MM", 8, 0, _texts(0x0229)),
+    _InDirectory("RICOH", b"R", 8, None, _ricoh),
+    _InDirectory("", b"SIGMA\0", 10, None, _texts(0x0002)),
+    _InDirectory("CANON", b"", 0, None, _canon),
+    _InDirectory("SAMSUNG", b"", 0, None, _texts(0xA002)),
+    _InDirectory("NIKON", b"", 0, None, _texts(0x001D, 0x00A0)),
+    _InRecord("RECONYX", b"RECONYXUF\0", 0x4B, 15, "latin-1"),
+    _InRecord("RECONYX", b"RECONYXH2\0", 0x7E, 30, "utf-16-le"),
+    _InRecord("RECONYX", b"\x01\xf1", 0x2A, 30, "utf-16-le"),
+)
+
+
 def serial(exif: Directory, make: str, model: str) -> str:
     """Return the body serial number from the MakerNote, empty where it holds none.
 
@@ -288,19 +319,8 @@ def serial(exif: Directory, make: str, model: str) -> str:
     make, model : str
         The camera's; they decide how some notes are read and written out.
     """
-    block, (start, length) = exif.block, exif.place(MAKER_NOTE)
-    note, make = block[start : start + length], make.upper()
-    if make.startswith("RECONYX"):
-        return _reconyx(note)
-    fits = (x for x in _LAYOUTS if make.startswith(x.make) and note.startswith(x.head))
-    layout = next(fits, None)
-    if layout is None or len(note) < layout.start + 6:
-        return ""
-    order = _order(note[layout.start : layout.start + 6], exif.order)
-    if order is None:
-        return ""
-    base = 0 if layout.base is None else start + layout.base
-    directory = Directory.at(block, start + layout.start, order, base)
-    if layout.base is None:
-        directory = replace(directory, base=_base(directory, start + length))
-    return layout.read(directory, model)
+    note, make = exif.raw(MAKER_NOTE), make.upper()
+    for layout in _LAYOUTS:
+        if make.startswith(layout.make) and note.startswith(layout.head):
+            return layout.serial(exif, model)
+    return ""

@@ -233,17 +233,15 @@ def origin(path: Path) -> tuple[tuple[str, str, str], dt.datetime | None]:
     return (make, model, _serial(exif, make, model, b"")), _captured(first, exif)
 
 
-def camera(metadata: Metadata, path: Path, name: str | None = None) -> Camera:
-    """Return the camera that took a photo; `name` is its folder's, for want of EXIF.
+def camera(metadata: Metadata, path: Path) -> Camera:
+    """Return the camera that took a photo, as EXIF names it.
 
     Raises
     ------
     SkippedPhotoError
-        The photo names neither make nor model, and there is no name.
+        The photo names neither make nor model.
     """
     make, model = metadata.make, metadata.model
-    if not (make or model) and name:
-        model = name
     if make or model:
         return Camera(make, model, metadata.serial, metadata.width, metadata.height)
     raise SkippedPhotoError(

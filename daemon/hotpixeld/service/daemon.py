@@ -228,7 +228,7 @@ class Service:
         with contextlib.closing(self._session.take(self._intake.chunk())) as under_way:
             for done in under_way:
                 self._last_photo = f"{done.outcome} {done.path.name}"
-                self._intake.settle(done, self._clock())
+                self._intake.finish(done, self._clock())
                 self._read_requests(0.0)
                 if self._stopping:
                     return

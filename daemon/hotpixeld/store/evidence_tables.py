@@ -42,7 +42,7 @@ CREATE TABLE samples (
 CREATE INDEX samples_by_camera ON samples (camera, image);
 CREATE TABLE defects (
   camera TEXT NOT NULL REFERENCES cameras, row INTEGER NOT NULL, col INTEGER NOT NULL,
-  verdict TEXT NOT NULL                     -- JSON of the rest of pixels.Defect
+  verdict TEXT NOT NULL                     -- JSON of the rest of defect.Defect
 );
 CREATE INDEX defects_by_camera ON defects (camera, row, col);
 """

@@ -58,7 +58,7 @@ _LIVES = """
 ALTER TABLE defects RENAME TO former_defects;
 CREATE TABLE defects (
   camera TEXT NOT NULL REFERENCES cameras, row INTEGER NOT NULL, col INTEGER NOT NULL,
-  verdict TEXT NOT NULL                     -- JSON of the rest of pixels.Defect
+  verdict TEXT NOT NULL                     -- JSON of the rest of defect.Defect
 );
 CREATE INDEX defects_by_camera ON defects (camera, row, col);
 INSERT INTO defects SELECT * FROM former_defects;

@@ -44,7 +44,7 @@ class ImportFolder:
     """
 
     path: Path
-    settle_seconds: float = 2.0
+    settle_seconds: float
     excluded: tuple[Path, ...] = ()
 
 

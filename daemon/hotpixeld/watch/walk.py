@@ -81,7 +81,7 @@ def is_candidate(relative: str) -> bool:
     return is_photo_name(name) and not any(map(is_ignored, folders))
 
 
-def look(path: Path) -> Signature | None:
+def stat_photo(path: Path) -> Signature | None:
     """Return the signature of what is there, None for a folder or nothing.
 
     What is no regular file has one too: whoever reads it says what is wrong with it.
