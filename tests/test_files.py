@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -204,3 +205,27 @@ def test_no_link_below_the_root_is_followed(tmp_path: Path) -> None:
     assert files.read_regular(root / "inner/private.jpg", 10)[0] == b"private"
     with pytest.raises(NotADirectoryError, match="a link or a file where a folder"):
         files.read_regular(root / "inner/private.jpg", 10, root)
+
+
+def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    files.write_new(target, b"first", mtime_ns=10**18)
+    with pytest.raises(FileExistsError):
+        files.write_new(target, b"second")
+
+    assert target.read_bytes() == b"first"
+    assert target.stat().st_mtime_ns == 10**18
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_new_file_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        files.write_new(tmp_path / "a.jpg", b"first")
+
+    assert list(tmp_path.iterdir()) == []

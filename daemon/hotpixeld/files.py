@@ -299,6 +299,26 @@ def write(
         file.write(content)
 
 
+def write_new(target: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+    """Write `content` to a name that is free, atomically and durably.
+
+    Raises
+    ------
+    FileExistsError
+        It is not: what is there stays as it is.
+    OSError
+        Whatever else went wrong; there is no file then.
+    """
+    # The name is taken before, for a rename replaces whatever is there by then.
+    os.close(os.open(target, _NEW, 0o666))
+    try:
+        write(target, content, mtime_ns=mtime_ns)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one that matters
+            target.unlink()
+        raise
+
+
 def link(source: Path, target: Path, inode: int, root: Path) -> None:
     """Give `source` the second name `target`, durably; folders are made.
 

@@ -12,6 +12,7 @@ import pytest
 
 from hotpixeld.cli.main import main
 from hotpixeld.errors import ExitCode
+from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import footprint_file
 from sensor import Sensor, scattered
 
@@ -160,6 +161,86 @@ def test_repair_by_hand_and_diff(
     )
 
 
+def a_copy(worked: Work, tmp_path: Path) -> tuple[Path, Path]:
+    """Return a copy of the daemon's, moved and renamed, and its original."""
+    first = min((worked.folder / "repaired").iterdir())
+    moved = tmp_path / "moved" / "anything.jpg"
+    moved.parent.mkdir()
+    shutil.copy2(first, moved)
+    return moved, worked.folder / first.name.removeprefix("c_")
+
+
+def test_undo_gives_back_the_original_wherever_the_copy_is(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, original = a_copy(worked, tmp_path)
+    assert main(["diff", str(original), str(copy)]) == 0
+    assert main(["undo", str(copy), "--state", worked.state]) == 0
+    back = copy.with_name(original.name)
+
+    assert back.read_bytes() == original.read_bytes() != copy.read_bytes()
+    assert str(back) in capsys.readouterr().out
+    output = ["--output", str(tmp_path / "back.jpg")]
+    assert main(["undo", str(copy), "--state", worked.state, *output]) == 0
+    assert (tmp_path / "back.jpg").read_bytes() == original.read_bytes()
+
+
+def test_undo_overwrites_nothing(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, original = a_copy(worked, tmp_path)
+    copy.with_name(original.name).write_bytes(b"mine")
+    code = main(["undo", str(copy), "--state", worked.state])
+
+    assert code == ExitCode.PHOTO
+    assert "is there already: name another file with --output" in (
+        capsys.readouterr().err
+    )
+    assert copy.with_name(original.name).read_bytes() == b"mine"
+
+
+def test_undo_says_why_nothing_leads_back(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, original = a_copy(worked, tmp_path)
+    rated = copy.with_name("rated.jpg")
+    data = copy.read_bytes()
+    rated.write_bytes(data[:2] + b"\xff\xfe\x00\x06good" + data[2:])
+    text = copy.with_name("text.jpg")
+    text.write_bytes(b"no photo")
+    for path, reason in (
+        (rated, "changed since it was written"),
+        (original, "no copy that this state knows"),
+        (text, "no copy that this state knows"),
+        (tmp_path, "a folder, not a file"),
+    ):
+        assert main(["undo", str(path), "--state", worked.state]) == ExitCode.PHOTO
+        assert reason in capsys.readouterr().err
+    assert sorted(copy.parent.iterdir()) == sorted([copy, rated, text])
+
+
+def test_undo_checks_the_original_before_it_writes(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, _ = a_copy(worked, tmp_path)
+    state = tmp_path / "state"
+    shutil.copytree(worked.state, state)
+    ledger = Ledger(state / "ledger.sqlite3")
+    ledger.connection.execute("UPDATE undo SET original = zeroblob(32)")
+    ledger.close()
+
+    assert main(["undo", str(copy), "--state", str(state)]) == ExitCode.PHOTO
+    assert "does not give it back: nothing written" in capsys.readouterr().err
+    assert list(copy.parent.iterdir()) == [copy]
+
+    ledger = Ledger(state / "ledger.sqlite3")
+    ledger.connection.execute("DELETE FROM undo")
+    ledger.close()
+
+    assert main(["undo", str(copy), "--state", str(state)]) == ExitCode.PHOTO
+    assert "`copies: {undo: false}`" in capsys.readouterr().err
+
+
 def test_repair_from_the_map_needs_no_pixels(
     worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +330,7 @@ def test_every_command_takes_config_and_state(
         "history",
         "repair",
         "diff",
+        "undo",
         "forget",
         "check-config",
     ]:

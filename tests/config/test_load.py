@@ -16,6 +16,7 @@ from hotpixeld.config import load, yaml_positions
 from hotpixeld.config.model import (
     CameraConfig,
     Config,
+    Copies,
     Detection,
     Folder,
     Limits,
@@ -74,6 +75,7 @@ cameras:
      ignore: [[7, 9], {x: 8, y: 9}]}
 detection: {method: variance, min_photos: 8, memory: 0}
 repair: {pixels: configured, past: no, fill: neighbours, fallback: reencode}
+copies: {undo: no}
 limits: {max_pixels: 50_000_000, max_bytes: 20_000_000, memory: 2_000_000_000}
 """)
 
@@ -116,6 +118,7 @@ limits: {max_pixels: 50_000_000, max_bytes: 20_000_000, memory: 2_000_000_000}
         repair=Repair(
             pixels="configured", past=False, fill="neighbours", fallback="reencode"
         ),
+        copies=Copies(undo=False),
         limits=Limits(
             max_pixels=50_000_000, max_bytes=20_000_000, memory=2_000_000_000
         ),
@@ -178,7 +181,7 @@ FAULTS = {
     "folder: []": "1: unknown key 'folder': did you mean 'folders'?",
     "\nxyz: 1": (
         "2: unknown key 'xyz': known are"
-        " state, folders, cameras, detection, repair, limits"
+        " state, folders, cameras, detection, repair, copies, limits"
     ),
     "{repair: {}, repair: {past: false}}": (
         "1: key 'repair' is given twice (first in line 1): remove one"
@@ -402,7 +405,7 @@ extra: 1
         "19: detection: method must be 'contrast' or 'variance', not 'contrst'",
         (
             "20: unknown key 'extra': known are"
-            " state, folders, cameras, detection, repair, limits"
+            " state, folders, cameras, detection, repair, copies, limits"
         ),
     ]
 
@@ -587,6 +590,7 @@ def test_every_section_is_known_for_nearest_keys() -> None:
         Since,
         Detection,
         Repair,
+        Copies,
         Limits,
     }
 

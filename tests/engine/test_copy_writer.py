@@ -14,6 +14,7 @@ from hotpixeld.config.model import Folder, Repair
 from hotpixeld.defect import Defect
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult, repair
 from hotpixeld.photo import photo_file
+from hotpixeld.repair import undo
 from hotpixeld.repair.pixel_list import PixelList
 from hotpixeld.store.ledger import Ledger
 from sensor import write_jpeg
@@ -404,3 +405,54 @@ def test_copies_go_where_the_configuration_says_now(
     moved = Folder.model_validate({"path": str(folder), "repaired": str(outside)})
     copies.update(source, moved, result)
     assert (outside / "sub" / "c_IMG_1.JPG").exists()
+
+
+def undo_records(ledger: Ledger) -> list[str]:
+    rows = ledger.connection.execute("SELECT copy FROM undo").fetchall()
+    return [copy.hex() for (copy,) in rows]
+
+
+def test_what_leads_back_is_kept_of_the_present_copy_only(
+    copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, target: Path
+) -> None:
+    update(copies, source, folder, ONE)
+    copy = update(copies, source, folder, ONE, TWO)
+    assert copy is not None
+    record = ledger.undo.find(copy.sha256)
+
+    assert record is not None
+    assert undo_records(ledger) == [copy.sha256]
+    assert record.source == source.path
+    assert record.original == hashlib.sha256(source.data).hexdigest()
+    assert undo.original(target.read_bytes(), record.way) == source.data
+
+    update(copies, source, folder)
+
+    assert not target.exists()
+    assert undo_records(ledger) == []
+
+
+def test_a_copy_that_somebody_moved_or_edited_can_still_be_undone(
+    copies: CopyWriter, ledger: Ledger, source: Photo, folder: Path, target: Path
+) -> None:
+    copy = update(copies, source, folder, ONE)
+    assert copy is not None
+    target.rename(folder / "elsewhere.jpg")
+    update(copies, source, folder, ONE, TWO)
+    assert undo_records(ledger) == [copy.sha256]
+
+    target.write_bytes(b"edited")
+    update(copies, source, folder, TWO)
+
+    assert undo_records(ledger) == [copy.sha256]
+
+
+def test_nothing_is_kept_where_that_is_turned_off(
+    ledger: Ledger, source: Photo, folder: Path, target: Path
+) -> None:
+    update(CopyWriter(ledger, 10**9), source, folder, ONE)
+    assert len(undo_records(ledger)) == 1
+    update(CopyWriter(ledger, 10**9, undo=False), source, folder, TWO)
+
+    assert target.exists()
+    assert undo_records(ledger) == []

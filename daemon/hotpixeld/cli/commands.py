@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,18 @@ from hotpixeld.config.model import Config
 from hotpixeld.engine import copy_writer, maps
 from hotpixeld.engine.sampling import evidence_of
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
-from hotpixeld.files import make_folder, read_regular, write
-from hotpixeld.jpeg import compare
+from hotpixeld.files import (
+    ChangedError,
+    UnsuitableError,
+    make_folder,
+    read_regular,
+    write,
+    write_new,
+)
+from hotpixeld.jpeg import compare, markers
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
+from hotpixeld.repair import undo as way_back
 from hotpixeld.service import status_file
 from hotpixeld.store import checkpoint, state_folder
 from hotpixeld.store.ledger import Ledger
@@ -205,6 +214,20 @@ def _pixel_list(
     return pixel_list.repairable(config, camera, known, detected, source.metadata)
 
 
+def _read(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Read a file that the user named.
+
+    Raises
+    ------
+    PhotoError
+        It is no file, or too large, or was just being written.
+    """
+    try:
+        return read_regular(path, max_bytes)
+    except (UnsuitableError, ChangedError) as error:
+        raise PhotoError(path, str(error)) from error
+
+
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
     """Return what differs between two photos, and whether a repair explains all of it.
 
@@ -213,10 +236,70 @@ def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
     HotpixeldError, OSError
         One of them cannot be read or is no JPEG.
     """
-    first, _ = read_regular(original, max_bytes)
-    second, _ = read_regular(copy, max_bytes)
+    first, _ = _read(original, max_bytes)
+    second, _ = _read(copy, max_bytes)
     difference = compare.compare(first, second)
     return compare.text(difference), difference.is_repair
+
+
+def undo(copy: Path, output: Path | None, max_bytes: int, folder: Path) -> str:
+    """Write the original of a copy, by what the ledger kept; return what was done.
+
+    Parameters
+    ----------
+    output : Path or None
+        The file to write; None is the original's name beside the copy.
+    folder : Path
+        The state.
+
+    Raises
+    ------
+    PhotoError
+        Nothing leads back from this file, or a file is in the original's place.
+    LedgerError
+        The state cannot be read.
+    """
+    data, status = _read(copy, max_bytes)
+    sha256 = hashlib.sha256(data).hexdigest()
+    with opened(folder) as ledger:
+        record = ledger.undo.find(sha256)
+        if record is None:
+            raise PhotoError(copy, _no_way_back(ledger, data, sha256))
+    original = way_back.original(data, record.way)
+    if hashlib.sha256(original).hexdigest() != record.original:
+        reason = "what was kept of the original does not give it back: nothing written"
+        raise PhotoError(copy, reason)
+    target = output or copy.parent / record.source.name
+    try:
+        write_new(target, original, mtime_ns=status.st_mtime_ns)
+    except FileExistsError as error:
+        reason = f"{target} is there already: name another file with --output"
+        raise PhotoError(copy, reason) from error
+    return f"{copy} -> {target}: the original of {record.source}, to the byte"
+
+
+def _no_way_back(ledger: Ledger, data: bytes, sha256: str) -> str:
+    """Return why nothing leads back from a file, and what to do."""
+    copy = ledger.copies.with_sha256(sha256)
+    if copy is not None and copy.method in {"link", "copy"}:
+        return "it is the original: no defect showed, and nothing was changed"
+    if copy is not None:
+        return (
+            "nothing leads back to its original: it was written with `copies: {undo:"
+            " false}` or by an older hotpixeld, or all its scans were coded anew"
+            f" ({copy.notes or copy.method}); take the original from a backup"
+        )
+    with contextlib.suppress(markers.MarkerError):
+        if ledger.copies.is_own(markers.identity(data, markers.parse(data))):
+            return (
+                "it was changed since it was written (a rating, a title, a turn), or"
+                " written by `hotpixeld repair`: undo needs the file as `hotpixeld run`"
+                " wrote it; take that, or the original, from a backup"
+            )
+    return (
+        "no copy that this state knows: it was edited, or written by `hotpixeld repair`,"
+        " or under another state: name that one with --state"
+    )
 
 
 def forget(

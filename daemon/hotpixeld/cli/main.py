@@ -231,6 +231,26 @@ def diff(
 
 
 @program.command()
+@click.argument("copy", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write.  [default: the original's name, beside COPY]",
+)
+@shared
+def undo(
+    copy: Path, *, output: Path | None, config: Path | None, state: Path | None
+) -> None:
+    """Write the original of COPY, to the byte.
+
+    Works from what the ledger kept of it, wherever COPY is now; overwrites nothing.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    click.echo(commands.undo(copy, output, loaded.limits.max_bytes, folder))
+
+
+@program.command()
 @click.argument("camera")
 @click.option(
     "--since",

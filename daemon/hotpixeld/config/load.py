@@ -19,6 +19,7 @@ from hotpixeld.config import yaml_positions
 from hotpixeld.config.model import (
     CameraConfig,
     Config,
+    Copies,
     Detection,
     Folder,
     Limits,
@@ -59,6 +60,7 @@ SECTIONS: dict[str, type[Model]] = {
     "since": Since,
     "detection": Detection,
     "repair": Repair,
+    "copies": Copies,
     "limits": Limits,
 }
 """What stands below a key: to name the nearest key for an unknown one."""

@@ -307,6 +307,13 @@ class Repair(Model):
     """What to do with a photo that cannot be repaired without loss elsewhere."""
 
 
+class Copies(Model):
+    """What is kept of the originals, beside their copies."""
+
+    undo: bool = True
+    """Keep the bits that a repair replaces, so that `hotpixeld undo` can put them back."""
+
+
 class Limits(Model):
     """Bounds that keep a bad file or a large sensor from taking the machine."""
 
@@ -350,6 +357,7 @@ class Config(Model):
     """Cameras with known defects, services, or false alarms to ignore."""
     detection: Detection = Detection()
     repair: Repair = Repair()
+    copies: Copies = Copies()
     limits: Limits = Limits()
 
     def camera_entries(self, camera: Camera) -> tuple[CameraConfig, ...]:

@@ -29,9 +29,10 @@ from hotpixeld.files import (
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
-from hotpixeld.repair import lossless, pixel_list, reencode
+from hotpixeld.repair import lossless, pixel_list, reencode, undo
 from hotpixeld.repair.lossless import WalkedPhoto
 from hotpixeld.store.paths import Copy
+from hotpixeld.store.undo_records import UndoRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,12 +257,14 @@ class OutputFolder:
 class CopyWriter:
     """Keeps the copies as decided; used by one thread.
 
-    `max_bytes` bounds what is read to recognise a copy.
+    `max_bytes` bounds what is read to recognise a copy.  With `undo`, what leads from each
+    copy back to its original is kept in the ledger.
     """
 
-    def __init__(self, ledger: Ledger, max_bytes: int) -> None:
+    def __init__(self, ledger: Ledger, max_bytes: int, *, undo: bool = True) -> None:
         self._ledger = ledger
         self._max_bytes = max_bytes
+        self._undo = undo
         self._swept: set[Path] = set()
 
     def known(self, source: Path) -> tuple[tuple[int, int], ...] | None:
@@ -365,11 +368,26 @@ class CopyWriter:
             notes="; ".join(repaired.notes),
             rewrites=max(rewrites, copy.rewrites),
         )
-        self._record(new)
+        with self._ledger.transaction():
+            self._ledger.copies.record(new)
+            self._keep(source, repaired, sha256)
         mtime_ns = source.signature.mtime_ns + new.rewrites * NANOSECONDS
         self._sweep(output, new)
         output.write(copy.target, repaired.data, mtime_ns)
-        return self._record(replace(new, condition="written"))
+        new = replace(new, condition="written")
+        with self._ledger.transaction():
+            self._ledger.copies.record(new)
+            # The bytes that others lead back from are gone now.
+            self._ledger.undo.forget(source.path, but=sha256)
+        return new
+
+    def _keep(self, source: Photo, repaired: Repaired, sha256: str) -> None:
+        """Keep what leads back from a copy, if anything does."""
+        way = undo.kept(repaired) if self._undo else None
+        if way is not None:
+            original = hashlib.sha256(source.data).hexdigest()
+            record = UndoRecord(source.path, sha256, original, way)
+            self._ledger.undo.record(record)
 
     def _sweep(self, output: OutputFolder, copy: Copy) -> None:
         """Clear a folder of what a crash left there, before the first copy."""
@@ -386,6 +404,8 @@ class CopyWriter:
             copy = replace(copy, condition="withdrawn", pixels=(), notes="")
             self._record(copy)
             output.remove(copy.target)
+            with self._ledger.transaction():
+                self._ledger.undo.forget(copy.source)
             log.info("copy withdrawn, nothing left to repair: %s", copy.target)
         unchanged = output.folder.unchanged
         if unchanged == "skip" or copy.condition == "written":

@@ -55,7 +55,9 @@ class Outcomes:
         self._ledger = ledger
         self._config = config
         self._states = states
-        self.copies = copy_writer.CopyWriter(ledger, config.limits.max_bytes)
+        self.copies = copy_writer.CopyWriter(
+            ledger, config.limits.max_bytes, undo=config.copies.undo
+        )
 
     def finish(self, job: Job) -> Done:
         """Write the copy, fold the frame, and say in one line what became of the photo."""

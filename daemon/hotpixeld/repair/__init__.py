@@ -8,6 +8,8 @@ component
     One component of a photo: the blocks under defects, and what becomes of them.
 reencode
     The copy where that cannot be done: encoded anew with the photo's own settings.
+undo
+    From a copy back to the original's bytes.
 separation
     What defects added to the samples of a component: the fills.
 scene

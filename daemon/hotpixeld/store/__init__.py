@@ -5,6 +5,7 @@
 - `images`: its cameras and images, the order in which they came, which checkpoint counts;
   the tallies of images, paths and copies.
 - `paths`: its paths and their copies: what became of every file.
+- `undo_records`: what leads from each copy back to its original.
 - `evidence_tables`: its suspects and samples, and the defects: the map.
 - `hazards`: photos that may bring down the process that decodes them.
 - `checkpoint`: a camera's Welford state as .npy files, durable before the ledger names it.

@@ -3,7 +3,8 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
 the images that it holds as folded; until then they are pending, and are folded again.
-The tables themselves are in `images`, `paths`, `evidence_tables` and `hazards`.
+The tables themselves are in `images`, `paths`, `undo_records`, `evidence_tables` and
+`hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
 
@@ -20,6 +21,7 @@ from hotpixeld.store import (
     images,
     paths,
     state_folder,
+    undo_records,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ STEPS = (
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
     _SAMPLE_AGAIN,
     _COUNT_SCENES,
+    undo_records.SCHEMA,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -109,7 +112,10 @@ def statements(script: str) -> Iterator[str]:
 
 
 SCHEMA = (
-    "".join(module.SCHEMA for module in (images, paths, evidence_tables, hazards))
+    "".join(
+        module.SCHEMA
+        for module in (images, paths, undo_records, evidence_tables, hazards)
+    )
     + images.TALLIES
 )
 """What a new ledger holds, of version `VERSION`."""
@@ -154,6 +160,7 @@ class Ledger:
             self.generations = images.Generations(self.connection)
             self.paths = paths.Paths(self.connection)
             self.copies = paths.Copies(self.connection)
+            self.undo = undo_records.UndoRecords(self.connection)
             self.defects = evidence_tables.Defects(self.connection)
             self.samples = evidence_tables.SampleTables(self.connection)
             self.hazards = hazards.Hazards(

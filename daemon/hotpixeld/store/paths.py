@@ -352,6 +352,12 @@ class Copies:
         found = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return found is not None
 
+    def with_sha256(self, sha256: str) -> Copy | None:
+        """Return a copy whose bytes have this SHA-256; looks through all of them."""
+        query = _COPY + "WHERE sha256 = ?"
+        row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
+        return None if row is None else _copy(row)
+
     def record(self, copy: Copy) -> None:
         """Keep `copy`, in place of what was known of its source's copy."""
         self._connection.execute(

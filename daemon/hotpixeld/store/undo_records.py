@@ -1,0 +1,80 @@
+"""The ledger's undo records: what leads from each copy back to its original.
+
+A record belongs to the source of the copy, and is found by the copy's bytes, wherever the
+file is now.  It goes when we write the copy anew or withdraw it; a copy that somebody
+moved, deleted or edited may still turn up as it was, so its record stays.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SCHEMA = """
+CREATE TABLE undo (
+  id INTEGER PRIMARY KEY, source BLOB NOT NULL,
+  copy BLOB NOT NULL, original BLOB NOT NULL,  -- SHA-256 of the files
+  way BLOB NOT NULL                            -- from repair.undo
+);
+CREATE INDEX undo_by_source ON undo (source);
+CREATE INDEX undo_by_copy ON undo (copy);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRecord:
+    """What leads from one copy back.
+
+    Attributes
+    ----------
+    source : Path
+        Where the original was.
+    copy, original : str
+        SHA-256 of the files, in hex.
+    way : bytes
+        As `repair.undo` packs it.
+    """
+
+    source: Path
+    copy: str
+    original: str
+    way: bytes
+
+
+class UndoRecords:
+    """The table `undo`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def record(self, record: UndoRecord) -> None:
+        """Keep a record, in place of one of the same copy."""
+        source, copy = os.fsencode(record.source), bytes.fromhex(record.copy)
+        self._connection.execute(
+            "DELETE FROM undo WHERE source = ? AND copy = ?", (source, copy)
+        )
+        self._connection.execute(
+            "INSERT INTO undo (source, copy, original, way) VALUES (?, ?, ?, ?)",
+            (source, copy, bytes.fromhex(record.original), record.way),
+        )
+
+    def find(self, copy: str) -> UndoRecord | None:
+        """Return the newest record of a copy, by its SHA-256 in hex."""
+        query = "SELECT source, original, way FROM undo WHERE copy = ? ORDER BY id DESC"
+        row = self._connection.execute(query, (bytes.fromhex(copy),)).fetchone()
+        if row is None:
+            return None
+        source, original, way = row
+        return UndoRecord(Path(os.fsdecode(source)), copy, original.hex(), way)
+
+    def forget(self, source: Path, *, but: str = "") -> None:
+        """Drop the records of a source's former copies, all `but` the one named."""
+        self._connection.execute(
+            "DELETE FROM undo WHERE source = ? AND copy != ?",
+            (os.fsencode(source), bytes.fromhex(but)),
+        )
