@@ -84,7 +84,7 @@ class CheckpointError(HotpixeldError):
 
 
 class LedgerError(HotpixeldError):
-    """The ledger cannot be used (damaged, or written by a newer version)."""
+    """The ledger cannot be used: damaged, of a newer version, or its disk full or faulty."""
 
 
 class StateInUseError(HotpixeldError):
@@ -102,7 +102,7 @@ class ExitCode(IntEnum):
     PHOTO = 3
     """A photo named on the command line could not be used."""
     STATE = 4
-    """The state cannot be used: damaged, of a newer version, or held by another."""
+    """The state cannot be used: damaged, of a newer version, held by another, disk full."""
     DIFFERENT = 5
     """`diff` found more than the blocks of a repair."""
     CONFIG = 78

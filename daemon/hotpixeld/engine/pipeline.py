@@ -48,7 +48,7 @@ class Outcomes:
 
     Attributes
     ----------
-    copies : CopyWriter
+    copies : copy_writer.CopyWriter
     """
 
     def __init__(self, ledger: Ledger, config: Config, states: States) -> None:

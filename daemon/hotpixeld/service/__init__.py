@@ -1,13 +1,14 @@
 """The service: the daemon's loop, and all that is systemd's.
 
 - `daemon`: the loop of `hotpixeld run`, signals, the pause on a full disk; start here.
-- `systemd`: what the service manager is told: ready, status, progress.
+- `systemd`: what systemd hears from the daemon: ready, status, progress.
 - `logs`: journal and standard error, and the limit on repeated faults.
 - `sandbox`: which folders the unit opens and hides, and which are closed to the daemon.
 - `status_file`: the status that the daemon publishes, and that any user may read.
 
 May import the engine and what is below it; only `cli` imports it.
 
-To change what a full disk does: `daemon.Pause`.  To add a journal field: `logs.FIELDS`;
+To change what a full disk does: `daemon.Pause`; which errors count as that:
+`files.DISK_FAULTS` and `pipeline.Outcomes._end`.  To add a journal field: `logs.FIELDS`;
 a kind of message: `messages.MessageId` and ``deploy/hotpixeld.catalog``.
 """

@@ -122,7 +122,7 @@ class Service:
     configuration : callable
         Loads the configuration, again at each reload; raises ConfigError.
     session : Session
-    requests : SimpleQueue
+    requests : queue.SimpleQueue
         STOP, RELOAD and WAKE, from signals and from the watcher.
     notifier : Notifier
     clock : callable

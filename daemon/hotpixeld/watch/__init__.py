@@ -11,5 +11,6 @@
 May import the words (errors, messages) and `files`: it knows nothing of photos or states.
 
 To leave out another program's temporary files: `walk.is_ignored`.  For a file system
-without events: `mounts`.  To change how long a photo waits: `settling`.
+without events: `mounts`.  When a photo counts as still:
+`settling.Tracker`; how long that takes is `settle_seconds` in `config.model.Folder`.
 """
