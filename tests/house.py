@@ -19,7 +19,7 @@ LONGEST_CHAIN = 7
 
 
 def is_docstring(node: ast.stmt) -> bool:
-    """Tell whether a statement is a string that nothing reads."""
+    """Return whether a statement is a string that nothing reads."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

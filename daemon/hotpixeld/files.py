@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TEMPORARY_PREFIX = ".hotpixeld-"
 TEMPORARY_SUFFIX = ".tmp"
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""Errors that stop all writing until they have passed; others are about one folder."""
+"""Errors that stop all writing until they have passed; any other is of one folder."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _ONLY_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -108,8 +108,8 @@ def sync_folder(folder: Path) -> None:
 def _make(descriptor: int, name: str, mode: int) -> None:
     """Make a folder in the open one, durably or not at all.
 
-    One whose name could not be synced goes again: found the next time, it would pass
-    for durable.
+    One whose name could not be synced is removed: the next call would take it for
+    durable.
     """
     try:
         os.mkdir(name, mode, dir_fd=descriptor)
@@ -176,7 +176,7 @@ def _must_be_a_file(status: os.stat_result) -> None:
 def open_regular(path: Path | str, folder: int | None = None) -> int:
     """Open a regular file, and nothing else, to read it; return the descriptor.
 
-    A pipe or a device is not opened at all: that alone can do something.
+    A pipe or a device is not opened at all: opening it can have effects.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def plain_threshold(state: State) -> np.ndarray:
 
 
 def near(sites: np.ndarray, row: int, col: int, reach: int) -> bool:
-    """Tell whether one of the (N, 2) sites lies within `reach` of a place."""
+    """Return whether one of the (N, 2) sites lies within `reach` of a place."""
     return bool(
         len(sites)
         and (np.abs(np.asarray(sites) - (row, col)).max(axis=1) <= reach).any()

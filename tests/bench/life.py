@@ -80,12 +80,12 @@ class Life:
         return SOON if self.planted.level >= STRONG else LATER
 
     def is_at(self, one: Defect) -> bool:
-        """Tell whether an entry of a map is at this place."""
+        """Return whether an entry of a map is at this place."""
         rows, cols = one.row - self.planted.row, one.col - self.planted.col
         return max(abs(rows), abs(cols)) <= NEAR
 
     def overlaps(self, one: Defect) -> bool:
-        """Tell whether an entry of a map tells of this life."""
+        """Return whether an entry of a map tells of this life."""
         after = one.until is not None and one.until <= moment(self.planted.onset)
         before = one.by is not None and one.by >= moment(self.planted.until)
         return self.is_at(one) and not (after or before)

@@ -193,7 +193,7 @@ class Machine:
         return Path(f"/proc/{self._init}/root/{str(inside).lstrip('/')}")
 
     def holds(self, pid: int) -> bool:
-        """Tell whether a process, as numbered here, is one of the guest's."""
+        """Return whether a process, as numbered here, is one of the guest's."""
         name = "ns/pid"
         own = Path(f"/proc/{self._init}/{name}").readlink()
         return Path(f"/proc/{pid}/{name}").readlink() == own

@@ -28,7 +28,7 @@ def test_a_shorter_image_is_filled_up_before_its_end() -> None:
     out = attach.spliced(source, markers.parse(source), SMALL)
 
     assert len(out.data) == len(source)
-    assert (out.notes, out.fill) == ((), len(LARGE) - len(SMALL))
+    assert (out.notes, out.fill_bytes) == ((), len(LARGE) - len(SMALL))
     assert out.data[jpegs.second_image_offset(out.data) :] == SECOND
     assert markers.parse(out.data).eoi == markers.parse(source).eoi
 
@@ -37,7 +37,7 @@ def test_without_a_tail_nothing_is_filled_up() -> None:
     out = attach.spliced(LARGE, markers.parse(LARGE), SMALL)
 
     assert len(out.data) < len(LARGE)
-    assert out.fill == 0
+    assert out.fill_bytes == 0
 
 
 @pytest.mark.parametrize(("before", "after"), [(SMALL, LARGE), (LARGE, SMALL)])

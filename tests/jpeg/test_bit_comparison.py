@@ -106,7 +106,7 @@ def test_every_flipped_bit_of_coded_data_is_found(data: st.DataObject) -> None:
 
 
 def is_reported(first: bytes, second: bytes) -> bool:
-    """Tell whether a comparison says that two files differ."""
+    """Return whether a comparison says that two files differ."""
     try:
         found = compare.compare(first, second)
     except compare.DifferenceError:

@@ -57,7 +57,10 @@ def test_a_repair_is_recognised() -> None:
     assert found.is_repair
     assert len(found.blocks) == repaired.blocks > 0
     assert repaired.patch
-    assert (found.bits, found.fill_bytes) == (repaired.patch.bits, repaired.patch.fill)
+    assert (found.bits, found.fill_bytes) == (
+        repaired.patch.bits,
+        repaired.patch.fill_bytes,
+    )
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def assert_only_a_patch(data: bytes, repaired: lossless.Repaired) -> None:
     if not patch.moved:
         assert repaired.data[:start] == data[:start]
     assert repaired.data[after.tail :] == data[before.tail :]
-    assert len(repaired.data) == len(data) + grown + patch.fill
+    assert len(repaired.data) == len(data) + grown + patch.fill_bytes
     assert restarts(repaired.data, after) == restarts(data, before)
-    copy = attach.Attached(repaired.data, (), patch.fill, patch.moved)
+    copy = attach.Attached(repaired.data, (), patch.fill_bytes, patch.moved)
     replaced = Replaced.unpacked(patch.replaced.packed())
     assert bits.undone(attach.detached(copy), replaced) == data
     assert int(replaced.changes["length"].clip(0).sum()) >= patch.bits > 0

@@ -69,7 +69,7 @@ def test_fill_bytes_and_moved_offsets_are_led_back() -> None:
         repaired = lossless.repaired(data, DEFECTS[:1], fill="neighbours")
         if repaired.patch is None:
             continue
-        fills.add(repaired.patch.fill)
+        fills.add(repaired.patch.fill_bytes)
         moves.add(repaired.patch.moved)
         way = undo.kept(repaired)
 

@@ -1,4 +1,4 @@
-"""``run --once``: fold what is there, make the maps, write the copies."""
+"""``run --once``: fold the photos in the folders, make the maps, write the copies."""
 
 from __future__ import annotations
 

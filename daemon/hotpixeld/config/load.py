@@ -94,7 +94,7 @@ def check(value: Entry, document: Document, context: dict[str, Any]) -> Iterator
     value : mapping
         The whole configuration as read, faulty or not.
     document : Document
-        Tells the lines.
+        For the line numbers.
     context : dict
         What the models need: ``base``, the folder of relative paths.
     """

@@ -129,7 +129,7 @@ class Pixel(Point):
         return start or EVER[0], self.until or EVER[1]
 
     def is_there(self, when: dt.datetime | None) -> bool:
-        """Tell whether a photo taken at `when` (camera's local time) may show it.
+        """Return whether a photo taken at `when` (camera's local time) may show it.
 
         A photo without a capture time counts as taken now: after `since`, and after
         `until`.  One taken between `after` and `by` counts as before: in doubt, a photo
@@ -141,7 +141,7 @@ class Pixel(Point):
         return start <= when < end
 
     def defect(self) -> Defect:
-        """Return it in the words of the core."""
+        """Return it as a `Defect`."""
         since = self.since or Since()
         return replace(
             Defect.at(self.x, self.y),
@@ -201,7 +201,7 @@ class CameraConfig(Model):
 
     @property
     def has_identity(self) -> bool:
-        """Tell whether make, model or serial is given."""
+        """Return whether make, model or serial is given."""
         return any(part is not None for part in self.identity)
 
     def camera(self, width: int, height: int) -> Camera:
@@ -210,7 +210,7 @@ class CameraConfig(Model):
         return Camera(self.make or "", model or "", self.serial or "", width, height)
 
     def matches(self, camera: Camera) -> bool:
-        """Tell whether this entry is about `camera`."""
+        """Return whether this entry is about `camera`."""
         theirs = (_plain(camera.make), _plain(camera.model), _bare(camera.serial))
         return self.size in {None, (camera.width, camera.height)} and all(
             mine is None or mine == other
@@ -331,7 +331,7 @@ class Limits(Model):
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
-    """Tell whether no camera of the same body has larger photos.
+    """Return whether no camera of the same body has larger photos.
 
     >>> full, half = Camera("", "A1", "7", 40, 30), Camera("", "A1", "7", 20, 15)
     >>> is_largest(full, [full, half]), is_largest(half, [full, half])

@@ -61,7 +61,7 @@ class Fault:
     text : str
         What is wrong and what to do; it names the key, if `loc` ends with one.
     place : Place or None
-        Where `loc` does not tell: a second key of the same name.
+        Where `loc` is ambiguous: a second key of the same name.
     """
 
     loc: Loc

@@ -163,7 +163,7 @@ def _described(
 
 
 def _is_spot(state: State, table: EvidenceTable, verdicts: Verdicts, site: int) -> bool:
-    """Tell whether there is a spot at a suspect's place, and no edge or line."""
+    """Return whether there is a spot at a suspect's place, and no edge or line."""
     row, col = (int(value) for value in table.sites[site])
     if state.trace is not None and trace.is_drawn_out(state.trace, row, col):
         return False
@@ -223,7 +223,7 @@ def _ended(defect: Defect, table: EvidenceTable, verdicts: Verdicts) -> Defect |
 
 
 def _is_same_life(past: Defect, new: Defect) -> bool:
-    """Tell whether a life that has ended is in the new map as well."""
+    """Return whether a life that has ended is in the new map as well."""
     return _same(past.row, past.col, [new]) is not None and (
         new.by is None or past.until is None or new.by < past.until
     )

@@ -192,7 +192,7 @@ def measure(state: State, row: int, col: int, score: float) -> Defect:
 
 
 def stands_alone(state: State, row: int, col: int, expected: float) -> bool:
-    """Tell whether the mean shows a spot at a site, and no edge or line of a scene.
+    """Return whether the mean shows a spot at a site, and no edge or line of a scene.
 
     Parameters
     ----------
@@ -225,14 +225,14 @@ def is_ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
 
 
 def is_one_scene(state: State) -> bool:
-    """Tell whether the photos differ so little that there can be no verdict."""
+    """Return whether the photos differ so little that there can be no verdict."""
     thin = state.mean[::4, ::4].reshape(-1, 3)
     over_time = float(state.m2[::4, ::4].mean()) / max(state.weight, 1.0)
     return over_time < ONE_SCENE * float(thin.var(axis=0).mean())
 
 
 def is_certain(defect: Defect) -> bool:
-    """Tell whether a detected defect may be repaired: more than listing asks for."""
+    """Return whether a detected defect may be repaired: more than listing asks for."""
     return defect.score is None or defect.score >= CERTAIN
 
 

@@ -307,7 +307,7 @@ class Life:
 def _stretch(support: FloatArray) -> tuple[int, int]:
     """Return the first and last photo of the stretch that votes most for a defect.
 
-    The photos of its ends vote for it, unless none does.
+    Both vote for it, unless no photo does.
     """
     sums = np.concatenate([np.zeros(1, np.float32), np.cumsum(support)])
     lowest = np.minimum.accumulate(sums[:-1])
@@ -317,7 +317,7 @@ def _stretch(support: FloatArray) -> tuple[int, int]:
 
 
 def _is_one_stretch(support: FloatArray, shown: NDArray[np.bool_]) -> bool:
-    """Tell whether a time explains as well which photos show a defect.
+    """Return whether one stretch of time explains as well which photos show a defect.
 
     Then the long exposures, or those of a focal length, happen to be the last ones.
     """

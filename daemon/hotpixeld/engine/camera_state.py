@@ -1,8 +1,8 @@
 """A camera's state: in memory, from its checkpoint, and to the next one.
 
 A checkpoint is written by a thread of its own and committed by the ledger's.  Folding
-waits only until the kernel has the bytes (a copy in memory); what takes long, the disk, is
-waited for beside it.  Until the ledger's transaction nothing counts.
+waits only until the kernel has copied the bytes; the thread waits for the disk, which takes
+long.  The checkpoint counts from the ledger's transaction on.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Running:
 
     @property
     def is_read(self) -> bool:
-        """Tell whether somebody reads the arrays."""
+        """Return whether somebody reads the arrays."""
         return not all(reader.done() for reader in self.readers)
 
     def still(self, wait: Callable[[Future[Any]], None]) -> None:
@@ -171,7 +171,7 @@ class Loader:
         self._clock = clock
 
     def load(self, camera_id: str) -> Running:
-        """Return a camera's state as its checkpoint has it; without one there is none.
+        """Return a camera's state from its checkpoint; without one, an empty `Running`.
 
         Raises
         ------

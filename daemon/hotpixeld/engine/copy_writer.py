@@ -275,7 +275,7 @@ class CopyWriter:
     def update(
         self, source: Photo, folder: Folder, result: RepairResult
     ) -> Copy | None:
-        """Make the copy of `source` what `result` says; return what there is now.
+        """Bring the copy of `source` in line with `result`; return its record.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A trial: a photo decoded, and repaired for show, in a process that may die of it.
+"""A trial: a photo decoded and repaired, only to see whether that kills a process.
 
 As a program (``python -m hotpixeld.engine.decode_trial``) it reads the photo from standard input.
 """

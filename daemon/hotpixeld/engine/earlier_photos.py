@@ -1,7 +1,7 @@
 """Earlier photos: which are worth sampling again, and their frames, from their files.
 
 Decoding a photo again costs as much as folding it.  So only the newest are sampled at
-what stands out newly, and a defect's beginning is searched for as in a sorted list: a few
+new suspects, and a defect's beginning is searched for as in a sorted list: a few
 photos between those that are known to lack it and to show it, then a few between those.
 """
 
@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 JUDGED = 128
 """Photos that a verdict looks back on."""
 ROUTINE = 3
-"""Without any news, one in so many of the photos that may be sampled again is."""
+"""One in so many photos that may be sampled again is, even if nothing is new."""
 NEWEST = 24
-"""Photos that are sampled at what stands out newly: those since the last map."""
+"""The newest photos, which are sampled at new suspects: those since the last map."""
 SEARCHED = 8
 """Photos sampled again in one step of the search for beginnings."""
 
@@ -96,8 +96,8 @@ class Coverage:
     def to_judge(self, most: int) -> list[Image]:
         """Return the photos to sample again before a verdict, at most so many.
 
-        While few were sampled, those that never were, and all others; of the newest, those
-        that were not sampled at what stands out most; and some more of the newest.
+        In this order: those never sampled, while few are; those sampled at former suspects,
+        a share of them always; of the newest, those not sampled at one of the foremost.
         """
         never = [photo for photo in self.photos if photo.id not in self.versions]
         before = [
@@ -134,7 +134,7 @@ class Coverage:
 
 
 def _is_between(photo: Image, defect: Defect) -> bool:
-    """Tell whether a defect may have begun with this photo, or before it."""
+    """Return whether a defect may have begun with this photo, or before it."""
     when, after, by = photo.captured, defect.after, defect.by
     if when is None:
         return False

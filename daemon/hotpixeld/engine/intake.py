@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hotpixeld.watch.survey import Hint
 
 CHUNK = 64
-"""New photos taken in one go: hints are heard again after so many."""
+"""New photos taken in one go; then hints are read again."""
 
 
 class Intake:
@@ -26,7 +26,7 @@ class Intake:
     Attributes
     ----------
     backlog : dict
-        The paths that are due, in the order in which they settled; values mean nothing.
+        The paths that are due, in the order in which they settled; the values are not used.
     """
 
     def __init__(self, session: Session) -> None:

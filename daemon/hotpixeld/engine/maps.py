@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hotpixeld.engine.workers import Workers
 
     MapSteps = Generator[Future[Any] | None, Any, None]
-    """Yields what it waits for and is sent the result, or None after a step of its own."""
+    """Yields a future and is sent its result, or yields None after a step of its own."""
     from collections.abc import Iterator, Sequence
 
     from hotpixeld.camera import Camera
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 STEPS_A_PHOTO = 3
 """Taken for every photo meanwhile: a map begun after 20 photos is made within 40."""
 SEARCHES = 3
-"""MapSteps of the search for the beginnings of defects, each time a map is made."""
+"""Steps of the search for the beginnings of defects, each time a map is made."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 FEWEST_NEW, MOST_NEW = 8, 20
@@ -69,7 +69,7 @@ Judged = tuple[list["Defect"], "Footprint | None", int, float]
 
 
 def is_due(photos: int, mapped: int, min_photos: int) -> bool:
-    """Tell whether a map is due.
+    """Return whether a map is due.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def judge(
 
 
 class MapQueue:
-    """The map that is being made, and those that are to be; used by one thread.
+    """The map that is being made, and those that wait; used by one thread.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class MapQueue:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether there is a map to be made, or to be made on."""
+        """Return whether a map is being made or waits to be."""
         return bool(self._queue) or self._steps is not None
 
     def add(self, camera_id: str, pixels: int, begin: Callable[[], MapSteps]) -> None:
@@ -178,7 +178,7 @@ class MapQueue:
         if self._steps is None or not self._has_room():
             return
         if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
-            self._memory.frames.trim()  # what photos gave back is the map's now
+            self._memory.frames.trim()  # the map gets the memory that photos released
         steps = self._steps
         for _ in range(STEPS_A_PHOTO):
             waits = self._future is not None and not self._future.done()
@@ -187,7 +187,7 @@ class MapQueue:
             self._go_on(steps)
 
     def finish(self) -> None:
-        """Make all maps that are to be made, waiting for what they wait for."""
+        """Make all maps that are to be made, to their ends."""
         while self.is_busy:
             if self._future is not None:
                 self._upkeep.wait(self._future)
@@ -196,16 +196,16 @@ class MapQueue:
     def _begin(self) -> None:
         self._name, (begin, pixels) = next(iter(self._queue.items()))
         del self._queue[self._name]
-        # Room is taken first: photos that end give it back, no others begin in it.
+        # Reserved first: as photos end they make room, and no others begin in it.
         self._memory.reserve_for_map(pixels, self._jobs)
         self._steps = begin()
 
     def _has_room(self) -> bool:
-        """Tell whether what photos under way take leaves room by now."""
+        """Return whether the photos under way leave room for the map by now."""
         return self._memory.is_within_limit() or not self._memory.under_way
 
     def _go_on(self, steps: MapSteps) -> None:
-        """Go on to where the map waits next, or to its end."""
+        """Run the map to its next wait, or to its end."""
         future, self._future = self._future, None
         try:
             result = None if future is None else future.result()
@@ -332,7 +332,7 @@ class Maps:
         write(path, map_yaml.dump(camera, found, photos=photos).encode())
 
     def _keep(self, camera_id: str, learned: Footprint | None) -> None:
-        """Keep how the camera's defects show, where they do so in a way of their own."""
+        """Keep the camera's own footprint; None where the usual ones hold it."""
         path = state_folder.footprint_file(self._ledger.folder, camera_id)
         if learned is not None:
             write(path, learned.to_json().encode())
@@ -391,7 +391,7 @@ class Maps:
         return replace(listed, footprint=self._footprint(camera.id))
 
     def lists_any(self, camera: Camera) -> bool:
-        """Tell whether any pixel of a camera might be repaired, in whatever photo."""
+        """Return whether any pixel of a camera might be repaired, in whatever photo."""
         which, entries = self._config.repair.pixels, self._config.camera_entries(camera)
         listed = which != "detected" and any(entry.pixels for entry in entries)
         certain = any(map(suspects.is_certain, self._ledger.defects.of(camera.id)))

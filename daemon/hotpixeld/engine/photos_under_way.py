@@ -1,8 +1,8 @@
 """Photos under way: what is known of each, and how many at once the memory limit allows.
 
 Workers read, decode and repair several photos at once.  A photo begins its next stage when
-the bytes that it needs there, which its header tells, fit beside what is under way; those
-before it end first.  `limits: memory` bounds, in bytes,
+the bytes that it needs there fit beside what is under way; those before it end first.
+`limits: memory` bounds, in bytes,
 
     BASE + the states in memory (27 a pixel each) + what is under way + a map being made
 
@@ -147,7 +147,7 @@ class Memory:
         self.frames = Frames()
 
     def has_room(self, size: int, state: int = 0) -> bool:
-        """Tell whether `size` more bytes are within the limit; a first one always is.
+        """Return whether `size` more bytes are within the limit; a first one always is.
 
         With room left for a state of so many bytes, where there is none yet.
         """
@@ -155,7 +155,7 @@ class Memory:
         return not self.under_way or self._taken + more <= self.limit
 
     def is_within_limit(self) -> bool:
-        """Tell whether all that is taken is within the limit."""
+        """Return whether all that is taken is within the limit."""
         return self._taken <= self.limit
 
     def take(self, size: int) -> None:
@@ -175,7 +175,7 @@ class Memory:
         return BASE + self.states + self.under_way + self.map_room
 
     def has_room_for_state(self, pixels: int) -> bool:
-        """Tell whether a state of so many pixels fits beside those in memory."""
+        """Return whether a state of so many pixels fits beside those in memory."""
         work = max(self.under_way, WORK_BYTES * pixels)
         wanted = self.states + STATE_BYTES * pixels + work
         return not self.states or BASE + wanted <= self.limit
@@ -223,7 +223,7 @@ class Job:
 
     @property
     def log_level(self) -> int:
-        """Return the level to log at: a repeated look without a new copy is no news."""
+        """Return the level to log at: DEBUG for a repeated look without a new copy."""
         again = self.version is not None
         is_written = self.repaired is not None and self.repaired.repaired is not None
         return logging.DEBUG if again and not is_written else logging.INFO
@@ -240,7 +240,7 @@ class Job:
 
     @property
     def must_decode(self) -> bool:
-        """Tell whether looking at the photo for detected pixels takes its frame.
+        """Return whether the frame is needed to see which detected pixels show.
 
         A sequential photo that is not decoded yet is walked instead.
         """
@@ -363,7 +363,7 @@ class Stages:
         stage.append((job, self._workers.submit(work, job)))
 
     def _advance(self, admit: Work, look: Work) -> Generator[Job]:
-        """Take the oldest photo of a stage on to the next, or to its end."""
+        """Move the oldest photo of a stage to the next one, or end it."""
         if len(self._looking) > self._window or not self._decoding:
             yield from self._end()
             return

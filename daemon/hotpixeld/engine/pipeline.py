@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcomes:
-    """Ends the way of photos; used by one thread.
+    """Brings photos to their outcomes; used by one thread.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Outcomes:
         return f", copy {copy.condition}, {len(copy.pixels)} pixels"
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
-        """Record why a photo comes to nothing, now or for good."""
+        """Record why a photo is not folded, now or ever."""
         if job.version is not None or isinstance(error, PhotoGoneError):
             with self._ledger.transaction():
                 self._ledger.paths.mark_unseen(job.path, job.version)
@@ -184,7 +184,7 @@ class Pipeline:
         yield from self._through(jobs, admit)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
-        """Hold photos that are in the ledger against their camera's pixel list again.
+        """Check photos that are in the ledger against their camera's pixel list again.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class Pipeline:
                 yield self._outcomes.finish(job)
 
     def _attempt(self, work: Callable[[Job], None]) -> Callable[[Job], Job]:
-        """Return what a worker does: `work` on a job, which errors end."""
+        """Return `work` for a worker: what it raises becomes the job's error."""
 
         def attempt(job: Job) -> Job:
             try:

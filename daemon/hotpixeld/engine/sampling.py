@@ -1,7 +1,7 @@
 """Sampling: each photo's evidence about its camera's suspects, now or from its file.
 
 The suspects come from the state and change slowly.  A photo is sampled as it is folded,
-at the list of the day; for a new list, earlier photos are sampled again from their files,
+at the present list; for a new list, earlier photos are sampled again from their files,
 as many as the caller has time for, the newest first.
 """
 

@@ -43,8 +43,8 @@ LOOK_BACK = 24
 LOOK_BACK_ONCE = 48
 """The same at the end of a run that is done once."""
 LISTED_ONCE = 32
-"""After so many photos of such a run at the earliest, the rest are sampled as they come,
-those that a verdict looks back on at least: no need to look back on them."""
+"""In such a run suspects are listed after so many photos at the earliest: the rest are
+sampled as they come, those that a verdict looks back on, and not once more at the end."""
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -139,7 +139,7 @@ class Session:
             self._workers.progress()
 
     def reconfigure(self, config: Config) -> None:
-        """Use another configuration from now on, after a checkpoint of what there is."""
+        """Use another configuration from now on, after a checkpoint of every camera."""
         self.states.save_all()
         self._use(config)
 
@@ -223,7 +223,7 @@ class Session:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether a map or a checkpoint is being made, beside the photos."""
+        """Return whether a map or a checkpoint is being made, beside the photos."""
         return self._map_queue.is_busy or self.states.is_saving
 
     def make_maps(self) -> None:
@@ -247,7 +247,7 @@ class Session:
             self._map_queue.add(camera.id, camera.width * camera.height, begin)
 
     def unrepaired(self) -> list[tuple[Path, str]]:
-        """Return the photos not yet held against their camera's present pixel list.
+        """Return the photos not yet checked against their camera's present pixel list.
 
         With the version of that list, for `repair`.
         """
@@ -280,7 +280,7 @@ class Session:
         return marked
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
-        """Hold photos against their camera's present pixel list; write what changes."""
+        """Check photos against their camera's present pixel list; write what changes."""
         with contextlib.closing(self._pipeline.repair(photos)) as under_way:
             for done in under_way:
                 self.progress()

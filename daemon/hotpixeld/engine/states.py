@@ -76,7 +76,7 @@ class States:
         return running
 
     def load(self, camera_id: str) -> Running:
-        """Bring a camera's state into memory; return it, frames waiting and all.
+        """Bring a camera's state into memory; return it with the frames that wait.
 
         Others are dropped for it where the limit asks for that.
 
@@ -181,7 +181,7 @@ class States:
         self._count()
 
     def fold_waiting(self, image: Image) -> None:
-        """See to it that an image is folded: with it, all of its camera that wait.
+        """Fold an image, if it waits, and all others of its camera that wait.
 
         While the state is read it may go on waiting, if others have room beside it.
         """
@@ -256,7 +256,7 @@ class States:
 
     @property
     def is_saving(self) -> bool:
-        """Tell whether a checkpoint is being written."""
+        """Return whether a checkpoint is being written."""
         return any(running.saving for running in self._running.values())
 
     def commit_written(self) -> None:
@@ -279,7 +279,7 @@ class States:
         self._saver.commit(camera_id, running)
 
     def drop_all(self) -> None:
-        """Save and drop all states: the memory is for others."""
+        """Save and drop all states, to free their memory."""
         for camera_id in list(self._running):
             self._drop(camera_id)
 

@@ -23,14 +23,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.5
-"""How often whoever waits for a worker checks all of them."""
+"""How often all workers are checked while one is waited for."""
 TASK_SECONDS = 900.0
-"""A worker that is still at one photo after so long goes round in a circle."""
+"""A worker still busy with one photo after so long counts as hung."""
 
 
 @dataclass(slots=True)
 class Task:
-    """What one worker is at.
+    """What one worker is doing.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Task:
     used: int
 
     def progressed(self, now: float) -> bool:
-        """Tell whether the worker did anything since the last check."""
+        """Return whether the worker did anything since the last check."""
         used = time.clock_gettime_ns(self.clock)
         has_moved, self.used = used != self.used, used
         return has_moved and now - self.began < TASK_SECONDS
@@ -116,7 +116,7 @@ class Workers:
     ) -> Result:
         """Let a worker do one long step, and wait for it: like calling `work` itself.
 
-        The progress of what the owner does itself is seen by nobody.
+        Progress is checked meanwhile; what the owner runs itself is not checked.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Workers:
             yield self.result(under_way.popleft())
 
     def all_progressed(self) -> bool:
-        """Tell whether each worker that is busy made progress since the last check."""
+        """Return whether each worker that is busy made progress since the last check."""
         now = time.monotonic()
         checks = [task.progressed(now) for task in list(self._tasks.values())]
         return all(checks)  # after every one was checked, whatever the others do

@@ -32,7 +32,7 @@ class Attached(NamedTuple):
     ----------
     data : bytes
     notes : tuple of str
-    fill : int
+    fill_bytes : int
         Bytes 0xFF that were put before EOI, so that what follows keeps its place.
     moved : int
         Bytes by which what follows has moved, and its offsets in the MPF index.
@@ -40,7 +40,7 @@ class Attached(NamedTuple):
 
     data: bytes
     notes: tuple[str, ...]
-    fill: int = 0
+    fill_bytes: int = 0
     moved: int = 0
 
 
@@ -206,7 +206,7 @@ def attached(source: bytes, structure: Structure, data: bytes) -> Attached:
     if growth < 0:
         end = structure.tail - 2 + growth
         data = b"".join([data[:end], b"\xff" * -growth, data[end:]])
-        return Attached(data, (), fill=-growth)
+        return Attached(data, (), fill_bytes=-growth)
     _check_offsets(source, structure)
     out = with_index_moved(data, growth)
     note = f"offsets in the MPF index moved by {growth} bytes"
@@ -216,12 +216,12 @@ def attached(source: bytes, structure: Structure, data: bytes) -> Attached:
 def detached(attached: Attached) -> bytes:
     """Return the new image with the source's bytes behind it, as `attached` took it.
 
-    Only `data`, `fill` and `moved` need be known.
+    Only `data`, `fill_bytes` and `moved` need be known.
     """
     data = with_index_moved(attached.data, -attached.moved)
-    if attached.fill:
+    if attached.fill_bytes:
         end = markers.parse(data).tail - 2
-        data = data[: end - attached.fill] + data[end:]
+        data = data[: end - attached.fill_bytes] + data[end:]
     return data
 
 

@@ -1,4 +1,4 @@
-"""Compare the coded data of two photos bit by bit, and tell what their changes explain.
+"""Compare the coded data of two photos bit by bit, and find which changes explain them.
 
 Both are walked side by side, some MCUs at a time.  Where a block holds other coefficients,
 the bits of its changed values may differ: those of its DC difference, those of its AC

@@ -106,7 +106,7 @@ def examine(
     UnreadablePhotoError
         It cannot be read now.
     TruncatedPhotoError
-        It ends too early: it may still be on its way.
+        It ends too early: perhaps it is still being written.
     SkippedPhotoError
         It is a link, a pipe or the like.
     PhotoError

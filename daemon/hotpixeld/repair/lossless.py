@@ -78,14 +78,14 @@ class Patch:
         MCUs that hold changed bits, and how many bits of the original were replaced.
     replaced : Replaced
         Those bits.
-    fill, moved : int
+    fill_bytes, moved : int
         As in `attach.Attached`.
     """
 
     mcus: int
     bits: int
     replaced: Replaced
-    fill: int
+    fill_bytes: int
     moved: int
 
 
@@ -311,7 +311,9 @@ class WalkedPhoto:
             except entropy.MissingCodeError:
                 return _coded_anew(self.data, self.structure, places, blocks)
             out = attach.attached(self.data, self.structure, patched.data)
-        patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill, out.moved)
+        patch = Patch(
+            patched.mcus, patched.bits, patched.replaced, out.fill_bytes, out.moved
+        )
         return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
 
 

@@ -124,7 +124,7 @@ def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
 
 
 def window(defect: Defect, height: int, width: int) -> Window:
-    """Return the pixels that tell whether a defect inside a photo can be seen in it."""
+    """Return the pixels that show whether a defect inside a photo can be seen in it."""
     _, reach = _reach(defect)
     return Window(
         max(defect.row - reach, 0),

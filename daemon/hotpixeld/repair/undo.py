@@ -30,7 +30,7 @@ def kept(repaired: Repaired) -> bytes | None:
     if patch is None:
         is_original = repaired.method == "lossless" and not repaired.blocks
         return b"" if is_original else None
-    return _NUMBERS.pack(patch.fill, patch.moved) + patch.replaced.packed()
+    return _NUMBERS.pack(patch.fill_bytes, patch.moved) + patch.replaced.packed()
 
 
 def original(copy: bytes, way: bytes) -> bytes:
@@ -51,8 +51,8 @@ def original(copy: bytes, way: bytes) -> bytes:
     if not way:
         return copy
     try:
-        fill, moved = _NUMBERS.unpack_from(way)
-        image = attach.detached(attach.Attached(copy, (), fill, moved))
+        fill_bytes, moved = _NUMBERS.unpack_from(way)
+        image = attach.detached(attach.Attached(copy, (), fill_bytes, moved))
         return bits.undone(image, Replaced.unpacked(way[_NUMBERS.size :]))
     except (ValueError, struct.error) as error:
         raise RefusedError(

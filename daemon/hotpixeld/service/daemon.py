@@ -108,7 +108,7 @@ class Pause:
             self.until = self._clock() + PAUSE_SECONDS
 
     def end(self) -> None:
-        """Say that work goes on: what had failed is done."""
+        """Log that work goes on: what had failed is done."""
         if self.fault:
             log.warning("resumed", extra={"MESSAGE_ID": MessageId.DISK_RESUMED})
             self.fault = ""
@@ -193,7 +193,7 @@ class Service:
         self._stop()
 
     def _step(self) -> None:
-        """Do what there is to do, then wait for the next."""
+        """Do what is due, then wait for the next request or deadline."""
         if self._reload_wanted and not self._pause.rests():
             self._reload()
         now, self._was_woken = self._clock(), False

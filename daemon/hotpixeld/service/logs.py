@@ -38,7 +38,7 @@ FIELDS: Final = (
 SAME_SECONDS = 3600.0
 """The same fault is logged again after so long."""
 SAME_KEPT = 10_000
-"""So many faults are remembered for that."""
+"""How many faults are remembered for that."""
 BURST_SECONDS, BURST = 600.0, 200
 """Of one kind, at most so many faults are logged in so long."""
 
@@ -53,7 +53,7 @@ class _Burst:
 
 
 class FaultLimit(logging.Filter):
-    """Lets through what is no fault, and of faults what is news.
+    """Passes every record but repeated or very frequent faults.
 
     A photo that fails is logged once, however often it is tried again; a folder full of
     them does not fill the log, whose next line then says how many were left out.
@@ -85,7 +85,7 @@ class FaultLimit(logging.Filter):
         return self._limit(record, text, now)
 
     def _limit(self, record: logging.LogRecord, text: str, now: float) -> bool:
-        """Hold back what comes too often; say so when there is room again."""
+        """Hold back faults that come too often; count them in the next that passes."""
         kind = (record.name, str(record.msg))
         burst = self._bursts.setdefault(kind, _Burst(now))
         held_back = 0

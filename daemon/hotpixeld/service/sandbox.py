@@ -75,7 +75,7 @@ def writable(config: Config) -> list[Path]:
 
 
 def to_hide(home: Path, config: Config) -> list[Path]:
-    """Return what of a home leads to no folder of the configuration.
+    """Return what in a home is not on the path to a folder of the configuration.
 
     Links are left out, since systemd would hide what they lead to.  If the home itself is
     such a folder, only what begins with a dot is hidden: keys, mail, browsers, settings.

@@ -1,7 +1,7 @@
 """The service manager: the daemon reports how it is, through systemd-python.
 
 That needs the extra ``hotpixeld[systemd]``.  Without it, or outside a service, everything
-here does nothing, and says so if a manager waits in vain.
+here does nothing, and logs that once if a service manager waits for reports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ except ImportError:  # built from source only, so it is an extra
 _log = logging.getLogger(__name__)
 
 MISSING: Final = (
-    "systemd is not told anything, because systemd-python is not installed: install"
+    "nothing is reported to systemd, as systemd-python is not installed: install"
     " the extra hotpixeld[systemd] (it needs libsystemd-dev, pkg-config and a C compiler)"
 )
 
@@ -33,7 +33,7 @@ or the fsync of a piece of a checkpoint, from or to a slow disk fits in."""
 class Notifier:
     """Reports to the service manager how the daemon is; see sd_notify(3).
 
-    A manager that does not listen is logged once, and the daemon goes on.
+    A manager that does not listen is logged once.
     """
 
     def __init__(self) -> None:
@@ -90,12 +90,12 @@ class Notifier:
         self._send(RELOADING=1, MONOTONIC_USEC=microseconds)
 
     def stopping(self, status: str = "") -> None:
-        """Say that the end has begun, and that it may take its time."""
+        """Say that the daemon stops, and ask for more time."""
         self._is_settled = False
         self._send(STOPPING=1, STATUS=status, EXTEND_TIMEOUT_USEC=EXTEND_MICROSECONDS)
 
     def progress(self) -> None:
-        """Say that work goes on; with more time for it but in normal operation.
+        """Say that work goes on; ask for more time while starting, reloading or stopping.
 
         For code that makes real progress, never for a thread of its own.
         """

@@ -159,7 +159,7 @@ class Trace:
 
 
 def is_drawn_out(trace: Trace, row: int, col: int) -> bool:
-    """Tell whether what stands out at a site goes on through it, as lines and edges do.
+    """Return whether what stands out at a site goes on through it, as lines and edges do.
 
     On both sides, beyond any footprint; another defect beside it is on one side only.
     Where the frame ends there is but one side.

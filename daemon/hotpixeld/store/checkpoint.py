@@ -6,7 +6,7 @@ before the ledger names generation 12; the ledger's transaction is the commit. T
 damaged is begun anew.
 
 The generation before is kept as ``FOLDER/previous/00000011.mean.npy`` and ``.m2.npy``,
-for the day on which the newest is damaged: between checkpoints there is one ``mean.npy``
+in case the newest is damaged: between checkpoints there is one ``mean.npy``
 below the folder, the current one.  What the ledger names neither as the current
 generation nor as the one before is what a crash left, and is removed.
 
@@ -121,8 +121,8 @@ def sha256(file: BinaryIO, progress: Callable[[], None]) -> str:
 def start_writeback(file: BinaryIO) -> None:
     """Have the disk take what was written, before an fsync, which then has little to do.
 
-    One fsync of a large file can take minutes on a slow disk, and does nothing meanwhile
-    that anybody could see.  Where this is not possible it is left to the fsync.
+    One fsync of a large file can take minutes on a slow disk, and shows no progress.
+    Where this is not possible it is left to the fsync.
     """
     number = file.fileno()
     call = ctypes.CDLL(None, use_errno=True).sync_file_range
@@ -172,7 +172,7 @@ def _nothing() -> None:
 
 
 def _write_trace(file: BinaryIO, trace: Trace) -> None:
-    """Write a trace as .npz: a ZIP file, whose CRCs tell damage."""
+    """Write a trace as .npz: a ZIP file, whose CRCs show damage."""
     np.savez(file, photos=trace.photos, total=trace.total, telling=trace.information)
     file.flush()
 
@@ -210,8 +210,8 @@ def save(
 ) -> Checkpoint:
     """Write `state` durably as `generation`; the caller commits it to the ledger.
 
-    The state may change again as soon as its bytes are the kernel's, long before the disk
-    has them: until then `copied` was not called.
+    The state may change again once `copied` was called: the kernel has its bytes then, long
+    before the disk has.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ CREATE TRIGGER copies_go AFTER DELETE ON copies BEGIN
     AND camera = '' AND outcome = iif(old.condition = 'written', old.method, old.condition);
 END;
 """
-"""How many images, paths and copies there are, kept by triggers: nobody counts rows."""
+"""How many images, paths and copies there are, kept by triggers: no query counts rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +375,7 @@ def bare(serial: str) -> str:
 class Aliases:
     """The table `aliases`: one body under several serial numbers.
 
-    A firmware update, or another program on the way, may write a serial that was missing,
+    A firmware update, or a program before us, may write a serial that was missing,
     with leading zeros, in lower case.
     """
 

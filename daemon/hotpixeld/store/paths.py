@@ -29,7 +29,7 @@ CREATE TABLE paths (
     CHECK (outcome IN ('image', 'duplicate', 'skipped', 'failed', 'waiting')),
   reason TEXT NOT NULL DEFAULT '', image INTEGER REFERENCES images,
   inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-  repaired_with TEXT,                       -- the pixel list it was last held against
+  repaired_with TEXT,                       -- the pixel list it was last checked against
   PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
 CREATE INDEX paths_by_image ON paths (image);
@@ -68,7 +68,7 @@ class PathRecord:
     signature : Signature or None
         Of the file when it was looked at.
     repaired_with : str or None
-        The pixel list that the photo was last held against; None is none yet.
+        The pixel list that the photo was last checked against; None is none yet.
     """
 
     path: Path
@@ -208,7 +208,7 @@ class Paths:
     def to_repair(
         self, versions: Mapping[str, str], *, past: bool
     ) -> list[tuple[Path, str]]:
-        """Return the photos not yet held against the present version of their list.
+        """Return the photos not yet checked against the present version of their list.
 
         Parameters
         ----------
@@ -216,7 +216,7 @@ class Paths:
             The present version of each camera's list, by the camera's id.  No two
             cameras have the same.
         past : bool
-            Without it, only the photos that were never held against any.
+            Without it, only the photos that were never checked against any.
 
         Returns
         -------
@@ -236,16 +236,16 @@ class Paths:
         ]
 
     def set_repaired_with(self, path: Path, version: str) -> None:
-        """Record the version of the pixel list that the photo was held against."""
+        """Record the version of the pixel list that the photo was checked against."""
         self._connection.execute(
             "UPDATE paths SET repaired_with = ? WHERE folder = ? AND name = ?",
             (version, *_split(path)),
         )
 
     def mark_unseen(self, path: Path, version: str | None) -> None:
-        """Record that what `path` held is not there: if it comes back, it is read.
+        """Record that the file at `path` is gone or another; seen again, it is read.
 
-        `version` is that of the pixel list it should have been held against, if any.
+        `version` is that of the pixel list it should have been checked against, if any.
         """
         self._connection.execute(
             "UPDATE paths SET inode = NULL, repaired_with = coalesce(?, repaired_with)"
@@ -347,7 +347,7 @@ class Copies:
         return None if row is None else _copy(row)
 
     def is_own(self, identity: str) -> bool:
-        """Tell whether an image with this identity is a copy that we wrote."""
+        """Return whether an image with this identity is a copy that we wrote."""
         query = "SELECT 1 FROM copies WHERE identity = ? LIMIT 1"
         found = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return found is not None

@@ -124,7 +124,7 @@ class Tracker:
         now : float
         look : callable
             Returns a regular file's signature, None when there is none (any more), which
-            ends the candidate; raises OSError when it cannot tell: the candidate waits.
+            ends the candidate; raises OSError when that is unknown: the candidate waits.
         """
         settled = []
         while self._due and self._due[0][0] <= now:

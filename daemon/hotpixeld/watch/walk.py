@@ -82,14 +82,14 @@ def is_candidate(relative: str) -> bool:
 
 
 def stat_photo(path: Path) -> Signature | None:
-    """Return the signature of what is there, None for a folder or nothing.
+    """Return the signature of the file at a path, None for a folder or nothing.
 
     What is no regular file has one too: whoever reads it says what is wrong with it.
 
     Raises
     ------
     OSError
-        The file system cannot tell; that may pass.
+        The file system does not answer; that may pass.
     """
     try:
         status = path.lstat()
