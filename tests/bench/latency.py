@@ -4,7 +4,7 @@
     python tests/bench/latency.py FOLDER [--photos N] [--large MEGAPIXELS]
 
 FOLDER holds photos of one camera.  The daemon knows one pixel of it to repair, and every
-photo gets a copy.  A photo settles `SETTLE_SECONDS` after its last byte: what is told is
+photo gets a copy.  A photo settles `SETTLE_SECONDS` after its last byte: what is reported is
 the time beyond.
 """
 

@@ -8,7 +8,7 @@ them as the daemon does: in batches, with the maps that fall due on the way, and
 files of the last few hundred photos still there. Each map is held against what was
 planted. Every change must show in time: a defect of 20 visible levels or more within 40
 photos, a weaker one, and an end, within 100. Exits with 1 when one is late, lost on the way
-or told twice, or when anything is listed that never was.
+or listed twice, or when anything is listed that never was.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ EXACT = 2
 
 @dataclass(slots=True)
 class Life:
-    """A planted defect from its first photo to its last, and when the maps told so.
+    """A planted defect from its first photo to its last, and when the maps listed it.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Life:
     entries : list of Defect
         What the last map says of it; one, if all is well.
     lost : int
-        Maps that let go of it too early.
+        Maps that dropped it too early.
     """
 
     planted: sensor.Planted
@@ -85,7 +85,7 @@ class Life:
         return max(abs(rows), abs(cols)) <= NEAR
 
     def overlaps(self, one: Defect) -> bool:
-        """Return whether an entry of a map tells of this life."""
+        """Return whether an entry of a map is of this life."""
         after = one.until is not None and one.until <= moment(self.planted.onset)
         before = one.by is not None and one.by >= moment(self.planted.until)
         return self.is_at(one) and not (after or before)
@@ -225,7 +225,7 @@ def taken(
 
 
 def live(photos: int, seed: int, batch: int) -> Record:
-    """Return what the maps of a whole life told."""
+    """Return what the maps of a whole life listed."""
     record = Record(planned(photos, seed))
     camera = Camera.of(seed, record.lives)
     began = time.perf_counter()
@@ -246,24 +246,24 @@ def live(photos: int, seed: int, batch: int) -> Record:
 
 
 def _after(count: int | None, change: int) -> str:
-    """Return how many photos after a change a map told it."""
+    """Return how many photos after a change a map showed it."""
     return "never" if count is None else str(count - change)
 
 
-def _off(told: dt.datetime | None, change: int) -> str:
+def _off(listed: dt.datetime | None, change: int) -> str:
     """Return by how many photos the date of a change is off."""
-    if told is None:
+    if listed is None:
         return "undated"
-    return f"{round((told - moment(change)).total_seconds() / 60):+d}"
+    return f"{round((listed - moment(change)).total_seconds() / 60):+d}"
 
 
-def _told(life: Life, photos: int) -> Iterator[tuple[int, list[str], str]]:
+def _rows(life: Life, photos: int) -> Iterator[tuple[int, list[str], str]]:
     """Yield photo, cells and faults of each change of a life."""
     one = life.planted
     entry = life.entries[0] if life.entries else None
     late = life.listed is None or life.listed - one.onset > life.limit
     faults = ["late"] * late + [f"lost in {life.lost} maps"] * bool(life.lost)
-    faults += [f"told {len(life.entries)} times"] * (len(life.entries) > 1)
+    faults += [f"listed {len(life.entries)} times"] * (len(life.entries) > 1)
     cells = ["appears", _after(life.listed, one.onset), _after(life.certain, one.onset)]
     cells.append(_off(entry.by if entry else None, one.onset))
     yield one.onset, cells, ", ".join(faults)
@@ -283,7 +283,7 @@ def show(record: Record, photos: int) -> int:
     rows = [
         (photo, life.planted, cells, fault)
         for life in record.lives
-        for photo, cells, fault in _told(life, photos)
+        for photo, cells, fault in _rows(life, photos)
     ]
     for photo, one, (change, listed, certain, dated), fault in sorted(
         rows, key=lambda row: row[0]
@@ -303,7 +303,7 @@ def show(record: Record, photos: int) -> int:
 
 
 def main() -> int:
-    """Live a life as the arguments say, and print how it was told."""
+    """Live a life as the arguments say, and print what the maps made of it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--photos", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -77,7 +77,7 @@ class Result:
 def processor_seconds() -> float:
     """Return the processor time so far, of the programs started as well.
 
-    On a busy machine the clock on the wall tells of others.
+    On a busy machine the clock on the wall counts others.
     """
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

@@ -385,8 +385,8 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(
 
     assert_same(only_state(open_session()), straight)
     assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
-    (told,) = [one for one in caplog.messages if "the one before it is used" in one]
-    assert "4 photos are folded again" in told
+    (message,) = [one for one in caplog.messages if "the one before it is used" in one]
+    assert "4 photos are folded again" in message
 
 
 def test_a_failed_photo_is_read_again_only_when_it_changes(
@@ -458,8 +458,8 @@ def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
 def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
     config: Config, sensor: Sensor, folder: Path, tmp_path: Path
 ) -> None:
-    told: list[float] = []
-    progress = partial(told.append, 0.0)
+    calls: list[float] = []
+    progress = partial(calls.append, 0.0)
     release = threading.Event()
     with Session(config, tmp_path / "state", 2, time.monotonic, progress) as session:
         photos = sensor.write(folder, 6)
@@ -468,16 +468,16 @@ def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
         hung = session.states.read(record.camera.id, lambda _: release.wait(30.0))
         time.sleep(0.05)
         session.progress()  # starting to wait takes processor time
-        told.clear()
+        calls.clear()
         for _ in range(5):
             session.progress()
-        while_it_hung = len(told)
+        while_it_hung = len(calls)
         release.set()
         assert hung.result(30)
         take(session, *photos[4:])
 
     assert while_it_hung == 0
-    assert told
+    assert calls
 
 
 def test_paths_are_sorted_by_capture_time_then_name(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Table:
     def __init__(self) -> None:
         self.tries: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
-        self.told: list[str] = []
+        self.remarks: list[str] = []
         self.peaks: dict[str, int] = {}
 
     def note(self, fault: str, wrong: list[str], what: str = "") -> None:
@@ -35,7 +35,7 @@ class Table:
         self.tries[fault] += 1
         if wrong:
             self.losses[fault] += 1
-            self.told.append(f"{fault} {what}: " + "; ".join(wrong[:4]))
+            self.remarks.append(f"{fault} {what}: " + "; ".join(wrong[:4]))
 
     def markdown(self) -> str:
         """Return the table as the README shows it."""
@@ -207,11 +207,11 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     elif code := daemon.stop():
         wrong.append(f"exit code {code}: {daemon.text()[-600:]}")
     if daemon.text().count("paused") > 1 + daemon.text().count("resumed"):
-        wrong.append("paused told more than once")
+        wrong.append("paused logged more than once")
     wrong += retried(world)
     text = daemon.text()
     if "no last checkpoint" in text or text.count("paused") > text.count("resumed"):
-        once(zygote, world)  # told to stop while it rested: pending, not lost
+        once(zygote, world)  # stopped while it rested: pending, not lost
     return wrong + in_the_end(world)
 
 

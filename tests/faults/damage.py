@@ -68,7 +68,7 @@ def of_the_newest(zygote: Zygote, root: Path, table: Table, ways: int = 4) -> No
 
 
 def of_both(zygote: Zygote, root: Path, table: Table) -> None:
-    """Damage both generations: refused, told, and nothing overwritten."""
+    """Damage both generations: refused, reported, and nothing overwritten."""
     world = filled(root)
     once(zygote, world)
     for path in world.state.rglob("*.npy"):

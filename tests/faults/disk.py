@@ -61,7 +61,7 @@ def _rests(daemon: Process, world: World) -> list[str]:
     time.sleep(1.0)  # several attempts, at the harness's pace
     wrong = [] if daemon.is_alive() else ["died"]
     if (said := daemon.text().count("paused")) != 1:
-        wrong.append(f"paused told {said} times")
+        wrong.append(f"paused logged {said} times")
     if before.get("folded", 0) > world.counts().get("folded", 0):
         wrong.append("lost while paused")
     return wrong

@@ -61,11 +61,11 @@ def _bad(data: bytes) -> Iterator[bytes]:
 def _without_reason(world: World) -> list[str]:
     """Return the bad files of `_plant` of which the status does not say why."""
     problems = commands.status(world.state)["problems"]
-    told = {Path(one["path"]) for one in problems if one["reason"]}
+    explained = {Path(one["path"]) for one in problems if one["reason"]}
     names = ("fifo.jpg", "loop.jpg", "device.jpg", "socket.jpg", "out.jpg")
     bad = [world.folders[0] / "day0" / name for name in names]
     bad += (world.folders[0] / "bad").iterdir()
-    return [f"no reason: {path}" for path in bad if path not in told]
+    return [f"no reason: {path}" for path in bad if path not in explained]
 
 
 def planted(zygote: Zygote, root: Path, table: Table) -> None:

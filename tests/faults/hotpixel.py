@@ -63,7 +63,7 @@ class Fault:
     trace: str = ""
 
     def request(self) -> dict[str, Any]:
-        """Return what the zygote is told."""
+        """Return the request to the zygote."""
         return {
             "at": self.at,
             "until": self.until or self.at,

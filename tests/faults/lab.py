@@ -83,13 +83,13 @@ class Lab:
             self._start()
             return [f"hangs over {SECONDS:.0f} s"]
         try:
-            told = self._pipe.recv()
+            answer = self._pipe.recv()
         except EOFError:
             self._process.join()
             code = self._process.exitcode
             self._start()
             return [f"died: {code}"]
-        return [told] if told else []
+        return [answer] if answer else []
 
     def _answers(self) -> bool:
         """Wait for an answer, or for the process's end; return whether it came."""
@@ -169,5 +169,5 @@ def bombed(scratch: Path, table: Table) -> None:
         began = time.monotonic()
         table.note("bombs and absurd sizes", lab.look(data), name)
         slowest = max(slowest, time.monotonic() - began)
-    table.told.append(f"slowest bomb: {slowest:.1f} s")
+    table.remarks.append(f"slowest bomb: {slowest:.1f} s")
     _bounded(lab, table, "bombs: memory")

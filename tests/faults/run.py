@@ -78,7 +78,7 @@ def disks(run: Run) -> None:
         if disk.can_mount():
             disk.all_of_them(zygote, run.world, run.table, tries=5)
         else:
-            run.table.told.append("disks: needs root, to mount")
+            run.table.remarks.append("disks: needs root, to mount")
         damage.of_the_newest(zygote, run.world, run.table)
         damage.of_both(zygote, run.world, run.table)
 
@@ -98,7 +98,7 @@ def variety(run: Run) -> None:
     if sets := os.environ.get("HOTPIXELD_PHOTOS"):
         lab.variety(Path(sets) / "variety", run.root / "lab", run.table, 50, 200)
     else:
-        run.table.told.append("variety: needs HOTPIXELD_PHOTOS")
+        run.table.remarks.append("variety: needs HOTPIXELD_PHOTOS")
 
 
 def life(run: Run) -> None:
@@ -106,14 +106,14 @@ def life(run: Run) -> None:
     with Zygote(run.root) as zygote:
         looks = soak.soak(zygote, run.world, run.table)
     for name, found in looks.figures().items():
-        run.table.told.append(f"{name} of the soak: {found}")
+        run.table.remarks.append(f"{name} of the soak: {found}")
 
 
 def million(run: Run) -> None:
     """Measure with a ledger of a million photos."""
     found = size.of_a_million(run.root / "million", run.table)
-    told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.items())
-    run.table.told.append(f"a million photos: {told}")
+    text = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.items())
+    run.table.remarks.append(f"a million photos: {text}")
 
 
 GROUPS = {
@@ -146,7 +146,7 @@ def main() -> int:
             seconds = time.monotonic() - began
             print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     print(table.markdown())
-    print("\n".join(table.told))
+    print("\n".join(table.remarks))
     return int(any(table.losses.values()))
 
 

@@ -159,9 +159,9 @@ def _end(world: World, daemon: Process, total: dict[str, int]) -> list[str]:
     if (found["folded"], found["duplicate"]) != (total["distinct"], total["duplicate"]):
         wrong.append(f"{total}, but {found}")
     lines = daemon.text().splitlines()
-    told = Counter(name for line in lines for name in _PHOTO.findall(line))
-    if twice := [name for name, count in told.items() if count > 1]:
-        wrong.append(f"told twice: {twice[:4]}")
+    logged = Counter(name for line in lines for name in _PHOTO.findall(line))
+    if twice := [name for name, count in logged.items() if count > 1]:
+        wrong.append(f"logged twice: {twice[:4]}")
     # And of other things now and then: maps, checkpoints, reloads, folders that went.
     if len(lines) > sum(total.values()) * 1.2 + 50:
         wrong.append(f"{len(lines)} lines of log for {total}")

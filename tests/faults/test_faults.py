@@ -33,7 +33,7 @@ def table() -> Iterator[Table]:
     table = Table()
     yield table
     assert table.tries
-    assert not table.losses, table.told
+    assert not table.losses, table.remarks
 
 
 def test_a_run_killed_at_a_call_loses_nothing(

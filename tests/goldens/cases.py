@@ -52,7 +52,7 @@ class Case:
     jobs : tuple of int
         Of ``--jobs``; all of them must give the same.
     by_hand : tuple of str
-        Pixels that ``repair`` is told for every photo; none: it is not run.
+        Pixels that ``repair`` is given for every photo; none: it is not run.
     maps : tuple of tuple of str
         Arguments of ``map``, each of which lists places, besides ``history``.
     """

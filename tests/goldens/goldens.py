@@ -39,7 +39,7 @@ Goldens = dict[str, Items]
 FAULTS = ("kill", "errors", "kill_daemon", "errors_daemon")
 """The groups of `faults/run.py` that make as many tries each time, and take seconds."""
 MOST = 3
-TOLD = 25
+SHOWN = 25
 """At most so many differences of a case are printed."""
 
 
@@ -66,7 +66,7 @@ def keep(file: Path, new: Goldens) -> None:
 def differences(expected: Items, found: Items) -> list[str]:
     """Return in a line each what is not as it was; nothing when all is.
 
-    Of other photos nothing else is told: what they give says nothing of the program.
+    Of other photos nothing else is shown: their results say nothing of the program.
     """
     lines = []
     for item in sorted(expected.keys() | found.keys()):
@@ -130,10 +130,10 @@ def recorded(case: Case) -> Items:
 def _report(name: str, lines: list[str]) -> bool:
     """Print how a case compares; return whether it is as it was."""
     print(f"{name}: {f'{len(lines)} differences' if lines else 'equal'}", flush=True)
-    for line in lines[:TOLD]:
+    for line in lines[:SHOWN]:
         print(f"  {line}")
-    if len(lines) > TOLD:
-        print(f"  and {len(lines) - TOLD} more")
+    if len(lines) > SHOWN:
+        print(f"  and {len(lines) - SHOWN} more")
     return not lines
 
 

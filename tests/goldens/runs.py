@@ -180,7 +180,7 @@ def _told(places: Places) -> tuple[object, ...]:
 
 
 def _lists(places: Places) -> Items:
-    """Return the lists and dates, as `history` tells them."""
+    """Return the lists and dates, as `history` prints them."""
     found = json.loads(_program(places, "history", "--json", *_told(places)).stdout)
     items: Items = {}
     for camera in found["cameras"]:

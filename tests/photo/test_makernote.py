@@ -233,7 +233,7 @@ def test_finds_it_when_only_the_exif_around_the_note_was_written_anew(
     assert makernote.serial(exif(">", note("<")), make, "") == expected
 
 
-# An inner directory is all that this note holds: nothing tells how far it was moved.
+# An inner directory is all that this note holds: nothing shows how far it was moved.
 @orders
 @pytest.mark.parametrize("maker", sorted(MAKERS.keys() - {"Olympus, old header"}))
 def test_finds_it_when_software_has_moved_the_note(maker: str, order: str) -> None:

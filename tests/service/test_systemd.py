@@ -41,13 +41,13 @@ def manager(
         yield listening
 
 
-def told(manager: socket.socket) -> dict[str, str]:
+def received(manager: socket.socket) -> dict[str, str]:
     lines = manager.recv(4096).decode().splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
 @needs_binding
-def test_the_manager_is_told_of_every_step(manager: socket.socket) -> None:
+def test_the_manager_hears_of_every_step(manager: socket.socket) -> None:
     notifier = Notifier()
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     notifier.progress()
@@ -62,27 +62,27 @@ def test_the_manager_is_told_of_every_step(manager: socket.socket) -> None:
     notifier.progress()
 
     more = str(systemd.EXTEND_MICROSECONDS)
-    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
-    assert told(manager) == {"READY": "1", "STATUS": "2 folders, 0 photos waiting"}
-    assert told(manager) == {"STATUS": "1 photo waiting"}
-    assert told(manager) == {"READY": "1"}
-    assert told(manager) == {"WATCHDOG": "1"}
-    reloading = told(manager)
+    assert received(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
+    assert received(manager) == {"READY": "1", "STATUS": "2 folders, 0 photos waiting"}
+    assert received(manager) == {"STATUS": "1 photo waiting"}
+    assert received(manager) == {"READY": "1"}
+    assert received(manager) == {"WATCHDOG": "1"}
+    reloading = received(manager)
     assert reloading.pop("RELOADING") == "1"
     assert 0 <= int(reloading.pop("MONOTONIC_USEC")) - before < 5_000_000
     assert reloading == {}
-    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
-    assert told(manager) == {"READY": "1"}
+    assert received(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
+    assert received(manager) == {"READY": "1"}
     stopping = {"STOPPING": "1", "STATUS": "writing the checkpoint"}
-    assert told(manager) == {**stopping, "EXTEND_TIMEOUT_USEC": more}
-    assert told(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
+    assert received(manager) == {**stopping, "EXTEND_TIMEOUT_USEC": more}
+    assert received(manager) == {"WATCHDOG": "1", "EXTEND_TIMEOUT_USEC": more}
 
 
 @needs_binding
 def test_a_status_cannot_smuggle_an_assignment(manager: socket.socket) -> None:
     Notifier().status("folding a\nMAINPID=1\udcff.jpg")
 
-    assert told(manager) == {"STATUS": "folding a\\x0aMAINPID=1\\xff.jpg"}
+    assert received(manager) == {"STATUS": "folding a\\x0aMAINPID=1\\xff.jpg"}
 
 
 def test_outside_a_service_nothing_happens(

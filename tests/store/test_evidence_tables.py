@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def told(image: int, version: int = 1, minutes: int = 0) -> SampledPhoto:
+def sampled_photo(image: int, version: int = 1, minutes: int = 0) -> SampledPhoto:
     packed = np.zeros(5, SAMPLE)
     packed["level"] = image
     when = NOON + dt.timedelta(minutes=minutes)
@@ -42,7 +42,7 @@ def test_suspects_have_versions(ledger: Ledger) -> None:
     tables = ledger.samples
     assert tables.suspects(CAMERA.id).version == 0
     first = tables.list_suspects(CAMERA.id, np.array([[1, 2], [3, 4]]))
-    tables.record(CAMERA.id, told(1, first.version))
+    tables.record(CAMERA.id, sampled_photo(1, first.version))
     second = tables.list_suspects(CAMERA.id, np.array([[5, 6]]))
 
     assert (first.version, second.version) == (1, 2)
@@ -61,7 +61,7 @@ def test_lists_that_no_row_needs_are_dropped(ledger: Ledger) -> None:
 
 def test_photos_come_back_by_capture_time(ledger: Ledger) -> None:
     for image, minutes in ((1, 9), (2, 3), (3, 6)):
-        ledger.samples.record(CAMERA.id, told(image, minutes=minutes))
+        ledger.samples.record(CAMERA.id, sampled_photo(image, minutes=minutes))
     newest = ledger.samples.newest(CAMERA.id, 9)
 
     assert [one.image for one in newest] == [2, 3, 1]
@@ -78,14 +78,14 @@ def test_a_photo_has_one_row_and_the_oldest_are_dropped(
 ) -> None:
     monkeypatch.setattr(evidence_tables, "KEPT", 3)
     for image in (1, 2, 2, 3, 4, 5):
-        ledger.samples.record(CAMERA.id, told(image, minutes=image))
+        ledger.samples.record(CAMERA.id, sampled_photo(image, minutes=image))
 
     assert [one.image for one in ledger.samples.newest(CAMERA.id, 9)] == [3, 4, 5]
 
 
 def test_forgetting_drops_all(ledger: Ledger) -> None:
     ledger.samples.list_suspects(CAMERA.id, np.array([[1, 2]]))
-    ledger.samples.record(CAMERA.id, told(1))
+    ledger.samples.record(CAMERA.id, sampled_photo(1))
     ledger.samples.forget(CAMERA.id)
 
     assert ledger.samples.newest(CAMERA.id, 9) == []

@@ -118,7 +118,7 @@ def sha256(file: BinaryIO, progress: Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
-def start_writeback(file: BinaryIO) -> None:
+def write_back(file: BinaryIO) -> None:
     """Have the disk take what was written, before an fsync, which then has little to do.
 
     One fsync of a large file can take minutes on a slow disk, and shows no progress.
@@ -240,7 +240,7 @@ def save(
             progress()
         copied()
         for file in large:
-            start_writeback(file)
+            write_back(file)
         # Now, since folding waits until all is copied; of what the kernel has in memory.
         mean, m2 = (sha256(file, progress) for file in large)
     sync_folder(folder)
