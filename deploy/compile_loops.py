@@ -25,6 +25,7 @@ SOURCES = (
     "jpeg/c/entropy.c",
     "jpeg/c/bits.c",
     "jpeg/c/levels.c",
+    "repair/c/separation.c",
 )
 LIBRARY = "_compiled.so"
 
@@ -42,7 +43,8 @@ class CompileLoops(BuildHookInterface[Any]):
         library = (package if in_tree else Path(self.place.name)) / LIBRARY
         compiler = shlex.split(os.environ.get("CC", "cc"))
         sources = [str(package / name) for name in SOURCES]
-        command = [*compiler, *FLAGS, "-fPIC", "-shared", "-o", str(library), *sources]
+        command = [*compiler, *FLAGS, "-fPIC", "-shared", "-o", str(library)]
+        command += [*sources, "-lm"]
         try:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -48,6 +48,8 @@ def _cosines() -> Float32:
 
 
 _DCT = _cosines()
+# Of a block row by row: one large product is quicker than many small ones.
+_DCT_OF_BLOCK = np.kron(_DCT, _DCT)
 
 
 def samples(coefficients: Coefficients, table: QuantisationTable) -> Float32:
@@ -62,7 +64,8 @@ def samples(coefficients: Coefficients, table: QuantisationTable) -> Float32:
     -------
     (n, 8, 8) float32, 0-255
     """
-    return np.asarray(_DCT.T @ (coefficients * table) @ _DCT + np.float32(128))
+    flat = (coefficients * table).reshape(-1, 64) @ _DCT_OF_BLOCK
+    return np.asarray(flat.reshape(-1, 8, 8) + np.float32(128))
 
 
 @functools.lru_cache(maxsize=32)
@@ -77,6 +80,13 @@ def _waves(length: int) -> Float32:
         block, place = divmod(start + sample, 8)
         table[start, block, :, sample] = _DCT[:, place]
     return table
+
+
+@functools.lru_cache(maxsize=32)
+def _products(length: int) -> Float32:
+    """Return the products of two samples of each wave, (8, blocks, 8, length ** 2)."""
+    waves = _waves(length)
+    return (waves[..., :, None] * waves[..., None, :]).reshape(*waves.shape[:3], -1)
 
 
 class Cut(NamedTuple):
@@ -114,20 +124,20 @@ def cut(
     """
     (tops, lefts), (height, width) = corners, mean.shape[1:]
     down, across = _waves(height)[tops % 8], _waves(width)[lefts % 8]
+    if covariance is None:
+        covariance = np.zeros((len(tops), height * width, height * width), np.float32)
+    # A block's variances need the pairs of rows and the pairs of columns apart.
+    pairs = covariance.reshape(-1, height, width, height, width)
+    pairs = pairs.transpose(0, 1, 3, 2, 4).reshape(-1, height**2, width**2)
+    in_rows, in_columns = _products(height)[tops % 8], _products(width)[lefts % 8]
     parts = []
     for y, x in np.ndindex(down.shape[1], across.shape[1]):
         # A box may end before its last block.
         some = np.flatnonzero((tops % 8 + height > 8 * y) & (lefts % 8 + width > 8 * x))
-        vertical, horizontal = down[some, y], across[some, x]
-        levels = vertical @ mean[some] @ horizontal.transpose(0, 2, 1)
+        levels = down[some, y] @ mean[some] @ across[some, x].transpose(0, 2, 1)
         change = np.asarray(levels / table, np.float32)
-        variance = np.zeros_like(change)
-        if covariance is not None:
-            waves = vertical[:, :, None, :, None] * horizontal[:, None, :, None, :]
-            waves = waves.reshape(some.size, 64, height * width)
-            spread = ((waves @ covariance[some]) * waves).sum(axis=-1)
-            spread = np.maximum(spread, 0).reshape(change.shape)
-            variance = np.asarray(spread / table**2, np.float32)
+        spread = in_rows[some, y] @ pairs[some] @ in_columns[some, x].transpose(0, 2, 1)
+        variance = np.asarray(np.maximum(spread, 0) / table**2, np.float32)
         rows, columns = tops[some] // 8 + y, lefts[some] // 8 + x
         parts.append(Cut(rows, columns, change, variance))
     return Cut(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hotpixeld.jpeg import dct_blocks
 from hotpixeld.jpeg.dct_blocks import Cut
-from hotpixeld.repair import separation
+from hotpixeld.repair import footprint, separation
 from hotpixeld.repair.field import Box, Mosaic, PositionSet
 
 if TYPE_CHECKING:
@@ -61,12 +61,9 @@ class Component:
 
     def under(self, spots: Sequence[Spot]) -> Boxes:
         """Return the blocks under each footprint, half-open: (n, 4)."""
-        row, col, half = np.array(spots, np.intp).reshape(-1, 3).T
-        down, across = self.subsampling
-        top, bottom = (row - half) // down, (row + half) // down + 1
-        left, right = (col - half) // across, (col + half) // across + 1
-        ends = [top // 8, left // 8, -(-bottom // 8), -(-right // 8)]
-        return self._clipped(np.stack(ends, axis=1))
+        boxes = footprint.boxes(spots, self.subsampling)
+        ends = boxes[:, :2] // 8, -(-boxes[:, 2:] // 8)
+        return self._clipped(np.concatenate(ends, axis=1))
 
     def around(self, under: Boxes) -> Boxes:
         """Return the blocks to look at: those under footprints, and `CONTEXT` more."""

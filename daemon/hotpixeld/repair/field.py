@@ -122,13 +122,14 @@ class PositionSet:
         """Return the positions in some boxes of a plane, (n, 4)."""
         width = frame.right + 2 * _ROOM
         array = np.array(boxes, np.intp).reshape(-1, 4)
-        shapes = array[:, 2:] - array[:, :2]
+        rows, columns = array[:, 2] - array[:, 0], array[:, 3] - array[:, 1]
         parts = [np.empty(0, np.intp)]
-        for shape in np.unique(shapes, axis=0):
-            some = array[(shapes == shape).all(axis=1)]
-            positions = window(some[:, 0], some[:, 1], tuple(shape.tolist()))
+        for shape in set(zip(rows.tolist(), columns.tolist(), strict=True)):
+            some = array[(rows == shape[0]) & (columns == shape[1])]
+            positions = window(some[:, 0], some[:, 1], shape)
             parts.append(_numbers(width, *positions).ravel())
-        return cls(width, np.unique(np.concatenate(parts)))
+        numbers = np.sort(np.concatenate(parts))
+        return cls(width, numbers[np.diff(numbers, prepend=-1) > 0])
 
     def index(self, rows: Indices, columns: Indices) -> tuple[Indices, Mask]:
         """Return the rank of each position in the set, and whether it is in it."""
@@ -259,7 +260,7 @@ def _candidates(boxes: Indices, order: Indices) -> _Ranges:
     return _Ranges(owner[some], first[some], (last - first)[some])
 
 
-def overlapping(boxes: Sequence[Box], most: int) -> Overlaps:
+def overlapping(boxes: Sequence[Box] | Indices, most: int) -> Overlaps:
     """Return which boxes overlap; those with more than `most` near are clustered.
 
     The time grows with the number of boxes and of pairs outside clusters.

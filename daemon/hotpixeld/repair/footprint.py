@@ -103,6 +103,16 @@ class Spot(NamedTuple):
         )
 
 
+def boxes(spots: Sequence[Spot], subsampling: Subsampling) -> NDArray[np.intp]:
+    """Return the box of each spot, as `Spot.box`: (n, 4)."""
+    row, col, half = np.array(spots, np.intp).reshape(-1, 3).T
+    down, across = subsampling
+    first = (row - half) // down, (col - half) // across
+    return np.stack(
+        [*first, (row + half) // down + 1, (col + half) // across + 1], axis=1
+    )
+
+
 def _blurred(kernel: Kernels, radius: float) -> Kernels:
     """Return a kernel blurred by a Gaussian."""
     pixels = np.arange(SIDE)

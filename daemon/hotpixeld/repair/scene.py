@@ -1,5 +1,7 @@
 """The scene under footprints, continued from what lies around them.
 
+The arithmetic is in ``c/separation.c``.
+
 References
 ----------
 C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning" (2006),
@@ -8,10 +10,13 @@ section 2.2: the conditional mean and covariance.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from hotpixeld.compiled import function
 
 if TYPE_CHECKING:
     from hotpixeld.repair.field import Field, Indices, Mask, PositionSet, Samples
@@ -48,12 +53,33 @@ class Scene(NamedTuple):
     enough: Mask
 
 
+class _Windows(ctypes.Structure):
+    """`struct windows` of separation.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "rows", "columns")),
+        *((name, ctypes.c_int64) for name in ("ring", "middle")),
+        ("places", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("first_row", "first_column")),
+        *((name, ctypes.c_int64) for name in ("tall", "wide", "reach")),
+        *((name, ctypes.c_void_p) for name in ("noise", "seen", "exists", "clean")),
+        *((name, ctypes.c_float) for name in ("level", "steady", "louder")),
+    )
+
+
+_continue = function(
+    "hotpixeld_continue_1",
+    *[ctypes.c_void_p] * 3,
+    returns=ctypes.c_int,
+)
+
+
 class _Layout(NamedTuple):
     """Where in a flat window its middle and the ring around that are."""
 
     shape: tuple[int, int]
-    middle: Indices
-    ring: Indices
+    middle: int
+    places: Indices  # of the ring, then of the middle
 
     @classmethod
     def under(cls, shape: tuple[int, int]) -> _Layout:
@@ -62,73 +88,11 @@ class _Layout(NamedTuple):
         outer, inner = CONTEXT - MARGIN, CONTEXT
         part[outer:-outer, outer:-outer] = 1
         part[inner:-inner, inner:-inner] = 2
-        return cls(part.shape, np.flatnonzero(part == 2), np.flatnonzero(part == 1))
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Return the shape in which no shift within the ring wraps around."""
-        rows, columns = self.shape
-        reach = 2 * (CONTEXT - MARGIN)
-        down, across = ((size - reach + 1) // 2 * 2 for size in self.shape)
-        return rows + down, columns + across
+        places = [np.flatnonzero(part == which) for which in (1, 2)]
+        return cls(part.shape, places[1].size, np.concatenate(places).astype(np.intp))
 
 
-@functools.lru_cache(maxsize=16)
-def _layout(shape: tuple[int, int]) -> tuple[_Layout, Indices, Indices, Indices]:
-    """Return a layout and where its pairs look up their shift.
-
-    Pairs of the middle, of ring and middle, and of the ring.
-    """
-    layout = _Layout.under(shape)
-    middle, ring = layout.middle, layout.ring
-    rows, columns = layout.padded
-
-    def shifts(first: Indices, second: Indices) -> Indices:
-        width = layout.shape[1]
-        down = (first[:, None] // width - second // width) % rows
-        across = (first[:, None] % width - second % width) % columns
-        return np.asarray(down * columns + across, np.intp)
-
-    return layout, shifts(middle, middle), shifts(ring, middle), shifts(ring, ring)
-
-
-def _detrended(seen: Samples, clean: Mask) -> Samples:
-    """Return windows less the linear trend of the clean samples of each."""
-    count, rows, columns = seen.shape
-    down, across = np.indices((rows, columns), dtype=float).reshape(2, -1)
-    trend = np.stack([np.ones(down.size), down / rows - 0.5, across / columns - 0.5])
-    known = trend * clean.reshape(count, 1, -1)
-    # Clean samples in one line have no slope across: the ridge keeps it solvable.
-    normal = known @ trend.T + 1e-6 * np.eye(3)
-    slopes = np.linalg.solve(normal, known @ seen.reshape(count, -1, 1))
-    return np.asarray(seen - (slopes[..., 0] @ trend).reshape(seen.shape), np.float32)
-
-
-def _by_shift(residual: Samples, clean: Mask, padded: tuple[int, int]) -> Samples:
-    """Return each window's autocovariance, flat: edges and grain in their directions.
-
-    Divided by the number of samples, not by that of the pairs, it is a valid covariance.
-    """
-    count = np.maximum(clean.sum(axis=(1, 2)), 1)
-    spectrum = np.fft.rfft2(np.where(clean, residual, np.float32(0)), padded)
-    power = spectrum.real**2 + spectrum.imag**2
-    out = np.fft.irfft2(power, padded) / count[:, None, None]
-    return np.asarray(out.reshape(len(residual), -1), np.float32)
-
-
-def _wrapped(noise: Samples, padded: tuple[int, int]) -> Samples:
-    """Return a covariance by shift in the order of `_by_shift`, flat."""
-    out = np.zeros(padded, np.float32)
-    reach = len(noise) // 2
-    out[: len(noise), : len(noise)] = noise
-    return np.roll(out, (-reach, -reach), (0, 1)).ravel()
-
-
-def _masked(covariance: Samples, known: Mask) -> None:
-    """Cut samples that are not known out of covariances, in place."""
-    covariance *= known[:, :, None] & known[:, None, :]
-    diagonal = np.arange(known.shape[1])
-    covariance[:, diagonal, diagonal] += ~known
+_layout = functools.lru_cache(maxsize=16)(_Layout.under)
 
 
 def continued(
@@ -140,8 +104,9 @@ def continued(
 ) -> Scene:
     """Continue the scene under n footprints of one shape.
 
-    The scene is alike at equal distances, as its clean samples show, up to its local
-    strength: the ring around each footprint shows how much louder or quieter it is.
+    The scene is alike at equal distances, as its clean samples show, less their linear
+    trend, and up to its local strength: the ring around each footprint shows how much
+    louder or quieter it is.
 
     Parameters
     ----------
@@ -152,32 +117,26 @@ def continued(
         Top and left of each footprint.
     shape : (int, int)
         Rows and columns of each.
-    noise : (15, 15) float32, levels squared
-        Covariance of two samples' noise, by their shift of -7 to 7.
+    noise : (2 k + 1, 2 k + 1) float32, levels squared
+        Covariance of two samples' noise, by their shift of -k to k.
     """
-    layout, of_middle, of_both, of_ring = _layout(shape)
+    layout = _layout(shape)
     window = corners[0] - CONTEXT, corners[1] - CONTEXT
     seen, exists = field.cut(*window, layout.shape)
     clean = exists & ~hidden.cut(*window, layout.shape)
-    residual = _detrended(seen, clean)
-    by_shift = _by_shift(residual, clean, layout.padded)
-    by_shift += _wrapped(noise, layout.padded)
-    by_shift += np.float32(LEVEL)
-    flat = residual.reshape(len(seen), -1)
-    known = clean.reshape(len(seen), -1)[:, layout.ring]
-    inside = exists.reshape(len(seen), -1)[:, layout.middle]
-    ring, across = by_shift[:, of_ring], by_shift[:, of_both] * known[..., None]
-    _masked(ring, known)
-    seen_ring = flat[:, layout.ring] * known
-    weights = np.linalg.solve(
-        ring, np.concatenate([across, seen_ring[..., None]], axis=2)
+    seen, noise = np.ascontiguousarray(seen), np.ascontiguousarray(noise, np.float32)
+    count, middle = len(seen), layout.middle
+    residual = np.empty((count, middle), np.float32)
+    covariance = np.empty((count, middle, middle), np.float32)
+    windows = _Windows(
+        *(count, *layout.shape, layout.places.size - middle, middle),
+        layout.places.ctypes.data,
+        *(CONTEXT - MARGIN, CONTEXT - MARGIN),
+        *(shape[0] + 2 * MARGIN, shape[1] + 2 * MARGIN, len(noise) // 2),
+        *(part.ctypes.data for part in (noise, seen, exists, clean)),
+        *(LEVEL, STEADY, LOUDER),
     )
-    back = across.transpose(0, 2, 1)
-    under = flat[:, layout.middle] - (back @ weights[..., -1:])[..., 0]
-    covariance = by_shift[:, of_middle] - back @ weights[..., :-1]
-    loud = ((seen_ring * weights[..., -1]).sum(axis=1) + STEADY) / (
-        known.sum(axis=1) + STEADY
-    )
-    covariance *= np.clip(loud, 1 / LOUDER, LOUDER)[:, None, None].astype(np.float32)
-    _masked(covariance, inside)
-    return Scene(under * inside, covariance, inside, clean.sum(axis=(1, 2)) >= FEWEST)
+    if _continue(ctypes.byref(windows), residual.ctypes.data, covariance.ctypes.data):
+        raise MemoryError("no memory for the scene under a footprint")
+    inside = exists.reshape(count, -1)[:, layout.places[-middle:]]
+    return Scene(residual, covariance, inside, clean.sum(axis=(1, 2)) >= FEWEST)

@@ -14,11 +14,13 @@ Three fills, from the best to what is always possible:
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from hotpixeld.compiled import function
 from hotpixeld.repair import footprint, scene
 from hotpixeld.repair.field import Box, PositionSet, overlapping, window
 
@@ -36,8 +38,8 @@ NOISE = np.ones((1, 1), np.float32)
 STRONG, WEAK = 100.0, 0.5
 # With more footprints than this over its own, a defect is one of a cluster.
 MOST_OVERLAPS = 30
-# Defects solved side by side: their equations stay in a core's cache.
-CHUNK = 32
+# Defects whose equations are in memory together.
+CHUNK = 128
 # Linked defects whose equations are kept from the first round to the second.
 KEPT = 1024
 # Weights of a sample's neighbours while the scene closes over a cluster.
@@ -152,7 +154,7 @@ class _Task:
     field: Field
     subsampling: Subsampling
     spots: Sequence[Spot]
-    boxes: list[Box]
+    boxes: Indices  # of each spot
     corners: Indices  # top, left, half width, place within the sample: of each spot
     hidden: PositionSet
     overlaps: Overlaps
@@ -169,18 +171,10 @@ class _Task:
         noise: Samples,
     ) -> _Task:
         """Return the task of repairing some spots."""
-        boxes = [spot.box(subsampling) for spot in spots]
-        corners = np.array(
-            [
-                (
-                    *box[:2],
-                    spot.half,
-                    spot.row % subsampling.down,
-                    spot.col % subsampling.across,
-                )
-                for box, spot in zip(boxes, spots, strict=True)
-            ]
-        )
+        boxes = footprint.boxes(spots, subsampling)
+        row, col, half = np.array(spots, np.intp).T
+        place = row % subsampling.down, col % subsampling.across
+        corners = np.stack([*boxes.T[:2], half, *place], axis=1)
         return cls(
             field,
             subsampling,
@@ -195,13 +189,12 @@ class _Task:
 
     def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
-        groups: dict[tuple[tuple[int, int], int], list[int]] = {}
-        for spot in members.tolist():
-            key = self.boxes[spot].shape, self.spots[spot].half
-            groups.setdefault(key, []).append(spot)
-        for (shape, _), spots in groups.items():
+        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        kinds = np.column_stack([sizes, self.corners[:, 2]])[members]
+        for kind in sorted(set(map(tuple, kinds.tolist()))):
+            spots = members[(kinds == kind).all(axis=1)]
             for start in range(0, len(spots), CHUNK):
-                yield _Group(shape, np.array(spots[start : start + CHUNK]))
+                yield _Group(kind[:2], spots[start : start + CHUNK])
 
 
 class _Pairs(NamedTuple):
@@ -214,6 +207,9 @@ class _Pairs(NamedTuple):
     @classmethod
     def of(cls, task: _Task, group: _Group) -> _Pairs:
         """Return all pairs of a chunk."""
+        if not np.isin(group.spots, task.overlaps.linked).any():
+            nobody = np.empty(0, np.intp)
+            return cls(nobody, nobody, nobody)
         others = [task.overlaps.of(spot) for spot in group.spots.tolist()]
         rank = np.repeat(np.arange(len(others)), [each.size for each in others])
         other = np.concatenate([np.empty(0, np.intp), *others])
@@ -229,6 +225,24 @@ class _Pairs(NamedTuple):
             yield _Pairs(*(part[some] for part in self))
 
 
+class _Footprints(ctypes.Structure):
+    """`struct footprints` of separation.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "samples")),
+        *((name, ctypes.c_void_p) for name in ("residuals", "covariances", "inside")),
+        *((name, ctypes.c_void_p) for name in ("own", "kinds", "others", "amplitudes")),
+    )
+
+
+_peaks = function(
+    "hotpixeld_peaks_1",
+    *(ctypes.c_void_p, ctypes.c_float, ctypes.c_void_p),
+    returns=ctypes.c_int,
+)
+_excess = function("hotpixeld_excess_1", *[ctypes.c_void_p] * 3, returns=ctypes.c_int)
+
+
 class _Equations:
     """A chunk's equations: the scene under its footprints, and the footprints' priors."""
 
@@ -239,56 +253,67 @@ class _Equations:
         self.scene = scene.continued(
             task.field, task.hidden, self.corners, group.shape, task.noise
         )
-        own = np.stack([self._own_covariance(spot) for spot in group.spots.tolist()])
-        inside = self.scene.inside
-        self.own = own * (inside[:, :, None] & inside[:, None, :])
+        _, across = task.subsampling
+        phase = task.corners[group.spots, 3] * across + task.corners[group.spots, 4]
+        phases, kinds = np.unique(phase, return_inverse=True)
+        half = task.spots[int(group.spots[0])].half
+        self.kinds = np.ascontiguousarray(kinds, np.int64)
+        self.own = np.stack(
+            [
+                task.prior.covariance(half, task.subsampling, *divmod(each, across))
+                for each in phases.tolist()
+            ]
+        )
+        self.inside = np.ascontiguousarray(self.scene.inside)
 
-    def _own_covariance(self, number: int) -> Samples:
-        spot, subsampling = self.task.spots[number], self.task.subsampling
-        down, across = spot.row % subsampling.down, spot.col % subsampling.across
-        return self.task.prior.covariance(spot.half, subsampling, down, across)
-
-    def _total(self, amplitudes: Samples) -> Samples:
-        """Return the covariance of the scene and all footprints together."""
-        own = amplitudes[self.group.spots] ** 2
-        total = self.scene.covariance + own[:, None, None] * self.own
-        if self.pairs.rank.size:
-            total += self._of_others(amplitudes)
-        return total
+    def _footprints(self, amplitudes: Samples) -> tuple[_Footprints, list[Samples]]:
+        """Return the equations as the compiled code takes them, and what they refer to."""
+        known = np.ascontiguousarray(amplitudes[self.group.spots])
+        others = self._of_others(amplitudes) if self.pairs.rank.size else None
+        parts = self.scene.residual, self.scene.covariance, self.inside
+        footprints = _Footprints(
+            *self.scene.residual.shape,
+            *(part.ctypes.data for part in (*parts, self.own, self.kinds)),
+            None if others is None else others.ctypes.data,
+            known.ctypes.data,
+        )
+        return footprints, [known] if others is None else [known, others]
 
     def _of_others(self, amplitudes: Samples) -> Samples:
         """Return the covariance of what other spots' footprints add."""
-        out = np.zeros_like(self.own)
+        out = np.zeros_like(self.scene.covariance)
         for pairs in self.pairs.alike(self.task):
             rank, other = int(pairs.rank[0]), int(pairs.other[0])
             covariance = self.task.prior.embedded(
                 self.task.spots[other],
                 self.task.subsampling,
-                self.task.boxes[int(self.group.spots[rank])],
+                Box(*self.task.boxes[self.group.spots[rank]].tolist()),
             )
             # No spot overlaps another twice in the same way: no rank comes twice.
             out[pairs.rank] += amplitudes[pairs.other][:, None, None] ** 2 * covariance
-        inside = self.scene.inside
-        return out * (inside[:, :, None] & inside[:, None, :])
+        return np.asarray(out * (self.inside[:, :, None] & self.inside[:, None, :]))
 
     def amplitudes(self, guessed: Samples) -> Samples:
         """Return the peak of each footprint, any amplitude being possible."""
-        solved = np.linalg.solve(self._total(guessed), self.scene.residual[..., None])
-        added = STRONG**2 * (self.own @ solved)[..., 0]
+        footprints, _held = self._footprints(guessed)
+        peaks = np.empty(len(self.kinds), np.float32)
+        if _peaks(ctypes.byref(footprints), STRONG, peaks.ctypes.data):
+            raise MemoryError("no memory for a footprint's amplitude")
         # A pixel's amplitude: a sample shows only its share of a pixel.
         pixels = self.task.subsampling.down * self.task.subsampling.across
-        peaks = np.abs(added).max(axis=1) * np.float32(pixels)
-        return np.asarray(np.maximum(peaks, WEAK), np.float32)
+        return np.asarray(np.maximum(peaks * np.float32(pixels), WEAK), np.float32)
 
     def excess(self, amplitudes: Samples) -> Excess:
         """Return what the footprints added, their amplitudes being about the given."""
-        own = amplitudes[self.group.spots][:, None, None] ** 2 * self.own
-        right = np.concatenate([self.scene.residual[..., None], own], axis=2)
-        solved = own @ np.linalg.solve(self._total(amplitudes), right)
-        mean = solved[..., 0].reshape(-1, *self.group.shape)
-        enough = self.scene.enough
+        footprints, _held = self._footprints(amplitudes)
+        mean = np.empty((len(self.kinds), *self.group.shape), np.float32)
+        covariance = np.empty_like(self.scene.covariance)
+        if _excess(ctypes.byref(footprints), mean.ctypes.data, covariance.ctypes.data):
+            raise MemoryError("no memory for what a footprint added")
         tops, lefts = self.corners
-        covariance = own - solved[..., 1:]
+        enough = self.scene.enough
+        if enough.all():
+            return Excess(tops, lefts, mean, covariance)
         return Excess(tops[enough], lefts[enough], mean[enough], covariance[enough])
 
 
@@ -304,9 +329,7 @@ def _adaptive(task: _Task) -> Iterator[Excess]:
         amplitudes[group.spots] = equations.amplitudes(guessed)
         if overlaps.linked.size <= KEPT:
             kept.append(equations)
-    closed = PositionSet.of(
-        task.field.frame, [task.boxes[spot] for spot in overlaps.clustered.tolist()]
-    )
+    closed = PositionSet.of(task.field.frame, task.boxes[overlaps.clustered])
     for equations in kept or (
         _Equations(task, group) for group in task.chunks(overlaps.linked)
     ):
