@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measure walk, levels and patch against libjpeg-turbo's decode of the same photos.
+"""Measure walk, levels, patch and repair against libjpeg-turbo's decode of the same photos.
 
     python tests/bench/walk.py [--rounds N] [PHOTO ...]
 
 Without photos it takes some of the 12 MP set that HOTPIXELD_PHOTOS names, and one of them
-enlarged to 20 MP.  Every round runs all steps, one after the other; the numbers are the
+enlarged to 20 MP, with a trailer of 1 MB of previews, and at 640x480.  Every round runs all steps, one after the other; the numbers are the
 medians of their processor time, and of the ratios to the decode in the same round.
 """
 
@@ -24,9 +24,11 @@ import numpy as np
 from material import photos_in
 from PIL import Image
 
+from hotpixeld.defect import Defect
 from hotpixeld.jpeg import bits, entropy, markers, turbojpeg
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import coded_scans
+from hotpixeld.repair import lossless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +39,11 @@ COUNTS = (4, 24, 400)
 NOWHERE = np.empty((0, 3), np.int64)
 
 
-def enlarged(data: bytes) -> bytes:
-    """Return a photo at 20 MP, 4:2:2 as before."""
+def resized(data: bytes, size: tuple[int, int]) -> bytes:
+    """Return a photo at another size, 4:2:2 as before."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(data)) as image:
-        image.resize((5472, 3648), Image.Resampling.BICUBIC).save(
+        image.resize(size, Image.Resampling.BICUBIC).save(
             buffer, "JPEG", quality=92, subsampling="4:2:2"
         )
     return buffer.getvalue()
@@ -84,6 +86,10 @@ def steps(data: bytes) -> dict[str, Callable[[], object]]:
             raise AssertionError("the patch does not lead back")
         found[f"walk, patch {count}"] = partial(patch, places)
         found[f"walk, {count} windows of 9x9"] = partial(levels, windows)
+    for count in (*COUNTS, 12):
+        sites = rng.integers(0, (height, width), (count, 2)).tolist()
+        defects = [Defect(*site) for site in sites]
+        found[f"repair {count}"] = partial(lossless.repaired, data, defects)
     return found
 
 
@@ -116,7 +122,12 @@ def main() -> None:
     if not paths:
         paths = photos_in(Path(os.environ["HOTPIXELD_PHOTOS"]) / "canon-1100d")[:20:7]
         photos = [(path.name, path.read_bytes()) for path in paths]
-        photos.append(("20 MP, enlarged", enlarged(photos[0][1])))
+        first = photos[0][1]
+        small = resized(first, (640, 480))
+        previews = small * (1_000_000 // len(small))
+        photos.append((f"{paths[0].name}, with a trailer", first + previews))
+        photos.append(("20 MP, enlarged", resized(first, (5472, 3648))))
+        photos.append(("640x480", small))
     for name, data in photos:
         print(f"{name}, {len(data) / 1e6:.1f} MB")
         print("\n".join(measured(data, arguments.rounds)))

@@ -53,27 +53,11 @@ def _without(data: bytes, segments: list[Segment], end: int) -> bytes:
     return b"".join([*parts, data[start:end]])
 
 
-def _same_coding(
-    source: bytes, structure: Structure, coded: bytes, recoded: Structure
-) -> bool:
-    """Return whether the source's own scan header and tables fit the new scan."""
-    return (
-        not structure.progressive
-        and len(structure.scans) == len(recoded.scans) == 1
-        and markers.selected(source, structure) == markers.selected(coded, recoded)
-    )
-
-
 def _primary(source: bytes, structure: Structure, coded: bytes) -> bytes:
     """Return the new primary image up to, and without, its EOI."""
     recoded = markers.parse(coded)
     first = structure.scans[0].header
     leading = [s for s in structure.segments if s.offset < first.offset]
-    if _same_coding(source, structure, coded, recoded):
-        dropped = [s for s in leading if s.marker == DRI]
-        header = _without(source, dropped, first.end)
-        scan = recoded.scans[0]
-        return header + coded[scan.start : scan.end]
     dropped = [s for s in leading if s.marker in {DHT, DRI}]
     header = _without(source, dropped, first.offset)
     between = [
@@ -228,8 +212,8 @@ def detached(attached: Attached) -> bytes:
 def spliced(source: bytes, structure: Structure, coded: bytes) -> Attached:
     """Return `source` with the scans of `coded` in place of its own.
 
-    Segments keep their bytes and their order, except the Huffman tables and the restart
-    interval where the new scans have others.
+    Segments keep their bytes and their order, except the Huffman tables, which are those
+    of the new scans, and the restart interval, which they have not.
 
     Parameters
     ----------

@@ -352,20 +352,3 @@ def huffman(data: bytes, structure: Structure) -> dict[int, bytes]:
             tables[payload[0]] = payload[1:size]
             payload = payload[size:]
     return tables
-
-
-def selected(data: bytes, structure: Structure) -> list[tuple[int, bytes, bytes]]:
-    """Return component, DC and AC table definitions of the first scan, in its order."""
-    tables = huffman(data, structure)
-    payload = structure.scans[0].header.payload(data)
-    if len(payload) != 4 + 2 * payload[0]:
-        raise MarkerError("a scan header (SOS) has the wrong length")
-    pairs = [payload[i : i + 2] for i in range(1, len(payload) - 3, 2)]
-    return [
-        (
-            identifier,
-            tables.get(index >> 4, b""),
-            tables.get(0x10 | (index & 15), b""),
-        )
-        for identifier, index in pairs
-    ]

@@ -142,8 +142,17 @@ class PositionSet:
 
     def cut(self, tops: Indices, lefts: Indices, shape: tuple[int, int]) -> Mask:
         """Return, for equal windows, which of their positions are in the set."""
-        rows, columns = window(tops, lefts, shape)
-        return self.index(rows, columns)[1]
+        height, width = shape
+        rows = tops[:, None] + np.arange(height)
+        # Of each row of a window, where it begins, and those of the set that lie in it.
+        begin = _numbers(self.width, rows, lefts[:, None]).ravel()
+        first, last = np.searchsorted(self.numbers, np.stack([begin, begin + width]))
+        count = last - first
+        line = np.repeat(np.arange(begin.size), count)
+        member = np.arange(line.size) + (first - np.cumsum(count) + count)[line]
+        out = np.zeros((begin.size, width), bool)
+        out[line, self.numbers[member] - begin[line]] = True
+        return out.reshape(-1, height, width)
 
     def coordinates(self) -> tuple[Indices, Indices]:
         """Return the rows and the columns, in order."""
