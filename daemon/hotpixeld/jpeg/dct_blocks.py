@@ -176,11 +176,16 @@ def noise(table: QuantisationTable) -> Float32:
         For shifts of -7 to 7; further apart there is none.
     """
     spread = ROUNDED * table.astype(float) ** 2 / 12
-    # A wave's autocovariance within a block, averaged over the places in the block.
-    waves = np.stack([np.convolve(wave, wave[::-1]) for wave in _DCT.astype(float)]) / 8
-    out = waves.T @ spread @ waves
+    out = _autocovariances().T @ spread @ _autocovariances()
     out[7, 7] += GRAIN
     return np.asarray(out, np.float32)
+
+
+@functools.cache
+def _autocovariances() -> NDArray[np.float64]:
+    """Return each wave's autocovariance within a block, averaged over its places."""
+    waves = _DCT.astype(float)
+    return np.stack([np.convolve(wave, wave[::-1]) for wave in waves]) / 8
 
 
 def _logistic(value: Float32) -> Float32:

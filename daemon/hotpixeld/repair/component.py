@@ -7,11 +7,11 @@ would have written without it take the place of the old ones.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hotpixeld.jpeg import dct_blocks
 from hotpixeld.jpeg.dct_blocks import Cut
@@ -21,20 +21,19 @@ from hotpixeld.repair.field import Box, Mosaic, PositionSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.field import Subsampling
     from hotpixeld.repair.footprint import FootprintPrior, Spot
     from hotpixeld.repair.separation import Fill
 
-Boxes = NDArray[np.intp]
-"""(n, 4) intp: top, left, bottom, right."""
-
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Component:
     """One component of a photo.
 
@@ -59,29 +58,32 @@ class Component:
         """Return the plane in blocks."""
         return Box(0, 0, -(-self.frame.bottom // 8), -(-self.frame.right // 8))
 
-    def under(self, spots: Sequence[Spot]) -> Boxes:
-        """Return the blocks under each footprint, half-open: (n, 4)."""
-        boxes = footprint.boxes(spots, self.subsampling)
-        ends = boxes[:, :2] // 8, -(-boxes[:, 2:] // 8)
-        return self._clipped(np.concatenate(ends, axis=1))
+    def seen(self, spots: tuple[Spot, ...]) -> Integers:
+        """Return the blocks that the repair of some spots looks at, in order: (n, 3).
 
-    def around(self, under: Boxes) -> Boxes:
-        """Return the blocks to look at: those under footprints, and `CONTEXT` more."""
-        return self._clipped(under + CONTEXT * np.array([-1, -1, 1, 1]))
-
-    def _clipped(self, boxes: Boxes) -> Boxes:
-        bottom, right = self.blocks.shape
-        return np.clip(boxes, 0, [bottom, right, bottom, right])
-
-    def places(self, blocks: PositionSet) -> Integers:
-        """Return some blocks of the component by component, row and column: (n, 3)."""
-        rows, columns = blocks.coordinates()
+        Component, row and column of each.
+        """
+        rows, columns = _blocks(self, spots).seen.coordinates()
         return np.stack([np.full_like(rows, self.index), rows, columns], axis=1)
 
-    def seen(self, spots: Sequence[Spot]) -> Integers:
-        """Return the blocks that the repair of some spots looks at."""
-        around = self.around(self.under(spots))
-        return self.places(PositionSet.of(self.blocks, around))
+
+class _Blocks(NamedTuple):
+    """The blocks under footprints, and with them those to look at."""
+
+    under: PositionSet
+    seen: PositionSet
+
+
+@functools.lru_cache(maxsize=8)
+def _blocks(component: Component, spots: tuple[Spot, ...]) -> _Blocks:
+    """Return the blocks of some spots: they are asked for before the walk, and after it."""
+    whole = component.blocks
+    limits = [whole.bottom, whole.right] * 2
+    boxes = footprint.boxes(spots, component.subsampling)
+    under = np.concatenate([boxes[:, :2] // 8, -(-boxes[:, 2:] // 8)], axis=1)
+    under = np.clip(under, 0, limits)
+    around = np.clip(under + CONTEXT * np.array([-1, -1, 1, 1]), 0, limits)
+    return _Blocks(PositionSet.of(whole, under), PositionSet.of(whole, around))
 
 
 class ComponentRepair:
@@ -112,10 +114,8 @@ class ComponentRepair:
         self.frame, self.table = component.frame, component.table
         self.subsampling = component.subsampling
         self.spots, self.fill, self.prior = spots, fill, prior
-        under = component.under(spots)
-        self._under = PositionSet.of(component.blocks, under)
-        self._seen = PositionSet.of(component.blocks, component.around(under))
-        self.places = component.places(self._seen)
+        self._under, self._seen = _blocks(component, spots)
+        self.places = component.seen(spots)
 
     def edited(self, old: Coefficients) -> Coefficients:
         """Return the coefficients of the blocks at `places` without the defects."""
@@ -169,8 +169,6 @@ class ComponentRepair:
         rank, known = self._seen.index(*near)
         known &= ~self._under.index(*near)[1]
         size = np.abs(old).reshape(-1, 64).astype(np.float32)
-        total = np.zeros((rows.size, 64), np.float32)
-        for y, x in np.ndindex(5, 5):
-            some = known[:, y, x]
-            total[some] += size[rank[some, y, x]]
+        each = known.reshape(-1, 1, 25).astype(np.float32)
+        total = each @ size[rank.reshape(-1, 25)]
         return dct_blocks.expected_size(total.reshape(-1, 8, 8), known.sum(axis=(1, 2)))
