@@ -14,6 +14,10 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Start and end of image, of scan, and the segments that define how scans are coded.
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
@@ -316,6 +320,42 @@ def tidied(data: bytes, structure: Structure) -> bytes:
     return b"".join([*parts, data[end:]]) if strays else data
 
 
+def quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the tables of a DQT segment: index, and 64 steps, row-major.
+
+    Raises
+    ------
+    MarkerError
+        A table is cut short.
+    """
+    while payload:
+        wide, index = payload[0] >> 4, payload[0] & 15
+        size = 1 + (128 if wide else 64)
+        if len(payload) < size:
+            raise MarkerError("a quantisation table (DQT) is cut short")
+        steps = struct.unpack(">64H" if wide else ">64B", payload[1:size])
+        yield index, tuple(steps[place] for place in _PLACE_IN_FILE)
+        payload = payload[size:]
+
+
+def huffman_tables(payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the tables of a DHT segment: class and index in a byte, and definition.
+
+    Raises
+    ------
+    MarkerError
+        A table is cut short, or has more than 256 codes.
+    """
+    while payload:
+        size = 17 + sum(payload[1:17])
+        if len(payload) < size:
+            raise MarkerError("a Huffman table (DHT) is cut short")
+        if size > 17 + 256:
+            raise MarkerError("a Huffman table (DHT) has more than 256 codes")
+        yield payload[0], payload[1:size]
+        payload = payload[size:]
+
+
 def quantisation(data: bytes, structure: Structure) -> dict[int, tuple[int, ...]]:
     """Return the quantisation tables: index to 64 steps, row-major.
 
@@ -326,29 +366,23 @@ def quantisation(data: bytes, structure: Structure) -> dict[int, tuple[int, ...]
     """
     tables: dict[int, tuple[int, ...]] = {}
     for segment in structure.segments:
-        payload = segment.payload(data) if segment.marker == DQT else b""
-        while payload:
-            wide, index = payload[0] >> 4, payload[0] & 15
-            size = 1 + (128 if wide else 64)
-            if len(payload) < size:
-                raise MarkerError("a quantisation table (DQT) is cut short")
-            steps = struct.unpack(">64H" if wide else ">64B", payload[1:size])
-            tables[index] = tuple(steps[place] for place in _PLACE_IN_FILE)
-            payload = payload[size:]
+        if segment.marker == DQT:
+            tables |= quantisation_tables(segment.payload(data))
     return tables
 
 
 def huffman(data: bytes, structure: Structure) -> dict[int, bytes]:
-    """Return the Huffman tables before the first scan: class and index to definition."""
+    """Return the Huffman tables before the first scan: class and index to definition.
+
+    Raises
+    ------
+    MarkerError
+        A table is cut short, or has more than 256 codes.
+    """
     tables: dict[int, bytes] = {}
     for segment in structure.segments:
         if segment.marker == SOS:
             break
-        payload = segment.payload(data) if segment.marker == DHT else b""
-        while payload:
-            size = 17 + sum(payload[1:17])
-            if len(payload) < size:
-                raise MarkerError("a Huffman table (DHT) is cut short")
-            tables[payload[0]] = payload[1:size]
-            payload = payload[size:]
+        if segment.marker == DHT:
+            tables |= huffman_tables(segment.payload(data))
     return tables

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.jpeg.markers import DHT, DQT, DRI, SOS, ZIGZAG, MarkerError
+from hotpixeld.jpeg import markers
+from hotpixeld.jpeg.markers import DHT, DQT, DRI, SOS, MarkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,36 +132,13 @@ class _Tables:
         """Take in a segment."""
         payload = segment.payload(data)
         if segment.marker == DHT:
-            self._read_huffman(payload)
+            self.huffman |= markers.huffman_tables(payload)
         elif segment.marker == DQT:
-            self._read_steps(payload)
+            self.steps |= markers.quantisation_tables(payload)
         elif segment.marker == DRI:
             if len(payload) != 2:
                 raise MarkerError("the restart interval (DRI) has the wrong length")
             self.interval = int.from_bytes(payload, "big")
-
-    def _read_huffman(self, payload: bytes) -> None:
-        while payload:
-            size = 17 + sum(payload[1:17])
-            if len(payload) < size:
-                raise MarkerError("a Huffman table (DHT) is cut short")
-            if size > 17 + 256:
-                raise MarkerError("a Huffman table (DHT) has more than 256 codes")
-            self.huffman[payload[0]] = payload[1:size]
-            payload = payload[size:]
-
-    def _read_steps(self, payload: bytes) -> None:
-        while payload:
-            width = 2 if payload[0] >> 4 else 1
-            size = 1 + 64 * width
-            if len(payload) < size:
-                raise MarkerError("a quantisation table (DQT) is cut short")
-            natural = [0] * 64
-            for number, place in enumerate(ZIGZAG):
-                first = 1 + width * number
-                natural[place] = int.from_bytes(payload[first : first + width], "big")
-            self.steps[payload[0] & 15] = tuple(natural)
-            payload = payload[size:]
 
 
 def _header(
