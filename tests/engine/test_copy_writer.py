@@ -252,6 +252,30 @@ def test_a_detected_defect_is_repaired_only_where_it_is_seen(source: Photo) -> N
     assert forced.defects == (hidden,)
 
 
+def with_stray_byte(source: Photo) -> Photo:
+    """Return a photo that decoders accept and the walk does not: a byte before its EOI."""
+    end = source.structure.scans[0].end
+    source.path.write_bytes(source.data[:end] + b"\0" + source.data[end:])
+    return photo_file.examine(source.path, 10**9, 10**9)
+
+
+def test_a_photo_that_cannot_be_walked_is_refused_only_where_a_pixel_shows(
+    source: Photo,
+) -> None:
+    photo = with_stray_byte(source)
+    hidden = PixelList((), (Defect(row=20, col=20, radius=1),), "v")
+    shown = PixelList((), (ONE,), "v")
+
+    nothing = repair(photo, None, hidden, None, Repair())
+    refused = repair(photo, None, shown, None, Repair())
+    anew = repair(photo, None, shown, None, Repair(fallback="reencode"))
+
+    assert nothing == RepairResult(())
+    assert refused.refused.startswith("more coded data than belongs there, at byte ")
+    assert anew.repaired is not None
+    assert anew.repaired.method == "reencoded"
+
+
 def test_a_photo_that_cannot_be_repaired_says_why(
     copies: CopyWriter, source: Photo, folder: Path, target: Path
 ) -> None:
