@@ -6,9 +6,10 @@ its levels around each: a detected defect that is not seen is not repaired.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from hotpixeld.jpeg.block_reader import Window
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
@@ -64,20 +67,41 @@ def _reach(defect: Defect) -> tuple[int, int]:
     return inner, inner + 4
 
 
-def _surroundings(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
-    """Return the levels around a defect, (N, 3) float32, and the (N, 3) terms of their trend.
+class _Ring(NamedTuple):
+    """The surroundings of a defect, the footprint and one pixel around it left out.
 
-    The footprint and one pixel around it are left out.
+    Attributes
+    ----------
+    inside : (rows, columns) bool
+    terms : (N, 3) float64
+        Of their linear trend.
+    inverse : (3, N) float64
+        Gives the trend that fits levels best.
     """
-    inner, outer = _reach(defect)
-    height, width, _ = frame.shape
-    rows = np.arange(max(defect.row - outer, 0), min(defect.row + outer + 1, height))
-    cols = np.arange(max(defect.col - outer, 0), min(defect.col + outer + 1, width))
-    y, x = np.meshgrid(rows - defect.row, cols - defect.col, indexing="ij")
-    ring = np.maximum(abs(y), abs(x)) > inner
-    levels = frame[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1][ring]
-    terms = np.stack([np.ones(ring.sum()), y[ring], x[ring]], axis=1)
-    return levels.astype(np.float32), terms
+
+    inside: NDArray[np.bool_]
+    terms: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+
+
+@functools.lru_cache(maxsize=64)
+def _ring(inner: int, up: int, left: int, down: int, right: int) -> _Ring:
+    """Return the ring beyond `inner` pixels, cut to what there is on each side."""
+    y, x = np.mgrid[-up : down + 1, -left : right + 1]
+    inside = np.maximum(abs(y), abs(x)) > inner
+    terms = np.stack([np.ones(inside.sum()), y[inside], x[inside]], axis=1)
+    return _Ring(inside, terms, np.linalg.pinv(terms))
+
+
+def window(defect: Defect, height: int, width: int) -> Window:
+    """Return the pixels that show whether a defect inside a photo can be seen in it."""
+    _, reach = _reach(defect)
+    return Window(
+        max(defect.row - reach, 0),
+        max(defect.col - reach, 0),
+        min(defect.row + reach + 1, height),
+        min(defect.col + reach + 1, width),
+    )
 
 
 def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
@@ -95,9 +119,14 @@ def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
         Level at the centre less the linear trend of the surroundings, and the robust
         standard deviation of the surroundings about that trend, per channel.
     """
-    levels, terms = _surroundings(frame, defect)
-    trend, *_ = np.linalg.lstsq(terms, levels, rcond=None)
-    residual = levels - terms @ trend
+    height, width, _ = frame.shape
+    top, left, bottom, right = window(defect, height, width)
+    row, col = defect.row, defect.col
+    inner, _ = _reach(defect)
+    ring = _ring(inner, row - top, col - left, bottom - row - 1, right - col - 1)
+    levels = frame[top:bottom, left:right][ring.inside].astype(np.float64)
+    trend = ring.inverse @ levels
+    residual = levels - ring.terms @ trend
     spread = 1.4826 * np.median(abs(residual), axis=0)
     centre = frame[defect.row, defect.col].astype(np.float64)
     return centre - trend[0], np.maximum(spread, 0.5)
@@ -121,17 +150,6 @@ def is_visible(frame: Frame, defect: Defect) -> bool:
 def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
     """Return those of `defects` that can be seen in `frame`."""
     return tuple(defect for defect in defects if is_visible(frame, defect))
-
-
-def window(defect: Defect, height: int, width: int) -> Window:
-    """Return the pixels that show whether a defect inside a photo can be seen in it."""
-    _, reach = _reach(defect)
-    return Window(
-        max(defect.row - reach, 0),
-        max(defect.col - reach, 0),
-        min(defect.row + reach + 1, height),
-        min(defect.col + reach + 1, width),
-    )
 
 
 def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
