@@ -223,7 +223,7 @@ def repair(
 def diff(
     original: Path, copy: Path, *, config: Path | None, state: Path | None
 ) -> ExitCode:
-    """List the blocks in which COPY differs from ORIGINAL."""
+    """Prove that COPY is ORIGINAL but for some blocks, and list them."""
     del config, state  # every command takes them; this one compares two files
     text, is_repair = commands.diff(original, copy, Config().limits.max_bytes)
     click.echo(text)
