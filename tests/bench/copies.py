@@ -5,8 +5,8 @@
                                  [FOLDER ...]
 
 Takes every JPEG below the folders, without one those of HOTPIXELD_PHOTOS; repairs random
-pixels of each, once with the adaptive fill and once with the mean of the neighbours, which
-changes something nearly everywhere; and checks of every copy that
+pixels of each, once with the adaptive fill and once with the mean of the neighbours; changes
+random blocks of it, so that plain pictures have a copy, too; and checks of every copy that
 
 - all bits but those of touched blocks are the original's (`hotpixeld diff`, counted);
 - restart markers, tables and what follows the image are the original's;
@@ -45,8 +45,9 @@ from PIL import Image
 
 from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import compare, entropy, markers
+from hotpixeld.jpeg import attach, compare, entropy, markers, scans
 from hotpixeld.repair import lossless, undo
+from hotpixeld.repair.lossless import Patch, Repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,10 +56,10 @@ if TYPE_CHECKING:
 
     from hotpixeld.jpeg.entropy import Coefficients, Patched, Walked
     from hotpixeld.jpeg.scans import Integers
-    from hotpixeld.repair.lossless import Repaired
     from hotpixeld.repair.separation import Fill
 
-FILLS: tuple[Fill, ...] = ("adaptive", "neighbours")
+# None: random blocks.
+FILLS: tuple[Fill | None, ...] = ("adaptive", "neighbours", None)
 TABLES = {markers.DQT, markers.DHT, markers.DRI}
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 SUFFIXES = {".jpg", ".jpeg", ".mpo"}
@@ -127,8 +128,8 @@ class Made(NamedTuple):
     wanted: dict[Block, Wanted]
 
 
-def made(data: bytes, defects: Sequence[Defect], fill: Fill) -> Made:
-    """Repair a photo, and listen to what the patch is asked for.
+def made(data: bytes, defects: Sequence[Defect], fill: Fill | None) -> Made:
+    """Repair a photo, or change random blocks, and hear what the patch is asked for.
 
     Raises
     ------
@@ -146,7 +147,39 @@ def made(data: bytes, defects: Sequence[Defect], fill: Fill) -> Made:
 
     patch = entropy.patch
     with mock.patch.object(entropy, "patch", heard):
+        if fill is None:
+            return Made(with_other_blocks(data), wanted)
         return Made(lossless.repaired(data, defects, fill=fill), wanted)
+
+
+def with_other_blocks(data: bytes) -> Repaired:
+    """Return a photo with some other coefficients in a few random blocks.
+
+    Raises
+    ------
+    RefusedError
+        It is not sequential, or its tables have no codes for them.
+    """
+    structure = markers.parse(data)
+    rng = np.random.default_rng(zlib.crc32(data))
+    places = np.unique(
+        [
+            (i, *rng.integers(structure.blocks(component)))
+            for i, component in enumerate(structure.components)
+            for _ in range(8)
+        ],
+        axis=0,
+    )
+    try:
+        walked = entropy.walk(data, scans.coded_scans(data, structure), places)
+        blocks = walked.coefficients(places)
+        blocks[:, :2, :2] += rng.integers(-2, 3, (len(places), 2, 2), np.int16)
+        patched = entropy.patch(data, walked, places, np.clip(blocks, -1000, 1000))
+        out = attach.attached(data, structure, patched.data)
+    except (scans.ScanError, entropy.MissingCodeError, attach.OffsetError) as error:
+        raise RefusedError(str(error)) from error
+    patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill, out.moved)
+    return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
 
 
 def opened(data: bytes) -> str:
@@ -175,8 +208,8 @@ def decoded(djpeg: str, data: bytes) -> str:
 
 def scans_of(data: bytes) -> bytes:
     """Return the coded data of all scans."""
-    scans = markers.parse(data).scans
-    return b"".join(data[scan.start : scan.end] for scan in scans)
+    parts = markers.parse(data).scans
+    return b"".join(data[scan.start : scan.end] for scan in parts)
 
 
 def kept_whole(data: bytes) -> tuple[list[bytes], bytes, bytes]:
@@ -218,9 +251,12 @@ class Proof:
             try:
                 repair = made(data, defects, fill)
             except RefusedError as error:
-                tally.counts["refused"] += fill == FILLS[0]
-                tally.reasons[re.sub(r"\d+", "N", error.reason)] += fill == FILLS[0]
-                continue
+                if fill is None:
+                    tally.counts["random blocks refused"] += 1
+                else:
+                    tally.counts["refused"] += 1
+                    tally.reasons[re.sub(r"\d+", "N", error.reason)] += 1
+                break
             repaired = repair.repaired
             way = undo.kept(repaired)
             if repaired.data == data:
@@ -309,6 +345,7 @@ def sets(folders: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
 
 COLUMNS = (
     *("photos", "refused", "with a copy", "copies", "coded anew", "without a change"),
+    "random blocks refused",
     *(
         "proved",
         "markers, tables, trailer",
