@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CONTEXT = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Component:
     """One component of a photo.
 
@@ -53,17 +53,13 @@ class Component:
     frame: Box
     table: QuantisationTable
 
-    @property
-    def blocks(self) -> Box:
-        """Return the plane in blocks."""
-        return Box(0, 0, -(-self.frame.bottom // 8), -(-self.frame.right // 8))
-
     def seen(self, spots: tuple[Spot, ...]) -> Integers:
         """Return the blocks that the repair of some spots looks at, in order: (n, 3).
 
         Component, row and column of each.
         """
-        rows, columns = _blocks(self, spots).seen.coordinates()
+        blocks = _blocks(self.frame, self.subsampling, spots)
+        rows, columns = blocks.seen.coordinates()
         return np.stack([np.full_like(rows, self.index), rows, columns], axis=1)
 
 
@@ -74,12 +70,12 @@ class _Blocks(NamedTuple):
     seen: PositionSet
 
 
-@functools.lru_cache(maxsize=8)
-def _blocks(component: Component, spots: tuple[Spot, ...]) -> _Blocks:
-    """Return the blocks of some spots: they are asked for before the walk, and after it."""
-    whole = component.blocks
+@functools.lru_cache(maxsize=4)
+def _blocks(frame: Box, subsampling: Subsampling, spots: tuple[Spot, ...]) -> _Blocks:
+    """Return the blocks of some spots: kept for after the walk, and for the other chroma."""
+    whole = Box(0, 0, -(-frame.bottom // 8), -(-frame.right // 8))
     limits = [whole.bottom, whole.right] * 2
-    boxes = footprint.boxes(spots, component.subsampling)
+    boxes = footprint.boxes(spots, subsampling)
     under = np.concatenate([boxes[:, :2] // 8, -(-boxes[:, 2:] // 8)], axis=1)
     under = np.clip(under, 0, limits)
     around = np.clip(under + CONTEXT * np.array([-1, -1, 1, 1]), 0, limits)
@@ -114,7 +110,7 @@ class ComponentRepair:
         self.frame, self.table = component.frame, component.table
         self.subsampling = component.subsampling
         self.spots, self.fill, self.prior = spots, fill, prior
-        self._under, self._seen = _blocks(component, spots)
+        self._under, self._seen = _blocks(self.frame, self.subsampling, spots)
         self.places = component.seen(spots)
 
     def edited(self, old: Coefficients) -> Coefficients:

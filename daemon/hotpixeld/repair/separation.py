@@ -15,6 +15,7 @@ Three fills, from the best to what is always possible:
 from __future__ import annotations
 
 import ctypes
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -147,6 +148,26 @@ class _Group(NamedTuple):
     spots: Indices
 
 
+class _Layout(NamedTuple):
+    """Where footprints lie; see `_Task`."""
+
+    boxes: Indices
+    corners: Indices
+    hidden: PositionSet
+    overlaps: Overlaps
+
+
+@functools.lru_cache(maxsize=4)
+def _layout(frame: Box, subsampling: Subsampling, spots: tuple[Spot, ...]) -> _Layout:
+    """Return where footprints lie in a component: both chroma components ask for it."""
+    boxes = footprint.boxes(spots, subsampling)
+    row, col, half = np.array(spots, np.intp).T
+    place = row % subsampling.down, col % subsampling.across
+    corners = np.stack([*boxes.T[:2], half, *place], axis=1)
+    hidden = PositionSet.of(frame, boxes)
+    return _Layout(boxes, corners, hidden, overlapping(boxes, MOST_OVERLAPS))
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     """One component and all its spots: what every equation needs."""
@@ -171,21 +192,8 @@ class _Task:
         noise: Samples,
     ) -> _Task:
         """Return the task of repairing some spots."""
-        boxes = footprint.boxes(spots, subsampling)
-        row, col, half = np.array(spots, np.intp).T
-        place = row % subsampling.down, col % subsampling.across
-        corners = np.stack([*boxes.T[:2], half, *place], axis=1)
-        return cls(
-            field,
-            subsampling,
-            spots,
-            boxes,
-            corners,
-            PositionSet.of(field.frame, boxes),
-            overlapping(boxes, MOST_OVERLAPS),
-            prior,
-            noise,
-        )
+        layout = _layout(field.frame, subsampling, tuple(spots))
+        return cls(field, subsampling, spots, *layout, prior, noise)
 
     def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
