@@ -1,7 +1,7 @@
-"""Build hook: compile the inner loops, which needs a C compiler.
+"""Build hook: compile the C functions, against the installed libjpeg-turbo.
 
-C functions without any header of Python's, loaded with ctypes: a wheel for one platform
-serves every Python there.
+They need no header of Python's and are loaded with ctypes: a wheel for one platform serves
+every Python there.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ SOURCES = (
     "jpeg/c/bits.c",
     "jpeg/c/levels.c",
     "repair/c/separation.c",
+    "jpeg/c/strips.c",
 )
 LIBRARY = "_compiled.so"
 
 
 class CompileLoops(BuildHookInterface[Any]):
-    """Adds the compiled loops to a wheel, or to the source tree of an editable install."""
+    """Adds the compiled functions to a wheel, or to the tree of an editable install."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile; raise RuntimeError where that is not possible."""
+        """Compile; without a compiler or libjpeg's headers there is no wheel."""
         if self.target_name != "wheel":
             return
         package = Path(self.root, "daemon", "hotpixeld")
@@ -46,12 +47,10 @@ class CompileLoops(BuildHookInterface[Any]):
         command = [*compiler, *FLAGS, "-fPIC", "-shared", "-o", str(library)]
         command += [*sources, "-lm"]
         try:
-            subprocess.run(command, check=True)
+            subprocess.run([*command, "-ljpeg"], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise RuntimeError(
-                f"the loops of hotpixeld cannot be compiled: {error}; install a C compiler"
-                " (Debian: gcc libc6-dev), or name one in CC"
-            ) from error
+            message = "needs a C compiler and libjpeg-turbo's headers (libjpeg-dev)"
+            raise RuntimeError(f"{message}: {error}") from error
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"

@@ -149,7 +149,7 @@ def test_a_script_is_sound(name: str) -> None:
 
 # What the scripts need, under the names that these releases have for it.
 EVERYWHERE = (
-    *("systemd", "libsystemd-dev", "gcc", "libc6-dev"),
+    *("systemd", "libsystemd-dev", "gcc", "libc6-dev", "libjpeg-dev"),
     *("python3", "python3-venv", "python3-dev"),
 )
 NAMES = {
