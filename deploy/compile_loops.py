@@ -22,6 +22,7 @@ FLAGS = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
 SOURCES = (
     "statistics/fold.c",
     "statistics/trace.c",
+    "statistics/strip.c",
     "jpeg/c/entropy.c",
     "jpeg/c/bits.c",
     "jpeg/c/levels.c",

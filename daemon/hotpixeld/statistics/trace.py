@@ -54,7 +54,7 @@ SNR_UNIT = peaks.STEP
 """Of the plane of ratios that `peaks.peaks` takes, per 1."""
 
 
-def _numbers() -> FloatArray:
+def telling_numbers() -> FloatArray:
     """Return the constants that trace.c takes."""
     scale = contrast.GAUSSIAN / (contrast.OUTSIDE.sum() * SIZES)
     border = 16 * contrast.STEP * WHITE
@@ -135,7 +135,7 @@ class Trace:
             first,
             last,
             decay,
-            _numbers(),
+            telling_numbers(),
             self.total,
             self.information,
             np.zeros((SCRATCH_ROWS, width + 2 * PAD), np.int16),
