@@ -28,6 +28,7 @@ SOURCES = (
     "jpeg/c/levels.c",
     "repair/c/separation.c",
     "jpeg/c/strips.c",
+    "store/checksum.c",
 )
 LIBRARY = "_compiled.so"
 

@@ -1,0 +1,267 @@
+"""A generation's files: read and written once, front to back, a strip of rows at a time.
+
+``FOLDER/mean.npy``, ``m2.npy``, ``trace_total.npy``, ``trace_telling.npy``, each readable by
+``numpy.load(allow_pickle=False)``, and last ``manifest.json``, with which the folder is
+complete.  Nothing is mapped: a file that is truncated while it is read, and a full or faulty
+disk, are errors and no signals.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import errno
+import io
+import os
+import shutil
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.lib import format as npy
+
+from hotpixeld import files
+from hotpixeld.errors import CheckpointError
+from hotpixeld.statistics.generation import (
+    FORMATS,
+    Counts,
+    Generation,
+    generation_bytes,
+)
+from hotpixeld.store import checkpoint
+from hotpixeld.store.checksum import Checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.statistics.generation import Planes, Strip
+
+MANIFEST = "manifest.json"
+_LONGEST_HEADER = 1 << 12
+
+
+def plane_path(folder: Path, name: str) -> Path:
+    """Return the file of a generation's plane."""
+    return folder / f"{name}.npy"
+
+
+def read_manifest(folder: Path) -> Generation:
+    """Return what a generation's manifest says.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing or damaged.
+    OSError
+        It cannot be read now.
+    """
+    path = folder / MANIFEST
+    try:
+        return Generation.parse(path.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+
+def _header(name: str, height: int, width: int) -> bytes:
+    """Return the .npy header of a plane's file."""
+    one, buffer = FORMATS[name], io.BytesIO()
+    shape = one.shape(height, width)
+    content = {"descr": one.dtype, "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(buffer, content)
+    return buffer.getvalue()
+
+
+class _Plane:
+    """One plane's file, read from its begin to its end."""
+
+    def __init__(self, path: Path, name: str, generation: Generation) -> None:
+        self._path, self._format = path, FORMATS[name]
+        self._wanted = generation.checksums[name]
+        self._digest = Checksum()
+        self._shape = self._format.shape(generation.height, generation.width)
+        try:
+            self._file = path.open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path}: missing") from error
+        try:
+            self._offset = self._skip_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _damaged(self, what: str) -> CheckpointError:
+        return CheckpointError(f"{self._path}: damaged: {what}")
+
+    def _skip_header(self) -> int:
+        """Check the header; return the offset of the data."""
+        head = self._file.read(_LONGEST_HEADER)
+        size = 10 + int.from_bytes(head[8:10], "little")  # NEP 1, version 1.0
+        try:
+            found = ast.literal_eval(head[10:size].decode("ascii").strip())
+            dtype, shape = np.dtype(found["descr"]), found["shape"]
+        except (ValueError, SyntaxError, TypeError, KeyError) as error:
+            raise self._damaged(f"its header: {error}") from error
+        wanted = np.dtype(self._format.dtype)
+        if (dtype, shape) != (wanted, self._shape):
+            says = f"holds {dtype} {shape}, not {wanted} {self._shape}"
+            raise CheckpointError(f"{self._path}: {says}")
+        self._digest.update(head[:size])
+        return size
+
+    def read(self, out: NDArray[np.float32] | NDArray[np.int16]) -> None:
+        """Fill `out` with the next rows."""
+        octets = out.reshape(-1).view(np.uint8).data
+        done = 0
+        while done < len(octets):
+            try:
+                got = os.preadv(self._file.fileno(), [octets[done:]], self._offset)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise  # not the file's fault
+                raise CheckpointError(
+                    f"{self._path}: cannot be read: {error}"
+                ) from error
+            if not got:
+                raise self._damaged("it ends too early")
+            done, self._offset = done + got, self._offset + got
+        self._digest.update(octets)
+
+    def check(self) -> None:
+        """Raise CheckpointError unless all was read, and is what was written."""
+        if os.fstat(self._file.fileno()).st_size != self._offset:
+            raise self._damaged(f"it does not end at byte {self._offset}")
+        found = self._digest.hexdigest()
+        if found != self._wanted:
+            raise self._damaged(f"checksum {found}, not {self._wanted}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class GenerationReader:
+    """A generation that is read in strips, each once, from the first to the last.
+
+    Raises
+    ------
+    CheckpointError
+        A file is missing, damaged, or of another shape; says which, and both values.
+    OSError
+        It cannot be read now, which says nothing of the file.
+    """
+
+    def __init__(self, folder: Path, generation: Generation) -> None:
+        self._open = contextlib.ExitStack()
+        self._planes: dict[str, _Plane] = {}
+        with contextlib.ExitStack() as opened:
+            for name in FORMATS:
+                plane = _Plane(plane_path(folder, name), name, generation)
+                opened.callback(plane.close)
+                self._planes[name] = plane
+            self._open = opened.pop_all()
+
+    def read(self, strip: Strip, out: Planes) -> None:
+        """Read the next strip of each plane."""
+        for name, plane in self._planes.items():
+            plane.read(out.of(name, strip))
+
+    def check(self) -> None:
+        """Raise CheckpointError unless all that was read is what was written."""
+        for plane in self._planes.values():
+            plane.check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+class GenerationWriter:
+    """A generation that is written in strips, each once, from the first to the last.
+
+    Attributes
+    ----------
+    manifest : str
+        What was written, once it has ended.
+    """
+
+    def __init__(self, opened: dict[str, BinaryIO], height: int, width: int) -> None:
+        self._files = opened
+        self._size = height, width
+        self.manifest = ""
+        self._digests = {name: Checksum() for name in opened}
+        for name in opened:
+            self._append(name, _header(name, height, width))
+
+    def _append(self, name: str, octets: bytes | memoryview) -> None:
+        """Write to a plane's file."""
+        self._digests[name].update(octets)
+        self._files[name].write(octets)
+
+    def write(self, strip: Strip, planes: Planes) -> None:
+        """Write the next strip of each plane; the planes may be edited afterwards."""
+        for name in self._files:
+            part = planes.of(name, strip)
+            self._append(name, part.reshape(-1).view(np.uint8).data)
+
+    def end(self, counts: Counts) -> Generation:
+        """Return what was written, all strips being there."""
+        for name, file in self._files.items():
+            wanted = len(_header(name, *self._size)) + FORMATS[name].bytes(*self._size)
+            if file.tell() != wanted:
+                raise AssertionError(f"{name}: {file.tell()} bytes, not {wanted}")
+        sums = {name: one.hexdigest() for name, one in self._digests.items()}
+        generation = Generation(*self._size, counts, sums)
+        self.manifest = generation.to_json()
+        return generation
+
+
+def _check_room(folder: Path, height: int, width: int) -> None:
+    """Raise OSError where the disk has no room for another generation."""
+    status = os.statvfs(folder)
+    free, wanted = status.f_bavail * status.f_frsize, generation_bytes(height, width)
+    if free < wanted:
+        reason = f"a generation takes {wanted} bytes, {free} are free"
+        raise OSError(errno.ENOSPC, reason, str(folder))
+
+
+@contextlib.contextmanager
+def writing(folder: Path, height: int, width: int) -> Iterator[GenerationWriter]:
+    """Write a generation into a new folder; it is complete and durable after the block.
+
+    The block must `end` the writer.  Where it raises, nothing is left behind.
+
+    Parameters
+    ----------
+    folder : Path
+        One that is there was never complete, or was given up: it is removed.
+
+    Raises
+    ------
+    OSError
+        The disk is full or faulty; nothing is left behind.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    files.make_folder(folder)
+    try:
+        _check_room(folder, height, width)
+        with contextlib.ExitStack() as stack:  # synced and renamed as they are left
+            opened = {
+                name: stack.enter_context(files.replacing(plane_path(folder, name)))
+                for name in FORMATS
+            }
+            writer = GenerationWriter(opened, height, width)
+            yield writer
+            for file in opened.values():
+                file.flush()
+                checkpoint.settle(file)
+        files.write(folder / MANIFEST, writer.manifest.encode())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    files.sync_folder(folder.parent)
