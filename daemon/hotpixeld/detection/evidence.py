@@ -126,13 +126,24 @@ def _pattern(luma: FixedPoint) -> NDArray[np.uint16]:
     return np.asarray(bits.T @ (1 << np.arange(16, dtype=np.uint16)), np.uint16)
 
 
-def _sample_chunk(frame: NDArray[np.uint8], sites: Sites, out: Samples) -> None:
-    """Fill `out` with the samples of a few sites."""
-    height, width, _ = frame.shape
-    rows, cols = _mirrored(sites[:, 0], height), _mirrored(sites[:, 1], width)
+def _sample_chunk(
+    windows: NDArray[np.uint8], top: int, height: int, sites: Sites, out: Samples
+) -> None:
+    """Fill `out`, (photos, sites), with the samples of a few sites in a few photos."""
+    photos, _, width, _ = windows.shape
+    rows, cols = _mirrored(sites[:, 0], height) - top, _mirrored(sites[:, 1], width)
     # Sites along the last axis: every operation then runs over contiguous memory.
     flat = (rows * width)[:, None, :] + cols[None, :, :]
-    levels = frame.reshape(-1, 3)[flat].transpose(3, 0, 1, 2)
+    # Four times as fast as indexing.
+    found = np.take(windows.reshape(photos, -1, 3), flat, axis=1)
+    levels = found.transpose(4, 1, 2, 0, 3).reshape(3, *flat.shape[:2], -1)
+    inflation = np.tile(_inflation(sites, height, width), photos)
+    out[...] = _of_levels(levels, inflation).reshape(out.shape)
+
+
+def _of_levels(levels: NDArray[np.uint8], inflation: NDArray[np.float64]) -> Samples:
+    """Return the samples of sites by what is around them, (3, 13, 13, N)."""
+    out = np.zeros(len(inflation), SAMPLE)
     window = np.ascontiguousarray(levels).astype(np.int16)
     luma = luma_of(*window)
     excess, _ = contrast(luma)
@@ -141,7 +152,7 @@ def _sample_chunk(frame: NDArray[np.uint8], sites: Sites, out: Samples) -> None:
     # A product with the mask sums faster than a selection.
     total = OUTSIDE @ sizes.astype(np.float32)
     scale = GAUSSIAN / (OUTSIDE.sum() * UNIT)
-    out["spread"] = total * scale * _inflation(sites, height, width)
+    out["spread"] = total * scale * inflation
     out["peak"] = _peak(window).T
     out["pattern"] = _pattern(luma)
     core = levels[
@@ -150,6 +161,37 @@ def _sample_chunk(frame: NDArray[np.uint8], sites: Sites, out: Samples) -> None:
     out["clipped"] = np.rint((core >= WHITE).mean(axis=(0, 1, 2)) * 255)
     # Every fourth pixel: none of them in the core of the footprint.
     out["level"] = np.rint(luma[::4, ::4].mean(axis=(0, 1)) / STEP)
+    return out
+
+
+def sample_rows(
+    windows: NDArray[np.uint8], top: int, height: int, sites: Sites
+) -> Samples:
+    """Return what photos show at `sites`, where only some of their rows are at hand.
+
+    Parameters
+    ----------
+    windows : (photos, rows, W, 3) uint8, 0-255
+        Rows of each photo, `WINDOW` around each site or to the frame's edge.
+    top : int
+        The row of the frame that theirs begin with; may be outside the frame.
+    height : int
+        Of the frames.
+    sites : (N, 2) intp
+        Row, column, in the frame.
+
+    Returns
+    -------
+    (photos, N) of `SAMPLE`
+    """
+    out: Samples = np.zeros((len(windows), len(sites)), SAMPLE)
+    for start in range(0, len(sites), CHUNK):
+        part = slice(start, start + CHUNK)
+        together = CHUNK // len(sites[part])
+        for first in range(0, len(windows), together):
+            photos = slice(first, first + together)
+            _sample_chunk(windows[photos], top, height, sites[part], out[photos, part])
+    return out
 
 
 def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
@@ -166,11 +208,8 @@ def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
     -------
     (N,) of `SAMPLE`
     """
-    out = np.zeros(len(sites), SAMPLE)
-    for start in range(0, len(sites), CHUNK):
-        part = slice(start, start + CHUNK)
-        _sample_chunk(frame, sites[part], out[part])
-    return out
+    samples: Samples = sample_rows(frame[None], 0, len(frame), sites)[0]
+    return samples
 
 
 def controls(height: int, width: int, count: int = 512) -> Sites:
