@@ -25,6 +25,7 @@ from hotpixeld.store.generation_files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HEIGHT, WIDTH, ROWS = 75, 41, 32
@@ -38,9 +39,17 @@ def arrays(seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: Path, content: dict[str, np.ndarray]) -> Generation:
+def nothing() -> None:
+    """Stand in for who watches the disk."""
+
+
+def write(
+    folder: Path,
+    content: dict[str, np.ndarray],
+    progress: Callable[[], None] = nothing,
+) -> Generation:
     planes = Planes(HEIGHT, WIDTH, ROWS)
-    with writing(folder, HEIGHT, WIDTH) as writer:
+    with writing(folder, HEIGHT, WIDTH, progress) as writer:
         for strip in strips(HEIGHT, ROWS):
             for name, array in content.items():
                 planes.of(name, strip)[...] = array[slice(*strip.rows(name))]
@@ -146,7 +155,7 @@ def test_an_array_of_another_shape_is_noticed(
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
-        with writing(tmp_path / "1", HEIGHT, WIDTH) as writer:
+        with writing(tmp_path / "1", HEIGHT, WIDTH, nothing) as writer:
             writer.write(strips(HEIGHT, ROWS)[0], Planes(HEIGHT, WIDTH, ROWS))
             raise RuntimeError("stopped")
 
@@ -156,10 +165,23 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+def test_who_watches_the_disk_may_end_the_write(tmp_path: Path) -> None:
+    seen = iter([False, True])
+
+    def watch() -> None:
+        if next(seen):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "1", arrays(1), watch)
+
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path) -> None:
     with (
         pytest.raises(OSError, match="a generation takes") as caught,
-        writing(tmp_path / "1", 10**6, 10**7),
+        writing(tmp_path / "1", 10**6, 10**7, nothing),
     ):
         raise AssertionError("there was room")
 

@@ -91,8 +91,8 @@ class Means:
         Bytes for rows, decoders and coefficients; decides how many photos a pass takes.
     threads : int
     at_border : callable
-        Called at each strip's border, to make progress known or to let others go first;
-        what it raises ends the pass.
+        Called at each strip's border, and while the disk writes, to make progress known or
+        to let others go first; what it raises ends the pass.
     stop : (1,) uint32
         As soon as it is not 0, the pass ends with `PassStoppedError`.
     marks : (threads,) uint64
@@ -339,7 +339,9 @@ class _Pass:
         """
         with (
             self._reading() as reader,
-            writing(self._task.target, *self._task.size) as writer,
+            writing(
+                self._task.target, *self._task.size, self._means.at_border
+            ) as writer,
         ):
             former: Strip | None = None
             for strip in self._strips:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import ctypes
 import errno
 import io
 import os
@@ -27,11 +28,10 @@ from hotpixeld.statistics.generation import (
     Generation,
     generation_bytes,
 )
-from hotpixeld.store import checkpoint
 from hotpixeld.store.checksum import Checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.generation import Planes, Strip
 
 MANIFEST = "manifest.json"
+CHUNK = 1 << 24
+"""Bytes that the disk is given at once: a slow one takes seconds for it, not minutes."""
 _LONGEST_HEADER = 1 << 12
+_START, _WAIT_WRITE_WAIT = 2, 7
+"""Flags of sync_file_range(2): begin; begin, and wait for all there is."""
 
 
 def plane_path(folder: Path, name: str) -> Path:
@@ -180,6 +184,26 @@ class GenerationReader:
         self._open.close()
 
 
+def _write_back(file: BinaryIO, start: int, end: int, how: int) -> bool:
+    """Have the disk take a part of a file; tell whether that is possible at all."""
+    call = ctypes.CDLL(None, use_errno=True).sync_file_range
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return bool(call(file.fileno(), start, end - start, how) == 0)
+
+
+def _settle(file: BinaryIO, progress: Callable[[], None]) -> None:
+    """Wait until the disk has what was written: an fsync then has little to do.
+
+    One fsync of a large file can take minutes on a slow disk, and does nothing meanwhile
+    that anybody could see.  Where this is not possible it is left to the fsync.
+    """
+    size = file.tell()
+    for start in range(0, size, CHUNK):
+        if not _write_back(file, start, min(start + CHUNK, size), _WAIT_WRITE_WAIT):
+            return
+        progress()
+
+
 class GenerationWriter:
     """A generation that is written in strips, each once, from the first to the last.
 
@@ -193,14 +217,21 @@ class GenerationWriter:
         self._files = opened
         self._size = height, width
         self.manifest = ""
+        self._begun = dict.fromkeys(opened, 0)
         self._digests = {name: Checksum() for name in opened}
         for name in opened:
             self._append(name, _header(name, height, width))
 
     def _append(self, name: str, octets: bytes | memoryview) -> None:
-        """Write to a plane's file."""
+        """Write to a plane's file; the disk begins with it while the pass goes on."""
+        file = self._files[name]
         self._digests[name].update(octets)
-        self._files[name].write(octets)
+        file.write(octets)
+        file.flush()
+        end = file.tell()
+        if end - self._begun[name] >= CHUNK:
+            _write_back(file, self._begun[name], end, _START)
+            self._begun[name] = end
 
     def write(self, strip: Strip, planes: Planes) -> None:
         """Write the next strip of each plane; the planes may be edited afterwards."""
@@ -230,7 +261,9 @@ def _check_room(folder: Path, height: int, width: int) -> None:
 
 
 @contextlib.contextmanager
-def writing(folder: Path, height: int, width: int) -> Iterator[GenerationWriter]:
+def writing(
+    folder: Path, height: int, width: int, progress: Callable[[], None]
+) -> Iterator[GenerationWriter]:
     """Write a generation into a new folder; it is complete and durable after the block.
 
     The block must `end` the writer.  Where it raises, nothing is left behind.
@@ -239,6 +272,8 @@ def writing(folder: Path, height: int, width: int) -> Iterator[GenerationWriter]
     ----------
     folder : Path
         One that is there was never complete, or was given up: it is removed.
+    progress : callable
+        Called after the block, for each `CHUNK` that the disk has; may raise.
 
     Raises
     ------
@@ -258,8 +293,7 @@ def writing(folder: Path, height: int, width: int) -> Iterator[GenerationWriter]
             writer = GenerationWriter(opened, height, width)
             yield writer
             for file in opened.values():
-                file.flush()
-                checkpoint.settle(file)
+                _settle(file, progress)
         files.write(folder / MANIFEST, writer.manifest.encode())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
