@@ -136,7 +136,7 @@ def assert_equal(folder: Folder, state: State) -> None:
         "mean": state.mean,
         "m2": state.m2,
         "trace_total": state.trace.total,
-        "trace_telling": state.trace.telling,
+        "trace_telling": state.trace.information,
     }
     for name, array in planes.items():
         np.testing.assert_array_equal(np.load(folder.path / f"{name}.npy"), array)

@@ -91,7 +91,7 @@ def test_it_agrees_with_whole_frames_to_the_bit(
     np.testing.assert_array_equal(got[MEAN], state.mean)
     np.testing.assert_array_equal(got[M2], state.m2)
     np.testing.assert_array_equal(got[TOTAL], state.trace.total)
-    np.testing.assert_array_equal(got[TELLING], state.trace.telling)
+    np.testing.assert_array_equal(got[TELLING], state.trace.information)
 
 
 def test_more_subpixels_than_a_thread_takes_at_once_are_all_folded() -> None:

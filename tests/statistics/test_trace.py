@@ -23,7 +23,7 @@ def add_in_numpy(trace: Trace, frame: np.ndarray) -> None:
     """Add a photo to a trace: what trace.c does, in numpy."""
     first, last, decay = trace.next_band()
     height = len(trace.total)
-    scale, least, bound, white = statistics_trace._numbers()
+    scale, least, bound, white = statistics_trace.telling_numbers()
     rows = np.abs(np.arange(first - contrast.WINDOW, last + contrast.WINDOW))
     rows = np.where(rows >= height, 2 * height - 2 - rows, rows)
     luma = contrast.luma_of(*np.moveaxis(frame[rows].astype(np.int16), 2, 0))

@@ -8,13 +8,12 @@ memory until the last scan is there.
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.compiled import library
+from hotpixeld.compiled import function
 from hotpixeld.jpeg.turbojpeg import CodecError
 
 if TYPE_CHECKING:
@@ -74,34 +73,19 @@ class _Window(ctypes.Structure):
     )
 
 
-@functools.cache
-def _functions() -> ctypes.CDLL:
-    """Return the compiled functions, with their C types."""
-    found = library()
-    if found is None:
-        raise AssertionError("the package was built without its compiled functions")
-    handle, size, place = ctypes.POINTER(_Report), ctypes.c_size_t, ctypes.c_void_p
-    found.hotpixeld_strips_open_1.argtypes = [
-        *(ctypes.c_char_p, size, ctypes.c_int, ctypes.c_int, size)
-    ]
-    found.hotpixeld_strips_open_1.restype = handle
-    found.hotpixeld_strips_read_1.argtypes = [handle, place, size]
-    found.hotpixeld_strips_close_1.argtypes = [handle]
-    found.hotpixeld_strips_close_1.restype = None
-    found.hotpixeld_strips_share_1.argtypes = [
-        *(
-            ctypes.POINTER(_Window),
-            size,
-            ctypes.POINTER(size),
-            size,
-            size,
-            size,
-            place,
-            place,
-        )
-    ]
-    found.hotpixeld_strips_share_1.restype = None
-    return found
+_HANDLE, _SIZE = ctypes.POINTER(_Report), ctypes.c_size_t
+_open_strips = function(
+    "hotpixeld_strips_open_1",
+    *(ctypes.c_char_p, _SIZE, ctypes.c_int, ctypes.c_int, _SIZE),
+    returns=_HANDLE,
+)
+_read_strips = function("hotpixeld_strips_read_1", _HANDLE, ctypes.c_void_p, _SIZE)
+_close_strips = function("hotpixeld_strips_close_1", _HANDLE)
+_share_strips = function(
+    "hotpixeld_strips_share_1",
+    *(ctypes.POINTER(_Window), _SIZE, ctypes.POINTER(_SIZE), _SIZE, _SIZE, _SIZE),
+    *(ctypes.c_void_p, ctypes.c_void_p),
+)
 
 
 class Size(NamedTuple):
@@ -146,9 +130,7 @@ class StripDecoder:
         self._data = source if isinstance(source, bytes) else None  # libjpeg reads it
         descriptor = source if isinstance(source, int) else -1
         size = length if self._data is None else len(self._data)
-        self._handle = _functions().hotpixeld_strips_open_1(
-            self._data, size, descriptor, MOST_SCANS, memory
-        )
+        self._handle = _open_strips(self._data, size, descriptor, MOST_SCANS, memory)
         if not self._handle:
             raise MemoryError("no memory for another decoder")
         try:
@@ -202,13 +184,13 @@ class StripDecoder:
         """
         if out.shape[1:] != (self.size.width, 3) or not out.flags.c_contiguous:
             raise ValueError(f"rows are {out.shape}, frame is {self.size}")
-        _functions().hotpixeld_strips_read_1(self._handle, out.ctypes.data, len(out))
+        _read_strips(self._handle, out.ctypes.data, len(out))
         self.check()
 
     def close(self) -> None:
         """Free its memory; fine when it is closed."""
         if self._handle:
-            _functions().hotpixeld_strips_close_1(self._handle)
+            _close_strips(self._handle)
             self._handle = None
 
     def __enter__(self) -> Self:
@@ -280,7 +262,7 @@ class SideBySide:
 
         `mark` is the address of eight bytes that tell which photo this thread is in.
         """
-        _functions().hotpixeld_strips_share_1(
+        _share_strips(
             self._windows,
             len(self._decoders),
             ctypes.byref(self._next),

@@ -7,13 +7,12 @@ and passes are: `welford` and `trace` are the reference.
 from __future__ import annotations
 
 import ctypes
-import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hotpixeld.compiled import library
+from hotpixeld.compiled import function
 from hotpixeld.statistics.generation import CELL, M2, MEAN, TELLING, TOTAL, Counts
 from hotpixeld.statistics.trace import (
     BANDS,
@@ -23,7 +22,6 @@ from hotpixeld.statistics.trace import (
     WHOLE,
     telling_numbers,
 )
-from hotpixeld.statistics.welford import Step
 
 if TYPE_CHECKING:
     from hotpixeld.statistics.generation import Planes, Strip
@@ -66,24 +64,28 @@ class _Rows(ctypes.Structure):
     )
 
 
-@functools.cache
-def _functions() -> ctypes.CDLL:
-    """Return the compiled functions, with their C types."""
-    found = library()
-    if found is None:
-        raise AssertionError("the package was built without its compiled functions")
-    size, place = ctypes.c_size_t, ctypes.c_void_p
-    counter = ctypes.POINTER(size)
-    found.hotpixeld_fold_strip_1.argtypes = [
-        *(place, size, ctypes.POINTER(_Step), size, place, place, size, counter)
-    ]
-    found.hotpixeld_trace_strip_1.argtypes = [
-        *(place, size, ctypes.POINTER(_Band), size, ctypes.POINTER(_Rows)),
-        *(ctypes.c_int64, place, place, place, place, size, place, counter),
-    ]
-    found.hotpixeld_fold_strip_1.restype = None
-    found.hotpixeld_trace_strip_1.restype = None
-    return found
+_SIZE, _PLACE, _COUNTER = (
+    ctypes.c_size_t,
+    ctypes.c_void_p,
+    ctypes.POINTER(ctypes.c_size_t),
+)
+_fold_strip = function(
+    "hotpixeld_fold_strip_1",
+    *(_PLACE, _SIZE, ctypes.POINTER(_Step), _SIZE, _PLACE, _PLACE, _SIZE, _COUNTER),
+)
+_trace_strip = function(
+    "hotpixeld_trace_strip_1",
+    *(_PLACE, _SIZE, ctypes.POINTER(_Band), _SIZE, ctypes.POINTER(_Rows)),
+    *(ctypes.c_int64, _PLACE, _PLACE, _PLACE, _PLACE, _SIZE, _PLACE, _COUNTER),
+)
+
+
+class Step(NamedTuple):
+    """The numbers of one fold: see `welford`."""
+
+    share: float
+    spread: float
+    decay: float
 
 
 def steps(before: Counts, photos: int, memory: int) -> tuple[list[Step], Counts]:
@@ -181,7 +183,7 @@ class Folding:
         scratch = np.empty((SCRATCH_ROWS, self._width + 2 * PAD), np.int16)
         weight = np.empty(self._width, np.float32)
         top, whole = strip.first - KEPT, (strip.first_whole, strip.last_whole)
-        _functions().hotpixeld_trace_strip_1(
+        _trace_strip(
             *(windows.ctypes.data, windows.strides[0], self._bands, len(windows)),
             *(_Rows(self._height, self._width, top, *whole), together),
             self._numbers.ctypes.data,
@@ -194,7 +196,7 @@ class Folding:
     def _fold(self, strip: Strip, planes: Planes) -> None:
         """Fold the rows that were decoded."""
         windows, mean, m2 = self._windows, planes.of(MEAN, strip), planes.of(M2, strip)
-        _functions().hotpixeld_fold_strip_1(
+        _fold_strip(
             *(windows.ctypes.data + KEPT * windows.strides[1], windows.strides[0]),
             *(self._steps, len(windows)),
             *(mean.ctypes.data, m2.ctypes.data, mean.size),

@@ -8,31 +8,19 @@ the time of copying.
 from __future__ import annotations
 
 import ctypes
-import functools
 import hashlib
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from hotpixeld.compiled import library
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from hotpixeld.compiled import function
 
 _GROUP = 32
 """Bytes: a word of each of eight lanes."""
 
 
-@functools.cache
-def _add() -> Callable[[int, int, int], None]:
-    """Return the compiled function."""
-    found = library()
-    if found is None:
-        raise AssertionError("the package was built without its compiled functions")
-    function = found.hotpixeld_checksum_1
-    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
-    function.restype = None
-    return cast("Callable[[int, int, int], None]", function)
+_add = function(
+    "hotpixeld_checksum_1", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
+)
 
 
 class Checksum:
@@ -68,7 +56,7 @@ class Checksum:
 
     def _add_groups(self, octets: np.ndarray) -> None:
         """Add whole groups."""
-        _add()(self._sums.ctypes.data, octets.ctypes.data, octets.size // _GROUP)
+        _add(self._sums.ctypes.data, octets.ctypes.data, octets.size // _GROUP)
 
     def hexdigest(self) -> str:
         """Return 64 hex digits that stand for the sums."""
