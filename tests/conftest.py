@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,11 +74,7 @@ def open_session(tmp_path: Path, config: Config) -> Iterator[Callable[..., Sessi
     def open_one(other: Config | None = None) -> Session:
         for session in opened:
             session.close()
-        opened[:] = [
-            Session(
-                other or config, tmp_path / "state", 2, time.monotonic, lambda: None
-            )
-        ]
+        opened[:] = [Session(other or config, tmp_path / "state", 2, lambda: None)]
         return opened[0]
 
     yield open_one

@@ -31,10 +31,9 @@ from PIL import Image
 
 from hotpixeld.detection import evidence, lives, suspects, verdict
 from hotpixeld.detection.evidence import Conditions, EvidenceTable
-from hotpixeld.engine.sampling import nominate
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import LUMA
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 BINS = (3, 6, 10, 30, 1000)
 LEVELS = {
@@ -150,7 +149,9 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
         frames.append(frame)
         taken.append(how)
     places = np.array([(one["y"], one["x"]) for one in planted], np.intp).reshape(-1, 2)
-    sites = nominate(state)
+    if state.trace is None:
+        raise AssertionError("the state keeps no trace")
+    sites = suspects.nominated(state, state.trace)
     everything = np.concatenate([places, sites])
     asked = np.concatenate([everything, evidence.controls(height, width)])
     samples = np.stack([evidence.sample(frame, asked) for frame in frames])

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import libturbojpeg
 from hotpixeld.detection import evidence
 from hotpixeld.engine.learning_pass import Folder, Means, Pending, Task, learn
-from hotpixeld.jpeg import turbojpeg
 from hotpixeld.jpeg.decoder import SideBySide, Size, StripDecoder
 from hotpixeld.statistics.fold import Folding
 from hotpixeld.store.generation_files import GenerationReader, GenerationWriter
@@ -80,7 +80,7 @@ def plainly(size: Size, paths: Sequence[Path], threads: int) -> tuple[float, flo
     def decode_all(_: int) -> None:
         frame = np.zeros((*size, 3), np.uint8)
         for data in files:
-            turbojpeg.decode(data, size.width, size.height, frame)
+            libturbojpeg.decode(data, size.width, size.height, frame)
 
     cpu, wall = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(threads) as executor:

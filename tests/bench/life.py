@@ -208,14 +208,15 @@ def taken(
         paths = camera.write(folder, start, min(batch, photos - start))
         count = start
         for done in session.take(paths):
-            if done.outcome != "folded":
+            if done.outcome != "pending":
                 raise AssertionError(f"{done.path.name}: {done.outcome} {done.reason}")
             count += 1
+            session.learning.keep_up()
             if session.maps.made > made:
                 made = session.maps.made
                 yield count
-        while session.is_busy:
-            session.keep_up()
+        while session.learning.is_busy:
+            session.learning.keep_up()
             time.sleep(0.005)
         if session.maps.made > made:
             made = session.maps.made
@@ -236,7 +237,7 @@ def live(photos: int, seed: int, batch: int) -> Record:
         # Copies are another matter, and would take most of the time.
         repair = config.repair.model_copy(update={"pixels": "configured"})
         config = config.model_copy(update={"repair": repair})
-        with Session(config, state, 1, time.monotonic, lambda: None) as session:
+        with Session(config, state, 1, lambda: None) as session:
             for count in taken(session, folder, camera, photos, batch):
                 (known,) = session.ledger.images.cameras()
                 record.hold(session.ledger.defects.of(known.camera.id), count)

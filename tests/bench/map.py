@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 
-from hotpixeld.engine import sampling
+from hotpixeld.detection import suspects
 from hotpixeld.statistics import trace
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 PHOTOS = 32
 
@@ -57,11 +57,12 @@ def main() -> None:
     arguments = parser.parse_args()
     for megapixels in sorted(arguments.megapixels):
         state = state_of(megapixels)
+        assert state.trace is not None
         pixels, before = state.mean[..., 0].size, peak_bytes()
         walls, cpus = [], []
         for _ in range(arguments.repeats):
             wall, cpu = time.perf_counter(), time.process_time()
-            sampling.nominate(state)
+            suspects.nominated(state, state.trace)
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
         print(

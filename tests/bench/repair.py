@@ -34,8 +34,9 @@ from PIL import Image
 
 from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import coefficients, markers, turbojpeg
+from hotpixeld.jpeg import coefficients, markers
 from hotpixeld.jpeg.coefficients import Area
+from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.repair import lossless, reencode
 
 Frame = NDArray[np.uint8]
@@ -320,7 +321,7 @@ def survey(folder: Path, method: Method) -> tuple[int, int, int, list[str]]:
             copy = method(data, defects)
             elsewhere += changed_elsewhere(data, copy, defects)
         except (
-            *(markers.MarkerError, RefusedError, turbojpeg.CodecError),
+            *(markers.MarkerError, RefusedError, CodecError),
             subprocess.CalledProcessError,
         ):
             refused += 1

@@ -4,8 +4,6 @@
     python tests/bench/shares.py OUTPUT hotpixeld-arguments ...
 
 Times are those of the threads (user and system), each step without the steps inside it.
-Besides, by the clock: how long folding waited for a checkpoint or a map to be done with
-the state.
 """
 
 from __future__ import annotations
@@ -21,36 +19,38 @@ from typing import TYPE_CHECKING, Any
 
 from hotpixeld.cli import main as cli_main
 from hotpixeld.cli import run_once
-from hotpixeld.engine import camera_state, maps, pipeline, sampling
+from hotpixeld.detection import evidence, suspects
+from hotpixeld.engine import maps, sampling
 from hotpixeld.engine.copy_writer import OutputFolder
-from hotpixeld.jpeg import markers, turbojpeg
+from hotpixeld.jpeg import decoder, markers
 from hotpixeld.photo import metadata, photo_file
 from hotpixeld.repair import lossless, pixel_list
-from hotpixeld.statistics import welford
-from hotpixeld.store import checkpoint
+from hotpixeld.statistics.fold import Folding
+from hotpixeld.store.generation_files import GenerationReader, GenerationWriter
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS: dict[str, list[tuple[Any, str]]] = {
-    "decode (libjpeg-turbo)": [(turbojpeg, "decode")],
+    "decode (libjpeg-turbo)": [(decoder.SideBySide, "share")],
     "read files": [(photo_file, "_read")],
     "identity: SHA-256": [(markers, "identity")],
     "marker structure": [(markers, "parse")],
     "metadata": [(metadata, "read"), (run_once, "in_order")],
-    "fold": [(welford.State, "fold_all")],
-    "sample suspects": [(pipeline, "sampled"), (sampling, "sampled")],
+    "fold": [(Folding, "_fold")],
+    "trace": [(Folding, "_trace")],
+    "sample suspects": [(evidence, "sample_rows")],
+    "sample again": [(sampling, "sample")],
     "repair in coefficients": [(lossless, "repaired"), (pixel_list, "visible")],
     "write copies": [(OutputFolder, "write"), (OutputFolder, "sha256_of")],
-    "checkpoints": [(checkpoint, "save")],
-    "maps: scan": [(maps, "nominate")],
-    "maps: judge": [(maps, "judge"), (maps, "evidence_of")],
+    "generations": [(GenerationReader, "read"), (GenerationWriter, "write")],
+    "maps: scan": [(suspects, "nominated")],
+    "maps: judge": [(maps, "find")],
     "ledger": [(Ledger, "_commit")],
 }
 
 _spent: Counter[str] = Counter()
-_waits: list[float] = []
 _local = threading.local()
 
 
@@ -73,29 +73,16 @@ def _timed(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return timed
 
 
-def _waited(still: Callable[..., None]) -> Callable[..., None]:
-    """Return `Running.still` with its seconds noted."""
-
-    @functools.wraps(still)
-    def noted(*arguments: Any) -> None:
-        began = time.monotonic()
-        still(*arguments)
-        _waits.append(time.monotonic() - began)
-
-    return noted
-
-
 def main() -> None:
     """Run the command and write the seconds by step."""
     output, *arguments = sys.argv[1:]
     for step, functions in STEPS.items():
         for owner, name in functions:
             setattr(owner, name, _timed(step, getattr(owner, name)))
-    camera_state.Running.still = _waited(camera_state.Running.still)  # type: ignore[method-assign] # to time it
     status = cli_main.main(arguments)
     rest = time.process_time() - sum(_spent.values())
     found = {**_spent, "interpreter, imports, all else": rest}
-    Path(output).write_text(json.dumps({"steps": found, "waits": _waits}))
+    Path(output).write_text(json.dumps({"steps": found}))
     raise SystemExit(status)
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image
 
 from hotpixeld.photo import photo_file
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 if TYPE_CHECKING:
     import resource
@@ -213,7 +213,7 @@ def measure(bench: Bench, jobs: int) -> tuple[list[Row], dict[str, Any]]:
     return steps(bench.paths, jobs) + rows, json.loads(output.read_text())
 
 
-def show(rows: list[Row], shares: dict[str, float], waits: list[float]) -> None:
+def show(rows: list[Row], shares: dict[str, float]) -> None:
     """Print the table, the targets, and the shares."""
     pillow, original = rows[0], rows[4]
     print(f"{'':34} {'ms/photo':>8} {'of Pillow':>9} {'CPU ms':>7} {'of Pillow':>9}")
@@ -232,10 +232,6 @@ def show(rows: list[Row], shares: dict[str, float], waits: list[float]) -> None:
     print("processor time of the whole job with a copy of every photo, by step:")
     for step, seconds in sorted(shares.items(), key=lambda item: -item[1]):
         print(f"  {step:32} {seconds / total:6.1%}")
-    print(
-        f"folding waited {sum(waits):.1f} s in all for checkpoints and maps, at most"
-        f" {max(waits, default=0):.2f} s"
-    )
 
 
 def main() -> None:
@@ -259,7 +255,7 @@ def main() -> None:
             paths = material.copies(arguments.folder, root / "photos", count)
         rows, found = measure(Bench(paths, root, arguments.memory), arguments.jobs)
     print(f"{count} photos of {arguments.folder.name}")
-    show(rows, found["steps"], found["waits"])
+    show(rows, found["steps"])
 
 
 if __name__ == "__main__":

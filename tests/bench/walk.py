@@ -24,8 +24,9 @@ import numpy as np
 from material import photos_in
 from PIL import Image
 
+import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.jpeg import bits, entropy, markers, turbojpeg
+from hotpixeld.jpeg import bits, entropy, markers
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import coded_scans
 from hotpixeld.repair import lossless
@@ -71,7 +72,7 @@ def steps(data: bytes) -> dict[str, Callable[[], object]]:
         return reader.levels(walked, windows)
 
     found: dict[str, Callable[[], object]] = {
-        "decode": lambda: turbojpeg.decode(data, width, height, frame),
+        "decode": lambda: libturbojpeg.decode(data, width, height, frame),
         "structure": lambda: coded_scans(data, markers.parse(data)),
         "walk": lambda: entropy.walk(data, scans, NOWHERE),
     }

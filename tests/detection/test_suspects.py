@@ -8,7 +8,7 @@ import pytest
 import sensor
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.detection import suspects
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 
 def state_of(camera: sensor.Sensor, photos: int) -> State:

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hotpixeld.detection import evidence, lives, suspects
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
-from hotpixeld.statistics.welford import State
 from sensor import FOOTPRINTS, START, Planted, Sensor, exposed
+from whole_frames import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

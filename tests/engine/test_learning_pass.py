@@ -32,7 +32,7 @@ from hotpixeld.errors import (
 )
 from hotpixeld.jpeg import decoder
 from hotpixeld.jpeg.decoder import Size, StripDecoder
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import steps
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.detection.evidence import NOT_SAMPLED
 from hotpixeld.engine import decode_trial
-from hotpixeld.engine.sampling import evidence_of
+from hotpixeld.engine.sampling import JUDGED, evidence_of, sample
+from hotpixeld.jpeg import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +19,28 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from hotpixeld.camera import Camera
     from hotpixeld.engine.session import Session
     from sensor import Sensor
+
+
+def fold(session: Session, photos: list[Path]) -> Camera:
+    """Take photos and fold them; return their camera."""
+    for _ in session.take(photos, once=True):
+        pass
+    (record,) = session.ledger.images.cameras()
+    steps.fold(session, record.camera.id)
+    return record.camera
+
+
+def test_a_file_is_sampled_in_strips_as_its_whole_frame_is(
+    sensor: Sensor, folder: Path
+) -> None:
+    data = sensor.write(folder, 1)[0].read_bytes()
+    frame = decoder.decode(data)
+    sites = evidence.controls(*frame.shape[:2])
+
+    np.testing.assert_array_equal(sample(data, sites), evidence.sample(frame, sites))
 
 
 def test_photos_are_sampled_once_there_are_suspects(
@@ -26,15 +48,11 @@ def test_photos_are_sampled_once_there_are_suspects(
 ) -> None:
     photos = sensor.write(folder, 24)
     session = open_session()
-    for _ in session.take(photos[:16], once=True):
-        pass
-    (record,) = session.ledger.images.cameras()
-    camera = record.camera
+    camera = fold(session, photos[:16])
     assert session.ledger.samples.newest(camera.id, 99) == []
-    session.make_map(camera, most=10)
+    steps.make_map(session, camera.id, 10)
     assert len(session.ledger.samples.newest(camera.id, 99)) == 10
-    for _ in session.take(photos[16:], once=True):
-        pass
+    fold(session, photos[16:])
     grid = evidence_of(session.ledger, camera)
     places = {(row, col) for row, col in grid.sites.tolist()}
 
@@ -50,11 +68,8 @@ def test_what_was_sampled_at_another_list_keeps_what_both_have(
     open_session: Callable[..., Session], sensor: Sensor, folder: Path
 ) -> None:
     session = open_session()
-    for _ in session.take(sensor.write(folder, 16), once=True):
-        pass
-    (record,) = session.ledger.images.cameras()
-    camera, tables = record.camera, session.ledger.samples
-    session.make_map(camera, most=16)
+    camera, tables = fold(session, sensor.write(folder, 16)), session.ledger.samples
+    steps.make_map(session, camera.id, 16)
     before = evidence_of(session.ledger, camera)
     places = {(row, col) for row, col in before.sites.tolist()}
     new = next((row, 0) for row in range(200) if (row, 0) not in places)
@@ -72,14 +87,12 @@ def test_a_photo_whose_file_is_gone_is_passed_over(
 ) -> None:
     photos = sensor.write(folder, 16)
     session = open_session()
-    for _ in session.take(photos, once=True):
-        pass
+    camera = fold(session, photos)
     photos[3].unlink()
     photos[5].write_bytes(photos[6].read_bytes())
-    (record,) = session.ledger.images.cameras()
-    session.make_map(record.camera, most=99)
+    steps.make_map(session, camera.id, JUDGED)
 
-    assert len(evidence_of(session.ledger, record.camera).photos) == 14
+    assert len(evidence_of(session.ledger, camera).photos) == 14
 
 
 def test_a_photo_that_a_decoder_died_of_is_not_sampled_again(
@@ -90,19 +103,15 @@ def test_a_photo_that_a_decoder_died_of_is_not_sampled_again(
 ) -> None:
     photos = sensor.write(folder, 16)
     session = open_session()
-    for _ in session.take(photos, once=True):
-        pass
-    (record,) = session.ledger.images.cameras()
-    bad, *_ = session.ledger.images.newest(record.camera.id, 1)
+    camera = fold(session, photos)
+    bad, *_ = session.ledger.images.newest(camera.id, 1)
     with session.ledger.transaction():
         session.ledger.connection.execute(
             "INSERT INTO hazards VALUES (?, '')", (bytes.fromhex(bad.identity),)
         )
     monkeypatch.setattr(decode_trial, "reason", lambda _: "crashes the decoder")
-    session.make_map(record.camera, most=99)
-    sampled = {
-        photo.image for photo in evidence_of(session.ledger, record.camera).photos
-    }
+    steps.make_map(session, camera.id, JUDGED)
+    sampled = {photo.image for photo in evidence_of(session.ledger, camera).photos}
 
     assert len(sampled) == 15
     assert bad.id not in sampled

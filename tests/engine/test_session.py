@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld.engine import states
+import steps
+import whole_frames
+from hotpixeld.engine import learning
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
-from hotpixeld.photo import photo_file
-from hotpixeld.statistics.welford import State
+from hotpixeld.jpeg import decoder
+from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import Copy
 from hotpixeld.store.state_folder import lock
 from hotpixeld.watch import walk
 from sensor import START, Sensor, write_jpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hotpixeld.config.model import Config
+    from hotpixeld.statistics.generation import State
 
     Open = Callable[..., Session]
 
@@ -39,10 +42,27 @@ def take(session: Session, *paths: Path, once: bool = True) -> Counter[str]:
     return Counter(done.outcome for done in session.take(paths, once=once))
 
 
-def only_state(session: Session) -> State:
+def learn(session: Session) -> Counter[str]:
+    """Fold what is pending of the only camera."""
     (record,) = session.ledger.images.cameras()
-    state = session.states.running(record.camera.id).state
-    assert state is not None
+    return Counter(done.outcome for done in steps.fold(session, record.camera.id))
+
+
+def only_state(session: Session) -> State:
+    """Return the state with all that is pending."""
+    learn(session)
+    (record,) = session.ledger.images.cameras()
+    camera = state_folder.camera_folder(session.folder, record.camera.id)
+    return generation_files.opened(
+        generation_files.folder_of(camera, record.generation)
+    )
+
+
+def folded(photos: Sequence[Path]) -> State:
+    """Return the state that whole frames give, one after the other."""
+    state = whole_frames.State.empty(200, 280, traced=True)
+    for path in photos:
+        state.fold(decoder.decode(path.read_bytes()), 100)
     return state
 
 
@@ -57,13 +77,12 @@ def test_the_state_is_that_of_the_frames_in_capture_order(
 ) -> None:
     photos = sensor.write(folder, 6)
     session = open_session()
-    assert take(session, *reversed(photos)) == {"folded": 6}
-    state = only_state(session)
+    assert take(session, *reversed(photos)) == {"pending": 6}
     pending = session.ledger.images.pending(
         next(session.ledger.images.cameras()).camera.id
     )
 
-    assert state.photos == 6
+    assert_same(only_state(session), folded(photos))
     assert [session.ledger.paths.of_image(one.id)[0] for one in pending] == photos
 
 
@@ -90,62 +109,51 @@ def test_two_of_the_same_in_one_go_are_folded_once(
     for path, twin in zip(photos, twins, strict=True):
         shutil.copy(path, twin)
 
-    assert take(open_session(), *photos, *twins) == {"folded": 4, "duplicate": 4}
+    assert take(open_session(), *photos, *twins) == {"pending": 4, "duplicate": 4}
 
 
-def test_arrays_are_allocated_at_the_fourth_photo(
+def test_a_first_generation_is_made_of_four_photos(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:
     photos = sensor.write(folder, 4)
     session = open_session()
     take(session, *photos[:3])
-    (record,) = session.ledger.images.cameras()
-    assert session.states.running(record.camera.id).state is None
+    assert learn(session) == {}
     session = open_session()
-    session.states.recover()
     take(session, photos[3])
 
     assert only_state(session).photos == 4
 
 
-@pytest.mark.parametrize("stop_after", [2, 5, 11])
+@pytest.mark.parametrize("passes", [1, 3])
 def test_after_a_crash_the_state_comes_out_bit_identical(
-    open_session: Open,
-    sensor: Sensor,
-    folder: Path,
-    stop_after: int,
-    monkeypatch: pytest.MonkeyPatch,
+    open_session: Open, sensor: Sensor, folder: Path, passes: int
 ) -> None:
-    monkeypatch.setattr(states, "CHECKPOINT_PHOTOS_ONCE", 6)
+    """Admitted in part, folded in part: what is missing is done in its order."""
     photos = sensor.write(folder, 14)
     session = open_session()
-    for count, _ in enumerate(session.take(photos, once=True), start=1):
-        if count == stop_after:
-            break
-    session = open_session()  # without a last checkpoint, as after kill -9
-    session.states.recover()
+    for number in range(passes):
+        take(session, *photos[4 * number : 4 * number + 4])
+        learn(session)
+    take(session, *photos[4 * passes : 4 * passes + 1])
+    session = open_session()  # as after kill -9
     take(session, *session.changed(photos))
-    state = only_state(session)
-    session.states.save_all()
-    straight = State.empty(*state.mean.shape[:2])
-    for path in photos:
-        straight.fold(photo_file.decode(photo_file.examine(path, 10**9, 10**9)), 100)
+    learn(session)
 
-    assert_same(state, straight)
+    assert_same(only_state(session), folded(photos))
     assert session.ledger.images.counts()["folded"] == 14
-    assert_same(only_state(open_session()), straight)
 
 
 def test_a_pending_photo_that_is_gone_is_lost_and_counted(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:
     photos = sensor.write(folder, 6)
-    take(open_session(), *photos)
-    photos[2].unlink()
     session = open_session()
-    session.states.recover()
+    take(session, *photos)
+    photos[2].unlink()
+    assert learn(session) == {"folded": 5, "lost": 1}
 
-    assert only_state(session).photos == 5
+    assert_same(only_state(session), folded(photos[:2] + photos[3:]))
     assert session.ledger.images.counts()["lost"] == 1
 
 
@@ -155,13 +163,68 @@ def test_a_pending_photo_is_found_under_any_of_its_names(
     photos = sensor.write(folder, 5)
     twin = folder / "twin.jpg"
     shutil.copy(photos[2], twin)
-    take(open_session(), *photos, twin)
-    photos[2].unlink()
     session = open_session()
-    session.states.recover()
+    take(session, *photos, twin)
+    photos[2].unlink()
 
     assert only_state(session).photos == 5
     assert session.ledger.images.counts()["lost"] == 0
+
+
+def test_a_pending_photo_may_be_touched_or_rated_but_not_be_another(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    session = open_session()
+    take(session, *photos)
+    os.utime(photos[1], (0, 0))
+    data = photos[2].read_bytes()
+    photos[2].write_bytes(data[:2] + b"\xff\xfe\x00\x08rating" + data[2:])
+    (other,) = sensor.write(folder / "other", 1, start=9)
+    other.replace(photos[3])
+    assert learn(session) == {"folded": 5, "lost": 1}
+
+    assert session.changed(photos) == [photos[1], photos[2], photos[3]]
+
+
+def test_a_photo_that_cannot_be_decoded_fails_in_the_pass_and_costs_no_other(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    """Its structure is that of a photo; its coded data is damaged in the middle."""
+    photos = sensor.write(folder, 6)
+    data = photos[2].read_bytes()
+    middle = len(data) * 2 // 3
+    photos[2].write_bytes(data[:middle] + b"\xff\xd4" + data[middle + 9 :])
+    session = open_session()
+    assert take(session, *photos) == {"pending": 6}
+    assert learn(session) == {"folded": 5, "failed": 1}
+    (problem,) = session.ledger.paths.with_reason(9)
+
+    assert problem.path == photos[2]
+    assert problem.reason.startswith("cannot be decoded: corrupt")
+    assert_same(only_state(session), folded(photos[:2] + photos[3:]))
+    assert session.ledger.images.counts() == {
+        "folded": 5,
+        "pending": 0,
+        "lost": 0,
+        "forgotten": 0,
+    }
+    assert session.changed(photos) == []
+
+
+def test_a_camera_of_nothing_but_a_bad_photo_is_not_known(
+    open_session: Open, sensor: Sensor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "FEWEST", 1)
+    (photo,) = sensor.write(folder, 1)
+    data = photo.read_bytes()
+    middle = len(data) * 2 // 3
+    photo.write_bytes(data[:middle] + b"\xff\xd4" + data[middle + 9 :])
+    session = open_session()
+    take(session, photo)
+    assert learn(session) == {"failed": 1}
+
+    assert list(session.ledger.images.cameras()) == []
 
 
 def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
@@ -187,7 +250,7 @@ def test_bad_files_fail_with_their_reason_and_cost_nothing_else(
         one.path.name: one.reason for one in session.ledger.paths.with_reason(99)
     }
 
-    assert outcomes == {"folded": 5, "failed": 4, "skipped": 2, "gone": 1}
+    assert outcomes == {"pending": 5, "failed": 4, "skipped": 2, "gone": 1}
     assert reasons["empty.jpg"] == "empty"
     assert reasons["fifo.jpg"] == "a named pipe, not a file"
     assert reasons["link.jpg"] == "a symbolic link, not a file"
@@ -225,7 +288,7 @@ def test_a_photo_that_cannot_be_read_now_is_asked_for_for_ever(
 
     assert session.unknown([(photo, seen)]) == [photo]
     assert session.changed([photo]) == [photo]
-    assert take(session, photo, once=once) == {"folded": 1}
+    assert take(session, photo, once=once) == {"pending": 1}
 
 
 def test_a_photo_that_is_cut_short_waits_unless_done_once(
@@ -239,7 +302,7 @@ def test_a_photo_that_is_cut_short_waits_unless_done_once(
     assert session.ledger.paths.counts()["waiting"] == 1
     photo.write_bytes(data)
 
-    assert take(session, photo, once=False) == {"folded": 1}
+    assert take(session, photo, once=False) == {"pending": 1}
     assert session.ledger.paths.counts()["waiting"] == 0
 
 
@@ -253,8 +316,9 @@ def test_two_cameras_have_two_states(
         photos.append(path)
     session = open_session()
     take(session, *photos)
+    list(session.learning.all_at_once())
     counts = {
-        record.camera.serial: session.states.photos(record.camera.id)
+        record.camera.serial: record.photos
         for record in session.ledger.images.cameras()
     }
 
@@ -269,20 +333,21 @@ def test_a_second_session_is_refused_and_names_the_first(
         lock(tmp_path / "state")
 
 
-def test_a_damaged_checkpoint_is_refused_and_admits_nothing(
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_overwritten(
     open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
 ) -> None:
     photos = sensor.write(folder, 6)
     session = open_session()
-    take(session, *photos[:5])
-    session.states.save_all()
+    checkpointed(session, *photos[:5])
     (mean,) = (tmp_path / "state").glob("cameras/*/*/mean.npy")
     mean.write_bytes(mean.read_bytes()[:-1])
     session = open_session()
+    take(session, photos[5])
     with pytest.raises(CheckpointError, match="damaged"):
-        take(session, photos[5])
+        learn(session)
 
-    assert session.ledger.images.counts()["pending"] == 0
+    assert session.ledger.images.counts()["pending"] == 1
+    assert [path.name for path in mean.parent.parent.iterdir()] == ["00000001"]
 
 
 @pytest.mark.parametrize("loss", ["zeroed", "removed"])
@@ -295,10 +360,9 @@ def test_a_ledger_that_was_emptied_is_not_begun_anew_over_its_checkpoints(
     loss: str,
 ) -> None:
     state = tmp_path / "state"
-    with Session(config, state, 1, time.monotonic, lambda: None) as session:
+    with Session(config, state, 1, lambda: None) as session:
         for start in (0, 5):
-            take(session, *sensor.write(folder, 5, start=start))
-            session.states.save_all()
+            checkpointed(session, *sensor.write(folder, 5, start=start))
     kept = sorted(state.rglob("*.npy"))
     for path in state.glob("ledger*"):
         path.write_bytes(b"") if loss == "zeroed" else path.unlink()
@@ -315,8 +379,7 @@ def test_an_absent_folder_is_never_taken_for_an_emptied_one(
     watched = config.folders[0].model_copy(update={"unchanged": "copy"})
     session = open_session(config.model_copy(update={"folders": (watched,)}))
     photos = sensor.write(folder, 5)
-    take(session, *photos)
-    session.states.save_all()
+    checkpointed(session, *photos)
     list(session.repair(session.unrepaired()))
     counts = session.ledger.images.counts(), session.ledger.copies.counts()
     assert counts[1] == {"copy": 5}
@@ -342,11 +405,11 @@ def test_a_lost_photo_is_folded_when_its_file_comes_back(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:
     photos = sensor.write(folder, 6)
-    take(open_session(), *photos)
+    session = open_session()
+    take(session, *photos)
     away = folder.parent / "away"
     photos[2].rename(away)  # its folder is unmounted, say
-    session = open_session()
-    session.states.recover()
+    learn(session)
     assert session.ledger.images.counts()["lost"] == 1
     away.rename(photos[2])
     seen = walk.stat_photo(photos[2])
@@ -360,7 +423,7 @@ def test_a_lost_photo_is_folded_when_its_file_comes_back(
 
 def checkpointed(session: Session, *photos: Path) -> None:
     take(session, *photos)
-    session.states.save_all()
+    learn(session)
 
 
 def test_a_damaged_checkpoint_falls_back_on_the_one_before(
@@ -378,12 +441,10 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(
     mean.write_bytes(mean.read_bytes()[:-1])
     photos[6].unlink()
     session = open_session()
-    checkpointed(session, *photos[9:])
-    straight = State.empty(*only_state(session).mean.shape[:2])
-    for path in photos[:6] + photos[7:]:
-        straight.fold(photo_file.decode(photo_file.examine(path, 10**9, 10**9)), 100)
+    take(session, *photos[9:])
+    learn(session)  # falls back
 
-    assert_same(only_state(open_session()), straight)
+    assert_same(only_state(session), folded(photos[:6] + photos[7:]))
     assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
     (message,) = [one for one in caplog.messages if "the one before it is used" in one]
     assert "4 photos are folded again" in message
@@ -430,16 +491,20 @@ def test_what_a_crash_left_is_removed_at_the_start(
     assert not (tmp_path / "state" / ".hotpixeld-0123.tmp").exists()
 
 
-def test_a_photo_that_fits_no_memory_is_refused_before_decoding(
+def test_several_scans_that_fit_no_memory_are_refused_before_decoding(
     open_session: Open, sensor: Sensor, folder: Path, config: Config
 ) -> None:
-    (one,) = sensor.write(folder, 1)
-    limits = config.limits.model_copy(update={"memory": 27 * 55_999})
+    one, other = folder / "one.jpg", folder / "other.jpg"
+    write_jpeg(one, sensor.frame(0), progressive=True)
+    write_jpeg(other, sensor.frame(1))
+    limits = config.limits.model_copy(update={"memory": 100_000})
     session = open_session(config.model_copy(update={"limits": limits}))
-    assert take(session, one) == {"failed": 1}
+    assert take(session, one, other) == {"failed": 1, "pending": 1}
     (problem,) = session.ledger.paths.with_reason(9)
 
-    assert problem.reason.startswith("280x200 is 56000 pixels, limit is 55999")
+    assert problem.reason.endswith(
+        " bytes of memory, limit is 100000; see `limits: memory` in the configuration"
+    )
 
 
 def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
@@ -455,29 +520,27 @@ def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
     assert [path for path, _ in session.unrepaired()] == photos
 
 
-def test_there_is_no_progress_while_upkeep_hangs_whatever_photos_do(
+def test_there_is_no_progress_while_a_pass_hangs_whatever_photos_do(
     config: Config, sensor: Sensor, folder: Path, tmp_path: Path
 ) -> None:
-    calls: list[float] = []
-    progress = partial(calls.append, 0.0)
+    told: list[float] = []
+    progress = partial(told.append, 0.0)
     release = threading.Event()
-    with Session(config, tmp_path / "state", 2, time.monotonic, progress) as session:
+    with Session(config, tmp_path / "state", 2, progress) as session:
         photos = sensor.write(folder, 6)
-        take(session, *photos[:4])
-        (record,) = session.ledger.images.cameras()
-        hung = session.states.read(record.camera.id, lambda _: release.wait(30.0))
+        hung = session._upkeep.submit(release.wait, 30.0)
         time.sleep(0.05)
         session.progress()  # starting to wait takes processor time
-        calls.clear()
-        for _ in range(5):
-            session.progress()
-        while_it_hung = len(calls)
+        told.clear()
+        take(session, *photos[:2])
+        session.progress()
+        while_it_hung = len(told)
         release.set()
         assert hung.result(30)
-        take(session, *photos[4:])
+        take(session, *photos[2:])
 
     assert while_it_hung == 0
-    assert calls
+    assert told
 
 
 def test_paths_are_sorted_by_capture_time_then_name(tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def once(zygote: Zygote, world: World, fault: Fault | None = None) -> int:
     return zygote.start(*arguments, log=world.log, fault=fault).wait()
 
 
+def after_a_last_run(zygote: Zygote, world: World) -> list[str]:
+    """Return what is wrong once what a daemon left pending is folded."""
+    code = once(zygote, world)
+    return ([f"last run: exit code {code}"] if code else []) + in_the_end(world)
+
+
 def calls(zygote: Zygote, world: World) -> list[str]:
     """Return the calls that a run makes, without any fault."""
     trace = world.root / "trace"
@@ -181,7 +187,7 @@ def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[st
     if not daemon.until(lambda: is_done(world, PHOTOS)):
         wrong.append(f"not done: {world.counts()} {daemon.text()[-600:]}")
     wrong += [f"then exit code {code}"] if (code := daemon.stop()) else []
-    return wrong + in_the_end(world)
+    return wrong + after_a_last_run(zygote, world)
 
 
 def is_done(world: World, photos: int) -> bool:
@@ -209,10 +215,7 @@ def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
     if daemon.text().count("paused") > 1 + daemon.text().count("resumed"):
         wrong.append("paused logged more than once")
     wrong += retried(world)
-    text = daemon.text()
-    if "no last checkpoint" in text or text.count("paused") > text.count("resumed"):
-        once(zygote, world)  # stopped while it rested: pending, not lost
-    return wrong + in_the_end(world)
+    return wrong + after_a_last_run(zygote, world)
 
 
 def _gets_done(daemon: Process, world: World, photos: int) -> bool:
@@ -255,4 +258,5 @@ def at_random_moments(
     done = _gets_done(daemon, world, photos)
     wrong = [] if done else [f"not done: {world.counts()} of {photos}"]
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
-    table.note("the same state in the end", wrong + in_the_end(world))
+    wrong += after_a_last_run(zygote, world)
+    table.note("the same state in the end", wrong)

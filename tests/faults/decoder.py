@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from faults.crash import is_done
+from faults.crash import after_a_last_run, is_done
 from faults.hotpixel import PATCH, Zygote
-from faults.world import World, in_the_end
-from hotpixeld.jpeg import markers
+from faults.world import World
+from hotpixeld.store.hazards import SLOT, SLOTS
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ def _reasons(world: World) -> dict[str, str]:
     return found
 
 
-def _is_marked(world: World, path: Path) -> bool:
-    """Return whether a photo is being decoded."""
-    data, marks = path.read_bytes(), world.state / "under-way"
-    identity = bytes.fromhex(markers.identity(data, markers.parse(data)))
-    return marks.exists() and identity in marks.read_bytes()
+def _is_marked(world: World) -> bool:
+    """Return whether a pass is in a photo."""
+    marks = world.state / "under-way"
+    return marks.exists() and any(marks.read_bytes()[SLOT * SLOTS :])
 
 
 def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
@@ -48,14 +47,17 @@ def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
     # What hangs is to hang alone: a trial of any other photo takes its time, too.
     jobs = "1" if how == "HANG" else "2"
     arguments = ("run", "--jobs", jobs, "--config", world.config)
-    patch = {**PATCH, "engine.decode_trial.SECONDS": 1.0 if how == "HANG" else 30.0}
-    bad = world.put(PHOTOS)
+    patch: dict[str, Any] = {
+        **PATCH,
+        "engine.decode_trial.SECONDS": 1.0 if how == "HANG" else 30.0,
+    }
+    bad = world.put(0)
     poison(bad, how)
-    for index in range(PHOTOS):
+    for index in range(1, PHOTOS + 1):
         world.put(index)
     first = zygote.start(*arguments, log=world.log, patch=patch)
     if how == "HANG":  # the service manager's watchdog would end it
-        if not first.until(lambda: _is_marked(world, bad)):
+        if not first.until(lambda: _is_marked(world)):
             return [f"not hung: {first.text()[-800:]}"]
         first.stop(signal.SIGKILL)
     elif first.wait() != -signal.SIGSEGV:
@@ -71,7 +73,7 @@ def _try(zygote: Zygote, root: Path, how: str, reason: str) -> list[str]:
         if _reasons(world).get(path.name) != reason:
             wrong.append(f"{path.name}: {_reasons(world)}")
         path.unlink(missing_ok=True)
-    return wrong + in_the_end(world)
+    return wrong + after_a_last_run(zygote, world)
 
 
 def both(root: Path, table: Table) -> None:

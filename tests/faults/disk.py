@@ -9,9 +9,9 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from faults.crash import is_done
+from faults.crash import after_a_last_run, is_done
 from faults.hotpixel import Fault, Mode
-from faults.world import World, in_the_end
+from faults.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ def _full(zygote: Zygote, root: Path, where: str, *, inodes: bool = False) -> li
         if not daemon.until(lambda: is_done(world, PHOTOS)):
             wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
         wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
-        return wrong + in_the_end(world)
+        return wrong + after_a_last_run(zygote, world)
 
 
 def _remount(folder: Path, how: str) -> None:
@@ -115,7 +115,7 @@ def _read_only_copies(zygote: Zygote, root: Path) -> list[str]:
                 f"no copies in the end: {world.counts()} {daemon.text()[-800:]}"
             )
         wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
-        return wrong + in_the_end(world)
+        return wrong + after_a_last_run(zygote, world)
 
 
 def _read_only_state(zygote: Zygote, root: Path) -> list[str]:
@@ -133,7 +133,7 @@ def _read_only_state(zygote: Zygote, root: Path) -> list[str]:
         for index in range(PHOTOS - 2, PHOTOS):
             world.put(index)
         zygote.start(*arguments, log=world.log).wait()
-        return wrong + in_the_end(world)
+        return wrong + after_a_last_run(zygote, world)
 
 
 def _turns_read_only(zygote: Zygote, root: Path, at: int) -> list[str]:
@@ -151,7 +151,7 @@ def _turns_read_only(zygote: Zygote, root: Path, at: int) -> list[str]:
     if not daemon.until(lambda: is_done(world, PHOTOS)):
         wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
     wrong += [f"exit code {code}"] if (code := daemon.stop()) else []
-    return wrong + in_the_end(world)
+    return wrong + after_a_last_run(zygote, world)
 
 
 def all_of_them(zygote: Zygote, root: Path, table: Table, tries: int = 1) -> None:

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 DEADLINE = 60.0
-# A checkpoint after so few photos that a run has several, maps that are made soon, and
-# pauses worth waiting for.
-PATCH = {
-    "engine.states.CHECKPOINT_PHOTOS": 5,
-    "engine.states.CHECKPOINT_PHOTOS_ONCE": 5,
+# Passes over so few photos that a run has several, maps that are made soon, and pauses
+# worth waiting for.
+PATCH: dict[str, Any] = {
+    "engine.learning.PLACES": (4,),
+    "engine.learning.FEWEST_NEW": 4,
+    "engine.learning.MOST_NEW": 4,
     "detection.suspects.BY_TRACE": 16,
     "detection.suspects.BY_MEAN": 4,
     "service.daemon.PAUSE_SECONDS": 0.3,
@@ -179,7 +180,7 @@ class Zygote:
         *arguments: str | Path,
         log: Path,
         fault: Fault | None = None,
-        patch: dict[str, float] | None = None,
+        patch: dict[str, Any] | None = None,
     ) -> Process:
         """Start `hotpixeld` with these arguments."""
         runtime = log.parent / "runtime"

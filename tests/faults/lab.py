@@ -34,7 +34,7 @@ def _work(path: Path) -> None:
     limits = Limits()
     metadata.origin(path)
     try:
-        found = photo_file.examine(path, limits.max_bytes, limits.most_pixels)
+        found = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
         edit_detection.why_edited(found.metadata)
         photo_file.camera(found)
         frame = photo_file.decode(found)

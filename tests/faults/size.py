@@ -16,6 +16,7 @@ from hotpixeld.config.load import for_folders
 from hotpixeld.engine.intake import Intake
 from hotpixeld.engine.session import Session
 from hotpixeld.repair import pixel_list
+from hotpixeld.store.images import Taken
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch import walk
 from hotpixeld.watch.survey import ImportFolder, Survey
@@ -73,7 +74,7 @@ def fill(state: Path, folder: Path, photos: int, seen: list[Signature]) -> None:
     run = ledger.connection.executemany
     with ledger.transaction():
         for number, camera in enumerate(cameras):
-            ledger.images.admit(_identity(-number - 1).hex(), camera, None)
+            ledger.images.admit(_identity(-number - 1).hex(), camera, Taken(), 0.0)
         ledger.connection.execute("DELETE FROM images")
         run(
             "INSERT INTO images (id, identity, camera, sequence, outcome)"
@@ -185,9 +186,7 @@ def measured(root: Path, photos: int = 1_000_000) -> dict[str, float]:
     with _daemon(state, folder):
         found = {START: time.perf_counter() - began}
         found[STATUS] = _timed(lambda: _status(state))[0]
-    with Session(
-        for_folders([folder]), state, 1, time.monotonic, lambda: None
-    ) as session:
+    with Session(for_folders([folder]), state, 1, lambda: None) as session:
         _walk_again(session, folder)  # the page cache is warm in a daemon's life
         found[WALK] = _timed(lambda: _walk_again(session, folder))[1]
         found["what is unrepaired"] = _timed(session.unrepaired)[0]

@@ -17,21 +17,21 @@ from PIL import Image
 from hotpixeld.config import map_yaml
 from hotpixeld.errors import CheckpointError
 from hotpixeld.photo import photo_file
-from hotpixeld.statistics.welford import State
-from hotpixeld.store import checkpoint
+from hotpixeld.store import generation_files
 from hotpixeld.store.ledger import Ledger
 from sensor import START, Sensor, scattered, write_jpeg
+from whole_frames import State
 
 if TYPE_CHECKING:
-    from hotpixeld.statistics.welford import Frame
+    from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.store.images import CameraRecord
 
 HEIGHT, WIDTH, MEMORY = 88, 120, 100
 SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
 EXPECTED = re.compile(
     r"lock|under-way|ledger\.sqlite3(-wal|-shm)?"
-    r"|cameras/[^/]+/(map\.yaml|\d{8}/(mean\.npy|m2\.npy|trace\.npz))"
-    r"|cameras/[^/]+/previous/\d{8}\.(mean|m2)\.npy"
+    r"|cameras/[^/]+/(map\.yaml|(\d{8}/|previous/\d{8}\.)"
+    r"((mean|m2|trace_total|trace_telling)\.npy|manifest\.json))"
 )
 """The files that may lie in a state folder, between runs."""
 
@@ -173,14 +173,25 @@ def right_after(world: World) -> list[str]:
             shutil.copy(path, looked_at)
     ledger = Ledger(looked_at / "ledger.sqlite3")
     for record in ledger.images.cameras():
-        if record.checkpoint:
+        if record.generation:
             folder = world.state / "cameras" / record.camera.id
-            try:
-                checkpoint.load(folder, record.checkpoint, HEIGHT, WIDTH)
-            except CheckpointError as error:
-                wrong.append(str(error))
+            wrong += damaged(folder, record.generation)
     ledger.close()
     return wrong
+
+
+def damaged(folder: Path, number: int) -> list[str]:
+    """Return what is wrong with a generation, the current one or the one before."""
+    with tempfile.TemporaryDirectory() as place:
+        for name in generation_files.NAMES:
+            kept = folder / generation_files.PREVIOUS / f"{number:08d}.{name}"
+            here = generation_files.folder_of(folder, number) / name
+            (Path(place) / name).symlink_to(here if here.exists() else kept)
+        try:
+            generation_files.check(Path(place), lambda: None)
+        except CheckpointError as error:
+            return [f"generation {number} of {folder.name}: {error}"]
+    return []
 
 
 def _litter(world: World) -> list[str]:
@@ -215,42 +226,33 @@ def _clean_fold(ledger: Ledger, camera_id: str) -> State:
 
 def _state(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
     """Return how a camera's checkpoint differs from a clean fold."""
-    camera_id, saved = record.camera.id, record.checkpoint
+    camera_id = record.camera.id
     folded = ledger.images.counts(camera_id)["folded"]
-    if saved is None:
-        return [f"no checkpoint of {camera_id}"]
+    if not record.generation:
+        return [f"no generation of {camera_id}"]
     wrong = []
-    if saved.photos != folded:
+    if record.photos != folded:
         wrong.append(
-            f"{camera_id}: {saved.photos} photos in the state, {folded} folded"
+            f"{camera_id}: {record.photos} photos in the state, {folded} folded"
         )
     clean = _clean_fold(ledger, camera_id)
     folder = world.state / "cameras" / camera_id
-    (mean,) = folder.glob("**/mean.npy")
-    for name, array in (("mean", clean.mean), ("m2", clean.m2)):
-        stored = np.load(mean.with_name(f"{name}.npy"), allow_pickle=False)
+    wrong += damaged(folder, record.generation)
+    found = generation_files.opened(
+        generation_files.folder_of(folder, record.generation)
+    )
+    if clean.trace is None or found.trace is None:
+        return [*wrong, "no trace"]
+    for name, stored, array in (
+        ("mean", found.mean, clean.mean),
+        ("m2", found.m2, clean.m2),
+        ("trace", found.trace.total, clean.trace.total),
+        ("trace", found.trace.information, clean.trace.information),
+    ):
         if not np.array_equal(stored, array):
             wrong.append(f"{camera_id}: {name} differs from a clean fold")
-    wrong += _trace(world, checkpoint.load(folder, saved, HEIGHT, WIDTH), clean)
     previous = ledger.generations.previous(camera_id)
-    if previous is not None:
-        try:
-            checkpoint.load(folder, previous, HEIGHT, WIDTH)
-        except CheckpointError as error:
-            wrong.append(f"previous generation: {error}")
-    return wrong
-
-
-def _trace(world: World, found: State, clean: State) -> list[str]:
-    """Return how a state's trace differs; it begins anew where a checkpoint was damaged."""
-    if found.trace is None or clean.trace is None:
-        return ["no trace"]
-    if "the one before it is used" in world.log.read_text():
-        return []
-    one, other = found.trace, clean.trace
-    same = one.photos == other.photos and np.array_equal(one.total, other.total)
-    same = same and np.array_equal(one.information, other.information)
-    return [] if same else ["the trace differs from a clean fold's"]
+    return wrong + (damaged(folder, previous) if previous is not None else [])
 
 
 def _map(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:

@@ -33,7 +33,7 @@ IN_THE_CORNER = Defect(0, 0, Kind.STUCK)
 
 
 def record(camera: Camera) -> CameraRecord:
-    return CameraRecord(camera, 0, 0, None, 0, 0.0)
+    return CameraRecord(camera, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
 
 
 MAPS = [(record(CAMERA), [DATED, IN_THE_CORNER]), (record(OTHER), [])]

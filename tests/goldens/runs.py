@@ -115,19 +115,16 @@ def _array(array: np.ndarray) -> str:
 def _arrays(folder: Path) -> Items:
     """Return the checksums of the arrays in the newest generation below a folder.
 
-    It is the one with a `mean.npy`; containers do not count, their arrays do.
+    It is the one with a `mean.npy`.
     """
     generations = sorted(path.parent for path in folder.rglob("mean.npy"))
     if not generations:
         return {}
     items: Items = {}
-    for path in sorted(generations[-1].iterdir()):
-        if path.suffix == ".npy":
-            items[path.stem] = _array(np.load(path))
-        elif path.suffix == ".npz":
-            with np.load(path) as saved:
-                for name in saved.files:
-                    items[f"{path.stem} {name}"] = _array(saved[name])
+    for path in sorted(generations[-1].glob("*.npy")):
+        items[path.stem.replace("_", " ")] = _array(np.load(path))
+    manifest = json.loads((generations[-1] / "manifest.json").read_text())
+    items["trace photos"] = _array(np.array(manifest["traced"]))
     return items
 
 

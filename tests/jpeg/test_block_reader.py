@@ -13,8 +13,9 @@ from PIL import Image
 
 import coder
 import jpegs
+import libturbojpeg
 from coder import Photo
-from hotpixeld.jpeg import entropy, markers, turbojpeg
+from hotpixeld.jpeg import entropy, markers
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import ScanError, coded_scans
 
@@ -148,7 +149,7 @@ def test_levels_are_those_that_the_program_decodes(
 
     (levels,) = read(data, [Window(0, 0, height, width)])
 
-    assert (levels == turbojpeg.decode(data, width, height)).all()
+    assert (levels == libturbojpeg.decode(data, width, height)).all()
 
 
 def test_extreme_coefficients_are_clipped_as_libjpeg_clips_them() -> None:
@@ -166,7 +167,7 @@ def test_extreme_coefficients_are_clipped_as_libjpeg_clips_them() -> None:
 
     (levels,) = read(data, [Window(0, 0, 48, 72)])
 
-    assert (levels == turbojpeg.decode(data, 72, 48)).all()
+    assert (levels == libturbojpeg.decode(data, 72, 48)).all()
 
 
 def test_a_window_asks_for_no_more_blocks_than_it_needs() -> None:
@@ -243,7 +244,7 @@ def test_levels_of_real_photos_are_those_that_the_program_decodes(
         if height * width > 500_000:
             windows.pop(1)
         found = entropy.walk(data, scans, reader.needed(windows))
-        whole = turbojpeg.decode(data, width, height)
+        whole = libturbojpeg.decode(data, width, height)
         parts = reader.levels(found, windows)
         for window, levels in zip(windows, parts, strict=True):
             top, left, bottom, right = window

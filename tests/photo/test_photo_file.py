@@ -6,7 +6,6 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -87,15 +86,6 @@ def test_what_is_gone_or_no_file_is_not_a_bad_photo(tmp_path: Path) -> None:
         photo_file.examine(tmp_path / "gone.jpg", MOST, MOST)
     with pytest.raises(SkippedPhotoError, match="a named pipe, not a file"):
         photo_file.examine(tmp_path / "pipe.jpg", MOST, MOST)
-
-
-def test_a_frame_comes_new_or_in_the_one_given(tmp_path: Path) -> None:
-    photo, out = examined(tmp_path, WHOLE), np.zeros((24, 40, 3), np.uint8)
-    frame = photo_file.decode(photo)
-
-    assert photo_file.decode(photo, out) is out
-    assert np.array_equal(frame, out)
-    assert np.abs(frame.astype(int) - FRAME).mean() < 5
 
 
 def test_damaged_and_unsupported_coded_data_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jpegs
+import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.jpeg import turbojpeg
 from hotpixeld.repair import footprint as repair_footprint
 from hotpixeld.repair import lossless, reencode
 from hotpixeld.repair.footprint import Footprint
@@ -116,12 +116,12 @@ def test_what_was_learned_repairs_better() -> None:
         np.rint(with_footprints(clean.astype(float), WIDE_HERE)), 0, 255
     ).astype(np.uint8)
     data = jpegs.jpeg(hot, "4:2:2", quality=95)
-    twin = turbojpeg.decode(jpegs.jpeg(clean, "4:2:2", quality=95), 150, 110).astype(
+    twin = libturbojpeg.decode(jpegs.jpeg(clean, "4:2:2", quality=95), 150, 110).astype(
         int
     )
 
     def error(copy: bytes) -> float:
-        frame = turbojpeg.decode(copy, 150, 110)
+        frame = libturbojpeg.decode(copy, 150, 110)
         return float(np.abs(frame - twin).mean())
 
     usual, known = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def session(tmp_path: Path, config: Config) -> Iterator[Session]:
-    with Session(config, tmp_path / "state", 1, time.monotonic, lambda: None) as opened:
+    with Session(config, tmp_path / "state", 1, lambda: None) as opened:
         yield opened
 
 

@@ -22,8 +22,8 @@ from hotpixeld.statistics.generation import (
     Planes,
     strips,
 )
-from hotpixeld.statistics.trace import BANDS, WHOLE, Trace
-from hotpixeld.statistics.welford import State
+from hotpixeld.statistics.trace import BANDS, MEMORY, WHOLE
+from whole_frames import State
 
 
 @settings(deadline=None)
@@ -41,12 +41,14 @@ def test_photos_count_as_in_a_state(before: int, photos: int, memory: int) -> No
 
 
 @pytest.mark.parametrize("height", [7, 16, 95, 96, 147])
-def test_bands_are_those_of_a_trace(height: int) -> None:
-    trace = Trace.empty(height, 9)
-    for traced in range(WHOLE + 2 * BANDS):
-        trace.photos = traced
+def test_bands_cover_the_frame_once_in_turn(height: int) -> None:
+    assert fold.band(WHOLE - 1, height) == (0, height, 1.0)
+    bands = [fold.band(WHOLE + number, height) for number in range(BANDS)]
+    ordered = sorted((first, last) for first, last, _ in bands)
 
-        assert fold.band(traced, height) == trace.next_band()
+    assert (ordered[0][0], ordered[-1][1]) == (0, height)
+    assert [last for _, last in ordered[:-1]] == [first for first, _ in ordered[1:]]
+    assert {decay for _, _, decay in bands} == {1 - 1 / MEMORY}
 
 
 def folded(

@@ -11,6 +11,7 @@ import pytest
 from hotpixeld.camera import Camera
 from hotpixeld.detection.evidence import SAMPLE, SampledPhoto
 from hotpixeld.store import evidence_tables
+from hotpixeld.store.images import Taken
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path / "ledger.sqlite3")
     with ledger.transaction():
         for number in range(1, 9):
-            ledger.images.admit(f"{number:064x}", CAMERA, NOON)
+            ledger.images.admit(f"{number:064x}", CAMERA, Taken(NOON), 9.0)
     yield ledger
     ledger.close()
 

@@ -18,8 +18,9 @@ from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import LedgerError
 from hotpixeld.files import Signature
+from hotpixeld.statistics.generation import Counts
 from hotpixeld.store import ledger as store_ledger
-from hotpixeld.store.checkpoint import Checkpoint
+from hotpixeld.store.images import Taken
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.paths import Copy
 
@@ -56,7 +57,7 @@ def admit(ledger: Ledger, *numbers: int) -> None:
     with ledger.transaction():
         for number in numbers:
             when = NOON + dt.timedelta(minutes=number)
-            image = ledger.images.admit(identity(number), CAMERA, when)
+            image = ledger.images.admit(identity(number), CAMERA, Taken(when), 9.0)
             path = Path(f"/photos/{number}.jpg")
             ledger.paths.record(path, "image", image=image.id, signature=SEEN)
 
@@ -74,13 +75,13 @@ def test_images_are_pending_in_their_cameras_sequence(ledger: Ledger) -> None:
 
 def test_a_checkpoint_marks_what_it_holds_and_no_more(ledger: Ledger) -> None:
     admit(ledger, 1, 2, 3)
-    saved = Checkpoint(1, 2, 2.0, "aa", "bb")
     with ledger.transaction(durable=True):
-        ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=2)
+        ledger.images.commit_generation(CAMERA.id, Counts(2, 2.0), sequence=2)
     record = ledger.images.camera(CAMERA.id)
 
     assert record is not None
-    assert (record.camera, record.checkpoint) == (CAMERA, saved)
+    assert record.camera == CAMERA
+    assert (record.generation, record.photos, record.weight) == (1, 2, 2.0)
     assert (record.sequence, record.folded_to) == (3, 2)
     assert ledger.images.counts() == {
         "folded": 2,
@@ -94,13 +95,33 @@ def test_a_checkpoint_marks_what_it_holds_and_no_more(ledger: Ledger) -> None:
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
     def interrupted() -> None:
         with ledger.transaction():
-            ledger.images.admit(identity(1), CAMERA, None)
+            ledger.images.admit(identity(1), CAMERA, Taken(), 9.0)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
 
     assert ledger.images.find(identity(1)) is None
+
+
+def test_the_first_of_the_pending_tells_since_when(ledger: Ledger) -> None:
+    assert ledger.images.pending_since(CAMERA.id) is None
+    with ledger.transaction():
+        for number, when in ((1, 30.0), (2, 20.0)):
+            ledger.images.admit(identity(number), CAMERA, Taken(), when)
+        ledger.images.mark_lost(ledger.images.pending(CAMERA.id)[1])
+
+    assert ledger.images.pending_since(CAMERA.id) == 30.0
+
+
+def test_an_image_keeps_how_it_was_taken(ledger: Ledger) -> None:
+    taken = Taken(NOON, 0.01, 200, 35.0)
+    with ledger.transaction():
+        ledger.images.admit(identity(1), CAMERA, taken, 9.0)
+    found = ledger.images.find(identity(1))
+
+    assert found is not None
+    assert found.taken == taken
 
 
 def test_a_lost_image_may_come_back(ledger: Ledger) -> None:
@@ -122,8 +143,7 @@ def test_forgetting_since_a_day_leaves_the_earlier_pending(ledger: Ledger) -> No
     admit(ledger, 1, 2, 3)
     since = NOON + dt.timedelta(minutes=2)
     with ledger.transaction():
-        saved = Checkpoint(1, 3, 3.0, "aa", "bb")
-        ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=3)
+        ledger.images.commit_generation(CAMERA.id, Counts(3, 3.0), sequence=3)
         assert ledger.images.count_since(CAMERA.id, since) == 2
         ledger.images.forget(CAMERA.id, since)
     counts = ledger.images.counts(CAMERA.id)
@@ -131,7 +151,7 @@ def test_forgetting_since_a_day_leaves_the_earlier_pending(ledger: Ledger) -> No
 
     assert (counts["pending"], counts["forgotten"]) == (1, 2)
     assert record is not None
-    assert record.checkpoint is None
+    assert (record.generation, record.photos) == (0, 0)
 
 
 def test_paths_keep_names_that_are_not_utf8(ledger: Ledger) -> None:
@@ -322,8 +342,7 @@ def test_a_migration_that_fails_leaves_the_older_ledger(
 def test_the_tallies_follow_every_change(ledger: Ledger) -> None:
     admit(ledger, 1, 2, 3)
     with ledger.transaction():
-        saved = Checkpoint(1, 2, 2.0, "aa", "bb")
-        ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=2)
+        ledger.images.commit_generation(CAMERA.id, Counts(2, 2.0), sequence=2)
         ledger.paths.record(Path("/photos/1.jpg"), "failed", reason="gone bad")
         ledger.paths.record(Path("/photos/4.jpg"), "skipped", reason="edited")
         source = Path("/photos/1.jpg")
@@ -349,19 +368,20 @@ def test_falling_back_makes_what_the_checkpoint_before_lacks_pending(
     ledger: Ledger,
 ) -> None:
     admit(ledger, 1, 2, 3, 4)
-    first, second = Checkpoint(1, 2, 2.0, "aa", "bb"), Checkpoint(2, 3, 3.0, "cc", "dd")
-    for saved in (first, second):
+    for photos in (2, 3):
         with ledger.transaction(durable=True):
-            ledger.images.commit_checkpoint(CAMERA.id, saved, sequence=saved.photos)
+            counts = Counts(photos, float(photos))
+            ledger.images.commit_generation(CAMERA.id, counts, sequence=photos)
     with ledger.transaction():
         ledger.images.set_mapped(CAMERA.id, 3, 2.5)
-    assert ledger.generations.previous(CAMERA.id) == first
+    assert ledger.generations.previous(CAMERA.id) == 1
     with ledger.transaction(durable=True):
         assert ledger.generations.fall_back(CAMERA.id) == 1
     record = ledger.images.camera(CAMERA.id)
 
     assert record is not None
-    assert (record.checkpoint, record.folded_to, record.mapped) == (first, 2, 2)
+    assert (record.generation, record.photos, record.weight) == (1, 2, 2.0)
+    assert (record.folded_to, record.mapped) == (2, 2)
     assert [one.sequence for one in ledger.images.pending(CAMERA.id)] == [3, 4]
     assert ledger.generations.previous(CAMERA.id) is None
 

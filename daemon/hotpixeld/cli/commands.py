@@ -24,7 +24,7 @@ from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair import undo as way_back
 from hotpixeld.service import status_file
-from hotpixeld.store import checkpoint, state_folder
+from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import lock
 
@@ -94,7 +94,7 @@ def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
 def camera_maps(
     folder: Path, config: Config, camera_id: str | None, method: str | None
 ) -> CameraMaps:
-    """Return the maps: maintained ones, or with a `method` made from the checkpoints.
+    """Return the maps: maintained ones, or with a `method` made from the generations.
 
     Raises
     ------
@@ -121,15 +121,13 @@ def _from_state(
     record: CameraRecord,
     cameras: list[Camera],
 ) -> list[Defect]:
-    """Return the defects that a camera's current checkpoint shows."""
-    if record.checkpoint is None:
+    """Return the defects that a camera's current generation shows."""
+    if not record.generation:
         return []
     camera = record.camera
-    state = checkpoint.load(
-        state_folder.camera_folder(folder, camera.id),
-        record.checkpoint,
-        camera.height,
-        camera.width,
+    camera_folder = state_folder.camera_folder(folder, camera.id)
+    state = generation_files.opened(
+        generation_files.folder_of(camera_folder, record.generation)
     )
     evidence = evidence_of(ledger, camera)
     return maps.find(config, camera, cameras, state, evidence, [])
@@ -329,7 +327,7 @@ def forget(
             ledger.defects.replace(camera_id, [])
             ledger.samples.forget(camera_id)
         ledger.close()
-        checkpoint.tidy(state_folder.camera_folder(folder, camera_id), None, None)
+        generation_files.tidy(state_folder.camera_folder(folder, camera_id), 0, None)
         for file in (state_folder.map_file, state_folder.footprint_file):
             file(folder, camera_id).unlink(missing_ok=True)
     finally:

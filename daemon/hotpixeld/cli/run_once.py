@@ -84,7 +84,7 @@ def settled_photos(
 
 
 def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
-    """Fold the photos in the configuration's folders, then map and repair.
+    """Fold the photos in the configuration's folders, with maps, then repair.
 
     Parameters
     ----------
@@ -104,17 +104,18 @@ def run(config: Config, folder: Path, jobs: int) -> Counter[str]:
         The state or a folder cannot be used.
     """
     outcomes: Counter[str] = Counter()
-    with Session(config, folder, jobs, time.monotonic, _no_report) as session:
-        session.states.recover()
+    with Session(config, folder, jobs, _no_report) as session:
         photos = settled_photos(config, session)
         photos = in_order(with_progress(photos, len(photos), "sorting"))
         taken = session.take(photos, once=True, ordered=True)
-        for done in with_progress(taken, len(photos), "folding"):
+        for done in with_progress(taken, len(photos), "reading"):
+            outcomes[done.outcome] += done.outcome != "pending"
+        pending = session.ledger.images.counts()["pending"]
+        learned = session.learning.all_at_once()
+        for done in with_progress(learned, pending, "folding"):
             outcomes[done.outcome] += 1
-        session.states.begin_all()  # beside the maps
-        session.make_maps()
-        session.states.drop_all()
+        outcomes["pending"] = session.ledger.images.counts()["pending"]
         due = session.unrepaired()
         for done in with_progress(session.repair(due), len(due), "repairing"):
             outcomes["no copy"] += bool(done.reason)
-    return outcomes
+    return +outcomes

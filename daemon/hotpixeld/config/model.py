@@ -38,7 +38,6 @@ from hotpixeld.config.values import (
 )
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import SkippedPhotoError
-from hotpixeld.statistics.welford import STATE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -321,13 +320,8 @@ class Limits(Model):
     """Largest photo in pixels; larger ones are refused before decoding."""
     max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
     """Largest file in bytes."""
-    memory: Count = Field(default=675_000_000, ge=50_000_000, le=10**12)
-    """Memory in bytes: 105 million, 27 a pixel of each state, and photos under way."""
-
-    @property
-    def most_pixels(self) -> int:
-        """Return how many pixels a photo may have, for its camera's state to fit in."""
-        return min(self.max_pixels, self.memory // STATE_BYTES)
+    memory: Count = Field(default=300_000_000, ge=50_000_000, le=10**12)
+    """Memory in bytes: decides how many photos are decoded at once, never which."""
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:

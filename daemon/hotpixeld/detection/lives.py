@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
     from hotpixeld.detection.verdict import Hypothesis, Verdicts
-    from hotpixeld.statistics.welford import State
+    from hotpixeld.statistics.generation import State
 
 SCENES = 8
 """Different scenes without which there is no verdict."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.statistics.contrast import Sites
+    from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.peaks import Peaks
     from hotpixeld.statistics.trace import Trace
-    from hotpixeld.statistics.welford import State
 
 # Surroundings that vary less than this from photo to photo (levels squared), or so much
 # less than the frame usually does, are not seen through the lens: bars, burned-in text,

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
     from hotpixeld.config.model import Folder, Repair
     from hotpixeld.defect import Defect
+    from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.lossless import Repaired
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.statistics.welford import Frame
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import sys
 
 from hotpixeld.defect import Defect
 from hotpixeld.errors import HotpixeldError
-from hotpixeld.jpeg import turbojpeg
+from hotpixeld.jpeg import decoder, turbojpeg
 from hotpixeld.repair import lossless
 
 SECONDS = 60.0
@@ -51,7 +51,7 @@ def main() -> None:
     data = sys.stdin.buffer.read()
     with contextlib.suppress(HotpixeldError):
         size = turbojpeg.header(data)
-        turbojpeg.decode(data, size.width, size.height)
+        decoder.decode(data)
         lossless.repaired(data, (Defect.at(size.width // 2, size.height // 2),))
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hotpixeld.engine.photos_under_way import Done
+    from hotpixeld.engine.repair_pass import Done
     from hotpixeld.engine.session import Session
     from hotpixeld.watch.survey import Hint
 

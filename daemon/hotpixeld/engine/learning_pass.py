@@ -29,8 +29,7 @@ from hotpixeld.errors import (
     UnreadablePhotoError,
 )
 from hotpixeld.jpeg import decoder
-from hotpixeld.jpeg.decoder import SideBySide, Size, StripDecoder
-from hotpixeld.jpeg.turbojpeg import CodecError
+from hotpixeld.jpeg.decoder import CodecError, SideBySide, Size, StripDecoder
 from hotpixeld.statistics.fold import KEPT, Folding
 from hotpixeld.statistics.generation import Counts, Generation, Planes, Strip, strips
 from hotpixeld.store.generation_files import GenerationReader, writing
@@ -231,18 +230,21 @@ def _state_bytes(width: int, rows: int) -> int:
 
 @contextlib.contextmanager
 def _opened(
-    photos: Sequence[Pending], size: Size, memory: int, bad: dict[int, PhotoError]
+    photos: Sequence[Pending], size: Size, means: Means, bad: dict[int, PhotoError]
 ) -> Iterator[list[_Opened]]:
     """Open as many photos as the memory is enough for, the first ones; add to `bad`."""
-    left = memory - _state_bytes(size.width, LEAST_ROWS)
+    left = means.memory - _state_bytes(size.width, LEAST_ROWS)
     taken: list[_Opened] = []
     with contextlib.ExitStack() as stack:
         for photo in photos:
+            means.marks[0] = photo.number  # its header may bring the process down, too
             try:
-                one = _open(photo, size, memory)
+                one = _open(photo, size, means.memory)
             except PhotoError as error:
                 bad[photo.number] = error
                 continue
+            finally:
+                means.marks[0] = 0
             stack.callback(os.close, one.descriptor)
             stack.callback(one.decoder.close)
             left -= _least_bytes(one.decoder)
@@ -425,7 +427,7 @@ def learn(task: Task, photos: Sequence[Pending], means: Means) -> Passed:
     try:
         while True:
             good = [one for one in photos if one.number not in bad]
-            with _opened(good, task.size, means.memory, bad) as taken:
+            with _opened(good, task.size, means, bad) as taken:
                 if not taken:
                     nobody = np.zeros((0, len(task.sites)), evidence.SAMPLE)
                     return Passed(None, (), nobody, bad)

@@ -1,87 +1,119 @@
-"""The maps: made anew from the states when due, kept in the ledger and in map.yaml.
+"""The maps: each made from a generation, the samples and the map before; kept, published.
 
-MapQueue maps while photos go on: a step at a time, one map at a time.
-
-What a map reads of the state is read by the upkeep thread; the camera's frames wait to be
-folded meanwhile, within the memory limit.  Earlier photos are sampled again between new
-ones.  All that the ledger keeps is written by its own thread.
+`make` is a function in a thread that has no ledger.  What it returns is kept by the thread
+that has one, in the ledger, in map.yaml and in the learned footprint.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.detection import lives, suspects
+from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
-from hotpixeld.engine.earlier_photos import Coverage
-from hotpixeld.engine.sampling import evidence_of, nominate
+from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
-from hotpixeld.store import state_folder
+from hotpixeld.store import generation_files, state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from concurrent.futures import Future
-
-    from hotpixeld.engine.photos_under_way import Memory
-    from hotpixeld.engine.workers import Workers
-
-    MapSteps = Generator[Future[Any] | None, Any, None]
-    """Yields a future and is sent its result, or yields None after a step of its own."""
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import EvidenceTable
-    from hotpixeld.engine.sampling import Sampling
-    from hotpixeld.engine.states import States
+    from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.statistics.welford import State
-    from hotpixeld.store.images import Image
+    from hotpixeld.statistics.generation import State
+    from hotpixeld.statistics.trace import Trace
+    from hotpixeld.store.images import CameraRecord, Image
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-STEPS_A_PHOTO = 3
-"""Taken for every photo meanwhile: a map begun after 20 photos is made within 40."""
 SEARCHES = 3
 """Steps of the search for the beginnings of defects, each time a map is made."""
+LOOK_BACK = 24
+"""Earlier photos that a map looks at again while new ones come: the first map needs it."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
-FEWEST_NEW, MOST_NEW = 8, 20
-"""A map is due after 10 % more photos, at least and at most so many: a defect that begins
-after a map is to be listed within 40, of which some come while it is made."""
 
 
-Judged = tuple[list["Defect"], "Footprint | None", int, float]
-"""Defects, how they show, of how many photos the state is, and of how many scenes."""
+@dataclass(frozen=True, slots=True)
+class MapTask:
+    """What a map is made from.
 
-
-def is_due(photos: int, mapped: int, min_photos: int) -> bool:
-    """Return whether a map is due.
-
-    Parameters
+    Attributes
     ----------
-    photos, mapped : int
-        Photos in the state now, and when the map was made last (0: never).
-
-    >>> [is_due(photos, 16, 16) for photos in (16, 23, 24)]
-    [False, False, True]
+    config : Config
+    cameras : list of Camera
+        All that are known: a list without `size` is about the largest.
+    generation : Path
+        Its folder.
+    known : Evidence
+    files : mapping of int to list of Path
+        Where the photos of `known` are, by image id.
+    former : list of Defect
+        The map before.
+    look_back : int
+        Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
+        suspect, 0 is none at all.
     """
-    if photos < min_photos:
-        return False
-    return photos - mapped >= min(max(mapped // 10, FEWEST_NEW), MOST_NEW) or not mapped
+
+    config: Config
+    cameras: list[Camera]
+    generation: Path
+    known: Evidence
+    files: Mapping[int, list[Path]]
+    former: list[Defect]
+    look_back: int
+
+    @property
+    def camera(self) -> Camera:
+        """Return the camera."""
+        return self.known.camera
+
+
+@dataclass(frozen=True, slots=True)
+class MadeMap:
+    """A map, and what else came of making it.
+
+    Attributes
+    ----------
+    task : MapTask
+    defects : list of Defect
+    footprint : Footprint or None
+        How they show.
+    photos : int
+        In the generation.
+    scenes : float
+        Different ones among the newest photos.
+    suspects : Suspects or None
+        The new list; None where the method has none.
+    sampled : list of SampledPhoto
+        At that list, from their files.
+    """
+
+    task: MapTask
+    defects: list[Defect]
+    footprint: Footprint | None
+    photos: int
+    scenes: float
+    suspects: Suspects | None
+    sampled: list[SampledPhoto]
 
 
 def find(
@@ -115,111 +147,72 @@ def find(
     return lives.defects(state, table, ignored, former, needed)
 
 
-def judge(
-    config: Config,
-    camera: Camera,
-    cameras: list[Camera],
-    table: EvidenceTable,
-    former: list[Defect],
-    state: State,
-) -> Judged:
-    """Return all that a map says."""
-    found = find(config, camera, cameras, state, table, former)
-    return (
-        found,
-        footprint.learn(state.mean, found),
-        state.photos,
-        scenes(table.controls),
-    )
+def _new_suspects(task: MapTask, state: State, trace: Trace) -> Suspects:
+    """Return the suspects that the state shows now, after what is in the map."""
+    known = [(one.row, one.col) for one in task.former]
+    sites = np.array(known, np.intp).reshape(-1, 2)
+    found = suspects.nominated(state, trace)
+    version = task.known.suspects.version + 1
+    return Suspects(version, suspects.distinct(np.concatenate([sites, found])))
 
 
-class MapQueue:
-    """The map that is being made, and those that wait; used by one thread.
+def _to_judge(task: MapTask, known: Evidence) -> list[Image]:
+    """Return the photos to sample again before the verdict."""
+    coverage = Coverage.of(known, len(task.former))
+    if task.look_back == JUDGED:
+        return coverage.all()
+    return coverage.to_judge(task.look_back)
+
+
+def make(
+    task: MapTask, earlier: EarlierPhotos, at_photo: Callable[[], None]
+) -> MadeMap:
+    """Make a map.
 
     Parameters
     ----------
-    memory : Memory
-        Gives room for one map at a time; without it, none is begun.
-    upkeep : Workers
-        The thread that does what `MapSteps` wait for.
-    jobs : int
-        Earlier photos that are decoded at once.
+    earlier : EarlierPhotos
+        Samples photos again.
+    at_photo : callable
+        Called for each of these; what it raises ends the making.
+
+    Raises
+    ------
+    CheckpointError
+        The generation is missing or damaged.
     """
-
-    def __init__(self, memory: Memory, upkeep: Workers, jobs: int) -> None:
-        self._memory = memory
-        self._upkeep = upkeep
-        self._jobs = jobs
-        self._queue: dict[str, tuple[Callable[[], MapSteps], int]] = {}
-        self._steps: MapSteps | None = None
-        self._future: Future[Any] | None = None
-        self._name = ""
-
-    @property
-    def is_busy(self) -> bool:
-        """Return whether a map is being made or waits to be."""
-        return bool(self._queue) or self._steps is not None
-
-    def add(self, camera_id: str, pixels: int, begin: Callable[[], MapSteps]) -> None:
-        """Make a map of a camera with so many pixels, unless that is under way."""
-        if camera_id != self._name:
-            self._queue.setdefault(camera_id, (begin, pixels))
-
-    def step(self) -> None:
-        """Take a few steps, if nothing has to be waited for.
-
-        Raises
-        ------
-        OSError, HotpixeldError
-            Of the map; it is dropped.
-        """
-        if self._steps is None and self._queue:
-            self._begin()
-        if self._steps is None or not self._has_room():
-            return
-        if inspect.getgeneratorstate(self._steps) == inspect.GEN_CREATED:
-            self._memory.frames.trim()  # the map gets the memory that photos released
-        steps = self._steps
-        for _ in range(STEPS_A_PHOTO):
-            waits = self._future is not None and not self._future.done()
-            if waits or self._steps is not steps:
-                break
-            self._go_on(steps)
-
-    def finish(self) -> None:
-        """Make all maps that are to be made, to their ends."""
-        while self.is_busy:
-            if self._future is not None:
-                self._upkeep.wait(self._future)
-            self.step()
-
-    def _begin(self) -> None:
-        self._name, (begin, pixels) = next(iter(self._queue.items()))
-        del self._queue[self._name]
-        # Reserved first: as photos end they make room, and no others begin in it.
-        self._memory.reserve_for_map(pixels, self._jobs)
-        self._steps = begin()
-
-    def _has_room(self) -> bool:
-        """Return whether the photos under way leave room for the map by now."""
-        return self._memory.is_within_limit() or not self._memory.under_way
-
-    def _go_on(self, steps: MapSteps) -> None:
-        """Run the map to its next wait, or to its end."""
-        future, self._future = self._future, None
-        try:
-            result = None if future is None else future.result()
-            self._future = steps.send(result)
-        except StopIteration:
-            self._end()
-        except BaseException:
-            self._end()
-            raise
-
-    def _end(self) -> None:
-        self._steps, self._name = None, ""
-        self._memory.reserve_for_map(0, 0)
-        self._memory.frames.trim()
+    state, known = generation_files.opened(task.generation), task.known
+    judge = partial(find, task.config, task.camera, task.cameras, state)
+    new, again = None, list[SampledPhoto]()
+    if task.config.detection.method == "contrast" and state.trace is not None:
+        new = _new_suspects(task, state, state.trace)
+        at_photo()
+        known = known.at(new)
+        chosen = _to_judge(task, known)
+    else:
+        chosen = []
+    found = task.former
+    for search in range(SEARCHES + 1):
+        wanted = [(image, task.files[image.id]) for image in chosen]
+        sampled = earlier.sample(wanted, known.suspects, at_photo)
+        if search and not sampled:
+            break
+        again += sampled
+        known = known.with_samples(sampled)
+        found = judge(known.table(), task.former)
+        if new is not None and task.look_back:
+            chosen = Coverage.of(known, len(task.former)).to_date(found)
+        else:
+            chosen = []
+    return MadeMap(
+        task,
+        found,
+        footprint.learn(state.mean, found),
+        state.photos,
+        scenes(known.table().controls),
+        new,
+        again,
+    )
 
 
 class Maps:
@@ -227,25 +220,17 @@ class Maps:
 
     Attributes
     ----------
+    earlier : EarlierPhotos
     made : int
         Maps made so far.
     last : str
         The one made last, in a few words.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        config: Config,
-        states: States,
-        sampling: Sampling,
-        progress: Callable[[], None],
-    ) -> None:
-        self._progress = progress
-        self._sampling = sampling
+    def __init__(self, ledger: Ledger, config: Config, earlier: EarlierPhotos) -> None:
         self._ledger = ledger
         self._config = config
-        self._states = states
+        self.earlier = earlier
         self._versions: dict[str, str] = {}
         self._footprints: dict[str, Footprint | None] = {}
         self.made = 0
@@ -254,85 +239,53 @@ class Maps:
     def _cameras(self) -> list[Camera]:
         return [record.camera for record in self._ledger.images.cameras()]
 
-    def due(self, *, now: bool = False) -> Iterator[Camera]:
-        """Yield the cameras whose map is due; with `now`, all that may have one."""
-        least = self._config.detection.min_photos
-        for record in self._ledger.images.cameras():
-            photos = self._states.photos(record.camera.id)
-            if photos >= least and (now or is_due(photos, record.mapped, least)):
-                yield record.camera
+    def task(self, record: CameraRecord, look_back: int) -> MapTask:
+        """Return what the map of a camera is made from; see `MapTask`."""
+        camera = record.camera
+        known = Evidence.of(self._ledger, camera)
+        folder = state_folder.camera_folder(self._ledger.folder, camera.id)
+        return MapTask(
+            self._config,
+            self._cameras(),
+            generation_files.folder_of(folder, record.generation),
+            known,
+            {one.id: self.earlier.files(one) for one in known.photos},
+            self._ledger.defects.of(camera.id),
+            look_back,
+        )
 
-    def list_suspects(self, camera_id: str) -> MapSteps:
-        """List the suspects of a camera, so that they are sampled; as `make`."""
-        found = yield self._states.read(camera_id, nominate)
-        self._sampling.renew(camera_id, found, self._ledger.defects.of(camera_id))
-
-    def make(self, camera_id: str, most: int) -> MapSteps:
-        """Make a camera's map from its state and the evidence, and publish it.
-
-        In steps: see `MapSteps`.
-
-        Parameters
-        ----------
-        most : int
-            Earlier photos to sample again, from their files, at the most.
+    def keep(self, made: MadeMap) -> None:
+        """Publish a map and keep it in the ledger, with all that came of making it.
 
         Raises
         ------
         OSError, LedgerError
             It cannot be written.
         """
-        record = self._ledger.images.camera(camera_id)
-        if record is None:
-            return
-        former = self._ledger.defects.of(camera_id)
-        # What comes meanwhile is for the next map.
-        begun_at = self._states.photos(camera_id)
-        if self._config.detection.method == "variance":
-            judged = yield self._judge(record.camera, former)
-        else:
-            yield from self.list_suspects(camera_id)
-            yield from self._sample_again(
-                record.camera, partial(Coverage.to_judge, most=most)
-            )
-            judged = yield self._judge(record.camera, former)
-            for _ in range(SEARCHES):
-                to_date = partial(Coverage.to_date, defects=judged[0])
-                if not (yield from self._sample_again(record.camera, to_date)):
-                    break
-                judged = yield self._judge(record.camera, former)
-        found, learned, photos, scenes = judged
+        camera, former = made.task.camera, made.task.former
         # The file first: a crash in between leaves the map due, and both are made again.
-        self._publish(record.camera, found, photos)
-        self._keep(camera_id, learned)
+        self._publish(camera, made)
+        self._keep_footprint(camera.id, made.footprint)
         with self._ledger.transaction():
-            self._ledger.defects.replace(camera_id, found)
-            self._ledger.images.set_mapped(camera_id, begun_at, scenes)
-        self._versions.pop(camera_id, None)
+            if made.suspects is not None:
+                self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
+            for photo in made.sampled:
+                self._ledger.samples.record(camera.id, photo)
+            self._ledger.defects.replace(camera.id, made.defects)
+            self._ledger.images.set_mapped(camera.id, made.photos, made.scenes)
+        self._versions.pop(camera.id, None)
         self.made += 1
-        self.last = f"{camera_id}, {len(found)} defects"
-        self._log(camera_id, former, found)
+        self.last = f"{camera.id}, {len(made.defects)} defects"
+        self._log(camera.id, former, made.defects)
 
-    def _sample_again(
-        self, camera: Camera, which: Callable[[Coverage], Sequence[Image]]
-    ) -> Generator[None, None, int]:
-        """Sample some of the newest photos again; return how many could be."""
-        chosen = which(Coverage.of(self._ledger, camera))
-        return (yield from self._sampling.sample_again(camera, chosen, self._progress))
-
-    def _judge(self, camera: Camera, former: list[Defect]) -> Future[Judged]:
-        """Have the upkeep thread judge the camera's suspects."""
-        table, cameras = evidence_of(self._ledger, camera), self._cameras()
-        work = partial(judge, self._config, camera, cameras, table, former)
-        return self._states.read(camera.id, work)
-
-    def _publish(self, camera: Camera, found: list[Defect], photos: int) -> None:
+    def _publish(self, camera: Camera, made: MadeMap) -> None:
         path = state_folder.map_file(self._ledger.folder, camera.id)
         make_folder(path.parent)
-        write(path, map_yaml.dump(camera, found, photos=photos).encode())
+        text = map_yaml.dump(camera, made.defects, photos=made.photos)
+        write(path, text.encode())
 
-    def _keep(self, camera_id: str, learned: Footprint | None) -> None:
-        """Keep the camera's own footprint; None where the usual ones hold it."""
+    def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
+        """Keep how the camera's defects show, where they do so in a way of their own."""
         path = state_folder.footprint_file(self._ledger.folder, camera_id)
         if learned is not None:
             write(path, learned.to_json().encode())

@@ -1,12 +1,19 @@
 """Sampling: each photo's evidence about its camera's suspects, now or from its file.
 
-The suspects come from the state and change slowly.  A photo is sampled as it is folded,
-at the present list; for a new list, earlier photos are sampled again from their files,
-as many as the caller has time for, the newest first.
+The suspects come from the state and change slowly.  A photo is sampled as it is folded, at
+the list that stands then; for a new list, earlier photos are sampled again from their
+files.  Only the newest are, and a defect's beginning is searched for as in a sorted list:
+a few photos between those that are known to lack it and to show it, then a few between
+those.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,55 +25,144 @@ from hotpixeld.detection.evidence import (
     SampledPhoto,
     Suspects,
 )
-from hotpixeld.detection.suspects import distinct, nominated
-from hotpixeld.engine.earlier_photos import JUDGED, EarlierPhotos
+from hotpixeld.detection.suspects import FOREMOST
+from hotpixeld.engine import decode_trial
+from hotpixeld.errors import PhotoError, PhotoGoneError
+from hotpixeld.jpeg.decoder import CodecError, StripDecoder
+from hotpixeld.photo import photo_file
+from hotpixeld.statistics.fold import KEPT
+from hotpixeld.statistics.generation import strips
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from hotpixeld.camera import Camera
-    from hotpixeld.config.model import Config
+    from hotpixeld.config.model import Limits
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import Samples
-    from hotpixeld.engine.photos_under_way import Frames
-    from hotpixeld.engine.workers import Workers
     from hotpixeld.photo.photo_file import Photo
-    from hotpixeld.statistics.welford import Frame, State
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
 
+    Site = tuple[int, int]
 
-def nominate(state: State) -> NDArray[np.intp]:
-    """Return the (N, 2) row and column of what stands out most: reads all of the state."""
-    if state.trace is None:
-        raise AssertionError("a state that keeps no trace has no suspects")
-    return nominated(state, state.trace)
+log = logging.getLogger(__name__)
+
+JUDGED = 128
+"""Photos that a verdict looks back on."""
+ROUTINE = 3
+"""Without any news, one in so many of the photos that may be sampled again is."""
+NEWEST = 24
+"""Photos that are sampled at what stands out newly: those since the last map."""
+SEARCHED = 8
+"""Photos sampled again in one step of the search for beginnings."""
+ROWS = 64
+"""Of a photo that is decoded to be sampled again, at once."""
 
 
-def take(frame: Frame, suspects: Suspects) -> Samples:
-    """Return the samples of a frame: of the suspects, then of the controls."""
-    height, width, _ = frame.shape
-    sites = np.concatenate([suspects.sites, evidence.controls(height, width)])
-    return evidence.sample(frame, sites)
+def with_controls(suspects: Suspects, height: int, width: int) -> NDArray[np.intp]:
+    """Return all sites where photos of a camera are sampled: suspects, then controls."""
+    return np.concatenate([suspects.sites, evidence.controls(height, width)])
 
 
-def sampled(
-    source: Photo, image: Image, frame: Frame, suspects: Suspects
-) -> SampledPhoto:
-    """Return the samples of a photo at the suspects, with how it was taken."""
-    about = source.metadata
-    return SampledPhoto(
-        image.id,
-        about.captured,
-        about.exposure_seconds,
-        about.iso,
-        about.focal_mm,
-        suspects.version,
-        take(frame, suspects),
-    )
+def sampled(image: Image, suspects: Suspects, samples: Samples) -> SampledPhoto:
+    """Return a photo's samples at some suspects, with how it was taken."""
+    return SampledPhoto(image.id, *image.taken, suspects.version, samples)
+
+
+def sample(data: bytes, sites: NDArray[np.intp]) -> Samples:
+    """Return what a JPEG shows at `sites`, (N,) of `evidence.SAMPLE`.
+
+    Raises
+    ------
+    CodecError
+        It cannot be decoded.
+    """
+    out: Samples = np.zeros(len(sites), evidence.SAMPLE)
+    with StripDecoder(data) as decoder:
+        height, width = decoder.size
+        window = np.empty((1, KEPT + ROWS, width, 3), np.uint8)
+        for strip in strips(height, ROWS):
+            window[0, :KEPT] = window[0, ROWS:].copy()
+            decoder.read(window[0, KEPT : KEPT + strip.last - strip.first])
+            row = sites[:, 0]
+            here = (row >= strip.first_whole) & (row < strip.last_whole)
+            top = strip.first - KEPT
+            out[here] = evidence.sample_rows(window, top, height, sites[here])[0]
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a camera's newest photos.
+
+    Attributes
+    ----------
+    camera : Camera
+    photos : sequence of Image
+        Newest first, by the order in which they came.
+    suspects : Suspects
+        The present ones.
+    sites : mapping of int to (N, 2) intp
+        The suspects of each version that a photo was sampled at, and of the present one.
+    samples : mapping of int to SampledPhoto
+        By image id.
+    """
+
+    camera: Camera
+    photos: Sequence[Image]
+    suspects: Suspects
+    sites: Mapping[int, NDArray[np.intp]]
+    samples: Mapping[int, SampledPhoto]
+
+    @classmethod
+    def of(cls, ledger: Ledger, camera: Camera) -> Evidence:
+        """Return what the ledger says."""
+        tables = ledger.samples
+        now, newest = tables.suspects(camera.id), tables.newest(camera.id, JUDGED)
+        sites = {
+            version: tables.suspects(camera.id, version).sites
+            for version in {photo.version for photo in newest}
+        }
+        photos = ledger.images.newest(camera.id, JUDGED)
+        samples = {photo.image: photo for photo in newest}
+        return cls(camera, photos, now, sites | {now.version: now.sites}, samples)
+
+    def at(self, suspects: Suspects) -> Evidence:
+        """Return it with other suspects as the present ones."""
+        sites = {**self.sites, suspects.version: suspects.sites}
+        return Evidence(self.camera, self.photos, suspects, sites, self.samples)
+
+    def with_samples(self, new: Iterable[SampledPhoto]) -> Evidence:
+        """Return it with samples in place of former ones."""
+        samples = {**self.samples, **{photo.image: photo for photo in new}}
+        return Evidence(self.camera, self.photos, self.suspects, self.sites, samples)
+
+    def table(self) -> EvidenceTable:
+        """Return the samples of the newest photos at the present suspects."""
+        newest = sorted(self.samples, reverse=True)[:JUDGED]
+        photos = sorted(
+            (self.samples[image] for image in newest),
+            key=lambda one: (one.captured or dt.datetime.max, one.image),
+        )
+        sites = self.suspects.sites
+        controls = len(evidence.controls(self.camera.height, self.camera.width))
+        samples = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
+        samples["clipped"] = NOT_SAMPLED
+        samples["spread"] = 1.0
+        columns: dict[int, NDArray[np.intp]] = {}
+        for row, photo in zip(samples, photos, strict=True):
+            if photo.version not in columns:
+                columns[photo.version] = _columns(self.sites[photo.version], sites)
+            known = columns[photo.version]
+            row[known >= 0] = photo.samples[:-controls][known[known >= 0]]
+        ordinary = [photo.samples[-controls:] for photo in photos]
+        empty = np.empty((0, controls), evidence.SAMPLE)
+        return EvidenceTable(
+            sites, samples, np.stack(ordinary) if ordinary else empty, photos
+        )
 
 
 def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -75,81 +171,176 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.array([places.get((row, col), -1) for row, col in new.tolist()], np.intp)
 
 
-class Sampling:
-    """The samples of all cameras; used by one thread.
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """At which suspects the newest photos of a camera were sampled.
 
-    `workers` decode earlier photos again into `frames`, `window` more of them than are
-    in use.
+    Attributes
+    ----------
+    photos : sequence of Image
+        Newest first, by the order in which they came.
+    version : int
+        Of the present suspects.
+    versions : mapping of int to int
+        By image id: of the suspects at which it was sampled; missing where it never was.
+    sites : mapping of int to set of (row, col)
+        By such a version.
+    foremost : set of (row, col)
+        Of the present suspects, those in the map and those that stand out most.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        config: Config,
-        workers: Workers,
-        window: int,
-        frames: Frames,
-    ) -> None:
-        self._ledger = ledger
-        self._earlier = EarlierPhotos(ledger, config.limits, frames)
-        self._workers = workers
-        self._window = window
+    photos: Sequence[Image]
+    version: int
+    versions: Mapping[int, int]
+    sites: Mapping[int, set[Site]]
+    foremost: set[Site]
 
-    def renew(
-        self, camera_id: str, found: NDArray[np.intp], listed: Sequence[Defect]
-    ) -> Suspects:
-        """List the suspects that the state shows now (`nominate`), and what is in the map."""
-        known = np.array([(one.row, one.col) for one in listed], np.intp).reshape(-1, 2)
-        sites = distinct(np.concatenate([known, found]))
-        with self._ledger.transaction():
-            return self._ledger.samples.list_suspects(camera_id, sites)
+    @classmethod
+    def of(cls, known: Evidence, listed: int) -> Coverage:
+        """Return that of what is known, with so many defects in the map before."""
+        sites = {
+            version: {(row, col) for row, col in sites.tolist()}
+            for version, sites in known.sites.items()
+        }
+        versions = {image: photo.version for image, photo in known.samples.items()}
+        first = known.suspects.sites[: listed + FOREMOST].tolist()
+        foremost = {(row, col) for row, col in first}
+        return cls(known.photos, known.suspects.version, versions, sites, foremost)
 
-    def sample_again(
-        self, camera: Camera, chosen: Sequence[Image], progress: Callable[[], None]
-    ) -> Generator[None, None, int]:
-        """Sample earlier photos at the present suspects, from their files, one a step.
+    def _lacks(self, photo: Image, sites: Iterable[Site]) -> bool:
+        version = self.versions.get(photo.id)
+        return version is None or not self.sites[version].issuperset(sites)
 
-        Returns
-        -------
-        int
-            How many could be.
+    def to_judge(self, most: int) -> list[Image]:
+        """Return the photos to sample again before a verdict, at most so many.
+
+        While few were sampled, those that never were, and all others; of the newest, those
+        that were not sampled at what stands out most; and some more of the newest.
         """
-        suspects = self._ledger.samples.suspects(camera.id)
-        wanted = [(image, self._earlier.files(image)) for image in chosen]
+        never = [photo for photo in self.photos if photo.id not in self.versions]
+        before = [
+            photo
+            for photo in self.photos
+            if self.versions.get(photo.id) not in {None, self.version}
+        ]
+        lacking = max(most - len(self.versions), 0)
+        rest = max(lacking - len(never), most // ROUTINE - len(never[:lacking]), 0)
+        newest = {photo.id for photo in self.photos[:NEWEST]}
+        news = [
+            photo
+            for photo in before[rest:]
+            if photo.id in newest and self._lacks(photo, self.foremost)
+        ]
+        return (never[:lacking] + before[:rest] + news)[:most]
 
-        def sample(earlier: tuple[Image, list[Path]]) -> SampledPhoto | None:
-            decoded = self._earlier.decode(*earlier)
-            return decoded and sampled(decoded[0], earlier[0], decoded[1], suspects)
+    def to_date(self, defects: Iterable[Defect]) -> list[Image]:
+        """Return photos to sample again so as to date the beginning of some defects."""
+        chosen: dict[int, Image] = {}
+        for defect in defects:
+            if defect.until is not None:
+                continue
+            between = [
+                photo
+                for photo in self.photos
+                if _is_between(photo, defect)
+                and self._lacks(photo, [(defect.row, defect.col)])
+            ]
+            between.sort(key=lambda photo: photo.captured or dt.datetime.max)
+            spread = np.linspace(0, len(between) - 1, min(SEARCHED, len(between)))
+            chosen |= {between[i].id: between[i] for i in spread.astype(int).tolist()}
+        return list(chosen.values())[:SEARCHED]
 
-        count = 0
-        for photo in self._workers.ahead(sample, wanted, self._window):
-            if photo is not None:
-                count += 1
-                with self._ledger.transaction():
-                    self._ledger.samples.record(camera.id, photo)
-            progress()
-            yield
-        return count
+    def all(self) -> list[Image]:
+        """Return the photos that lack any of the present suspects."""
+        return [
+            one for one in self.photos if self._lacks(one, self.sites[self.version])
+        ]
+
+
+def _is_between(photo: Image, defect: Defect) -> bool:
+    """Return whether a defect may have begun with this photo, or before it."""
+    when, after, by = photo.captured, defect.after, defect.by
+    if when is None:
+        return False
+    return (after is None or when > after) and (by is None or when < by)
+
+
+class EarlierPhotos:
+    """Samples photos that were admitted before, from wherever their files are now.
+
+    The thread that owns the ledger calls `files`; any may call `sample`.
+    """
+
+    def __init__(self, ledger: Ledger, limits: Limits, threads: int) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._threads = threads
+
+    def files(self, image: Image) -> list[Path]:
+        """Return the paths that held an image; none if decoding it kills the process."""
+        return [] if self.refusal(image) else self._ledger.paths.of_image(image.id)
+
+    def refusal(self, image: Image) -> str:
+        """Return why an image must not be decoded: an earlier process died of it.
+
+        An image that was being decoded in a crash is tried first.
+        """
+
+        def trial() -> str:
+            paths = self._ledger.paths.of_image(image.id)
+            for photo in self.examined(image, paths):
+                return decode_trial.reason(photo.data)
+            raise PhotoGoneError(Path(), "no file of it is left")
+
+        try:
+            return self._ledger.hazards.reason(image.identity, trial)
+        except PhotoGoneError:  # nothing was tried, and nothing will be decoded
+            return ""
+
+    def examined(self, image: Image, paths: Iterable[Path]) -> Iterator[Photo]:
+        """Yield what still holds the image."""
+        for path in paths:
+            try:
+                photo = photo_file.examine(
+                    path, self._limits.max_bytes, self._limits.max_pixels
+                )
+            except PhotoError as error:
+                log.debug("not decoded again: %s", error)
+                continue
+            if photo.identity == image.identity:
+                yield photo
+
+    def sample(
+        self,
+        wanted: Iterable[tuple[Image, Sequence[Path]]],
+        suspects: Suspects,
+        at_photo: Callable[[], None],
+    ) -> list[SampledPhoto]:
+        """Sample images again; those of which no file is left are missing.
+
+        Parameters
+        ----------
+        at_photo : callable
+            Called for each; what it raises ends all.
+        """
+
+        def one(image: Image, paths: Sequence[Path]) -> SampledPhoto | None:
+            at_photo()
+            for photo in self.examined(image, paths):
+                size = photo.structure.height, photo.structure.width
+                sites = with_controls(suspects, *size)
+                try:
+                    with self._ledger.hazards.under_way(image.identity):
+                        return sampled(image, suspects, sample(photo.data, sites))
+                except CodecError as error:
+                    log.debug("not decoded again: %s", error)
+            return None
+
+        with ThreadPoolExecutor(self._threads, "sample") as threads:
+            found = threads.map(one, *zip(*wanted, strict=True))
+            return [photo for photo in found if photo is not None]
 
 
 def evidence_of(ledger: Ledger, camera: Camera) -> EvidenceTable:
     """Return the evidence of the newest photos about the present suspects."""
-    tables = ledger.samples
-    sites = tables.suspects(camera.id).sites
-    photos = tables.newest(camera.id, JUDGED)
-    controls = len(evidence.controls(camera.height, camera.width))
-    samples = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
-    samples["clipped"] = NOT_SAMPLED
-    samples["spread"] = 1.0
-    columns: dict[int, NDArray[np.intp]] = {}
-    for row, photo in zip(samples, photos, strict=True):
-        if photo.version not in columns:
-            old = tables.suspects(camera.id, photo.version).sites
-            columns[photo.version] = _columns(old, sites)
-        known = columns[photo.version]
-        row[known >= 0] = photo.samples[:-controls][known[known >= 0]]
-    ordinary = [photo.samples[-controls:] for photo in photos]
-    empty = np.empty((0, controls), evidence.SAMPLE)
-    return EvidenceTable(
-        sites, samples, np.stack(ordinary) if ordinary else empty, photos
-    )
+    return Evidence.of(ledger, camera).table()

@@ -6,19 +6,18 @@ The folder is locked for as long as the session is open; a second daemon is refu
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime as dt
 import logging
 import os
-from functools import partial
+import time
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld.engine.copy_writer import OutputFolder
-from hotpixeld.engine.earlier_photos import JUDGED
-from hotpixeld.engine.maps import MapQueue, Maps
-from hotpixeld.engine.photos_under_way import Memory, Stages, share_one_heap
-from hotpixeld.engine.pipeline import Pipeline
-from hotpixeld.engine.sampling import Sampling
-from hotpixeld.engine.states import States
+from hotpixeld.engine.learning import Learning
+from hotpixeld.engine.maps import Maps
+from hotpixeld.engine.repair_pass import RepairPass
+from hotpixeld.engine.sampling import EarlierPhotos
 from hotpixeld.engine.workers import Workers
 from hotpixeld.errors import SkippedPhotoError
 from hotpixeld.files import make_folder, sweep
@@ -31,20 +30,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.engine.photos_under_way import Done
+    from hotpixeld.engine.repair_pass import Done
     from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
 
-LOOK_BACK = 24
-"""Earlier photos that a map looks at again while new ones come: the first map needs it."""
-LOOK_BACK_ONCE = 48
-"""The same at the end of a run that is done once."""
-LISTED_ONCE = 32
-"""In such a run suspects are listed after so many photos at the earliest: the rest are
-sampled as they come, those that a verdict looks back on, and not once more at the end."""
+# See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
+# how many heaps there are.
+_ALLOCATOR = {-3: 32 << 20, -1: 32 << 20, -8: 1}
+
+
+def share_one_heap() -> None:
+    """Have all threads take their memory from one heap, which keeps some, where glibc is.
+
+    Each would have its own, with holes that no other can use: 60 MB in all, measured.  And
+    what the decoder takes and frees for every photo would come anew from the kernel, filled
+    with zeros: a third of a repair.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        for option, value in _ALLOCATOR.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -70,11 +76,11 @@ class Session:
     folder : Path
         The state folder; created, private, when missing.
     jobs : int
-        Photos that are decoded and repaired at once.
-    clock : callable
-        Monotonic seconds.
+        Photos that are read, decoded and repaired at once.
     progress : callable
         Called whenever a step of work is done.
+    wall : callable
+        Seconds since the epoch.
 
     Raises
     ------
@@ -87,19 +93,19 @@ class Session:
         config: Config,
         folder: Path,
         jobs: int,
-        clock: Callable[[], float],
         progress: Callable[[], None],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         share_one_heap()
         make_folder(folder, mode=0o700)
         self.folder = folder
-        self._clock = clock
+        self._wall = wall
         self._jobs = jobs
         self._lock = state_folder.lock(folder)
         self.ledger = Ledger(state_folder.ledger_file(folder))
         self.ledger.hazards.open()
         self._workers = Workers(jobs, progress)
-        self._upkeep = Workers(2, progress)  # a checkpoint beside a map
+        self._upkeep = Workers(1, progress)
         try:
             self._use(config)
             self._tidy()
@@ -108,9 +114,9 @@ class Session:
             raise
 
     def _tidy(self) -> None:
-        """Remove what a crash left: unfinished files, checkpoints never committed."""
+        """Remove what a crash left: unfinished files, generations never committed."""
         sweep(self.folder)
-        self.states.tidy()
+        self.learning.tidy()
         for copy in self.ledger.copies.unfinished():
             # A folder that is offline, or not configured any more, is left alone.
             with contextlib.suppress(SkippedPhotoError, OSError):
@@ -120,17 +126,15 @@ class Session:
                 )
 
     def _use(self, config: Config) -> None:
+        ledger, jobs = self.ledger, self._jobs
         self.config = config
-        self.memory = Memory(config.limits.memory)
-        self.states = States(
-            self.ledger, config, self.memory, self._upkeep, self._clock
+        self.maps = Maps(ledger, config, EarlierPhotos(ledger, config.limits, jobs))
+        self.learning = Learning(
+            *(ledger, config, self.maps, self._upkeep, jobs, self._wall)
         )
-        frames = self.memory.frames
-        sampling = Sampling(self.ledger, config, self._workers, self._jobs, frames)
-        self._map_queue = MapQueue(self.memory, self._upkeep, self._jobs)
-        self.maps = Maps(self.ledger, config, self.states, sampling, self.progress)
-        stages = Stages(self._workers, self.memory, self._jobs)
-        self._pipeline = Pipeline(self.ledger, config, self.states, self.maps, stages)
+        self._repair_pass = RepairPass(
+            *(ledger, config, self.maps, self._workers, jobs, self._wall)
+        )
 
     def progress(self) -> None:
         """Report progress, unless one of the threads beside this one hangs."""
@@ -139,8 +143,8 @@ class Session:
             self._workers.progress()
 
     def reconfigure(self, config: Config) -> None:
-        """Use another configuration from now on, after a checkpoint of every camera."""
-        self.states.save_all()
+        """Use another configuration from now on; a pass under way is given up."""
+        self.learning.stop()
         self._use(config)
 
     def __enter__(self) -> Self:
@@ -150,7 +154,8 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Release the state folder; call `States.save_all` before to keep all."""
+        """Release the state folder; a pass under way is given up."""
+        self.learning.stop()
         self._workers.close()
         self._upkeep.close()
         self.ledger.close()
@@ -185,66 +190,35 @@ class Session:
         log.warning("failed %s: %s", path, reason)
 
     def reset(self) -> None:
-        """Go back to what is durable and fold again what is pending."""
+        """Go back to what is durable, after a write that failed."""
+        self.learning.stop()
         self.ledger.renew_log()
         self._use(self.config)
-        self.states.recover()
 
     def take(
         self, paths: Iterable[Path], *, once: bool = False, ordered: bool = False
     ) -> Generator[Done]:
-        """Take photos to their outcomes, with the checkpoints that are due.
+        """Take photos to their place in the ledger, and to their copies.
 
-        Copies are written and maps are made as well, unless it is done `once`: then both
-        come at the end, and a photo that is cut short has failed.  They are taken
-        `in_order`, or as they are if they are `ordered` already.
+        Copies are made later where it is done `once`, and a photo that is cut short has
+        failed.  They are taken `in_order`, or as they are if they are `ordered` already.
         """
         paths = list(paths) if ordered else in_order(paths)
-        with contextlib.closing(
-            self._pipeline.run(paths, with_copies=not once, patient=not once)
-        ) as under_way:
-            for number, done in enumerate(under_way, 1):
-                self.progress()
-                yield done
-                self.keep_up(once=once)
-                if once and number == max(len(paths) - JUDGED, LISTED_ONCE):
-                    self._list_suspects()
-        self.memory.frames.trim()
+        run = self._repair_pass.run
+        yield from self._before_learning(
+            run(paths, with_copies=not once, patient=not once)
+        )
 
-    def keep_up(self, *, once: bool = False) -> None:
-        """Take the checkpoints and make the maps that are due; no maps yet if `once`."""
-        self.states.commit_written()
-        for camera_id in self.states.due(self._clock(), once=once):
-            self.states.begin_save(camera_id)
-        if not once:
-            for camera in self.maps.due():
-                self._make(camera, LOOK_BACK)
-        self._map_queue.step()
-
-    @property
-    def is_busy(self) -> bool:
-        """Return whether a map or a checkpoint is being made, beside the photos."""
-        return self._map_queue.is_busy or self.states.is_saving
-
-    def make_maps(self) -> None:
-        """Make the maps of all cameras that may have one, with more care, now."""
-        for camera in list(self.maps.due(now=True)):
-            self.make_map(camera, LOOK_BACK_ONCE)
-
-    def make_map(self, camera: Camera, most: int) -> None:
-        """Make a camera's map now, looking at `most` earlier photos again."""
-        self._map_queue.finish()
-        self._make(camera, most)
-        self._map_queue.finish()
-
-    def _make(self, camera: Camera, most: int) -> None:
-        begin = partial(self.maps.make, camera.id, most)
-        self._map_queue.add(camera.id, camera.width * camera.height, begin)
-
-    def _list_suspects(self) -> None:
-        for camera in self.maps.due(now=True):
-            begin = partial(self.maps.list_suspects, camera.id)
-            self._map_queue.add(camera.id, camera.width * camera.height, begin)
+    def _before_learning(self, photos: Generator[Done]) -> Generator[Done]:
+        """Have a pass rest at its borders while photos are repaired."""
+        self.learning.yield_to_repairs(now=True)
+        try:
+            with contextlib.closing(photos):
+                for done in photos:
+                    self.progress()
+                    yield done
+        finally:
+            self.learning.yield_to_repairs(now=False)
 
     def unrepaired(self) -> list[tuple[Path, str]]:
         """Return the photos not yet checked against their camera's present pixel list.
@@ -281,8 +255,4 @@ class Session:
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Check photos against their camera's present pixel list; write what changes."""
-        with contextlib.closing(self._pipeline.repair(photos)) as under_way:
-            for done in under_way:
-                self.progress()
-                yield done
-        self.memory.frames.trim()
+        yield from self._before_learning(self._repair_pass.repair(photos))

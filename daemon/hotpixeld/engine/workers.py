@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -91,6 +91,11 @@ class Workers:
         finally:
             del self._tasks[own]
 
+    def renew(self) -> None:
+        """Begin the time that one step may take anew; called by the worker itself."""
+        if task := self._tasks.get(threading.get_ident()):
+            task.began = time.monotonic()
+
     def result(self, future: Future[Result]) -> Result:
         """Return a worker's result; meanwhile check that all make progress.
 
@@ -102,7 +107,7 @@ class Workers:
         self.wait(future)
         return future.result()
 
-    def wait(self, future: Future[Result]) -> None:
+    def wait(self, future: Future[Any]) -> None:
         """Wait until a worker is done, well or not; meanwhile check that all progress."""
         while not wait([future], timeout=LOOK_SECONDS).done:
             if self._tasks and self.all_progressed():

@@ -2,8 +2,10 @@
 
 markers
     Segments, scans and tables; a photo's identity.
+decoder
+    Levels, a strip of rows at a time, of many photos side by side.
 turbojpeg
-    The system's libturbojpeg: decoding and transforming.
+    The system's libturbojpeg: transforming.
 coefficients
     Quantised coefficients read, or changed and all scans coded anew.
 scans

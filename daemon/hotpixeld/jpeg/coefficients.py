@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.jpeg import markers, turbojpeg
+from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.jpeg.turbojpeg import COPY_NONE, NO_OUTPUT, PROGRESSIVE
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class _Editor:
         data = markers.tidied(data, turbojpeg.header(data))
         try:
             out = turbojpeg.transform(data, self.callback, options)
-        except turbojpeg.CodecError:
+        except CodecError:
             if self.error is not None:
                 raise self.error from None
             raise

@@ -22,10 +22,10 @@ from hotpixeld.jpeg import (
     entropy,
     markers,
     scans,
-    turbojpeg,
 )
 from hotpixeld.jpeg.bits import CodedDataError
 from hotpixeld.jpeg.coefficients import Area
+from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.jpeg.scans import ScanError
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def compare(first: bytes, second: bytes) -> Difference:
     """
     try:
         return _difference(first, second)
-    except (markers.MarkerError, turbojpeg.CodecError) as error:
+    except (markers.MarkerError, CodecError) as error:
         raise DifferenceError(f"cannot compare: {error}") from error
 
 

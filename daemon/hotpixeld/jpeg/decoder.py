@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld.compiled import function
-from hotpixeld.jpeg.turbojpeg import CodecError
+from hotpixeld.errors import HotpixeldError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,23 @@ FIXED_BYTES, ROW_BYTES = 130_000, 36
 """Of a decoder's memory: in all, and per pixel of the frame's width, at most."""
 _MESSAGE = 200
 _GOOD, _TRUNCATED, _UNREADABLE, _OVER_MEMORY, _STOPPED = 0, 2, 3, 4, 6
+
+
+class CodecError(HotpixeldError):
+    """A JPEG cannot be decoded whole.
+
+    Attributes
+    ----------
+    reason : str
+        Why, in a few words.
+    truncated : bool
+        The file ends too early: perhaps it is still being written.
+    """
+
+    def __init__(self, reason: str, *, truncated: bool = False) -> None:
+        self.reason = reason
+        self.truncated = truncated
+        super().__init__(reason)
 
 
 class UnreadableError(CodecError):

@@ -1,4 +1,4 @@
-"""The system's libturbojpeg: decoding, and the transform that shows DCT coefficients.
+"""The system's libturbojpeg: the transform that shows DCT coefficients.
 
 The 2.x functions are used, which every release from 1.4 on has: Debian and Ubuntu call
 the package ``libturbojpeg0`` or ``libturbojpeg``.  ctypes releases the GIL during calls.
@@ -11,43 +11,21 @@ import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.jpeg import markers
+from hotpixeld.jpeg.decoder import CodecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-Frame = NDArray[np.uint8]
-
 SONAME = "libturbojpeg.so.0"
 # Options of one transform.
 NO_OUTPUT, PROGRESSIVE, COPY_NONE = 16, 32, 64
-_RGB = 0
-_STOP_ON_WARNING, _LIMIT_SCANS = 8192, 32768
+_LIMIT_SCANS = 32768
 
 
 class MissingLibraryError(HotpixeldError):
     """libturbojpeg is not installed."""
-
-
-class CodecError(HotpixeldError):
-    """A JPEG cannot be decoded whole.
-
-    Attributes
-    ----------
-    reason : str
-        Why, in a few words.
-    truncated : bool
-        The file ends too early: perhaps it is still being written.
-    """
-
-    def __init__(self, reason: str, *, truncated: bool = False) -> None:
-        self.reason = reason
-        self.truncated = truncated
-        super().__init__(reason)
 
 
 class Region(ctypes.Structure):
@@ -86,16 +64,12 @@ class _Transform(ctypes.Structure):
 def _declare(library: ctypes.CDLL) -> None:
     """Give the functions in use their C types."""
     handle, size, number = ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int
-    library.tjInitDecompress.restype = library.tjInitTransform.restype = handle
+    library.tjInitTransform.restype = handle
     library.tjDestroy.argtypes = [handle]
     library.tjFree.argtypes = [ctypes.c_void_p]
     library.tjFree.restype = None
     library.tjGetErrorStr2.argtypes = [handle]
     library.tjGetErrorStr2.restype = ctypes.c_char_p
-    library.tjDecompress2.argtypes = [
-        *(handle, ctypes.c_char_p, size, ctypes.c_void_p),
-        *(number, number, number, number, number),
-    ]
     library.tjTransform.argtypes = [
         *(handle, ctypes.c_char_p, size, number),
         ctypes.POINTER(ctypes.c_void_p),
@@ -135,9 +109,9 @@ def available() -> bool:
 
 
 @contextmanager
-def _handle(library: ctypes.CDLL, *, transform: bool) -> Iterator[int]:
+def _handle(library: ctypes.CDLL) -> Iterator[int]:
     """Yield a fresh handle: calls share no state, so threads need no lock."""
-    handle = library.tjInitTransform() if transform else library.tjInitDecompress()
+    handle = library.tjInitTransform()
     if not handle:
         raise CodecError("libturbojpeg has no memory for another handle")
     try:
@@ -172,46 +146,6 @@ def header(data: bytes) -> markers.Structure:
     if len(structure.components) not in {1, 3}:
         raise CodecError(f"{len(structure.components)} colour components (CMYK)")
     return structure
-
-
-def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Frame:
-    """Decode a JPEG into an array, with the accurate DCT and smooth chroma.
-
-    Parameters
-    ----------
-    data : bytes
-        The file; what follows its first image is ignored.
-    width, height : int
-        The size it must have.
-    out : (H, W, 3) uint8, contiguous, optional
-        Decode into this one; else into a new array.
-
-    Returns
-    -------
-    (H, W, 3) uint8
-        Red, green, blue in stored order; the three are equal in a grey photo.
-
-    Raises
-    ------
-    CodecError
-        Another size, CMYK, 12 bits, or a stream that is truncated or corrupt anywhere.
-    MissingLibraryError
-    """
-    library = _library()
-    structure = header(data)
-    if (structure.width, structure.height) != (width, height):
-        size = f"{structure.width}x{structure.height}"
-        raise CodecError(f"{size}, not {width}x{height}")
-    data = markers.tidied(data, structure)
-    frame = np.empty((height, width, 3), np.uint8) if out is None else out
-    flags = _LIMIT_SCANS | _STOP_ON_WARNING
-    with _handle(library, transform=False) as handle:
-        address = frame.ctypes.data
-        if library.tjDecompress2(
-            handle, data, len(data), address, width, 3 * width, height, _RGB, flags
-        ):
-            raise _failure(library, handle)
-    return frame
 
 
 def transform(
@@ -252,7 +186,7 @@ def transform(
         *(_Transform(Region(), 0, option, None, function) for option in options)
     )
     buffers, sizes = (ctypes.c_void_p * count)(), (ctypes.c_ulong * count)()
-    with _handle(library, transform=True) as handle:
+    with _handle(library) as handle:
         try:
             if library.tjTransform(
                 handle, data, len(data), count, buffers, sizes, transforms, _LIMIT_SCANS

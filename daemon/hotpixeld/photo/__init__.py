@@ -14,5 +14,5 @@ May import `jpeg`, `statistics`, `files` and what lies below them; writes nothin
 To add a camera maker, start at `makernote._LAYOUTS`; the name of an editor, at
 `edit_detection._EDITORS`; a field of EXIF, at `metadata.read`; a reason to refuse a file,
 at `photo_file.examine`; what counts as edited, at `edit_detection.why_edited`, which
-`engine.pipeline` asks.
+`engine.repair_pass` asks.
 """

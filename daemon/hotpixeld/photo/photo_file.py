@@ -6,12 +6,8 @@ file becomes one of the photo errors, with the reason.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from PIL import Image
 
 from hotpixeld.errors import (
     PhotoError,
@@ -27,19 +23,21 @@ from hotpixeld.files import (
     UnsuitableError,
     read_regular,
 )
-from hotpixeld.jpeg import markers, turbojpeg
+from hotpixeld.jpeg import decoder, markers
+from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.photo import metadata as photo_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.camera import Camera
+    from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.photo.metadata import Metadata
-    from hotpixeld.statistics.welford import Frame
 
 MOST_SCANS = 100
 """Cameras write at most some ten; each is a pass over the whole frame for the decoder."""
+MOST_COEFFICIENTS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +147,17 @@ def camera(source: Photo) -> Camera:
     return photo_metadata.camera(source.metadata, source.path)
 
 
-def _decode_with_pillow(photo: Photo, out: Frame | None) -> Frame:
-    """Decode with Pillow: the fallback where libturbojpeg is missing."""
-    try:
-        with Image.open(io.BytesIO(photo.data), formats=("JPEG",)) as image:
-            frame = np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PhotoError(photo.path, f"cannot be decoded: {error}") from error
-    if out is None:
-        return frame
-    out[:] = frame
-    return out
+def check_decodable(photo: Photo, memory: int) -> None:
+    """Refuse a photo of a kind that is not supported, by its header.
 
-
-def decode(photo: Photo, out: Frame | None = None) -> Frame:
-    """Return the photo's frame: (H, W, 3) uint8, red, green, blue, 0-255.
-
-    In sensor order: EXIF Orientation is not applied.  Grey photos have three equal
-    channels.  With `out`, of the photo's size, it is decoded into that.
+    Parameters
+    ----------
+    memory : int
+        Most bytes for the coefficients of several scans, which are needed all at once.
 
     Raises
     ------
     PhotoError
-        The coded data is damaged, or of a kind that is not supported (CMYK).
     """
     structure = photo.structure
     if len(structure.components) not in {1, 3}:
@@ -179,10 +165,30 @@ def decode(photo: Photo, out: Frame | None = None) -> Frame:
         raise PhotoError(photo.path, f"{count} colour components, not 1 or 3")
     if structure.precision != 8:
         raise PhotoError(photo.path, f"{structure.precision} bits per sample, not 8")
-    if not turbojpeg.available():
-        return _decode_with_pillow(photo, out)
+    sizes = (structure.blocks(component) for component in structure.components)
+    coefficients = sum(128 * rows * columns for rows, columns in sizes)
+    if len(structure.scans) > 1 and coefficients > memory:
+        raise PhotoError(
+            photo.path,
+            f"its {len(structure.scans)} scans need {coefficients} bytes of memory, limit"
+            f" is {memory}; see `limits: memory` in the configuration",
+        )
+
+
+def decode(photo: Photo) -> Frame:
+    """Return the photo's frame: (H, W, 3) uint8, red, green, blue, 0-255.
+
+    In sensor order: EXIF Orientation is not applied.  Grey photos have three equal
+    channels.
+
+    Raises
+    ------
+    PhotoError
+        The coded data is damaged, or of a kind that is not supported (CMYK).
+    """
+    check_decodable(photo, MOST_COEFFICIENTS)
     try:
-        return turbojpeg.decode(photo.data, structure.width, structure.height, out)
-    except turbojpeg.CodecError as error:
+        return decoder.decode(photo.data)
+    except CodecError as error:
         kind = TruncatedPhotoError if error.truncated else PhotoError
         raise kind(photo.path, f"cannot be decoded: {error.reason}") from error

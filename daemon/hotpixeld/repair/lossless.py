@@ -21,9 +21,9 @@ from hotpixeld.jpeg import (
     entropy,
     markers,
     scans,
-    turbojpeg,
 )
 from hotpixeld.jpeg.block_reader import BlockReader
+from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.component import Component, ComponentRepair
 from hotpixeld.repair.field import Box, Subsampling
@@ -211,7 +211,7 @@ def _refusing() -> Iterator[None]:
     """Refuse what cannot be repaired for any of the reasons that `jpeg` has."""
     try:
         yield
-    except turbojpeg.CodecError as error:
+    except CodecError as error:
         raise RefusedError(error.reason) from error
     except (
         *(markers.MarkerError, scans.ScanError, bits.CodedDataError),

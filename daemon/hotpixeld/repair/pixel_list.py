@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
+    from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.footprint import Footprint
-    from hotpixeld.statistics.welford import Frame
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and

@@ -9,6 +9,6 @@
 May import the engine and what is below it; only `cli` imports it.
 
 To change what a full disk does: `daemon.Pause`; which errors count as that:
-`files.DISK_FAULTS` and `pipeline.Outcomes._end`.  To add a journal field: `logs.FIELDS`;
+`files.DISK_FAULTS` and `repair_pass.RepairPass._end`.  To add a journal field: `logs.FIELDS`;
 a kind of message: `messages.MessageId` and ``deploy/hotpixeld.catalog``.
 """

@@ -39,7 +39,7 @@ PAUSE_SECONDS = 30.0
 REPAIR_CHUNK = 8
 """Earlier photos whose copies are made in one go, while there is nothing new."""
 POLL_SECONDS = 0.05
-"""How often to ask for the progress of a map or checkpoint that is being made."""
+"""How often to ask whether a pass or a map is done."""
 RETRY_COPIES_SECONDS = 300.0
 """How often copies that could not be written are tried again."""
 
@@ -171,18 +171,13 @@ class Service:
         return watcher
 
     def run(self) -> None:
-        """Work until a STOP, then take a last checkpoint.
+        """Work until a STOP.
 
         Raises
         ------
         HotpixeldError, OSError
             The state cannot be used any more.
         """
-        recovered = 0
-        with self._pause.guarding():
-            recovered = self._session.states.recover()
-        if recovered:
-            log.info("folded again after an unclean stop: %d photos", recovered)
         self._check_access()
         self._publish()
         folders = len(self._session.config.folders)
@@ -212,7 +207,7 @@ class Service:
             self._resume()
         if self._intake.backlog:
             self._take_photos()
-        self._session.keep_up()
+        self._session.learning.keep_up()
         if self._maps_seen != self._session.maps.made:
             self._maps_seen = self._session.maps.made
             self._copies_due = self._find_copies_due()
@@ -229,6 +224,7 @@ class Service:
             for done in under_way:
                 self._last_photo = f"{done.outcome} {done.path.name}"
                 self._intake.finish(done, self._clock())
+                self._session.learning.keep_up()
                 self._read_requests(0.0)
                 if self._stopping:
                     return
@@ -254,7 +250,6 @@ class Service:
     def _resume(self) -> None:
         """Go on from what is durable: a commit that failed may have been made or not."""
         self._session.reset()
-        self._session.states.save_all()  # saving may be what failed
         self._copies_due = self._find_copies_due()
 
     def _idle_seconds(self) -> float:
@@ -268,10 +263,12 @@ class Service:
         if self._pause.fault:
             deadlines.append(self._pause.until)
         else:
-            deadlines += [self._session.states.next_deadline(), self._next_retry]
+            deadlines.append(self._next_retry)
+            if (seconds := self._session.learning.next_deadline()) is not None:
+                deadlines.append(now + seconds)
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
-        if self._session.is_busy:
+        if self._session.learning.is_busy:
             deadlines.append(now + POLL_SECONDS)
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
@@ -332,15 +329,13 @@ class Service:
         self._publisher.publish(self._session, text, faults, busy=busy)
 
     def _stop(self) -> None:
-        """Take the last checkpoint; what it does not hold is pending, not lost."""
-        self._notifier.stopping("taking the last checkpoint")
+        """End: what is not folded yet is pending, and a pass under way is given up."""
+        self._notifier.stopping("ending what is under way")
         self._watcher.stop()
-        try:
-            if self._pause.fault:
+        self._session.learning.stop()
+        if self._pause.fault:
+            with contextlib.suppress(OSError, LedgerError):
                 self._session.reset()
-            self._session.states.save_all()
-        except (OSError, LedgerError):
-            log.exception("no last checkpoint: pending photos are folded again")
         self._publisher.withdraw()
         shutil.rmtree(self._canary, ignore_errors=True)
         log.info("stopped")
@@ -369,8 +364,6 @@ def run(configuration: Callable[[], Config], folder: Path, jobs: int) -> None:
     faulthandler.enable()
     with (
         signals_as_requests(requests),
-        Session(
-            configuration(), folder, jobs, time.monotonic, notifier.progress
-        ) as session,
+        Session(configuration(), folder, jobs, notifier.progress) as session,
     ):
         Service(configuration, session, requests, notifier).run()

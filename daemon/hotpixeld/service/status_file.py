@@ -54,7 +54,7 @@ def status(ledger: Ledger, config: Config) -> Json:
                 "id": record.camera.id,
                 **dataclasses.asdict(record.camera),
                 "photos": record.photos,
-                "weight": record.checkpoint.weight if record.checkpoint else 0.0,
+                "weight": record.weight,
                 **counts,
                 "mapped": record.mapped,
                 "scenes": round(record.scenes, 1),

@@ -1,7 +1,14 @@
 """Folding: how photos come to a camera's statistics, side by side, a strip at a time.
 
 The result is, to the bit, that of folding them one after the other, whatever the strips
-and passes are: `welford` and `trace` are the reference.
+and passes are.
+
+References
+----------
+B. P. Welford, "Note on a method for calculating corrected sums of squares and
+products", Technometrics 4 (1962) 419-420: the recurrence.
+D. H. D. West, "Updating mean and variance estimates: an improved method", Communications
+of the ACM 22 (1979) 532-535: weights, here the forgetting.
 """
 
 from __future__ import annotations
@@ -81,7 +88,7 @@ _trace_strip = function(
 
 
 class Step(NamedTuple):
-    """The numbers of one fold: see `welford`."""
+    """The numbers of one fold, with d = x - mean: mean + d share, M2 decay + d^2 spread."""
 
     share: float
     spread: float

@@ -1,7 +1,8 @@
 """Generations: what is kept of a camera's photos, made anew by each pass, never edited.
 
 A generation is four planes and what they count: mean, M2, and the trace's totals and
-weights.  A pass goes through them in strips of rows, front to back.
+weights.  A pass goes through them in strips of rows, front to back; M2 is the sum of
+squared differences from the mean, and M2 / (weight - 1) the variance.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from hotpixeld.statistics.contrast import FloatArray
+    from hotpixeld.statistics.trace import Trace
 
 CELL = 4
 """Rows and columns of a cell of the trace's weights."""
@@ -77,6 +81,32 @@ class Counts:
     photos: int = 0
     weight: float = 0.0
     traced: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """What a generation knows of a camera, to be read.
+
+    Attributes
+    ----------
+    photos : int
+        Photos folded, ever.
+    weight : float
+        Photos that still count: `photos` until the memory is full, then the memory.
+    mean, m2 : (H, W, 3) float32
+        Mean level, and sum of squared differences from it (levels squared).
+    trace : Trace or None
+
+    Notes
+    -----
+    float32 bears it: see "Measured" in the README.
+    """
+
+    photos: int
+    weight: float
+    mean: FloatArray
+    m2: FloatArray
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ struct step {
     float share, spread, decay;
 };
 
-/* The operations and their order are those of welford.py, and must be compiled without
+/* The operations and their order are those of the reference in tests/whole_frames.py, and must be compiled without
  * contraction to fused multiply-add: the two agree bit for bit.
  */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

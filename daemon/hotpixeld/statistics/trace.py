@@ -12,21 +12,15 @@ whole and of the later ones a band each; it forgets like the state.
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.compiled import function
 from hotpixeld.statistics import contrast, peaks
 from hotpixeld.statistics.contrast import CORE, RING, WINDOW, window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from hotpixeld.statistics.contrast import FixedPoint, FloatArray
     from hotpixeld.statistics.peaks import Peaks
 
@@ -61,23 +55,9 @@ def telling_numbers() -> FloatArray:
     return np.array([scale, LEAST_SPREAD**2, BOUND, border], np.float32)
 
 
-def _compiled() -> Callable[..., None]:
-    """Return the compiled loop of `Trace.add`."""
-    levels, fixed, floats = (
-        np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")
-        for dtype in (np.uint8, np.int16, np.float32)
-    )
-    size = [ctypes.c_ssize_t] * 4
-    arrays = [floats, fixed, floats, fixed, floats]
-    return function("hotpixeld_trace_1", levels, *size, ctypes.c_float, *arrays)
-
-
-_add_rows = _compiled()
-
-
 @dataclass(slots=True, eq=False)
 class Trace:
-    """The stack of a camera's photos; edited in place.
+    """The stack of a camera's photos.
 
     Attributes
     ----------
@@ -93,55 +73,6 @@ class Trace:
     photos: int
     total: FixedPoint
     information: FloatArray
-
-    @classmethod
-    def empty(cls, height: int, width: int) -> Trace:
-        """Return the trace of no photos."""
-        cells = -(-height // CELL), -(-width // CELL)
-        return cls(0, np.zeros((height, width), np.int16), np.zeros(cells, np.float32))
-
-    def next_band(self) -> tuple[int, int, float]:
-        """Return the rows that the next photo is added to (from, to), and their decay."""
-        height = len(self.total)
-        if self.photos < WHOLE:
-            return 0, height, 1.0
-        band = self.photos % BANDS
-        cells = len(self.information)
-        first = CELL * (cells * band // BANDS)
-        last = min(CELL * (cells * (band + 1) // BANDS), height)
-        return first, last, 1 - 1 / MEMORY
-
-    def add(self, frame: NDArray[np.uint8]) -> None:
-        """Add a photo: its whole frame, or the band that is next.
-
-        Parameters
-        ----------
-        frame : (H, W, 3) uint8, 0-255
-            At least 7x7.
-
-        Raises
-        ------
-        ValueError
-            The frame is of another shape.
-        """
-        height, width = self.total.shape
-        if frame.shape != (height, width, 3):
-            raise ValueError(f"frame is {frame.shape}, trace is ({height}, {width}, 3)")
-        first, last, decay = self.next_band()
-        _add_rows(
-            np.ascontiguousarray(frame),
-            height,
-            width,
-            first,
-            last,
-            decay,
-            telling_numbers(),
-            self.total,
-            self.information,
-            np.zeros((SCRATCH_ROWS, width + 2 * PAD), np.int16),
-            np.empty(width, np.float32),
-        )
-        self.photos += 1
 
     def plane(self) -> FixedPoint:
         """Return each pixel's signal-to-noise ratio, (H, W) int16, `SNR_UNIT` a unit."""

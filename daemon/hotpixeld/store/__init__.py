@@ -2,15 +2,16 @@
 
 - `state_folder`: which folder that is, what lies where in it, and its lock.
 - `ledger`: one SQLite file, its transactions and its migrations; the only commit point.
-- `images`: its cameras and images, the order in which they came, which checkpoint counts;
+- `images`: its cameras and images, the order in which they came, which generation counts;
   the tallies of images, paths and copies.
 - `paths`: its paths and their copies: what became of every file.
 - `undo_records`: what leads from each copy back to its original.
 - `evidence_tables`: its suspects and samples, and the defects: the map.
 - `hazards`: photos that may bring down the process that decodes them.
-- `checkpoint`: a camera's Welford state as .npy files, durable before the ledger names it.
+- `generation_files`: a camera's generation as .npy files, durable before the ledger names it.
+- `checksum`: what tells that a large file was damaged.
 
 It imports `photo`, `detection` and `config`, and what lies below them.  To add a column
 start at the table's `SCHEMA`, and add to `ledger.STEPS` how an older file gets it; what a
-crash may leave is tidied by `checkpoint.tidy`.
+crash may leave is tidied by `generation_files.tidy`.
 """

@@ -2,8 +2,12 @@
 
 ``FOLDER/mean.npy``, ``m2.npy``, ``trace_total.npy``, ``trace_telling.npy``, each readable by
 ``numpy.load(allow_pickle=False)``, and last ``manifest.json``, with which the folder is
-complete.  Nothing is mapped: a file that is truncated while it is read, and a full or faulty
-disk, are errors and no signals.
+complete.  A pass maps nothing: a file that is truncated while it is read, and a full or
+faulty disk, are errors and no signals.  Maps and commands see a complete generation as it
+lies on disk (`opened`).
+
+The generation before is kept as ``FOLDER/../previous/00000011.mean.npy`` and so on, for the
+day on which the newest is damaged: there is one ``mean.npy`` below a camera's folder.
 """
 
 from __future__ import annotations
@@ -24,10 +28,18 @@ from hotpixeld import files
 from hotpixeld.errors import CheckpointError
 from hotpixeld.statistics.generation import (
     FORMATS,
+    M2,
+    MEAN,
+    TELLING,
+    TOTAL,
     Counts,
     Generation,
+    Planes,
+    State,
     generation_bytes,
+    strips,
 )
+from hotpixeld.statistics.trace import Trace
 from hotpixeld.store.checksum import Checksum
 
 if TYPE_CHECKING:
@@ -37,12 +49,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hotpixeld.statistics.generation import Planes, Strip
+    from hotpixeld.statistics.generation import Strip
 
 MANIFEST = "manifest.json"
+PREVIOUS = "previous"
+NAMES = (*(f"{name}.npy" for name in FORMATS), MANIFEST)
+"""The files of a generation."""
 CHUNK = 1 << 24
 """Bytes that the disk is given at once: a slow one takes seconds for it, not minutes."""
 _LONGEST_HEADER = 1 << 12
+_CHECKED_ROWS = 64
 _START, _WAIT_WRITE_WAIT = 2, 7
 """Flags of sync_file_range(2): begin; begin, and wait for all there is."""
 
@@ -299,3 +315,109 @@ def writing(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     files.sync_folder(folder.parent)
+
+
+def folder_of(camera_folder: Path, number: int) -> Path:
+    """Return the folder of a camera's generation of this number."""
+    return camera_folder / f"{number:08d}"
+
+
+def opened(folder: Path) -> State:
+    """Return a complete generation, mapped from its files: read-only, and not checked.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing, damaged or of another shape.
+    OSError
+        It cannot be read now.
+    """
+    generation = read_manifest(folder)
+    planes = {}
+    for name, one in FORMATS.items():
+        path = plane_path(folder, name)
+        try:
+            planes[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError) as error:
+            raise CheckpointError(f"{path}: cannot be read: {error}") from error
+        wanted = one.shape(generation.height, generation.width)
+        if planes[name].shape != wanted or planes[name].dtype != np.dtype(one.dtype):
+            raise CheckpointError(f"{path}: not {one.dtype} {wanted}")
+    counts = generation.counts
+    trace = Trace(counts.traced, planes[TOTAL], planes[TELLING])
+    return State(counts.photos, counts.weight, planes[MEAN], planes[M2], trace)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file of a generation to where it belongs, unless it is there."""
+    if source.exists() and not target.exists():
+        files.make_folder(target.parent)
+        source.rename(target)
+        files.sync_folder(target.parent)
+
+
+def check(folder: Path, progress: Callable[[], None]) -> None:
+    """Read all of a generation.
+
+    Parameters
+    ----------
+    progress : callable
+        Called after each strip.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing or damaged.
+    OSError
+        It cannot be read now.
+    """
+    generation = read_manifest(folder)
+    planes = Planes(generation.height, generation.width, _CHECKED_ROWS)
+    with GenerationReader(folder, generation) as reader:
+        for strip in strips(generation.height, _CHECKED_ROWS):
+            reader.read(strip, planes)
+            progress()
+        reader.check()
+
+
+def bring_back(camera_folder: Path, previous: int) -> Path:
+    """Return the folder of the generation before, moved to where it was."""
+    folder = folder_of(camera_folder, previous)
+    for name in NAMES:
+        _move(camera_folder / PREVIOUS / f"{previous:08d}.{name}", folder / name)
+    return folder
+
+
+def tidy(camera_folder: Path, current: int, previous: int | None) -> None:
+    """Bring the generations that the ledger names to their places, remove all others.
+
+    Parameters
+    ----------
+    current : int
+        0 where there is none.
+    previous : int or None
+    """
+    if not camera_folder.is_dir():
+        return
+    keep: set[Path] = set()
+    for name in NAMES:
+        now = folder_of(camera_folder, current) / name
+        _move(camera_folder / PREVIOUS / f"{current:08d}.{name}", now)
+        keep.add(now)
+        if previous is not None:
+            kept = camera_folder / PREVIOUS / f"{previous:08d}.{name}"
+            _move(folder_of(camera_folder, previous) / name, kept)
+            keep.add(kept)
+    for folder in list(camera_folder.iterdir()):
+        if folder.is_dir() and (folder.name.isdigit() or folder.name == PREVIOUS):
+            _keep_only(folder, keep)
+    files.sweep(camera_folder)
+
+
+def _keep_only(folder: Path, keep: set[Path]) -> None:
+    """Remove the files of a folder that are not to be kept, and an empty folder."""
+    if not any(path.parent == folder for path in keep):
+        shutil.rmtree(folder)
+        return
+    for path in set(folder.iterdir()) - keep:
+        path.unlink()

@@ -4,21 +4,29 @@ A crash in the decoder cannot be caught, so each image is marked while it is dec
 identity stands in a slot of a small file, which outlives the process and is never synced
 (a power cut is not the decoder's doing).  What a dead process left marked is suspect, and
 is tried once in a process of its own before this one decodes it.
+
+Behind the slots lie the numbers of the images that the threads of a pass are in: compiled
+code writes them, for every strip of every photo, into the mapped file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 import os
 import queue
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +39,10 @@ CREATE TABLE hazards (
 SLOT = 32
 SLOTS = 128
 """More than there are threads that decode."""
+PASS_THREADS = 512
+_NUMBERS = SLOT * SLOTS
+"""Where the numbers begin in the file: at its second page."""
+_BYTES = _NUMBERS + 8 * PASS_THREADS
 
 
 class Hazards:
@@ -45,6 +57,11 @@ class Hazards:
         As `Ledger.transaction`.
     marks : Path
         The file of the marks.
+
+    Attributes
+    ----------
+    threads : (`PASS_THREADS`,) uint64
+        For each thread of a pass the number of the image that it is in, 0 for none.
     """
 
     def __init__(
@@ -58,6 +75,7 @@ class Hazards:
         self._marks = marks
         self._descriptor: int | None = None
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.threads: NDArray[np.uint64] = np.zeros(PASS_THREADS, np.uint64)
 
     def open(self) -> None:
         """Begin to mark, after what a dead process left marked became suspect.
@@ -69,9 +87,10 @@ class Hazards:
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(self._marks, flags, 0o600)
-        found = os.read(self._descriptor, SLOT * SLOTS)
-        slots = {found[start : start + SLOT] for start in range(0, len(found), SLOT)}
-        left = {slot for slot in slots if len(slot) == SLOT and any(slot)}
+        found = os.read(self._descriptor, _BYTES).ljust(_BYTES, b"\0")
+        slots = {found[start : start + SLOT] for start in range(0, _NUMBERS, SLOT)}
+        left = {slot for slot in slots if any(slot)}
+        left |= self._of_numbers(np.frombuffer(found, "<u8", offset=_NUMBERS))
         if left:
             with self._transaction():
                 for identity in left:
@@ -79,9 +98,20 @@ class Hazards:
                         "INSERT OR IGNORE INTO hazards VALUES (?, '')", (identity,)
                     )
         # Written out, not a hole: a mark needs no room on a full disk then.
-        os.pwrite(self._descriptor, bytes(SLOT * SLOTS), 0)
+        os.pwrite(self._descriptor, bytes(_BYTES), 0)
+        mapped = mmap.mmap(self._descriptor, _BYTES)
+        self.threads = np.frombuffer(mapped, np.uint64, offset=_NUMBERS)
         for slot in range(SLOTS):
             self._free.put(slot)
+
+    def _of_numbers(self, numbers: NDArray[np.uint64]) -> set[bytes]:
+        """Return the identities of the images of some numbers."""
+        query = "SELECT identity FROM images WHERE id = ?"
+        found = set()
+        for number in set(numbers.tolist()) - {0}:
+            if row := self._connection.execute(query, (number,)).fetchone():
+                found.add(bytes(row[0]))
+        return found
 
     def close(self) -> None:
         """Release the marks."""

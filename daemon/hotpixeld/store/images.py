@@ -1,6 +1,6 @@
 """The ledger's images and cameras: what was admitted, in which order, and is durable.
 
-Each camera's current checkpoint is named here, and the one before, to fall back on when
+Each camera's current generation is named here, and the one before, to fall back on when
 the newest is damaged.  A body whose serial number appeared, or changed its form, keeps the
 name that its state began with (`Aliases`).
 """
@@ -10,32 +10,37 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hotpixeld.camera import Camera
-from hotpixeld.store.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+
+    from hotpixeld.photo.metadata import Metadata
+    from hotpixeld.statistics.generation import Counts
 
 SCHEMA = """
 CREATE TABLE cameras (
   id TEXT PRIMARY KEY, make TEXT NOT NULL, model TEXT NOT NULL, serial TEXT NOT NULL,
   width INTEGER NOT NULL, height INTEGER NOT NULL,
   sequence INTEGER NOT NULL DEFAULT 0,      -- of the image admitted last
-  generation INTEGER NOT NULL DEFAULT 0,    -- of the current checkpoint; 0 is none
+  generation INTEGER NOT NULL DEFAULT 0,    -- number of the current one; 0 is none
   folded_to INTEGER NOT NULL DEFAULT 0,     -- sequence of the last image it holds
   photos INTEGER NOT NULL DEFAULT 0, weight REAL NOT NULL DEFAULT 0,
-  mean_sha256 TEXT NOT NULL DEFAULT '', m2_sha256 TEXT NOT NULL DEFAULT '',
+  mean_sha256 TEXT NOT NULL DEFAULT '',     -- of a version without manifests
+  m2_sha256 TEXT NOT NULL DEFAULT '',
   mapped INTEGER NOT NULL DEFAULT 0,        -- photos in the state when last mapped
-  scenes REAL NOT NULL DEFAULT 0            -- different ones among the newest, then
+  scenes REAL NOT NULL DEFAULT 0,           -- different ones among the newest, then
+  pass_photos INTEGER NOT NULL DEFAULT 0    -- most in the next pass; 0: as many as fit
 ) WITHOUT ROWID;
 CREATE TABLE images (
   id INTEGER PRIMARY KEY, identity BLOB NOT NULL UNIQUE,
   camera TEXT NOT NULL REFERENCES cameras, sequence INTEGER NOT NULL,
   outcome TEXT NOT NULL CHECK (outcome IN ('pending', 'folded', 'lost', 'forgotten')),
-  captured TEXT
+  captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
+  admitted REAL NOT NULL DEFAULT 0          -- seconds since the epoch
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
 CREATE INDEX images_by_camera ON images (camera, id);
@@ -100,6 +105,28 @@ END;
 """How many images, paths and copies there are, kept by triggers: no query counts rows."""
 
 
+class Taken(NamedTuple):
+    """When and how a photo was taken; None where it does not say.
+
+    Attributes
+    ----------
+    captured : datetime or None
+        Local time as the camera wrote it.
+    exposure_seconds, focal_mm : float or None
+    iso : int or None
+    """
+
+    captured: dt.datetime | None = None
+    exposure_seconds: float | None = None
+    iso: int | None = None
+    focal_mm: float | None = None
+
+    @classmethod
+    def of(cls, about: Metadata) -> Taken:
+        """Return what a photo says."""
+        return cls(about.captured, about.exposure_seconds, about.iso, about.focal_mm)
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image that was admitted to its camera's sequence.
@@ -115,9 +142,8 @@ class Image:
     sequence : int
         Place in the camera's sequence, from 1.
     outcome : str
-        "pending", "folded", "lost" (gone before its checkpoint) or "forgotten".
-    captured : datetime or None
-        Local time as the camera wrote it.
+        "pending", "folded", "lost" (gone before it was folded) or "forgotten".
+    taken : Taken
     """
 
     id: int
@@ -125,7 +151,12 @@ class Image:
     camera: str
     sequence: int
     outcome: str
-    captured: dt.datetime | None
+    taken: Taken
+
+    @property
+    def captured(self) -> dt.datetime | None:
+        """Return when it was taken."""
+        return self.taken.captured
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,49 +167,58 @@ class CameraRecord:
     ----------
     camera : Camera
     sequence, folded_to : int
-        Of the image admitted last, and of the last one in the checkpoint.
-    checkpoint : Checkpoint or None
-        The current one.
+        Of the image admitted last, and of the last one in the generation.
     mapped : int
         Photos in the state when the map was made last.
     scenes : float
         How many different scenes the newest photos amounted to then.
+    generation : int
+        Number of the current one; 0 before the first.
+    photos : int
+        Photos in it.
+    weight : float
+        Photos that still count.
+    pass_photos : int
+        Most photos in the next pass; 0 is without limit.
     """
 
     camera: Camera
     sequence: int
     folded_to: int
-    checkpoint: Checkpoint | None
     mapped: int
     scenes: float
-
-    @property
-    def photos(self) -> int:
-        """Return how many photos the current checkpoint holds."""
-        return self.checkpoint.photos if self.checkpoint else 0
+    generation: int
+    photos: int
+    weight: float
+    pass_photos: int
 
 
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
-_IMAGE = "SELECT id, identity, camera, sequence, outcome, captured FROM images "
+_IMAGE = (
+    "SELECT id, identity, camera, sequence, outcome, captured, exposure_seconds, iso,"
+    " focal_mm FROM images "
+)
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
-    " scenes, generation, photos, weight, mean_sha256, m2_sha256 FROM cameras "
+    " scenes, generation, photos, weight, pass_photos FROM cameras "
 )
 
 
-def _image(row: tuple[int, bytes, str, int, str, str | None]) -> Image:
-    id_, identity, camera, sequence, outcome, captured = row
+def _image(
+    row: tuple[
+        int, bytes, str, int, str, str | None, float | None, int | None, float | None
+    ],
+) -> Image:
+    id_, identity, camera, sequence, outcome, captured, seconds, iso, focal = row
     when = None if captured is None else dt.datetime.fromisoformat(captured)
-    return Image(id_, identity.hex(), camera, sequence, outcome, when)
+    taken = Taken(when, seconds, iso, focal)
+    return Image(id_, identity.hex(), camera, sequence, outcome, taken)
 
 
 def _record(
-    row: tuple[
-        str, str, str, int, int, int, int, int, float, int, int, float, str, str
-    ],
+    row: tuple[str, str, str, int, int, int, int, int, float, int, int, float, int],
 ) -> CameraRecord:
-    current = Checkpoint(*row[9:]) if row[9] else None
-    return CameraRecord(Camera(*row[:5]), row[5], row[6], current, row[7], row[8])
+    return CameraRecord(Camera(*row[:5]), *row[5:])
 
 
 def counts(
@@ -214,13 +254,16 @@ class Images:
         row = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return None if row is None else _image(row)
 
-    def admit(
-        self, identity: str, camera: Camera, captured: dt.datetime | None
-    ) -> Image:
+    def admit(self, identity: str, camera: Camera, taken: Taken, now: float) -> Image:
         """Give a new image its place in its camera's sequence; it is pending.
 
         Call inside a transaction.  The identity must not be known, except of an image
-        that was lost before a checkpoint and has turned up again.
+        that was lost before it was folded and has turned up again.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the epoch.
         """
         run = self._connection.execute
         run(
@@ -240,15 +283,17 @@ class Images:
             " RETURNING sequence",
             (camera.id,),
         ).fetchone()
-        when = None if captured is None else captured.isoformat()
+        captured = taken.captured and taken.captured.isoformat()
         (id_,) = run(
-            "INSERT INTO images (identity, camera, sequence, outcome, captured)"
-            " VALUES (?, ?, ?, 'pending', ?) ON CONFLICT (identity) DO UPDATE SET"
-            " sequence = excluded.sequence, outcome = 'pending'"
-            " WHERE outcome = 'lost' RETURNING id",
-            (bytes.fromhex(identity), camera.id, sequence, when),
+            "INSERT INTO images (identity, camera, sequence, outcome, captured,"
+            " exposure_seconds, iso, focal_mm, admitted)"
+            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)"
+            " ON CONFLICT (identity) DO UPDATE SET"
+            " sequence = excluded.sequence, outcome = 'pending',"
+            " admitted = excluded.admitted WHERE outcome = 'lost' RETURNING id",
+            (bytes.fromhex(identity), camera.id, sequence, captured, *taken[1:], now),
         ).fetchone()
-        return Image(id_, identity, camera.id, sequence, "pending", captured)
+        return Image(id_, identity, camera.id, sequence, "pending", taken)
 
     def pending(self, camera_id: str) -> list[Image]:
         """Return the camera's pending images in the order of its sequence."""
@@ -256,27 +301,59 @@ class Images:
         return [_image(row) for row in self._connection.execute(query, (camera_id,))]
 
     def newest(self, camera_id: str, count: int) -> list[Image]:
-        """Return the images that count, those admitted last first."""
+        """Return the images that are folded, those admitted last first."""
         query = _IMAGE + (
-            "WHERE camera = ? AND outcome IN ('pending', 'folded')"
-            " ORDER BY id DESC LIMIT ?"
+            "WHERE camera = ? AND outcome = 'folded' ORDER BY id DESC LIMIT ?"
         )
         rows = self._connection.execute(query, (camera_id, count))
         return [_image(row) for row in rows]
 
+    def pending_since(self, camera_id: str) -> float | None:
+        """Return when the first of the pending images was admitted, None without any.
+
+        In seconds since the epoch.
+        """
+        (since,) = self._connection.execute(
+            "SELECT min(admitted) FROM images WHERE outcome = 'pending' AND camera = ?",
+            (camera_id,),
+        ).fetchone()
+        return None if since is None else float(since)
+
     def mark_lost(self, image: Image) -> None:
-        """Record that a pending image's file was gone before a checkpoint held it."""
+        """Record that a pending image's file was gone before it was folded."""
         self._connection.execute(
             "UPDATE images SET outcome = 'lost' WHERE id = ?", (image.id,)
         )
 
-    def commit_checkpoint(
-        self, camera_id: str, checkpoint: Checkpoint, sequence: int
-    ) -> None:
-        """Name the camera's checkpoint and mark its images up to `sequence` folded.
+    def remove(self, image: Image) -> None:
+        """Drop a pending image that cannot be decoded, and a camera that had no other.
+
+        Call inside a transaction; no path may hold it any more.
+        """
+        run = self._connection.execute
+        run("DELETE FROM images WHERE id = ?", (image.id,))
+        run(
+            "DELETE FROM cameras WHERE id = ?1 AND generation = 0 AND NOT EXISTS"
+            " (SELECT * FROM images WHERE camera = ?1) AND NOT EXISTS"
+            " (SELECT * FROM aliases WHERE camera = ?1) AND NOT EXISTS"
+            " (SELECT * FROM suspects WHERE camera = ?1)",
+            (image.camera,),
+        )
+
+    def limit_pass(self, camera_id: str, photos: int) -> None:
+        """Record how many photos the next pass may take at most; 0 is without limit.
+
+        Call inside a transaction.
+        """
+        self._connection.execute(
+            "UPDATE cameras SET pass_photos = ? WHERE id = ?", (photos, camera_id)
+        )
+
+    def commit_generation(self, camera_id: str, counts: Counts, sequence: int) -> None:
+        """Name the camera's next generation and mark its images up to `sequence` folded.
 
         Call inside a durable transaction, after the files are durable.  What was the
-        current checkpoint is the previous one from then on.
+        current generation is the previous one from then on.
         """
         self._connection.execute(
             "INSERT OR REPLACE INTO previous_checkpoints SELECT id, generation,"
@@ -285,17 +362,9 @@ class Images:
             (camera_id,),
         )
         self._connection.execute(
-            "UPDATE cameras SET generation = ?, folded_to = ?, photos = ?, weight = ?,"
-            " mean_sha256 = ?, m2_sha256 = ? WHERE id = ?",
-            (
-                checkpoint.generation,
-                sequence,
-                checkpoint.photos,
-                checkpoint.weight,
-                checkpoint.mean_sha256,
-                checkpoint.m2_sha256,
-                camera_id,
-            ),
+            "UPDATE cameras SET generation = generation + 1, folded_to = ?, photos = ?,"
+            " weight = ?, mean_sha256 = '', m2_sha256 = '' WHERE id = ?",
+            (sequence, counts.photos, counts.weight, camera_id),
         )
         self._connection.execute(
             "UPDATE images SET outcome = 'folded'"
@@ -336,7 +405,7 @@ class Images:
         return int(count)
 
     def forget(self, camera_id: str, since: dt.datetime | None) -> None:
-        """Drop a camera's checkpoint; what it held is forgotten, or pending again.
+        """Drop a camera's generation; what it held is forgotten, or pending again.
 
         Call inside a durable transaction.  Forgotten images are never folded again.
 
@@ -358,7 +427,7 @@ class Images:
         )
         self._connection.execute(
             "UPDATE cameras SET generation = 0, folded_to = 0, photos = 0, weight = 0,"
-            " mapped = 0 WHERE id = ?",
+            " mapped = 0, pass_photos = 0 WHERE id = ?",
             (camera_id,),
         )
 
@@ -416,22 +485,21 @@ class Aliases:
 
 
 class Generations:
-    """The table `previous_checkpoints`; `Images.commit_checkpoint` fills it."""
+    """The table `previous_checkpoints`; `Images.commit_generation` fills it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def previous(self, camera_id: str) -> Checkpoint | None:
-        """Return the checkpoint before the current one, if there was one."""
+    def previous(self, camera_id: str) -> int | None:
+        """Return the number of the generation before the current one, if there was one."""
         row = self._connection.execute(
-            "SELECT generation, photos, weight, mean_sha256, m2_sha256"
-            " FROM previous_checkpoints WHERE camera = ?",
+            "SELECT generation FROM previous_checkpoints WHERE camera = ?",
             (camera_id,),
         ).fetchone()
-        return None if row is None else Checkpoint(*row)
+        return None if row is None else int(row[0])
 
     def fall_back(self, camera_id: str) -> int:
-        """Make the previous checkpoint the current one; return how many images it lacks.
+        """Make the previous generation the current one; return how many images it lacks.
 
         They are pending again.  Call inside a durable transaction, and only if there is
         a previous one.

@@ -1,8 +1,8 @@
 """The ledger: which photo was seen where, what became of it, and what is durable.
 
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
-point: a checkpoint counts once `Images.commit_checkpoint` names its generation and marks
-the images that it holds as folded; until then they are pending, and are folded again.
+point: a generation counts once `Images.commit_generation` names it and marks the images
+that it holds as folded; until then they are pending.
 The tables themselves are in `images`, `paths`, `undo_records`, `evidence_tables` and
 `hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
@@ -85,12 +85,22 @@ ALTER TABLE cameras ADD COLUMN scenes REAL NOT NULL DEFAULT 0;
 UPDATE cameras SET mapped = 0;
 """
 
+# How a photo was taken is known at admission: passes need not read it from the file.
+_PASSES = """
+ALTER TABLE cameras ADD COLUMN pass_photos INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE images ADD COLUMN exposure_seconds REAL;
+ALTER TABLE images ADD COLUMN iso INTEGER;
+ALTER TABLE images ADD COLUMN focal_mm REAL;
+ALTER TABLE images ADD COLUMN admitted REAL NOT NULL DEFAULT 0;
+"""
+
 STEPS = (
     # The tallies have not changed since.
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
     _SAMPLE_AGAIN,
     _COUNT_SCENES,
     undo_records.SCHEMA,
+    _PASSES,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -177,7 +187,7 @@ class Ledger:
         return self.path.parent
 
     def _open(self, *, read_only: bool) -> _Connection:
-        """Connect; the daemon's writes are durable with the next checkpoint."""
+        """Connect; the daemon's writes are durable with the next generation."""
         mode = "ro" if read_only else "rwc"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(

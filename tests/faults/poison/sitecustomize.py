@@ -6,24 +6,24 @@ Python imports this at its start where the folder is in PYTHONPATH.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
-from typing import TYPE_CHECKING
 
-from hotpixeld.jpeg import turbojpeg
+from hotpixeld.jpeg.decoder import StripDecoder
 
-if TYPE_CHECKING:
-    from hotpixeld.jpeg.turbojpeg import Frame
-
-_decode = turbojpeg.decode
+_begin = StripDecoder.__init__
 
 
-def decode(data: bytes, width: int, height: int, out: Frame | None = None) -> Frame:
-    """Decode, unless the photo is poisonous."""
+def begin(
+    self: StripDecoder, source: bytes | int, length: int = 0, *, memory: int = 0
+) -> None:
+    """Begin to decode, unless the photo is poisonous."""
+    data = source if isinstance(source, bytes) else os.pread(source, length, 0)
     if b"POISON: CRASH" in data:
         ctypes.string_at(0)
     if b"POISON: HANG" in data:
         signal.pause()
-    return _decode(data, width, height, out)
+    _begin(self, source, length, memory=memory)
 
 
-turbojpeg.decode = decode
+StripDecoder.__init__ = begin  # type: ignore[method-assign] # the fault

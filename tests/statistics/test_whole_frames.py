@@ -1,4 +1,4 @@
-"""The Welford state against numpy's own mean and variance."""
+"""The recurrence, as the reference has it, against numpy's own mean and variance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hotpixeld.statistics.welford import State
+from whole_frames import State
 
 SHAPE = (5, 7, 3)
 stacks = hnp.arrays(
@@ -59,44 +59,6 @@ def test_forgetting_is_a_geometrically_weighted_state(
     np.testing.assert_allclose(state.m2, m2, rtol=1e-4, atol=0.1)
 
 
-def folded_in_numpy(frames: np.ndarray, memory: int) -> State:
-    """Return the state by the same operations as fold.c, in numpy."""
-    state = State.empty(*SHAPE[:2])
-    weight = np.float64(0)
-    for frame in frames:
-        decay = (memory - 1) / weight if memory and weight > memory - 1 else 1.0
-        before, weight = weight * decay, weight * decay + 1
-        delta = frame - state.mean
-        state.m2 *= np.float32(decay)
-        state.m2 += delta * delta * np.float32(before / weight)
-        state.mean += delta * np.float32(1 / weight)
-    return state
-
-
-@pytest.mark.parametrize("memory", [0, 4])
-def test_the_compiled_fold_agrees_with_numpy_to_the_bit(memory: int) -> None:
-    frames = np.random.default_rng(2).integers(0, 256, (9, *SHAPE), np.uint8)
-    compiled, reference = folded(frames, memory), folded_in_numpy(frames, memory)
-
-    np.testing.assert_array_equal(compiled.mean, reference.mean)
-    np.testing.assert_array_equal(compiled.m2, reference.m2)
-
-
-def test_folding_several_at_once_is_folding_them_one_by_one() -> None:
-    shape = (50, 70, 3)  # more than a block of the compiled fold
-    frames = np.random.default_rng(6).integers(0, 256, (7, *shape), np.uint8)
-    single, several = State.empty(50, 70), State.empty(50, 70)
-    for frame in frames:
-        single.fold(frame, 4)
-    several.fold_all(list(frames[:3]), 4)
-    several.fold_all([], 4)
-    several.fold_all(list(frames[3:]), 4)
-
-    assert (several.photos, several.weight) == (single.photos, single.weight)
-    np.testing.assert_array_equal(several.mean, single.mean)
-    np.testing.assert_array_equal(several.m2, single.m2)
-
-
 def test_a_frame_is_left_as_it_is_and_may_be_a_view() -> None:
     wide = np.random.default_rng(3).integers(0, 256, (5, 14, 3), np.uint8)
     before = wide.copy()
@@ -105,12 +67,6 @@ def test_a_frame_is_left_as_it_is_and_may_be_a_view() -> None:
 
     np.testing.assert_array_equal(wide, before)
     np.testing.assert_array_equal(state.mean, wide[:, ::2])
-
-
-def test_other_shapes_are_refused() -> None:
-    state = State.empty(5, 7)
-    with pytest.raises(ValueError, match=r"frame is \(7, 5, 3\), state is \(5, 7, 3\)"):
-        state.fold(np.zeros((7, 5, 3), np.uint8))
 
 
 @pytest.mark.slow

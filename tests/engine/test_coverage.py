@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from hotpixeld.defect import Defect, Kind
-from hotpixeld.engine.earlier_photos import ROUTINE, SEARCHED, Coverage
-from hotpixeld.store.images import Image
+from hotpixeld.engine.sampling import ROUTINE, SEARCHED, Coverage
+from hotpixeld.store.images import Image, Taken
 
 START = dt.datetime(2024, 3, 1)
 OLD, NEW = (5, 5), (80, 90)
@@ -19,7 +19,7 @@ def captured(number: int) -> dt.datetime:
 
 
 PHOTOS = [
-    Image(number, "", "c", number, "folded", captured(number))
+    Image(number, "", "c", number, "folded", Taken(captured(number)))
     for number in range(COUNT, 0, -1)
 ]
 
@@ -106,3 +106,12 @@ def test_the_beginning_of_what_has_ended_is_not_searched() -> None:
     ended = Defect(*NEW, Kind.HOT, None, 9.0, by=captured(50), until=captured(60))
 
     assert coverage().to_date([ended]) == []
+
+
+def test_those_that_lack_any_suspect_are_all_of_them() -> None:
+    versions = {one.id: 3 if one.id > 40 else 2 for one in PHOTOS if one.id != 7}
+    sites = {2: {OLD}, 3: {OLD, NEW}}
+
+    lacking = Coverage(PHOTOS, 3, versions, sites, set()).all()
+
+    assert numbers(lacking) == list(range(1, 41))

@@ -1,0 +1,509 @@
+"""Learning: which photos are pending, when a pass or a map is due, and what is committed.
+
+One thread at a time does the long work, a pass over one camera's pending photos or one
+camera's map, and knows no ledger; what it returns is committed here, by the thread that
+owns the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld.engine.learning_pass import (
+    Folder,
+    Means,
+    Passed,
+    PassStoppedError,
+    Pending,
+    Task,
+    learn,
+)
+from hotpixeld.engine.maps import LOOK_BACK, MadeMap, make
+from hotpixeld.engine.repair_pass import Done
+from hotpixeld.engine.sampling import JUDGED, sampled, with_controls
+from hotpixeld.errors import (
+    CheckpointError,
+    LedgerError,
+    PhotoError,
+    PhotoGoneError,
+    UnreadablePhotoError,
+)
+from hotpixeld.files import NotAFileError, Signature, open_regular
+from hotpixeld.jpeg.decoder import Size
+from hotpixeld.messages import MessageId
+from hotpixeld.store import generation_files, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from hotpixeld.config.model import Config
+    from hotpixeld.detection.evidence import Suspects
+    from hotpixeld.engine.maps import Maps
+    from hotpixeld.engine.sampling import EarlierPhotos
+    from hotpixeld.engine.workers import Workers
+    from hotpixeld.store.images import CameraRecord, Image
+    from hotpixeld.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+FEWEST = 4
+"""Photos in a camera's first generation: a stray photo costs its file, and no state.
+Passes that are interrupted are halved down to so many."""
+FEWEST_NEW, MOST_NEW = 8, 20
+"""A pass is due after 10 % more photos, at least and at most so many: a defect that begins
+after a map is to be listed within 40, of which some come while it is made."""
+PATIENCE_SECONDS = 86_400.0
+"""After so long a pending photo is folded, however few there are."""
+MOST_IN_A_PASS = 128
+PLACES = (16, 32, 64)
+"""A run that is done once lists suspects after so many photos, then every 128."""
+BASE = 105_000_000
+"""Bytes: the interpreter with its libraries, what SQLite keeps, what lies free."""
+LEAST_MEMORY = 8_000_000
+YIELD_SECONDS = 0.25
+"""How long a pass rests at a strip's border while photos are repaired."""
+
+
+def is_due(pending: int, photos: int, min_photos: int) -> bool:
+    """Return whether a pass is due: the first one as soon as there can be a map.
+
+    Parameters
+    ----------
+    pending, photos : int
+        Photos that are to be folded, and that are in the state.
+
+    >>> [is_due(pending, 16, 16) for pending in (7, 8)]
+    [False, True]
+    >>> is_due(15, 0, 16), is_due(16, 0, 16), is_due(19, 1000, 16)
+    (False, True, False)
+    """
+    if photos + pending < min_photos:
+        return False
+    return not photos or pending >= min(max(photos // 10, FEWEST_NEW), MOST_NEW)
+
+
+def next_place(photos: int) -> int:
+    """Return after how many photos a run that is done once ends its next pass.
+
+    >>> [next_place(photos) for photos in (0, 16, 63, 64, 128, 200)]
+    [16, 32, 64, 128, 256, 256]
+    """
+    early = [place for place in PLACES if place > photos]
+    return early[0] if early else (photos // 128 + 1) * 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where a pending photo is."""
+
+    image: Image
+    files: Sequence[tuple[Path, Signature | None]]
+    earlier: EarlierPhotos
+
+    @property
+    def path(self) -> Path:
+        """Return its first place, for messages."""
+        return self.files[0][0] if self.files else Path(self.image.identity[:16])
+
+    def open(self) -> int:
+        """Return a descriptor of a file that holds the image; see `Pending`."""
+        for path, seen in self.files:
+            try:
+                descriptor = open_regular(path)
+            except (OSError, NotAFileError):
+                continue
+            found = Signature.of(os.fstat(descriptor))
+            if seen is not None and found.is_still(seen):
+                return descriptor
+            for photo in self.earlier.examined(self.image, [path]):
+                if photo.signature.is_still(found):
+                    return descriptor
+            os.close(descriptor)
+        raise PhotoGoneError(self.path, "gone, or replaced by another photo")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the thread is at: a pass, with what its commit needs, or a map."""
+
+    record: CameraRecord
+    future: Future[Passed] | Future[MadeMap]
+    images: Mapping[int, Image] = field(default_factory=dict)
+    refused: Mapping[int, PhotoError] = field(default_factory=dict)
+    suspects: Suspects | None = None
+
+
+class Learning:
+    """The learning of all cameras; used by one thread.
+
+    Parameters
+    ----------
+    upkeep : Workers
+        The thread that does the work.
+    threads : int
+        That decode for it.
+    wall : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        maps: Maps,
+        upkeep: Workers,
+        threads: int,
+        wall: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._maps = maps
+        self._earlier = maps.earlier
+        self._upkeep = upkeep
+        self._threads = threads
+        self._wall = wall
+        self._work: _Work | None = None
+        self._stop = np.zeros(1, np.uint32)
+        self._free = threading.Event()
+        self._free.set()
+
+    def _folder(self, camera_id: str) -> Path:
+        return state_folder.camera_folder(self._ledger.folder, camera_id)
+
+    def _at_border(self) -> None:
+        """Let repairs go first for a while; end the work where that is asked for."""
+        self._upkeep.renew()
+        self._free.wait(YIELD_SECONDS)
+        if self._stop[0]:
+            raise PassStoppedError("asked to stop")
+
+    # Photos that wait, and when.
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a pass or a map is being made."""
+        return self._work is not None
+
+    def yield_to_repairs(self, *, now: bool) -> None:
+        """Have passes rest at borders, or go on."""
+        (self._free.clear if now else self._free.set)()
+
+    def _pass_due(self) -> CameraRecord | None:
+        """Return the camera whose pass is due."""
+        now, least = self._wall(), self._config.detection.min_photos
+        for record in self._ledger.images.cameras():
+            pending = self._ledger.images.counts(record.camera.id)["pending"]
+            if not pending or record.photos + pending < FEWEST:
+                continue
+            since = self._ledger.images.pending_since(record.camera.id)
+            is_old = since is not None and now - since >= PATIENCE_SECONDS
+            if is_old or is_due(pending, record.photos, least):
+                return record
+        return None
+
+    def next_deadline(self) -> float | None:
+        """Return in how many seconds the next pass is due by age, None without any."""
+        waits = [
+            since + PATIENCE_SECONDS - self._wall()
+            for record in self._ledger.images.cameras()
+            if (since := self._ledger.images.pending_since(record.camera.id))
+            and self._may_fold(record)
+        ]
+        return max(min(waits), 0.0) if waits else None
+
+    def _may_fold(self, record: CameraRecord) -> bool:
+        pending = self._ledger.images.counts(record.camera.id)["pending"]
+        return bool(pending) and record.photos + pending >= FEWEST
+
+    def _may_map(self, record: CameraRecord) -> bool:
+        return record.photos >= self._config.detection.min_photos
+
+    # The daemon's way: what is due, one at a time, beside the photos.
+
+    def keep_up(self) -> list[Done]:
+        """Commit what is done, and begin what is due; return what became of photos.
+
+        Raises
+        ------
+        OSError, LedgerError
+            The disk is full or faulty; nothing is left of the work.
+        CheckpointError
+            The generation is missing or damaged, and so is the one before.
+        """
+        done: list[Done] = []
+        if self._work is not None:
+            if not self._work.future.done():
+                return done
+            done = self._commit()
+        cameras = list(self._ledger.images.cameras())
+        unmapped = (one for one in cameras if self._may_map(one))
+        stale = next((one for one in unmapped if one.mapped != one.photos), None)
+        if stale is not None:
+            self._begin_map(stale, LOOK_BACK)
+        elif (record := self._pass_due()) is not None:
+            self._begin_pass(record, MOST_IN_A_PASS)
+        return done
+
+    # The way of a run that is done once: all that is there, camera by camera.
+
+    def all_at_once(self) -> Iterator[Done]:
+        """Fold all that is pending and make all maps; yield what became of photos."""
+        for record in list(self._ledger.images.cameras()):
+            yield from self._all_of(record.camera.id)
+
+    def _all_of(self, camera_id: str) -> Iterator[Done]:
+        while (record := self._ledger.images.camera(camera_id)) is not None:
+            if not self._may_fold(record):
+                break
+            at_place = record.photos and next_place(record.photos - 1) == record.photos
+            if at_place and self._may_map(record) and record.mapped != record.photos:
+                self._begin_map(record, 0)
+                self._finish()
+            self._begin_pass(record, next_place(record.photos) - record.photos)
+            yield from self._finish()
+        if record is not None and self._may_map(record):
+            self._begin_map(record, JUDGED)
+            self._finish()
+
+    def _finish(self) -> list[Done]:
+        """Wait for the work, and commit it."""
+        if self._work is None:
+            return []
+        self._upkeep.wait(self._work.future)
+        return self._commit()
+
+    # One pass.
+
+    def _begin_pass(self, record: CameraRecord, most: int) -> None:
+        camera = record.camera
+        most = min(most, record.pass_photos or most)
+        images = self._ledger.images.pending(camera.id)[:most]
+        refused = {one.id: error for one in images if (error := self._refusal(one))}
+        wanted = [one for one in images if one.id not in refused]
+        pending = [
+            Pending(image.id, source.path, source.open)
+            for image in wanted
+            for source in [self._sources(image)]
+        ]
+        with self._ledger.transaction():  # if it does not end, the next one is smaller
+            fewer = max(len(images) // 2, FEWEST)
+            self._ledger.images.limit_pass(camera.id, fewer)
+        suspects = self._ledger.samples.suspects(camera.id)
+        sites = suspects.sites
+        if suspects.version:
+            sites = with_controls(suspects, camera.height, camera.width)
+        work = partial(
+            self._pass, record, sites, pending, self._config.detection.memory
+        )
+        self._work = _Work(
+            record,
+            self._upkeep.submit(work),
+            {one.id: one for one in images},
+            refused,
+            suspects if suspects.version else None,
+        )
+
+    def _pass(
+        self,
+        record: CameraRecord,
+        sites: np.ndarray,
+        pending: Sequence[Pending],
+        remembered: int,
+    ) -> Passed:
+        """Make a pass; in the thread."""
+        folder = self._folder(record.camera.id)
+        before = None
+        if record.generation:
+            path = generation_files.folder_of(folder, record.generation)
+            before = Folder(path, generation_files.read_manifest(path))
+        size = Size(record.camera.height, record.camera.width)
+        target = generation_files.folder_of(folder, record.generation + 1)
+        means = Means(
+            max(self._config.limits.memory - BASE, LEAST_MEMORY),
+            self._threads,
+            self._at_border,
+            self._stop,
+            self._ledger.hazards.threads,
+        )
+        return learn(Task(size, before, target, remembered, sites), pending, means)
+
+    def _sources(self, image: Image) -> _Sources:
+        paths = self._ledger.paths
+        places = [(path, paths.find(path)) for path in paths.of_image(image.id)]
+        files = [(path, found.signature) for path, found in places if found]
+        return _Sources(image, files, self._earlier)
+
+    def _refusal(self, image: Image) -> PhotoError | None:
+        """Return why a photo must not be decoded: an earlier process died of it."""
+        reason = self._earlier.refusal(image)
+        return PhotoError(self._sources(image).path, reason) if reason else None
+
+    def _commit(self) -> list[Done]:
+        """Commit what the thread made."""
+        work, self._work = self._work, None
+        if work is None:
+            return []
+        try:
+            made = work.future.result()
+        except PassStoppedError:
+            return []
+        except CheckpointError as error:
+            self._fall_back(work.record, error)
+            return []
+        if isinstance(made, MadeMap):
+            self._maps.keep(made)
+            return []
+        return self._commit_pass(work, made)
+
+    def _commit_pass(self, work: _Work, passed: Passed) -> list[Done]:
+        """Name the generation, keep the samples, and say what became of each photo."""
+        camera_id, ledger = work.record.camera.id, self._ledger
+        folded = [work.images[number] for number in passed.folded]
+        bad = {**work.refused, **passed.bad}
+        done = []
+        with ledger.transaction(durable=True):
+            for number, error in bad.items():
+                done += self._drop(work.images[number], error)
+            if passed.generation is not None:
+                ledger.images.commit_generation(
+                    camera_id,
+                    passed.generation.counts,
+                    folded[-1].sequence,
+                )
+                ledger.images.limit_pass(camera_id, self._next_most(work.record))
+                if work.suspects is not None:
+                    for image, samples in zip(folded, passed.samples, strict=True):
+                        photo = sampled(image, work.suspects, samples)
+                        ledger.samples.record(camera_id, photo)
+        if passed.generation is not None:
+            self.tidy_camera(camera_id)
+            log.info(
+                "checkpoint of %s: %d photos",
+                camera_id,
+                passed.generation.counts.photos,
+                extra={"MESSAGE_ID": MessageId.CHECKPOINT_WRITTEN, "CAMERA": camera_id},
+            )
+        return done + [Done(self._sources(one).path, "folded") for one in folded]
+
+    @staticmethod
+    def _next_most(record: CameraRecord) -> int:
+        """Return the most photos in the next pass, after one that ended well."""
+        doubled = 2 * record.pass_photos
+        return doubled if doubled < MOST_IN_A_PASS else 0
+
+    def _drop(self, image: Image, error: PhotoError) -> list[Done]:
+        """Record why a pending photo was not folded; in a transaction."""
+        paths, places = self._ledger.paths, self._ledger.paths.of_image(image.id)
+        if isinstance(error, PhotoGoneError | UnreadablePhotoError):
+            log.warning(
+                "lost before checkpoint: image %s of %s, its file cannot be read any more",
+                image.identity[:16],
+                image.camera,
+                extra={"MESSAGE_ID": MessageId.PHOTO_LOST, "CAMERA": image.camera},
+            )
+            self._ledger.images.mark_lost(image)
+            for path in places:
+                # When its folder is there again, it is read and folded after all.
+                paths.mark_unseen(path, None)
+            return [Done(error.path, "lost", error.reason)]
+        for path in places:
+            found = paths.find(path)
+            seen = found.signature if found else None
+            paths.record(path, "failed", reason=error.reason, signature=seen)
+            log.warning(
+                "failed %s: %s",
+                path,
+                error.reason,
+                extra={
+                    "MESSAGE_ID": MessageId.PHOTO_FAILED,
+                    "PHOTO": path,
+                    "PHOTO_SHA256": image.identity,
+                    "CAMERA": image.camera,
+                    "OUTCOME": "failed",
+                },
+            )
+        self._ledger.images.remove(image)
+        return [Done(path, "failed", error.reason) for path in places]
+
+    def _fall_back(self, record: CameraRecord, damage: CheckpointError) -> None:
+        """Go back to the generation before; what it lacks is pending again."""
+        camera_id, generations = record.camera.id, self._ledger.generations
+        previous = generations.previous(camera_id)
+        try:
+            if previous is None:
+                raise damage
+            folder = generation_files.bring_back(self._folder(camera_id), previous)
+            generation_files.check(folder, self._upkeep.progress)
+        except CheckpointError as error:
+            self.tidy_camera(camera_id)
+            raise CheckpointError(
+                f"{error}; there is no checkpoint before it that could be used:"
+                f" `hotpixeld forget {camera_id}` learns the camera anew"
+            ) from damage
+        with self._ledger.transaction(durable=True):
+            lacking = generations.fall_back(camera_id)
+            self._ledger.images.limit_pass(camera_id, record.pass_photos)
+        self.tidy_camera(camera_id)
+        log.error(
+            "checkpoint damaged, the one before it is used and %d photos are folded"
+            " again: %s",
+            lacking,
+            damage,
+            extra={"MESSAGE_ID": MessageId.CHECKPOINT_DAMAGED, "CAMERA": camera_id},
+        )
+
+    # One map.
+
+    def _begin_map(self, record: CameraRecord, look_back: int) -> None:
+        task = self._maps.task(record, look_back)
+        work = partial(make, task, self._earlier, self._at_border)
+        self._work = _Work(record, self._upkeep.submit(work))
+
+    # Beginning and end.
+
+    def stop(self) -> None:
+        """End what is being made, at the next border; nothing is left of it."""
+        if self._work is None:
+            return
+        self._stop[0] = 1
+        self._free.set()
+        self._upkeep.wait(self._work.future)
+        self._work = None
+        self._stop[0] = 0
+
+    def tidy_camera(self, camera_id: str) -> None:
+        """Remove what the ledger does not name from a camera's folder."""
+        record = self._ledger.images.camera(camera_id)
+        current = record.generation if record else 0
+        previous = self._ledger.generations.previous(camera_id)
+        generation_files.tidy(self._folder(camera_id), current, previous)
+
+    def tidy(self) -> None:
+        """Remove what a crash left in the cameras' folders.
+
+        Raises
+        ------
+        LedgerError
+            The ledger is empty, but there are generations that it must have named.
+        """
+        records = list(self._ledger.images.cameras())
+        # The first generation may be there before the ledger is durable; others may not.
+        cameras = state_folder.cameras(self._ledger.folder)
+        names = [path.name for path in cameras.glob("*/*")]
+        if not records and any(name.isdigit() and int(name) > 1 for name in names):
+            raise LedgerError(
+                f"{self._ledger.path}: is empty, but {cameras} holds"
+                " checkpoints: put the ledger back from a backup, or move both away to"
+                " begin anew"
+            )
+        for record in records:
+            self.tidy_camera(record.camera.id)

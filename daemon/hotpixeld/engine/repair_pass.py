@@ -1,0 +1,377 @@
+"""The repair pass: one photo from its settled path to its place in the ledger and its copy.
+
+It never waits for learning: the photo is held against the pixel list of the day, and is
+pending until a learning pass folds it.  Worker threads read and repair several photos at
+once; one thread owns the ledger and takes the photos in their order, whatever order the
+workers end in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hotpixeld.engine import copy_writer, decode_trial
+from hotpixeld.errors import (
+    PhotoError,
+    PhotoGoneError,
+    SkippedPhotoError,
+    TruncatedPhotoError,
+    UnreadablePhotoError,
+)
+from hotpixeld.files import DISK_FAULTS
+from hotpixeld.messages import MessageId
+from hotpixeld.photo import edit_detection, photo_file
+from hotpixeld.store.images import Taken
+from hotpixeld.watch import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config.model import Config
+    from hotpixeld.engine.copy_writer import RepairResult
+    from hotpixeld.engine.maps import Maps
+    from hotpixeld.engine.workers import Workers
+    from hotpixeld.files import Signature
+    from hotpixeld.photo.photo_file import Photo
+    from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.store.images import Image
+    from hotpixeld.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one photo.
+
+    Attributes
+    ----------
+    path : Path
+    outcome : str
+        "pending" (new, to be folded), "folded", "duplicate", "known" (here, before),
+        "skipped", "failed", "waiting", "lost" or "gone".
+    reason : str
+        Why it was skipped, failed or waits, or why there is no copy; else empty.
+    """
+
+    path: Path
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One photo under way; the steps fill it in, one after the other."""
+
+    path: Path
+    photo: Photo | None = None
+    camera: Camera | None = None
+    image: Image | None = None
+    pixels: PixelList | None = None
+    known: tuple[tuple[int, int], ...] | None = None
+    repaired: RepairResult | None = None
+    outcome: str = ""
+    error: PhotoError | None = None
+    seen: Signature | None = None  # the file, just before it was read
+    patient: bool = True  # a photo that is cut short waits for its end
+    version: str | None = None  # of the pixel list, where the photo is looked at again
+
+    @property
+    def log_level(self) -> int:
+        """Return the level to log at: DEBUG for a repeated look without a new copy."""
+        again = self.version is not None
+        is_written = self.repaired is not None and self.repaired.repaired is not None
+        return logging.DEBUG if again and not is_written else logging.INFO
+
+    @property
+    def signature(self) -> Signature | None:
+        """Return what is kept of the file, so that it is not read again unchanged.
+
+        None of a file that could not be read: it is read again.
+        """
+        if isinstance(self.error, UnreadablePhotoError):
+            return None
+        return self.photo.signature if self.photo else self.seen
+
+    @property
+    def identity(self) -> str:
+        """Return the identity of the photo; empty before it was examined."""
+        return self.photo.identity if self.photo else ""
+
+    def fields(self, outcome: str, message_id: MessageId) -> dict[str, object]:
+        """Return the journal's fields about the photo; see `logs.FIELDS`."""
+        pixels = self.repaired.pixels if self.repaired else ()
+        return {
+            "MESSAGE_ID": message_id,
+            "PHOTO": self.path,
+            "PHOTO_SHA256": self.identity or None,
+            "CAMERA": self.camera.id if self.camera else None,
+            "OUTCOME": outcome,
+            "PIXELS": " ".join(f"{x},{y}" for x, y in pixels) or None,
+        }
+
+
+class RepairPass:
+    """Takes photos from their paths to their outcomes; owned by one thread.
+
+    Parameters
+    ----------
+    workers : Workers
+        Read and repair.
+    window : int
+        Photos that are read, and that are repaired, beyond the oldest one.
+    wall : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        maps: Maps,
+        workers: Workers,
+        window: int,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._maps = maps
+        self._workers = workers
+        self._window = window
+        self._wall = wall
+        self._copies = copy_writer.CopyWriter(
+            ledger, config.limits.max_bytes, undo=config.copies.undo
+        )
+
+    def run(
+        self, paths: Iterable[Path], *, with_copies: bool, patient: bool
+    ) -> Generator[Done]:
+        """Take new photos, in this order.
+
+        Closing the iterator leaves what is under way for another time: nothing is lost.
+
+        Parameters
+        ----------
+        with_copies : bool
+            Write copies at once; else `repair` does it later.
+        patient : bool
+            A photo that is cut short waits for its end; else it has failed at once.
+        """
+        new = (Job(path, patient=patient) for path in paths)
+
+        def admitted() -> Iterator[Job]:
+            for job in self._examined(new):
+                self._attempt(self._admit, job)
+                if with_copies:
+                    self._list_pixels(job)
+                yield job
+
+        yield from self._through(admitted())
+
+    def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
+        """Check photos that are in the ledger against their camera's pixel list again.
+
+        Parameters
+        ----------
+        photos : iterable of (Path, str)
+            With the version of that list.
+        """
+        again = (Job(path, version=version) for path, version in photos)
+
+        def recognised() -> Iterator[Job]:
+            for job in self._examined(again):
+                self._attempt(self._recognise, job)
+                self._list_pixels(job)
+                yield job
+
+        yield from self._through(recognised())
+
+    def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Yield photos that were read; refuse those that an earlier process died of."""
+        examine = partial(self._attempt, self._examine)
+        for job in self._workers.ahead(examine, jobs, self._window):
+            if job.photo is not None:
+                trial = partial(decode_trial.reason, job.photo.data)
+                if reason := self._ledger.hazards.reason(job.identity, trial):
+                    job.error = PhotoError(job.path, reason)
+            yield job
+
+    def _through(self, jobs: Iterable[Job]) -> Generator[Done]:
+        """Have workers mend photos, some at once; end them in their order."""
+        mending: deque[tuple[Job, Future[Job]]] = deque()
+        try:
+            for job in jobs:
+                mend = partial(self._attempt, self._mend)
+                mending.append((job, self._workers.submit(mend, job)))
+                if len(mending) > self._window:
+                    yield self._end(self._workers.result(mending[0][1]))
+                    mending.popleft()
+            while mending:
+                yield self._end(self._workers.result(mending[0][1]))
+                mending.popleft()
+        finally:
+            for _, future in mending:
+                future.cancel()
+
+    def _attempt(self, step: Callable[[Job], None], job: Job) -> Job:
+        """Take a step, unless a former one failed; mark a photo that is worked on."""
+        try:
+            if not job.error:
+                with self._ledger.hazards.under_way(job.identity):
+                    step(job)
+        except PhotoError as error:
+            job.error = error
+        return job
+
+    def _examine(self, job: Job) -> None:
+        with contextlib.suppress(OSError):
+            job.seen = walk.stat_photo(job.path)
+        root = self._config.folder_of(job.path).path
+        limits = self._config.limits
+        job.photo = photo_file.examine(
+            job.path, limits.max_bytes, limits.max_pixels, root
+        )
+
+    def _admit(self, job: Job) -> None:
+        """Put the photo into the ledger: its image is new, or known."""
+        photo = job.photo
+        if photo is None:
+            return
+        if self._ledger.copies.is_own(photo.identity):
+            raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
+        job.camera = self._camera_unless_edited(photo)
+        named = any(one.serial for one in self._config.camera_entries(job.camera))
+        job.camera = self._ledger.aliases.resolve(job.camera, may_appear=not named)
+        job.image = self._known(photo)
+        record = self._ledger.paths.find(job.path)
+        new = job.image is None
+        if new:
+            photo_file.check_decodable(photo, self._config.limits.memory)
+        with self._ledger.transaction():
+            if job.image is None:
+                taken = Taken.of(photo.metadata)
+                job.image = self._ledger.images.admit(
+                    photo.identity, job.camera, taken, self._wall()
+                )
+            same = record and record.image == job.image.id and record.outcome == "image"
+            self._ledger.paths.record(
+                job.path,
+                "image" if new or same else "duplicate",
+                image=job.image.id,
+                signature=photo.signature,
+            )
+        job.outcome = "pending" if new else "known" if same else "duplicate"
+
+    def _camera_unless_edited(self, source: Photo) -> Camera:
+        """Return the photo's camera; an edited photo is refused, or one without camera."""
+        about, folder = source.metadata, self._config.folder_of(source.path)
+        named = self._config.camera_of(folder, about.width, about.height)
+        has_identity = about.make or about.model
+        camera = named if named and not has_identity else photo_file.camera(source)
+        why = edit_detection.why_edited(about) if folder.edited == "skip" else None
+        if why:
+            raise SkippedPhotoError(source.path, why)
+        return camera
+
+    def _known(self, source: Photo) -> Image | None:
+        image = self._ledger.images.find(source.identity)
+        return None if image is None or image.outcome == "lost" else image
+
+    def _recognise(self, job: Job) -> None:
+        """Find the image of a photo that the ledger knows."""
+        if job.photo is not None:
+            job.image = self._known(job.photo)
+            job.outcome = "known"
+            if job.image is None:
+                raise PhotoGoneError(job.path, "replaced by another photo")
+            if record := self._ledger.images.camera(job.image.camera):
+                job.camera = record.camera
+
+    def _list_pixels(self, job: Job) -> None:
+        """Look up what may be repaired in this photo."""
+        if not job.error and job.photo is not None and job.camera is not None:
+            job.pixels = self._maps.listed_for(job.camera, job.photo.metadata)
+            job.known = self._copies.known(job.path)
+
+    def _mend(self, job: Job) -> None:
+        """Make the bytes of the copy."""
+        if job.photo is not None and job.pixels is not None:
+            job.repaired = copy_writer.repair(
+                job.photo, None, job.pixels, job.known, self._config.repair
+            )
+
+    def _end(self, job: Job) -> Done:
+        """Write the copy, and say in one line what became of the photo."""
+        if job.error is not None:
+            return self._give_up(job, job.error)
+        copied, reason = "", ""
+        try:
+            copied = self._copy(job)
+        except OSError as error:  # the photo stays due for repair
+            if error.errno in DISK_FAULTS:
+                raise
+            target = self._config.folder_of(job.path).copy_path(job.path)
+            reason = f"no copy: {error.strerror}: {target.parent}"
+        except PhotoError as error:  # its folder is not watched any more
+            return self._give_up(job, error)
+        camera = job.camera.id if job.camera else "?"
+        detail = copied or (reason and f", {reason}")
+        log.log(
+            logging.WARNING if reason else job.log_level,
+            "%s %s: %s%s",
+            job.outcome,
+            job.path,
+            camera,
+            detail,
+            extra=job.fields(job.outcome, MessageId.PHOTO_DONE),
+        )
+        return Done(job.path, job.outcome, reason)
+
+    def _copy(self, job: Job) -> str:
+        """Bring the photo's copy up to date; return what the log says of it."""
+        if not (job.photo and job.repaired and job.pixels):
+            return ""
+        folder = self._config.folder_of(job.path)
+        copy = self._copies.update(job.photo, folder, job.repaired)
+        with self._ledger.transaction():
+            self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
+        if copy is None or copy.condition == "withdrawn":
+            return ""
+        return f", copy {copy.condition}, {len(copy.pixels)} pixels"
+
+    def _give_up(self, job: Job, error: PhotoError) -> Done:
+        """Record why a photo is not folded, now or ever."""
+        if job.version is not None or isinstance(error, PhotoGoneError):
+            with self._ledger.transaction():
+                self._ledger.paths.mark_unseen(job.path, job.version)
+            log.debug("gone or replaced: %s: %s", job.path, error.reason)
+            return Done(job.path, "gone", error.reason)
+        outcome = "failed"
+        if isinstance(error, TruncatedPhotoError) and job.patient:
+            outcome = "waiting"
+        elif isinstance(error, SkippedPhotoError):
+            outcome = "skipped"
+        with self._ledger.transaction():
+            self._ledger.paths.record(
+                job.path, outcome, reason=error.reason, signature=job.signature
+            )
+        failed = outcome == "failed"
+        message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED
+        log.log(
+            logging.WARNING if failed else logging.INFO,
+            "%s %s: %s",
+            outcome,
+            job.path,
+            error.reason,
+            extra=job.fields(outcome, message_id),
+        )
+        return Done(job.path, outcome, error.reason)
