@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 import steps
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.detection.evidence import NOT_SAMPLED
 from hotpixeld.engine import decode_trial
 from hotpixeld.engine.sampling import JUDGED, evidence_of, sample
-from hotpixeld.jpeg import decoder
+from hotpixeld.photo import photo_file
+from sensor import write_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     from hotpixeld.camera import Camera
     from hotpixeld.engine.session import Session
@@ -33,14 +33,19 @@ def fold(session: Session, photos: list[Path]) -> Camera:
     return record.camera
 
 
-def test_a_file_is_sampled_in_strips_as_its_whole_frame_is(
-    sensor: Sensor, folder: Path
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_file_is_sampled_as_its_whole_frame_is(
+    sensor: Sensor, folder: Path, *, progressive: bool
 ) -> None:
-    data = sensor.write(folder, 1)[0].read_bytes()
-    frame = decoder.decode(data)
-    sites = evidence.controls(*frame.shape[:2])
+    path = folder / "photo.jpg"
+    write_jpeg(path, sensor.frame(0), progressive=progressive, subsampling="4:2:0")
+    photo = photo_file.examine(path, 10**9, 10**9)
+    frame = photo_file.decode(photo)
+    height, width, _ = frame.shape
+    corners = np.array([(0, 0), (0, width - 1), (height - 1, 5)], np.intp)
+    sites = np.concatenate([corners, evidence.controls(height, width)])
 
-    np.testing.assert_array_equal(sample(data, sites), evidence.sample(frame, sites))
+    np.testing.assert_array_equal(sample(photo, sites), evidence.sample(frame, sites))
 
 
 def test_photos_are_sampled_once_there_are_suspects(

@@ -212,6 +212,49 @@ def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
     return samples
 
 
+def windows_of(sites: Sites, height: int, width: int) -> NDArray[np.intp]:
+    """Return what a sample looks at around each site, inside the frame.
+
+    (N, 4): top, left, bottom, right.
+    """
+    size = np.array([height, width])
+    first, last = np.maximum(sites - WINDOW, 0), np.minimum(sites + WINDOW + 1, size)
+    return np.concatenate([first, last], axis=1)
+
+
+def sample_windows(
+    windows: Sequence[NDArray[np.uint8]], sites: Sites, height: int, width: int
+) -> Samples:
+    """Return what one photo shows at `sites`, where only `windows_of` them are at hand.
+
+    Parameters
+    ----------
+    windows : sequence of (rows, columns, 3) uint8, 0-255
+    sites : (N, 2) intp
+    height, width : int
+        Of the frame.
+
+    Returns
+    -------
+    (N,) of `SAMPLE`
+    """
+    first = np.maximum(sites - WINDOW, 0)
+    rows = _mirrored(sites[:, 0], height).T - first[:, :1]
+    cols = _mirrored(sites[:, 1], width).T - first[:, 1:]
+    size = 2 * WINDOW + 1
+    levels = np.empty((len(sites), size, size, 3), np.uint8)
+    for number, window in enumerate(windows):
+        inside = window.shape[:2] == (size, size)
+        levels[number] = (
+            window if inside else window[rows[number][:, None], cols[number]]
+        )
+    out, inflation = np.zeros(len(sites), SAMPLE), _inflation(sites, height, width)
+    for start in range(0, len(sites), CHUNK):
+        part = slice(start, start + CHUNK)
+        out[part] = _of_levels(levels[part].transpose(3, 1, 2, 0), inflation[part])
+    return out
+
+
 def controls(height: int, width: int, count: int = 512) -> Sites:
     """Return ordinary sites, the same ones for every photo of a size.
 

@@ -28,7 +28,12 @@ from hotpixeld.detection.evidence import (
 from hotpixeld.detection.suspects import FOREMOST
 from hotpixeld.engine import decode_trial
 from hotpixeld.errors import PhotoError, PhotoGoneError
+from hotpixeld.jpeg import entropy, scans
+from hotpixeld.jpeg.bits import CodedDataError
+from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.decoder import CodecError, StripDecoder
+from hotpixeld.jpeg.markers import MarkerError
+from hotpixeld.jpeg.scans import ScanError
 from hotpixeld.photo import photo_file
 from hotpixeld.statistics.fold import KEPT
 from hotpixeld.statistics.generation import strips
@@ -72,14 +77,32 @@ def sampled(image: Image, suspects: Suspects, samples: Samples) -> SampledPhoto:
     return SampledPhoto(image.id, *image.taken, suspects.version, samples)
 
 
-def sample(data: bytes, sites: NDArray[np.intp]) -> Samples:
-    """Return what a JPEG shows at `sites`, (N,) of `evidence.SAMPLE`.
+def sample(photo: Photo, sites: NDArray[np.intp]) -> Samples:
+    """Return what a photo shows at `sites`, (N,) of `evidence.SAMPLE`.
+
+    By the blocks around them; where the photo cannot be walked, all of it is decoded.
 
     Raises
     ------
     CodecError
         It cannot be decoded.
     """
+    structure = photo.structure
+    size = structure.height, structure.width
+    try:
+        coded = scans.coded_scans(photo.data, structure)
+        reader = BlockReader(photo.data, structure, coded)
+        windows = [Window(*one) for one in evidence.windows_of(sites, *size).tolist()]
+        walked = entropy.walk(photo.data, coded, reader.needed(windows))
+    except (ScanError, CodedDataError, MarkerError) as error:
+        log.debug("decoded, as it cannot be walked: %s: %s", photo.path, error)
+        return _sample_decoded(photo.data, sites)
+    levels = reader.levels(walked, windows)
+    return evidence.sample_windows(levels, sites, *size)
+
+
+def _sample_decoded(data: bytes, sites: NDArray[np.intp]) -> Samples:
+    """Return what a photo shows at `sites`, decoded in strips."""
     out: Samples = np.zeros(len(sites), evidence.SAMPLE)
     with StripDecoder(data) as decoder:
         height, width = decoder.size
@@ -331,7 +354,7 @@ class EarlierPhotos:
                 sites = with_controls(suspects, *size)
                 try:
                     with self._ledger.hazards.under_way(image.identity):
-                        return sampled(image, suspects, sample(photo.data, sites))
+                        return sampled(image, suspects, sample(photo, sites))
                 except CodecError as error:
                     log.debug("not decoded again: %s", error)
             return None
