@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import secrets
 import stat
+import tempfile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 TEMPORARY_PREFIX = ".hotpixeld-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -284,6 +290,21 @@ def replacing(
                 os.unlink(temporary, dir_fd=folder)
             raise
         os.fsync(folder)
+
+
+def scratch(folder: Path, height: int, width: int) -> NDArray[np.int16]:
+    """Return zeros, (height, width) int16, in a file without a name: memory that can go.
+
+    Raises
+    ------
+    OSError
+        The disk has no room for it.
+    """
+    size = 2 * height * width
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size)  # no signal later, where it is full
+        mapped = mmap.mmap(file.fileno(), size)
+    return np.frombuffer(mapped, np.int16).reshape(height, width)
 
 
 def write(

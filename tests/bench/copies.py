@@ -178,7 +178,9 @@ def with_other_blocks(data: bytes) -> Repaired:
         out = attach.attached(data, structure, patched.data)
     except (scans.ScanError, entropy.MissingCodeError, attach.OffsetError) as error:
         raise RefusedError(str(error)) from error
-    patch = Patch(patched.mcus, patched.bits, patched.replaced, out.fill_bytes, out.moved)
+    patch = Patch(
+        patched.mcus, patched.bits, patched.replaced, out.fill_bytes, out.moved
+    )
     return Repaired(out.data, "lossless", out.notes, len(patched.places), patch)
 
 

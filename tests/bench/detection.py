@@ -33,6 +33,9 @@ from hotpixeld.detection import evidence, lives, suspects, verdict
 from hotpixeld.detection.evidence import Conditions, EvidenceTable
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import LUMA
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from whole_frames import State
 
 BINS = (3, 6, 10, 30, 1000)

@@ -17,6 +17,7 @@ import itertools
 import os
 import resource
 import shutil
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import libturbojpeg
 from hotpixeld.detection import evidence
 from hotpixeld.engine.learning_pass import Folder, Means, Pending, Task, learn
 from hotpixeld.jpeg.decoder import SideBySide, Size, StripDecoder
 from hotpixeld.statistics.fold import Folding
 from hotpixeld.store.generation_files import GenerationReader, GenerationWriter
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import libturbojpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from hotpixeld.detection import suspects
 from hotpixeld.statistics import trace
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from whole_frames import State
 
 PHOTOS = 32

@@ -32,6 +32,9 @@ import numpy as np
 from PIL import Image
 
 from hotpixeld.photo import photo_file
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from whole_frames import State
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import argparse
 import io
 import os
 import statistics
+import sys
 import time
 from collections import defaultdict
 from functools import partial
@@ -24,12 +25,15 @@ import numpy as np
 from material import photos_in
 from PIL import Image
 
-import libturbojpeg
 from hotpixeld.defect import Defect
 from hotpixeld.jpeg import bits, entropy, markers
 from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.scans import coded_scans
 from hotpixeld.repair import lossless
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import libturbojpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.statistics.contrast import Sites
     from hotpixeld.statistics.generation import State
-    from hotpixeld.statistics.peaks import Peaks
+    from hotpixeld.statistics.peaks import Peaks, Scratch
     from hotpixeld.statistics.trace import Trace
 
 # Surroundings that vary less than this from photo to photo (levels squared), or so much
@@ -76,7 +76,7 @@ def are_seen(state: State, sites: Sites) -> NDArray[np.bool_]:
     return np.array(seen, np.bool_)
 
 
-def by_mean(state: State, count: int) -> Peaks:
+def by_mean(state: State, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
     """Return the sites whose mean stands out most, whatever the reason.
 
     Parameters
@@ -93,7 +93,7 @@ def by_mean(state: State, count: int) -> Peaks:
     if state.photos == 0 or min(height, width) < peaks.SMALLEST:
         return peaks.no_peaks()
     plane = peaks.relief(
-        lambda start, stop: state.mean[start:stop] @ LUMA, height, width
+        lambda start, stop: state.mean[start:stop] @ LUMA, height, width, scratch
     )
     peaks.level_grid(plane)
     strongest = peaks.peaks(plane, count)
@@ -124,7 +124,7 @@ def distinct(sites: Sites) -> Sites:
     return np.array(list(once), np.intp).reshape(-1, 2)
 
 
-def nominated(state: State, trace: Trace) -> Sites:
+def nominated(state: State, trace: Trace, scratch: Scratch = peaks.zeros) -> Sites:
     """Return the suspects of a camera, (N, 2) row and column, the `FOREMOST` first.
 
     Then those by its mean, then those by its trace with the most suspicious first, so
@@ -135,8 +135,10 @@ def nominated(state: State, trace: Trace) -> Sites:
     state : State
     trace : Trace
         Of the same photos, or of some of them.
+    scratch : callable
+        Holds one plane at a time.
     """
-    strongest = statistics_trace.suspects(trace, BY_TRACE)
+    strongest = statistics_trace.suspects(trace, BY_TRACE, scratch)
     strongest = strongest.only(are_seen(state, strongest.sites))
     signs = np.sign(strongest.ratios)
     centred = [
@@ -144,7 +146,7 @@ def nominated(state: State, trace: Trace) -> Sites:
         for site, sign in zip(strongest.sites, signs, strict=True)
     ]
     by_trace = np.array(centred, np.intp).reshape(-1, 2)
-    others = by_mean(state, 2 * BY_MEAN).sites
+    others = by_mean(state, 2 * BY_MEAN, scratch).sites
     distance = np.abs(others[:, None] - by_trace[None]).max(axis=2)
     new = distance.min(axis=1, initial=APART + 1) > APART
     half = FOREMOST // 2
@@ -236,6 +238,20 @@ def is_certain(defect: Defect) -> bool:
     return defect.score is None or defect.score >= CERTAIN
 
 
+def _lowest(state: State, count: int) -> Sites:
+    """Return the sites of the lowest M2, lowest first, found band by band."""
+    best, places = np.empty(0, np.float32), np.empty((0, 2), np.intp)
+    for start in range(0, len(state.m2), peaks.BAND):
+        lowest = state.m2[start : start + peaks.BAND].min(axis=2)
+        order = np.argsort(lowest, axis=None, kind="stable")[:count]
+        here = np.stack(np.unravel_index(order, lowest.shape), axis=1)
+        best = np.concatenate([best, lowest.ravel()[order]])
+        places = np.concatenate([places, here + np.array([start, 0])])
+        first = np.argsort(best, kind="stable")[:count]
+        best, places = best[first], places[first]
+    return places
+
+
 def lowest_variance(state: State, count: int) -> list[Defect]:
     """Return the sites of the lowest M2, the original method; one entry per defect.
 
@@ -250,14 +266,11 @@ def lowest_variance(state: State, count: int) -> list[Defect]:
         Lowest first; `score` is the number of standard deviations of its surroundings
         per one of its own.
     """
-    lowest = state.m2.min(axis=2)
-    wanted = min(64 * count + 64, lowest.size)
-    order = np.argpartition(lowest, wanted - 1, axis=None)[:wanted]
-    order = order[np.argsort(lowest.ravel()[order], kind="stable")]
-    sites: Sites = np.stack(np.unravel_index(order, lowest.shape), axis=1)
+    sites = _lowest(state, 64 * count + 64)
     defects = []
     for row, col in peaks.apart(sites)[:count].tolist():
         usual = np.nanmedian(window(state.m2, row, col)[RING > CORE])
-        score = float(np.sqrt((usual + 1e-6) / (lowest[row, col] + 1e-6)))
+        least = float(state.m2[row, col].min())
+        score = float(np.sqrt((usual + 1e-6) / (least + 1e-6)))
         defects.append(Defect(row, col, Kind.STUCK, None, score))
     return defects

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hotpixeld import files
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.detection import lives, suspects
@@ -151,7 +152,8 @@ def _new_suspects(task: MapTask, state: State, trace: Trace) -> Suspects:
     """Return the suspects that the state shows now, after what is in the map."""
     known = [(one.row, one.col) for one in task.former]
     sites = np.array(known, np.intp).reshape(-1, 2)
-    found = suspects.nominated(state, trace)
+    scratch = partial(files.scratch, task.generation)
+    found = suspects.nominated(state, trace, scratch)
     version = task.known.suspects.version + 1
     return Suspects(version, suspects.distinct(np.concatenate([sites, found])))
 

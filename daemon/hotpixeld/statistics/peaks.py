@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import itertools
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from hotpixeld.statistics.contrast import FixedPoint, FloatArray, Sites
@@ -77,6 +76,10 @@ class Peaks:
         return Peaks(self.sites[wanted], self.ratios[wanted], self.false_alarms[wanted])
 
 
+Scratch = Callable[[int, int], "FixedPoint"]
+"""Returns zeros, (height, width) int16, for a plane that is needed for a while."""
+
+
 def zeros(height: int, width: int) -> FixedPoint:
     """Return zeros, (height, width), in memory of their own.
 
@@ -107,7 +110,10 @@ def _relief(padded: FixedPoint) -> FixedPoint:
 
 
 def relief(
-    rows_of: Callable[[int, int], NDArray[np.float32]], height: int, width: int
+    rows_of: Callable[[int, int], NDArray[np.float32]],
+    height: int,
+    width: int,
+    scratch: Scratch = zeros,
 ) -> FixedPoint:
     """Return the signed directional contrast of a plane, band by band.
 
@@ -124,7 +130,7 @@ def relief(
     (height, width) int16, 2 x `STEP` a level: by how much a pixel exceeds all
     interpolations through it, negative where it falls below all.
     """
-    out = zeros(height, width)
+    out = scratch(height, width)
     for start in range(0, height, BAND):
         stop = min(start + BAND, height)
         first, last = max(start - REACH, 0), min(stop + REACH, height)
@@ -152,18 +158,26 @@ def level_grid(plane: FixedPoint, period: int = BLOCK) -> None:
                 phase -= np.int16(np.rint(bias))
 
 
-def _row_maxima(plane: FixedPoint, size: int) -> FixedPoint:
+def _row_maxima(
+    plane: FixedPoint, size: int, most: np.ufunc = np.maximum
+) -> FixedPoint:
     """Return the maximum of each `size` rows, the last ones possibly fewer."""
     out = plane[::size].copy()
     for phase in range(1, size):
         part = plane[phase::size]
-        np.maximum(out[: len(part)], part, out=out[: len(part)])
+        most(out[: len(part)], part, out=out[: len(part)])
     return out
 
 
 def _block_maxima(plane: FixedPoint, size: int) -> FixedPoint:
     """Return the maximum of each `size` x `size` block, the last ones possibly smaller."""
     return _row_maxima(_row_maxima(plane, size).T, size).T
+
+
+def _block_dips(plane: FixedPoint, size: int) -> FixedPoint:
+    """Return the depth of the lowest place of each block: as of the plane turned over."""
+    lowest = _row_maxima(_row_maxima(plane, size, np.minimum).T, size, np.minimum).T
+    return np.asarray(-lowest, np.int16)
 
 
 def _yardstick(maxima: FixedPoint) -> FloatArray:
@@ -189,13 +203,14 @@ def _yardstick(maxima: FixedPoint) -> FloatArray:
     return spread[:height, :width]
 
 
-def _sites(plane: FixedPoint, blocks: Sites) -> Sites:
-    """Return where in each of the `blocks` (row, column of the block) its maximum is."""
+def _sites(plane: FixedPoint, blocks: Sites, sign: int) -> Sites:
+    """Return where in each of the `blocks` (row, column of the block) its peak is."""
     height, width = plane.shape
     within = np.arange(BLOCK)
     rows = np.minimum(blocks[:, :1] * BLOCK + within, height - 1)
     cols = np.minimum(blocks[:, 1:] * BLOCK + within, width - 1)
-    best = plane[rows[:, :, None], cols[:, None, :]].reshape(len(blocks), -1).argmax(1)
+    levels = sign * plane[rows[:, :, None], cols[:, None, :]]
+    best = levels.reshape(len(blocks), -1).argmax(1)
     index = np.arange(len(blocks))
     return np.stack([rows[index, best // BLOCK], cols[index, best % BLOCK]], axis=1)
 
@@ -263,16 +278,19 @@ def false_alarms(ratios: NDArray[np.floating], trials: int) -> NDArray[np.float6
 
 
 def _one_sign(
-    plane: FixedPoint, count: int
+    plane: FixedPoint, count: int, sign: int
 ) -> tuple[Sites, FloatArray, NDArray[np.float64]]:
-    """Return sites, ratios and false alarms of the `count` strongest peaks upwards."""
-    maxima = _block_maxima(plane, BLOCK)
+    """Return sites, ratios and false alarms of the `count` strongest peaks or dips."""
+    maxima = (_block_maxima if sign > 0 else _block_dips)(plane, BLOCK)
     ratios = maxima / _yardstick(maxima)
     wanted = min(2 * max(count, TAIL), ratios.size)
     order = np.argpartition(-ratios, wanted - 1, axis=None)[:wanted]
     order = order[np.argsort(-ratios.ravel()[order], kind="stable")]
     blocks = np.stack(np.unravel_index(order, ratios.shape), axis=1)
-    sites, strongest = _sites(plane, blocks), ratios.ravel()[order].astype(np.float32)
+    sites, strongest = (
+        _sites(plane, blocks, sign),
+        ratios.ravel()[order].astype(np.float32),
+    )
     apart = _isolated(sites, strongest, REACH, 1.0)
     sites, strongest = sites[apart], strongest[apart]
     return (
@@ -294,7 +312,7 @@ def peaks(plane: FixedPoint, count: int, part: float = PART) -> Peaks:
         A peak in the footprint of another is one of its own where it is stronger than
         this part of that one.
     """
-    up, dip = _one_sign(plane, count), _one_sign(-plane, count)
+    up, dip = _one_sign(plane, count, 1), _one_sign(plane, count, -1)
     sites = np.concatenate([up[0], dip[0]])
     ratios = np.concatenate([up[1], -dip[1]])
     expected = np.concatenate([up[2], dip[2]])

@@ -22,7 +22,7 @@ from hotpixeld.statistics.contrast import CORE, RING, WINDOW, window
 
 if TYPE_CHECKING:
     from hotpixeld.statistics.contrast import FixedPoint, FloatArray
-    from hotpixeld.statistics.peaks import Peaks
+    from hotpixeld.statistics.peaks import Peaks, Scratch
 
 CELL = 4
 UNIT = 64
@@ -74,10 +74,10 @@ class Trace:
     total: FixedPoint
     information: FloatArray
 
-    def plane(self) -> FixedPoint:
+    def plane(self, scratch: Scratch = peaks.zeros) -> FixedPoint:
         """Return each pixel's signal-to-noise ratio, (H, W) int16, `SNR_UNIT` a unit."""
         height, width = self.total.shape
-        out = peaks.zeros(height, width)
+        out = scratch(height, width)
         with np.errstate(divide="ignore"):
             factors = np.where(self.information > 0, self.information**-0.5, 0)
         factors *= np.float32(SNR_UNIT / UNIT)
@@ -113,16 +113,18 @@ def _ratios(trace: Trace, row: int, col: int) -> FloatArray:
     return window(ratio[..., None], row - int(rows[0]), col - int(cols[0]))[..., 0]
 
 
-def suspects(trace: Trace, count: int) -> Peaks:
+def suspects(trace: Trace, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
     """Return the pixels that stand out most, the most significant first.
 
     Parameters
     ----------
     trace : Trace
     count : int
+    scratch : callable
+        Holds the plane of ratios.
     """
     if min(trace.total.shape) < peaks.SMALLEST or not trace.photos:
         return peaks.no_peaks()
-    plane = trace.plane()
+    plane = trace.plane(scratch)
     peaks.level_grid(plane)
     return peaks.peaks(plane, count, PART)
