@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> Generation:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
 
 
-def _header(name: str, height: int, width: int) -> bytes:
+def npy_header(name: str, height: int, width: int) -> bytes:
     """Return the .npy header of a plane's file."""
     one, buffer = FORMATS[name], io.BytesIO()
     shape = one.shape(height, width)
@@ -236,7 +236,7 @@ class GenerationWriter:
         self._begun = dict.fromkeys(opened, 0)
         self._digests = {name: Checksum() for name in opened}
         for name in opened:
-            self._append(name, _header(name, height, width))
+            self._append(name, npy_header(name, height, width))
 
     def _append(self, name: str, octets: bytes | memoryview) -> None:
         """Write to a plane's file; the disk begins with it while the pass goes on."""
@@ -258,7 +258,9 @@ class GenerationWriter:
     def end(self, counts: Counts) -> Generation:
         """Return what was written, all strips being there."""
         for name, file in self._files.items():
-            wanted = len(_header(name, *self._size)) + FORMATS[name].bytes(*self._size)
+            wanted = len(npy_header(name, *self._size)) + FORMATS[name].bytes(
+                *self._size
+            )
             if file.tell() != wanted:
                 raise AssertionError(f"{name}: {file.tell()} bytes, not {wanted}")
         sums = {name: one.hexdigest() for name, one in self._digests.items()}
