@@ -92,6 +92,9 @@ ALTER TABLE images ADD COLUMN exposure_seconds REAL;
 ALTER TABLE images ADD COLUMN iso INTEGER;
 ALTER TABLE images ADD COLUMN focal_mm REAL;
 ALTER TABLE images ADD COLUMN admitted REAL NOT NULL DEFAULT 0;
+UPDATE images SET (exposure_seconds, iso, focal_mm) = (
+  SELECT exposure_seconds, iso, focal_mm FROM samples WHERE image = images.id
+);
 """
 
 STEPS = (
