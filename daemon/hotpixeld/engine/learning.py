@@ -382,7 +382,7 @@ class Learning:
                 ledger.images.limit_pass(camera_id, self._next_most(work.record))
                 if work.suspects is not None:
                     for image, samples in zip(folded, passed.samples, strict=True):
-                        photo = sampled(image, work.suspects, samples)
+                        photo = sampled(image, image.taken, work.suspects, samples)
                         ledger.samples.record(camera_id, photo)
         if passed.generation is not None:
             self.tidy_camera(camera_id)

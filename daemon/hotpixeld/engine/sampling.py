@@ -37,6 +37,7 @@ from hotpixeld.jpeg.scans import ScanError
 from hotpixeld.photo import photo_file
 from hotpixeld.statistics.fold import KEPT
 from hotpixeld.statistics.generation import strips
+from hotpixeld.store.images import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,9 +73,11 @@ def with_controls(suspects: Suspects, height: int, width: int) -> NDArray[np.int
     return np.concatenate([suspects.sites, evidence.controls(height, width)])
 
 
-def sampled(image: Image, suspects: Suspects, samples: Samples) -> SampledPhoto:
+def sampled(
+    image: Image, taken: Taken, suspects: Suspects, samples: Samples
+) -> SampledPhoto:
     """Return a photo's samples at some suspects, with how it was taken."""
-    return SampledPhoto(image.id, *image.taken, suspects.version, samples)
+    return SampledPhoto(image.id, *taken, suspects.version, samples)
 
 
 def sample(photo: Photo, sites: NDArray[np.intp]) -> Samples:
@@ -354,7 +357,10 @@ class EarlierPhotos:
                 sites = with_controls(suspects, *size)
                 try:
                     with self._ledger.hazards.under_way(image.identity):
-                        return sampled(image, suspects, sample(photo, sites))
+                        samples = sample(photo, sites)
+                    # The ledger may not know how it was taken: version 0.1 did not ask.
+                    taken = Taken.of(photo.metadata)
+                    return sampled(image, taken, suspects, samples)
                 except CodecError as error:
                     log.debug("not decoded again: %s", error)
             return None
