@@ -22,7 +22,7 @@ from hotpixeld.engine.workers import Workers
 from hotpixeld.errors import SkippedPhotoError
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.photo import metadata
-from hotpixeld.store import state_folder
+from hotpixeld.store import migration, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch import walk
 
@@ -107,6 +107,7 @@ class Session:
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
         try:
+            migration.migrate(self.ledger, progress)
             self._use(config)
             self._tidy()
         except Exception:
