@@ -8,7 +8,10 @@
 - `undo_records`: what leads from each copy back to its original.
 - `evidence_tables`: its suspects and samples, and the defects: the map.
 - `hazards`: photos that may bring down the process that decodes them.
-- `generation_files`: a camera's generation as .npy files, durable before the ledger names it.
+- `generation_files`: a camera's generations, read and written in strips; where they are,
+  and what is removed beside them.
+- `spool`: copies of pending photos, until a generation holds them.
+- `migration`: makes generations of the checkpoints of version 0.1.
 - `checksum`: what tells that a large file was damaged.
 
 It imports `photo`, `detection` and `config`, and what lies below them.  To add a column

@@ -1,7 +1,8 @@
 """The state folder: which one a command works on, what lies where in it, and its lock.
 
-Below it are the ledger, the marks of what is being decoded, the lock, and a folder for each
-camera with its checkpoints, its map and its learned footprint.  The daemon publishes its
+Below it are the ledger, the marks of what is being decoded, the lock, the spool of pending
+photos, and a folder for each camera with its generations, its map and its learned
+footprint.  The daemon publishes its
 status elsewhere, where every user may read it.
 """
 
@@ -68,6 +69,11 @@ def ledger_file(state: Path) -> Path:
 def hazard_marks(state: Path) -> Path:
     """Return the file that names the images being decoded now."""
     return state / "under-way"
+
+
+def spool(state: Path) -> Path:
+    """Return the folder with the copies of pending photos; see `spool`."""
+    return state / "spool"
 
 
 def cameras(state: Path) -> Path:
