@@ -171,6 +171,35 @@ def test_a_pending_photo_is_found_under_any_of_its_names(
     assert session.ledger.images.counts()["lost"] == 0
 
 
+def test_what_the_daemon_took_needs_no_original_any_more(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    straight = folded(photos)
+    session = open_session()
+    take(session, *photos, once=False)
+    spool = tmp_path / "state" / "spool"
+    assert len(list(spool.iterdir())) == 6
+    for path in photos:
+        path.unlink()
+    session = open_session()  # what is pending is still kept
+    assert learn(session) == {"folded": 6}
+
+    assert_same(only_state(session), straight)
+    assert list(spool.iterdir()) == []
+
+
+def test_what_goes_on_pending_after_a_run_is_kept(
+    open_session: Open, sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    photos = sensor.write(folder, 3)
+    session = open_session()
+    take(session, *photos)
+    list(session.learning.all_at_once())
+
+    assert len(list((tmp_path / "state" / "spool").iterdir())) == 3
+
+
 def test_a_pending_photo_may_be_touched_or_rated_but_not_be_another(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:

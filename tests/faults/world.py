@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HEIGHT, WIDTH, MEMORY = 88, 120, 100
 SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
 EXPECTED = re.compile(
-    r"lock|under-way|ledger\.sqlite3(-wal|-shm)?"
+    r"lock|under-way|spool/[0-9a-f]{64}|ledger\.sqlite3(-wal|-shm)?"
     r"|cameras/[^/]+/(map\.yaml|(\d{8}/|previous/\d{8}\.)"
     r"((mean|m2|trace_total|trace_telling)\.npy|manifest\.json))"
 )

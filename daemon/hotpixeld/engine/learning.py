@@ -7,6 +7,7 @@ owns the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -36,10 +37,11 @@ from hotpixeld.errors import (
     PhotoGoneError,
     UnreadablePhotoError,
 )
-from hotpixeld.files import NotAFileError, Signature, open_regular
+from hotpixeld.files import ChangedError, NotAFileError, Signature, open_regular
 from hotpixeld.jpeg.decoder import Size
 from hotpixeld.messages import MessageId
 from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store.spool import OriginalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from hotpixeld.engine.workers import Workers
     from hotpixeld.store.images import CameraRecord, Image
     from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,7 @@ def next_place(photos: int) -> int:
 class _Sources:
     """Where a pending photo is."""
 
+    spool: Spool
     image: Image
     files: Sequence[tuple[Path, Signature | None]]
     earlier: EarlierPhotos
@@ -116,6 +120,8 @@ class _Sources:
 
     def open(self) -> int:
         """Return a descriptor of a file that holds the image; see `Pending`."""
+        with contextlib.suppress(OSError):
+            return self.spool.open(self.image.identity)
         for path, seen in self.files:
             try:
                 descriptor = open_regular(path)
@@ -149,8 +155,8 @@ class Learning:
     ----------
     upkeep : Workers
         The thread that does the work.
-    threads : int
-        That decode for it.
+    spool : Spool
+        Keeps pending photos.
     wall : callable
         Seconds since the epoch.
     """
@@ -161,7 +167,7 @@ class Learning:
         config: Config,
         maps: Maps,
         upkeep: Workers,
-        threads: int,
+        spool: Spool,
         wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
@@ -169,7 +175,7 @@ class Learning:
         self._maps = maps
         self._earlier = maps.earlier
         self._upkeep = upkeep
-        self._threads = threads
+        self._spool = spool
         self._wall = wall
         self._work: _Work | None = None
         self._stop = np.zeros(1, np.uint32)
@@ -259,6 +265,17 @@ class Learning:
         """Fold all that is pending and make all maps; yield what became of photos."""
         for record in list(self._ledger.images.cameras()):
             yield from self._all_of(record.camera.id)
+            for image in self._ledger.images.pending(record.camera.id):
+                self._keep(image)
+
+    def _keep(self, image: Image) -> None:
+        """Copy a photo that goes on pending into the spool, if it is there and fits."""
+        with contextlib.suppress(OSError, PhotoError, ChangedError, OriginalError):
+            descriptor = self._sources(image).open()
+            try:
+                self._spool.keep(image.identity, descriptor)
+            finally:
+                os.close(descriptor)
 
     def _all_of(self, camera_id: str) -> Iterator[Done]:
         while (record := self._ledger.images.camera(camera_id)) is not None:
@@ -329,7 +346,7 @@ class Learning:
         target = generation_files.folder_of(folder, record.generation + 1)
         means = Means(
             max(self._config.limits.memory - BASE, LEAST_MEMORY),
-            self._threads,
+            self._earlier.threads,
             self._at_border,
             self._stop,
             self._ledger.hazards.threads,
@@ -340,7 +357,7 @@ class Learning:
         paths = self._ledger.paths
         places = [(path, paths.find(path)) for path in paths.of_image(image.id)]
         files = [(path, found.signature) for path, found in places if found]
-        return _Sources(image, files, self._earlier)
+        return _Sources(self._spool, image, files, self._earlier)
 
     def _refusal(self, image: Image) -> PhotoError | None:
         """Return why a photo must not be decoded: an earlier process died of it."""
@@ -384,6 +401,9 @@ class Learning:
                     for image, samples in zip(folded, passed.samples, strict=True):
                         photo = sampled(image, image.taken, work.suspects, samples)
                         ledger.samples.record(camera_id, photo)
+        self._spool.drop(
+            work.images[number].identity for number in (*passed.folded, *bad)
+        )
         if passed.generation is not None:
             self.tidy_camera(camera_id)
             log.info(
@@ -505,5 +525,9 @@ class Learning:
                 " checkpoints: put the ledger back from a backup, or move both away to"
                 " begin anew"
             )
+        pending = set()
         for record in records:
             self.tidy_camera(record.camera.id)
+            images = self._ledger.images.pending(record.camera.id)
+            pending |= {image.identity for image in images}
+        self._spool.sweep(pending)

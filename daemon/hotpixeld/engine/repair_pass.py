@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
+import os
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +24,16 @@ from hotpixeld.errors import (
     TruncatedPhotoError,
     UnreadablePhotoError,
 )
-from hotpixeld.files import DISK_FAULTS
+from hotpixeld.files import (
+    DISK_FAULTS,
+    ChangedError,
+    NotAFileError,
+    open_regular,
+)
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import edit_detection, photo_file
 from hotpixeld.store.images import Taken
+from hotpixeld.store.spool import OriginalError
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +133,9 @@ class RepairPass:
     Parameters
     ----------
     workers : Workers
-        Read and repair.
-    window : int
-        Photos that are read, and that are repaired, beyond the oldest one.
+        Read and repair; as many photos are read, and repaired, beyond the oldest one.
+    spool : Spool
+        Keeps pending photos.
     wall : callable
         Seconds since the epoch.
     """
@@ -139,14 +146,14 @@ class RepairPass:
         config: Config,
         maps: Maps,
         workers: Workers,
-        window: int,
-        wall: Callable[[], float] = time.time,
+        spool: Spool,
+        wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._maps = maps
         self._workers = workers
-        self._window = window
+        self._spool = spool
         self._wall = wall
         self._copies = copy_writer.CopyWriter(
             ledger, config.limits.max_bytes, undo=config.copies.undo
@@ -198,7 +205,7 @@ class RepairPass:
     def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Yield photos that were read; refuse those that an earlier process died of."""
         examine = partial(self._attempt, self._examine)
-        for job in self._workers.ahead(examine, jobs, self._window):
+        for job in self._workers.ahead(examine, jobs, self._workers.count):
             if job.photo is not None:
                 trial = partial(decode_trial.reason, job.photo.data)
                 if reason := self._ledger.hazards.reason(job.identity, trial):
@@ -212,7 +219,7 @@ class RepairPass:
             for job in jobs:
                 mend = partial(self._attempt, self._mend)
                 mending.append((job, self._workers.submit(mend, job)))
-                if len(mending) > self._window:
+                if len(mending) > self._workers.count:
                     yield self._end(self._workers.result(mending[0][1]))
                     mending.popleft()
             while mending:
@@ -303,11 +310,22 @@ class RepairPass:
             job.known = self._copies.known(job.path)
 
     def _mend(self, job: Job) -> None:
-        """Make the bytes of the copy."""
+        """Make the bytes of the copy; keep a pending photo for its learning pass."""
+        if job.outcome == "pending" and job.patient:
+            self._keep(job)
         if job.photo is not None and job.pixels is not None:
             job.repaired = copy_writer.repair(
                 job.photo, None, job.pixels, job.known, self._config.repair
             )
+
+    def _keep(self, job: Job) -> None:
+        """Copy a photo into the spool; where that cannot be, the original is the source."""
+        with contextlib.suppress(OSError, ChangedError, NotAFileError, OriginalError):
+            descriptor = open_regular(job.path)
+            try:
+                self._spool.keep(job.identity, descriptor)
+            finally:
+                os.close(descriptor)
 
     def _end(self, job: Job) -> Done:
         """Write the copy, and say in one line what became of the photo."""

@@ -300,7 +300,7 @@ class EarlierPhotos:
     def __init__(self, ledger: Ledger, limits: Limits, threads: int) -> None:
         self._ledger = ledger
         self._limits = limits
-        self._threads = threads
+        self.threads = threads
 
     def files(self, image: Image) -> list[Path]:
         """Return the paths that held an image; none if decoding it kills the process."""
@@ -365,7 +365,7 @@ class EarlierPhotos:
                     log.debug("not decoded again: %s", error)
             return None
 
-        with ThreadPoolExecutor(self._threads, "sample") as threads:
+        with ThreadPoolExecutor(self.threads, "sample") as threads:
             found = threads.map(one, *zip(*wanted, strict=True))
             return [photo for photo in found if photo is not None]
 

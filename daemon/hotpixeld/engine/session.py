@@ -24,6 +24,7 @@ from hotpixeld.files import make_folder, sweep
 from hotpixeld.photo import metadata
 from hotpixeld.store import migration, state_folder
 from hotpixeld.store.ledger import Ledger
+from hotpixeld.store.spool import Spool
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
+
+SPOOL = 2_000_000_000, 1000
+"""Bytes and photos that are kept until they are folded: beyond that, originals serve."""
 
 # See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
 # how many heaps there are.
@@ -104,11 +108,12 @@ class Session:
         self._lock = state_folder.lock(folder)
         self.ledger = Ledger(state_folder.ledger_file(folder))
         self.ledger.hazards.open()
+        self._spool = Spool(state_folder.spool(folder), *SPOOL)
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
+        self._use(config)
         try:
             migration.migrate(self.ledger, progress)
-            self._use(config)
             self._tidy()
         except Exception:
             self.close()
@@ -131,10 +136,10 @@ class Session:
         self.config = config
         self.maps = Maps(ledger, config, EarlierPhotos(ledger, config.limits, jobs))
         self.learning = Learning(
-            *(ledger, config, self.maps, self._upkeep, jobs, self._wall)
+            *(ledger, config, self.maps, self._upkeep, self._spool, self._wall)
         )
         self._repair_pass = RepairPass(
-            *(ledger, config, self.maps, self._workers, jobs, self._wall)
+            *(ledger, config, self.maps, self._workers, self._spool, self._wall)
         )
 
     def progress(self) -> None:

@@ -56,7 +56,7 @@ class Task:
 class Workers:
     """Threads of one owner, who alone calls what is public here.
 
-    `progress` is an attribute, too.
+    `count` and `progress` are attributes, too.
 
     Parameters
     ----------
@@ -68,6 +68,7 @@ class Workers:
     """
 
     def __init__(self, count: int, progress: Callable[[], None]) -> None:
+        self.count = count
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
         self.progress = progress
         self._tasks: dict[int, Task] = {}
