@@ -44,13 +44,6 @@ def test_a_long_step_in_c_is_progress(two: Workers, progress: list[float]) -> No
     assert len(progress) >= 3
 
 
-def test_a_long_step_of_the_owner_is_progress_when_a_worker_does_it(
-    two: Workers, progress: list[float]
-) -> None:
-    assert two.call(compute, seconds=0.6) == "computed"
-    assert len(progress) >= 3
-
-
 def test_a_worker_that_waits_for_ever_is_none(
     two: Workers, progress: list[float]
 ) -> None:

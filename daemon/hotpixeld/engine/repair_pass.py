@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,7 +37,6 @@ from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from concurrent.futures import Future
     from pathlib import Path
 
     from hotpixeld.camera import Camera
@@ -213,21 +211,10 @@ class RepairPass:
             yield job
 
     def _through(self, jobs: Iterable[Job]) -> Generator[Done]:
-        """Have workers mend photos, some at once; end them in their order."""
-        mending: deque[tuple[Job, Future[Job]]] = deque()
-        try:
-            for job in jobs:
-                mend = partial(self._attempt, self._mend)
-                mending.append((job, self._workers.submit(mend, job)))
-                if len(mending) > self._workers.count:
-                    yield self._end(self._workers.result(mending[0][1]))
-                    mending.popleft()
-            while mending:
-                yield self._end(self._workers.result(mending[0][1]))
-                mending.popleft()
-        finally:
-            for _, future in mending:
-                future.cancel()
+        """Have workers make the bytes of copies, some at once; end photos in their order."""
+        mend = partial(self._attempt, self._mend)
+        for job in self._workers.ahead(mend, jobs, self._workers.count):
+            yield self._end(job)
 
     def _attempt(self, step: Callable[[Job], None], job: Job) -> Job:
         """Take a step, unless a former one failed; mark a photo that is worked on."""

@@ -114,23 +114,6 @@ class Workers:
             if self._tasks and self.all_progressed():
                 self.progress()
 
-    def call(
-        self,
-        work: Callable[Arguments, Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Result:
-        """Let a worker do one long step, and wait for it: like calling `work` itself.
-
-        Progress is checked meanwhile; what the owner runs itself is not checked.
-
-        Raises
-        ------
-        Exception
-            What the work raised.
-        """
-        return self.result(self.submit(work, *args, **kwargs))
-
     def ahead(
         self,
         work: Callable[[Item], Result],
