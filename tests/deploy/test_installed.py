@@ -356,7 +356,7 @@ def test_a_copy_of_ones_own_photo_is_ones_own(annas: Service) -> None:
     copy = annas.copy("/home/anna/Pictures", name)
 
     assert copy.stat().st_uid == annas.machine.ids("anna")[0]
-    assert "last photo: folded" in annas.show("StatusText")
+    assert "last photo: pending" in annas.show("StatusText")
 
 
 def test_of_a_home_the_service_reads_and_writes_its_folders_and_nothing_else(
@@ -532,7 +532,7 @@ def test_on_a_slow_machine_a_map_is_no_hang(shared: Service) -> None:
     until(lambda: shared.photos()["pending"] == 3, "three photos wait for the fourth")
     with slowed(shared.machine, pid, share=0.06):
         run("mv", "/srv/large/03.JPG", SHARED)
-        until(lambda: shared.photos()["pending"] == 4, "the fourth is folded")
+        until(lambda: shared.known() == 4, "the fourth is known")
         began = time.monotonic()
         until(is_mapped, "the map is made")
         made = time.monotonic()
@@ -541,30 +541,15 @@ def test_on_a_slow_machine_a_map_is_no_hang(shared: Service) -> None:
     assert shared.show("MainPID") == pid, "it was never restarted"
 
 
-def test_on_a_slow_machine_a_last_checkpoint_is_no_hang(shared: Service) -> None:
-    """One that takes longer than a stop may."""
-    shared.override(IMPATIENT.format(60) + "TimeoutStopSec=2\n")
-    put_large(shared, seed=1)
-    shared.machine.run("sh", "-c", f"mv /srv/large/1*.JPG {SHARED}")
-    until(lambda: shared.photos()["pending"] == 4, "the photos are folded")
-    with slowed(shared.machine, shared.show("MainPID"), share=0.02):
-        began = time.monotonic()
-        shared.ctl("stop")
-        stopped = time.monotonic()
-
-    assert stopped - began > 2, "longer than a stop may take"
-    assert shared.show("Result") == "success"
-    assert shared.photos()["pending"] == 0
-
-
-def test_a_stop_takes_a_checkpoint(shared: Service) -> None:
+def test_a_stop_waits_for_no_pass_and_keeps_what_is_pending(shared: Service) -> None:
+    known = shared.known()
     shared.drop(SHARED, 4)
-    until(lambda: shared.photos()["pending"] > 0, "photos are pending")
+    until(lambda: shared.known() == known + 4, "photos are known")
+    began = time.monotonic()
     shared.ctl("stop")
-    photos = shared.photos()
 
-    assert photos["pending"] == 0
-    assert photos["folded"] >= 4
+    assert time.monotonic() - began < 5
+    assert shared.known() == known + 4
     assert shared.show("Result") == "success"
 
 
@@ -611,7 +596,7 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     (entry,) = shared.journal(done, f"PHOTO={SHARED}/{name}")
     defect = SENSOR.defects[0]
 
-    assert entry["OUTCOME"] == "folded"
+    assert entry["OUTCOME"] == "pending"
     assert entry["PIXELS"] == f"{defect.col},{defect.row}"
     assert entry["PRIORITY"] == "6"
     assert re.fullmatch("[0-9a-f]{64}", entry["PHOTO_SHA256"])
@@ -624,7 +609,7 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     place = f"{defect.col},{defect.row}"
     assert new[place] == f"new defect of {entry['CAMERA']}: hot pixel at {place}"
     explained = shared.machine.run("journalctl", "--catalog", "-n1", done)
-    assert "A photo is done: folded" in explained
+    assert "A photo is done: pending" in explained
     listed = shared.machine.run("journalctl", "--list-catalog")
     assert all(message_id in listed for message_id in MessageId)
 
@@ -668,7 +653,7 @@ def test_a_user_runs_it_without_an_administrator(installed: Machine) -> None:
     assert control("is-active", "hotpixeld") == "active\n"
     until(lambda: "4 pending" in installed.run(*status), "her photos are known")
     control("disable", "--now", "hotpixeld")
-    assert "4 folded" in installed.run(*status)
+    assert "4 pending" in installed.run(*status)
 
 
 # What an earlier version would have left: its tables, with what of today's fits in them.

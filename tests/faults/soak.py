@@ -156,13 +156,14 @@ def _end(world: World, daemon: Process, total: dict[str, int]) -> list[str]:
     code = daemon.stop()
     wrong = [f"exit code {code}: {daemon.text()[-500:]}"] if code else []
     found = commands.status(world.state)["photos"]
-    if (found["folded"], found["duplicate"]) != (total["distinct"], total["duplicate"]):
+    known = found["folded"] + found["pending"]
+    if (known, found["duplicate"]) != (total["distinct"], total["duplicate"]):
         wrong.append(f"{total}, but {found}")
     lines = daemon.text().splitlines()
     logged = Counter(name for line in lines for name in _PHOTO.findall(line))
     if twice := [name for name, count in logged.items() if count > 1]:
         wrong.append(f"logged twice: {twice[:4]}")
-    # And of other things now and then: maps, checkpoints, reloads, folders that went.
+    # And of other things now and then: passes, maps, reloads, folders that went.
     if len(lines) > sum(total.values()) * 1.2 + 50:
         wrong.append(f"{len(lines)} lines of log for {total}")
     return wrong
