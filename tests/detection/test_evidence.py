@@ -123,6 +123,23 @@ def test_many_sites_are_sampled_like_one_alone_and_the_frame_stays() -> None:
     assert np.array_equal(frame, before)
 
 
+@pytest.mark.parametrize(("height", "width"), [(13, 13), (13, 40), (31, 14), (40, 53)])
+def test_windows_are_sampled_as_their_whole_frame_is(height: int, width: int) -> None:
+    rng = np.random.default_rng(2)
+    frame = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    sites = np.argwhere(np.ones((height, width)))
+    windows = np.array(
+        [
+            frame[row : row + evidence.SIDE, col : col + evidence.SIDE]
+            for row, col in evidence.corners(height, width, sites)
+        ]
+    )
+
+    found = evidence.sample_windows(windows, height, width, sites)
+
+    assert np.array_equal(found, evidence.sample(frame, sites))
+
+
 def test_a_sample_takes_fourteen_bytes() -> None:
     assert evidence.SAMPLE.itemsize == 14
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from hotpixeld.statistics.contrast import FixedPoint, Sites
 
+    Size = tuple[int, int]
+
 SAMPLE = np.dtype(
     [
         ("residual", "<f2"),
@@ -50,6 +52,9 @@ brighter than others (a bit each), their mean level (luma) and the share of them
 clipped white (255: all)."""
 Samples = NDArray[np.void]
 """(photos, sites) or (sites,) of `SAMPLE`."""
+
+SIDE = 2 * WINDOW + 1
+"""Rows, and columns, of the window around a site."""
 
 CHUNK = 128
 # Surroundings of the site alone: where a wide footprint has its dark ring or nothing.
@@ -127,17 +132,18 @@ def _pattern(luma: FixedPoint) -> NDArray[np.uint16]:
 
 
 def _sample_chunk(
-    windows: NDArray[np.uint8], top: int, height: int, sites: Sites, out: Samples
+    windows: NDArray[np.uint8], begins: Sites, size: Size, sites: Sites, out: Samples
 ) -> None:
     """Fill `out`, (photos, sites), with the samples of a few sites in a few photos."""
     photos, _, width, _ = windows.shape
-    rows, cols = _mirrored(sites[:, 0], height) - top, _mirrored(sites[:, 1], width)
+    rows = _mirrored(sites[:, 0], size[0]) - begins[:, 0]
+    cols = _mirrored(sites[:, 1], size[1]) - begins[:, 1]
     # Sites along the last axis: every operation then runs over contiguous memory.
     flat = (rows * width)[:, None, :] + cols[None, :, :]
     # Four times as fast as indexing.
     found = np.take(windows.reshape(photos, -1, 3), flat, axis=1)
     levels = found.transpose(4, 1, 2, 0, 3).reshape(3, *flat.shape[:2], -1)
-    inflation = np.tile(_inflation(sites, height, width), photos)
+    inflation = np.tile(_inflation(sites, *size), photos)
     out[...] = _of_levels(levels, inflation).reshape(out.shape)
 
 
@@ -164,6 +170,21 @@ def _of_levels(levels: NDArray[np.uint8], inflation: NDArray[np.float64]) -> Sam
     return out
 
 
+def _sample_each(
+    windows: NDArray[np.uint8], begins: Sites, size: Size, sites: Sites
+) -> Samples:
+    """Return (photos, N) samples; for each site, where in the frame `windows` begin."""
+    out: Samples = np.zeros((len(windows), len(sites)), SAMPLE)
+    for start in range(0, len(sites), CHUNK):
+        part = slice(start, start + CHUNK)
+        chunk = begins[part], size, sites[part]
+        together = CHUNK // len(sites[part])
+        for first in range(0, len(windows), together):
+            photos = slice(first, first + together)
+            _sample_chunk(windows[photos], *chunk, out[photos, part])
+    return out
+
+
 def sample_rows(
     windows: NDArray[np.uint8], top: int, height: int, sites: Sites
 ) -> Samples:
@@ -184,14 +205,51 @@ def sample_rows(
     -------
     (photos, N) of `SAMPLE`
     """
-    out: Samples = np.zeros((len(windows), len(sites)), SAMPLE)
-    for start in range(0, len(sites), CHUNK):
-        part = slice(start, start + CHUNK)
-        together = CHUNK // len(sites[part])
-        for first in range(0, len(windows), together):
-            photos = slice(first, first + together)
-            _sample_chunk(windows[photos], top, height, sites[part], out[photos, part])
-    return out
+    begins = np.broadcast_to(np.array([top, 0], np.intp), sites.shape)
+    return _sample_each(windows, begins, (height, windows.shape[2]), sites)
+
+
+def corners(height: int, width: int, sites: Sites) -> Sites:
+    """Return where the window of each site begins: around it, but inside the frame.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the frame; at least `SIDE`.
+    sites : (N, 2) intp
+        Row, column, in the frame.
+
+    Returns
+    -------
+    (N, 2) intp
+        Row, column of the window's first pixel.
+    """
+    return np.clip(sites - WINDOW, 0, np.array([height, width]) - SIDE)
+
+
+def sample_windows(
+    windows: NDArray[np.uint8], height: int, width: int, sites: Sites
+) -> Samples:
+    """Return what a photo shows at `sites`, where only their windows are at hand.
+
+    Parameters
+    ----------
+    windows : (N, SIDE, SIDE, 3) uint8, 0-255
+        That of each site, from its place of `corners` on.
+    height, width : int
+        Of the frame; at least `SIDE`.
+    sites : (N, 2) intp
+        Row, column, in the frame.
+
+    Returns
+    -------
+    (N,) of `SAMPLE`
+    """
+    begins = corners(height, width, sites)
+    begins[:, 0] -= SIDE * np.arange(len(sites))  # they stand below one another
+    below = windows.reshape(1, -1, SIDE, 3)
+    samples: Samples = _sample_each(below, begins, (height, width), sites)[0]
+    return samples
 
 
 def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
@@ -210,49 +268,6 @@ def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
     """
     samples: Samples = sample_rows(frame[None], 0, len(frame), sites)[0]
     return samples
-
-
-def windows_of(sites: Sites, height: int, width: int) -> NDArray[np.intp]:
-    """Return what a sample looks at around each site, inside the frame.
-
-    (N, 4): top, left, bottom, right.
-    """
-    size = np.array([height, width])
-    first, last = np.maximum(sites - WINDOW, 0), np.minimum(sites + WINDOW + 1, size)
-    return np.concatenate([first, last], axis=1)
-
-
-def sample_windows(
-    windows: Sequence[NDArray[np.uint8]], sites: Sites, height: int, width: int
-) -> Samples:
-    """Return what one photo shows at `sites`, where only `windows_of` them are at hand.
-
-    Parameters
-    ----------
-    windows : sequence of (rows, columns, 3) uint8, 0-255
-    sites : (N, 2) intp
-    height, width : int
-        Of the frame.
-
-    Returns
-    -------
-    (N,) of `SAMPLE`
-    """
-    first = np.maximum(sites - WINDOW, 0)
-    rows = _mirrored(sites[:, 0], height).T - first[:, :1]
-    cols = _mirrored(sites[:, 1], width).T - first[:, 1:]
-    size = 2 * WINDOW + 1
-    levels = np.empty((len(sites), size, size, 3), np.uint8)
-    for number, window in enumerate(windows):
-        inside = window.shape[:2] == (size, size)
-        levels[number] = (
-            window if inside else window[rows[number][:, None], cols[number]]
-        )
-    out, inflation = np.zeros(len(sites), SAMPLE), _inflation(sites, height, width)
-    for start in range(0, len(sites), CHUNK):
-        part = slice(start, start + CHUNK)
-        out[part] = _of_levels(levels[part].transpose(3, 1, 2, 0), inflation[part])
-    return out
 
 
 def controls(height: int, width: int, count: int = 512) -> Sites:
