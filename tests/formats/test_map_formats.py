@@ -13,7 +13,7 @@ import pytest
 from hotpixeld.camera import Camera
 from hotpixeld.config.load import parse
 from hotpixeld.defect import Defect, Kind
-from hotpixeld.formats import json_format
+from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.store.images import CameraRecord
 
@@ -90,7 +90,7 @@ def test_json_rounds_to_hundredths() -> None:
     assert [camera["id"] for camera in cameras] == [CAMERA.id, OTHER.id]
     assert (first["score"], first["amplitude"]) == (8.13, [10.01, 11.0, 12.0])
     assert first["since"] == {"after": AFTER.isoformat(), "by": BY.isoformat()}
-    assert json_format.life(DATED)["exposures"] == []
+    assert map_formats.life(DATED)["exposures"] == []
 
 
 @pytest.mark.parametrize("name", FORMATS)

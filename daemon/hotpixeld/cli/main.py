@@ -22,7 +22,7 @@ from hotpixeld.errors import (
     RefusedError,
     exit_code,
 )
-from hotpixeld.formats import json_format
+from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.service import daemon, logs
 from hotpixeld.store import state_folder
@@ -172,7 +172,7 @@ def history(
     loaded = _configuration(config)
     maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
     text = (
-        json_format.text(maps, json_format.life)
+        map_formats.json_text(maps, map_formats.life)
         if as_json
         else terminal.histories(maps)
     )

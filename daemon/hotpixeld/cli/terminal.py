@@ -19,14 +19,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from hotpixeld.formats.json_format import pixel
+from hotpixeld.formats.map_formats import pixel
 from hotpixeld.messages import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hotpixeld.defect import Defect
-    from hotpixeld.formats.json_format import Json
+    from hotpixeld.formats.map_formats import Json
     from hotpixeld.store.evidence_tables import CameraMaps
 
 Item = TypeVar("Item")

@@ -1,21 +1,80 @@
 """The formats of ``map --format``: to add one, write a function and name it in `FORMATS`.
 
 Coordinates are those of the camera's stored JPEG, 0-based: a raw frame may have borders.
+
+JSON: the maps, and the lives of their defects, for scripts.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from hotpixeld.config import map_yaml
-from hotpixeld.formats import json_format
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
+    from hotpixeld.defect import Defect
     from hotpixeld.store.evidence_tables import CameraMaps
+
+Json = dict[str, Any]
+
+
+def _time(when: dt.datetime | None) -> str | None:
+    return None if when is None else when.isoformat()
+
+
+def pixel(defect: Defect) -> Json:
+    """Return one defect for JSON: x, y are stored coordinates, times ISO 8601 local."""
+    return {
+        "x": defect.x,
+        "y": defect.y,
+        "kind": str(defect.kind),
+        "score": None if defect.score is None else round(defect.score, 2),
+        "radius": defect.radius,
+        "amplitude": defect.amplitude and [round(part, 2) for part in defect.amplitude],
+        "since": {"after": _time(defect.after), "by": _time(defect.by)},
+        "until": _time(defect.until),
+        "focal": defect.focal and list(defect.focal),
+    }
+
+
+def life(defect: Defect) -> Json:
+    """Return one defect with how it appeared in its photos, for JSON."""
+    shown = defect.appearance
+    strengths = shown.strengths if shown else ()
+    return {
+        **pixel(defect),
+        "photos": shown and {"seen": shown.seen, "telling": shown.telling},
+        "exposures": [
+            {
+                "seconds": strength.seconds and list(strength.seconds),
+                "iso": strength.iso and list(strength.iso),
+                "amplitude": round(strength.amplitude, 2),
+                "photos": strength.photos,
+            }
+            for strength in strengths
+        ],
+    }
+
+
+def json_text(maps: CameraMaps, entry: Callable[[Defect], Json] = pixel) -> str:
+    """Return the maps as JSON, each defect as `entry` (`pixel` or `life`) gives it."""
+    cameras = [
+        {
+            "id": record.camera.id,
+            **dataclasses.asdict(record.camera),
+            "photos": record.photos,
+            "pixels": [entry(defect) for defect in defects],
+        }
+        for record, defects in maps
+    ]
+    return json.dumps({"cameras": cameras}, indent=1) + "\n"
 
 
 def csv_text(maps: CameraMaps) -> str:
@@ -25,10 +84,10 @@ def csv_text(maps: CameraMaps) -> str:
     writer.writerow(["camera", "x", "y", "kind", "score", "after", "by", "until"])
     for record, defects in maps:
         for defect in defects:
-            pixel = json_format.pixel(defect)
-            since = pixel["since"]
-            row = [pixel["x"], pixel["y"], pixel["kind"], pixel["score"]]
-            times = [since["after"], since["by"], pixel["until"]]
+            entry = pixel(defect)
+            since = entry["since"]
+            row = [entry["x"], entry["y"], entry["kind"], entry["score"]]
+            times = [since["after"], since["by"], entry["until"]]
             writer.writerow([record.camera.id, *row, *times])
     return buffer.getvalue()
 
@@ -69,7 +128,7 @@ def yaml_text(maps: CameraMaps) -> str:
 
 
 FORMATS: Mapping[str, Callable[[CameraMaps], str]] = {
-    "json": json_format.text,
+    "json": json_text,
     "yaml": yaml_text,
     "csv": csv_text,
     "jpegpixi": jpegpixi_text,
