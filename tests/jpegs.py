@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hotpixeld.jpeg.turbojpeg import SONAME
+from hotpixeld.jpeg.coefficients import SONAME
 
 Frame = NDArray[np.uint8]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from hotpixeld.compiled import function
-from hotpixeld.statistics import fold, generation
+from hotpixeld.statistics import generation
 from hotpixeld.statistics import trace as statistics_trace
 from hotpixeld.statistics.generation import CELL, Counts
 from hotpixeld.statistics.trace import PAD, SCRATCH_ROWS
@@ -49,7 +49,7 @@ class Trace(statistics_trace.Trace):
         height, width = self.total.shape
         _add_rows(
             *(np.ascontiguousarray(frame), height, width),
-            *fold.band(self.photos, height),
+            *generation.band(self.photos, height),
             *(statistics_trace.telling_numbers(), self.total, self.information),
             np.zeros((SCRATCH_ROWS, width + 2 * PAD), np.int16),
             np.empty(width, np.float32),
@@ -73,7 +73,7 @@ class State(generation.State):
         """Fold one photo, as West's recurrence has it."""
         if frame.shape != self.mean.shape:
             raise ValueError(f"frame is {frame.shape}, state is {self.mean.shape}")
-        ((share, spread, decay),), after = fold.steps(
+        ((share, spread, decay),), after = generation.steps(
             Counts(self.photos, self.weight), 1, memory
         )
         delta = frame.astype(np.float32) - self.mean

@@ -29,7 +29,7 @@ import numpy as np
 from hotpixeld.detection import evidence
 from hotpixeld.engine.learning_pass import Folder, Means, Pending, Task, learn
 from hotpixeld.jpeg.decoder import SideBySide, Size, StripDecoder
-from hotpixeld.statistics.fold import Folding
+from hotpixeld.statistics.generation import Folding
 from hotpixeld.store.generation_files import GenerationReader, GenerationWriter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

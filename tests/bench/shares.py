@@ -17,15 +17,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotpixeld.cli import commands
 from hotpixeld.cli import main as cli_main
-from hotpixeld.cli import run_once
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.engine import maps, sampling
 from hotpixeld.engine.copy_writer import OutputFolder
 from hotpixeld.jpeg import decoder, markers
 from hotpixeld.photo import metadata, photo_file
 from hotpixeld.repair import lossless, pixel_list
-from hotpixeld.statistics.fold import Folding
+from hotpixeld.statistics.generation import Folding
 from hotpixeld.store.generation_files import GenerationReader, GenerationWriter
 from hotpixeld.store.ledger import Ledger
 
@@ -37,7 +37,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "read files": [(photo_file, "_read")],
     "identity: SHA-256": [(markers, "identity")],
     "marker structure": [(markers, "parse")],
-    "metadata": [(metadata, "read"), (run_once, "in_order")],
+    "metadata": [(metadata, "read"), (commands, "in_order")],
     "fold": [(Folding, "_fold")],
     "trace": [(Folding, "_trace")],
     "sample suspects": [(evidence, "sample_rows")],

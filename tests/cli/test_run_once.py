@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sensor as sensor_module
-from hotpixeld.cli import commands, run_once
+from hotpixeld.cli import commands
 from hotpixeld.config.load import for_folders
 from hotpixeld.repair.footprint import Footprint
 
@@ -31,7 +31,7 @@ def test_defects_are_found_and_repaired(
 ) -> None:
     photos = sensor.write(folder / "day1", 32)
     state = tmp_path / "state"
-    outcomes = run_once.run(config, state, 2)
+    outcomes = commands.run_once(config, state, 2)
     copies = sorted((folder / "repaired" / "day1").iterdir())
 
     assert outcomes["folded"] == 32
@@ -45,9 +45,9 @@ def test_a_second_run_does_nothing_twice(
 ) -> None:
     sensor.write(folder, 18)
     state = tmp_path / "state"
-    run_once.run(config, state, 2)
+    commands.run_once(config, state, 2)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPG")}
-    outcomes = run_once.run(config, state, 1)
+    outcomes = commands.run_once(config, state, 1)
     status = commands.status(state)
 
     assert sum(outcomes.values()) == 0
@@ -60,7 +60,7 @@ def test_a_perfect_sensor_gets_no_map_and_no_copies(
     folder: Path, tmp_path: Path, config: Config, sensor: Sensor
 ) -> None:
     type(sensor)(height=200, width=280, seed=7).write(folder, 18)
-    run_once.run(config, tmp_path / "state", 2)
+    commands.run_once(config, tmp_path / "state", 2)
 
     assert found(tmp_path / "state", config) == set()
     assert not (folder / "repaired").exists()
@@ -70,9 +70,9 @@ def test_a_copy_that_is_moved_into_the_folder_is_not_folded(
     sensor: Sensor, folder: Path, tmp_path: Path, config: Config
 ) -> None:
     sensor.write(folder, 32)
-    run_once.run(config, tmp_path / "state", 2)
+    commands.run_once(config, tmp_path / "state", 2)
     shutil.copy(folder / "repaired" / "c_IMG_0003.JPG", folder / "back.jpg")
-    outcomes = run_once.run(config, tmp_path / "state", 2)
+    outcomes = commands.run_once(config, tmp_path / "state", 2)
 
     assert outcomes == {"skipped": 1}
 
@@ -87,7 +87,7 @@ def test_a_pixel_list_alone_repairs_the_first_photo(
     config = type(config).model_validate(
         {**config.model_dump(), "cameras": (entry,)}, strict=False
     )
-    run_once.run(config, tmp_path / "state", 1)
+    commands.run_once(config, tmp_path / "state", 1)
 
     assert (folder / "repaired" / "c_IMG_0000.JPG").is_file()
 
@@ -97,7 +97,7 @@ def test_a_truncated_photo_has_failed_at_once(
 ) -> None:
     (photo,) = sensor.write(folder, 1)
     photo.write_bytes(photo.read_bytes()[:-300])
-    outcomes = run_once.run(config, tmp_path / "state", 1)
+    outcomes = commands.run_once(config, tmp_path / "state", 1)
     (problem,) = commands.status(tmp_path / "state")["problems"]
 
     assert outcomes == {"failed": 1}
@@ -107,7 +107,7 @@ def test_a_truncated_photo_has_failed_at_once(
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        run_once.run(for_folders([tmp_path / "none"]), tmp_path / "state", 1)
+        commands.run_once(for_folders([tmp_path / "none"]), tmp_path / "state", 1)
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_real_cameras(
     config = for_folders([folder])
     detection = config.detection.model_copy(update={"min_photos": min_photos})
     config = config.model_copy(update={"detection": detection})
-    run_once.run(config, tmp_path / "state", 2)
+    commands.run_once(config, tmp_path / "state", 2)
     truth = json.loads((folder / "truth.json").read_text())["defects"]
     listed = found(tmp_path / "state", config)
 
@@ -166,7 +166,7 @@ def test_an_unusual_footprint_is_learned_and_kept(
     sensor_module.Sensor(height=200, width=280, texture=0.0, defects=defects).write(
         folder, 32
     )
-    run_once.run(config, tmp_path / "state", 2)
+    commands.run_once(config, tmp_path / "state", 2)
     (learned,) = (tmp_path / "state").glob("cameras/*/footprint.json")
 
     assert Footprint.from_json(learned.read_text()).count >= 4

@@ -14,7 +14,7 @@ from PIL import Image
 
 import jpegs
 import libturbojpeg
-from hotpixeld.jpeg import decoder, markers, turbojpeg
+from hotpixeld.jpeg import coefficients, decoder, markers
 from hotpixeld.jpeg.decoder import CodecError, OverMemoryError, SideBySide, StripDecoder
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def outcome(data: bytes) -> jpegs.Frame | CodecError:
 def outcome_whole(data: bytes) -> jpegs.Frame | CodecError:
     """Return what libturbojpeg makes of a file."""
     try:
-        header = turbojpeg.header(data)
+        header = coefficients.header(data)
         return libturbojpeg.decode(data, header.width, header.height)
     except CodecError as error:
         return error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotpixeld.config.load import parse
 from hotpixeld.service.sandbox import hidden_now, to_reveal
-from hotpixeld.watch import mounts
+from hotpixeld.watch import survey
 
 SOURCE = Path("/etc/hotpixeld/anna.yaml")
 # As of a service under systemd 252: two paths in a home hidden, one folder to write to.
@@ -22,7 +22,7 @@ MOUNTINFO = """\
 
 
 def test_what_systemd_hides_is_read_from_the_mounts() -> None:
-    hidden = hidden_now(mounts.parse(MOUNTINFO))
+    hidden = hidden_now(survey.parse_mounts(MOUNTINFO))
 
     assert hidden == [Path("/home/anna/My ä"), Path("/home/anna/.netrc")]
 

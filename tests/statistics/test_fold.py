@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sensor
-from hotpixeld.statistics import fold
-from hotpixeld.statistics.fold import KEPT, Folding
+from hotpixeld.statistics import generation
 from hotpixeld.statistics.generation import (
     FORMATS,
+    KEPT,
     M2,
     MEAN,
     TELLING,
     TOTAL,
     Counts,
+    Folding,
     Planes,
     strips,
 )
@@ -35,15 +36,15 @@ def test_photos_count_as_in_a_state(before: int, photos: int, memory: int) -> No
     counts = Counts(state.photos, state.weight, before)
     for _ in range(photos):
         state.fold(np.zeros((1, 1, 3), np.uint8), memory)
-    _, after = fold.steps(counts, photos, memory)
+    _, after = generation.steps(counts, photos, memory)
 
     assert after == Counts(state.photos, state.weight, before + photos)
 
 
 @pytest.mark.parametrize("height", [7, 16, 95, 96, 147])
 def test_bands_cover_the_frame_once_in_turn(height: int) -> None:
-    assert fold.band(WHOLE - 1, height) == (0, height, 1.0)
-    bands = [fold.band(WHOLE + number, height) for number in range(BANDS)]
+    assert generation.band(WHOLE - 1, height) == (0, height, 1.0)
+    bands = [generation.band(WHOLE + number, height) for number in range(BANDS)]
     ordered = sorted((first, last) for first, last, _ in bands)
 
     assert (ordered[0][0], ordered[-1][1]) == (0, height)

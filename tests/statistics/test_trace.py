@@ -7,7 +7,7 @@ import pytest
 
 import sensor
 from hotpixeld.detection import evidence
-from hotpixeld.statistics import contrast, fold
+from hotpixeld.statistics import contrast, generation
 from hotpixeld.statistics import trace as statistics_trace
 from whole_frames import Trace
 
@@ -21,7 +21,7 @@ def traced(camera: sensor.Sensor, photos: int) -> Trace:
 
 def add_in_numpy(trace: Trace, frame: np.ndarray) -> None:
     """Add a photo to a trace: what trace.c does, in numpy."""
-    first, last, decay = fold.band(trace.photos, len(trace.total))
+    first, last, decay = generation.band(trace.photos, len(trace.total))
     height = len(trace.total)
     scale, least, bound, white = statistics_trace.telling_numbers()
     rows = np.abs(np.arange(first - contrast.WINDOW, last + contrast.WINDOW))

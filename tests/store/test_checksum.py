@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpixeld.store.checksum import Checksum
+from hotpixeld.files import Checksum
 
 CONTENT = np.random.default_rng(1).integers(0, 256, 1000, np.uint8).tobytes()
 

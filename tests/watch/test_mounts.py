@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld.watch import mounts
-from hotpixeld.watch.mounts import MountTable
+from hotpixeld.watch import survey
+from hotpixeld.watch.survey import MountTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,35 +43,37 @@ TABLE = r"""
 def test_inotify_is_silent_on_and_above_what_other_machines_change(
     path: str, silent: str | None
 ) -> None:
-    assert mounts.silent(path, mounts.parse(TABLE)) == silent
+    assert survey.silent(path, survey.parse_mounts(TABLE)) == silent
 
 
 def test_what_lies_on_top_counts() -> None:
-    below, table = mounts.parse(TABLE)[:-1], mounts.parse(TABLE)
+    below, table = survey.parse_mounts(TABLE)[:-1], survey.parse_mounts(TABLE)
 
-    assert mounts.silent("/srv/nas", below) == "nfs4"
-    assert mounts.silent("/data/import", below) == "overlay on nfs4"
-    holder = mounts.holding("/srv/nas", table)
+    assert survey.silent("/srv/nas", below) == "nfs4"
+    assert survey.silent("/data/import", below) == "overlay on nfs4"
+    holder = survey.holding("/srv/nas", table)
     assert holder is not None
     assert holder.type == "ext4"
 
 
 def test_the_mounts_at_and_below_a_folder_are_its_own_and_those_in_it() -> None:
-    points = [each.point for each in mounts.at_and_below("/media", mounts.parse(TABLE))]
+    points = [
+        each.point for each in survey.at_and_below("/media", survey.parse_mounts(TABLE))
+    ]
 
     assert points == ["/", "/media/anna/card"]
 
 
 def test_names_in_the_table_may_be_anything() -> None:
     line = r"30 21 0:9 / /mnt/\303\251\377\011\134 rw - vfat /dev/sdb1 rw"
-    (mount,) = mounts.parse(line.encode("ascii").decode("latin-1"))
+    (mount,) = survey.parse_mounts(line.encode("ascii").decode("latin-1"))
 
     assert os.fsencode(mount.point) == b"/mnt/\xc3\xa9\xff\t\\"
 
 
 def test_the_kernels_own_table_is_read(tmp_path: Path) -> None:
-    table = mounts.read()
-    holder = mounts.holding(os.path.realpath(tmp_path), table)
+    table = survey.mount_table()
+    holder = survey.holding(os.path.realpath(tmp_path), table)
 
     assert holder is not None
     assert os.path.ismount(holder.point)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hotpixeld.watch import mounts, walk
+from hotpixeld.watch import survey, walk
 from hotpixeld.watch.settling import Tracker
 from hotpixeld.watch.survey import Hint, ImportFolder
 from hotpixeld.watch.watched_folder import Pace
@@ -455,7 +455,7 @@ def test_a_folder_on_a_network_drive_is_walked_and_takes_no_watch(
     caplog.set_level(logging.INFO)
     table = tmp_path / "mountinfo"
     table.write_text(f"22 1 0:40 / {os.path.realpath(root)} rw - nfs4 nas:/photos rw\n")
-    monkeypatch.setattr(mounts, "TABLE", str(table))
+    monkeypatch.setattr(survey, "TABLE", str(table))
     old = photo(root / "old.jpg")
     time.sleep(2 * SETTLE)
     loop = Loop(ImportFolder(root, SETTLE))

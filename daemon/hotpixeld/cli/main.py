@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, run_once, terminal
+from hotpixeld.cli import commands, terminal
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -107,7 +107,7 @@ def run(
     # With `--once` the progress shows the photos, and the log only what went wrong.
     logs.set_up(logging.WARNING if once else logging.INFO)
     if once:
-        outcomes = run_once.run(first, folder, jobs)
+        outcomes = commands.run_once(first, folder, jobs)
         click.echo(commands.summary(folder, outcomes))
     else:
         daemon.run(configuration, folder, jobs)

@@ -12,7 +12,7 @@ import sys
 
 from hotpixeld.defect import Defect
 from hotpixeld.errors import HotpixeldError
-from hotpixeld.jpeg import decoder, turbojpeg
+from hotpixeld.jpeg import coefficients, decoder
 from hotpixeld.repair import lossless
 
 SECONDS = 60.0
@@ -50,7 +50,7 @@ def main() -> None:
     """Decode the photo on standard input and repair a pixel of it."""
     data = sys.stdin.buffer.read()
     with contextlib.suppress(HotpixeldError):
-        size = turbojpeg.header(data)
+        size = coefficients.header(data)
         decoder.decode(data)
         lossless.repaired(data, (Defect.at(size.width // 2, size.height // 2),))
 

@@ -30,8 +30,15 @@ from hotpixeld.errors import (
 )
 from hotpixeld.jpeg import decoder
 from hotpixeld.jpeg.decoder import CodecError, SideBySide, Size, StripDecoder
-from hotpixeld.statistics.fold import KEPT, Folding
-from hotpixeld.statistics.generation import Counts, Generation, Planes, Strip, strips
+from hotpixeld.statistics.generation import (
+    KEPT,
+    Counts,
+    Folding,
+    Generation,
+    Planes,
+    Strip,
+    strips,
+)
 from hotpixeld.store.generation_files import GenerationReader, writing
 
 if TYPE_CHECKING:

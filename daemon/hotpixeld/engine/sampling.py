@@ -35,8 +35,7 @@ from hotpixeld.jpeg.decoder import CodecError, StripDecoder
 from hotpixeld.jpeg.markers import MarkerError
 from hotpixeld.jpeg.scans import ScanError
 from hotpixeld.photo import photo_file
-from hotpixeld.statistics.fold import KEPT
-from hotpixeld.statistics.generation import strips
+from hotpixeld.statistics.generation import KEPT, strips
 from hotpixeld.store.images import Taken
 
 if TYPE_CHECKING:

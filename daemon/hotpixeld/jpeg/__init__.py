@@ -4,10 +4,8 @@ markers
     Segments, scans and tables; a photo's identity.
 decoder
     Levels, a strip of rows at a time, of many photos side by side.
-turbojpeg
-    The system's libturbojpeg: transforming.
 coefficients
-    Quantised coefficients read, or changed and all scans coded anew.
+    Quantised coefficients read, or changed and all scans coded anew, by libturbojpeg.
 scans
     How the scans of a sequential photo are coded.
 entropy

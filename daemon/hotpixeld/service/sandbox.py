@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 from hotpixeld.config.load import load
 from hotpixeld.errors import ConfigError, ExitCode
 from hotpixeld.messages import plain
-from hotpixeld.watch import mounts
+from hotpixeld.watch import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hotpixeld.config.model import Config, Folder
-    from hotpixeld.watch.mounts import Mount
+    from hotpixeld.watch.survey import Mount
 
 COMMAND_VARIABLE = "HOTPIXELD_APPLY"
 """Names, in the environment of the service, the command that opens a folder to it."""
@@ -146,7 +146,7 @@ def reveal(arguments: Sequence[str]) -> int:
     source, user, pid = arguments
     home = Path(pwd.getpwnam(user).pw_dir)
     os.environ["HOME"] = str(home)  # of ~ in the configuration
-    table = mounts.parse(Path("/proc", pid, "mountinfo").read_text("latin-1"))
+    table = survey.parse_mounts(Path("/proc", pid, "mountinfo").read_text("latin-1"))
     try:
         config = load(Path(source))
     except ConfigError as error:

@@ -12,7 +12,6 @@
   and what is removed beside them.
 - `spool`: copies of pending photos, until a generation holds them.
 - `migration`: makes generations of the checkpoints of version 0.1.
-- `checksum`: what tells that a large file was damaged.
 
 It imports `photo`, `detection` and `config`, and what lies below them.  To add a column
 start at the table's `SCHEMA`, and add to `ledger.STEPS` how an older file gets it; what a

@@ -26,6 +26,7 @@ from numpy.lib import format as npy
 
 from hotpixeld import files
 from hotpixeld.errors import CheckpointError
+from hotpixeld.files import Checksum
 from hotpixeld.statistics.generation import (
     FORMATS,
     M2,
@@ -40,7 +41,6 @@ from hotpixeld.statistics.generation import (
     strips,
 )
 from hotpixeld.statistics.trace import Trace
-from hotpixeld.store.checksum import Checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,6 +28,7 @@ from numpy.lib import format as npy
 
 from hotpixeld import files
 from hotpixeld.errors import CheckpointError
+from hotpixeld.files import Checksum
 from hotpixeld.messages import MessageId
 from hotpixeld.statistics.generation import (
     FORMATS,
@@ -39,7 +40,6 @@ from hotpixeld.statistics.generation import (
     Generation,
 )
 from hotpixeld.store import state_folder
-from hotpixeld.store.checksum import Checksum
 from hotpixeld.store.generation_files import (
     MANIFEST,
     PREVIOUS,

@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hotpixeld.messages import MessageId
 from hotpixeld.watch.events import EventKind, Events
-from hotpixeld.watch.mounts import MountTable
-from hotpixeld.watch.survey import Findings, Ground, Hint, ImportFolder, Survey
+from hotpixeld.watch.survey import (
+    Findings,
+    Ground,
+    Hint,
+    ImportFolder,
+    MountTable,
+    Survey,
+)
 from hotpixeld.watch.walk import identity
 from hotpixeld.watch.watched_folder import Pace, WatchedFolder
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import jpegs
-from hotpixeld.jpeg import coefficients, markers, turbojpeg
+from hotpixeld.jpeg import coefficients, markers
 from hotpixeld.jpeg.coefficients import Area
 
 if TYPE_CHECKING:
@@ -25,16 +25,16 @@ def by_pillow(data: bytes) -> jpegs.Frame:
 def test_a_missing_library_is_named_with_its_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turbojpeg, "SONAME", "libturbojpeg-not-here.so.0")
-    turbojpeg._library.cache_clear()
+    monkeypatch.setattr(coefficients, "SONAME", "libturbojpeg-not-here.so.0")
+    coefficients._library.cache_clear()
     try:
-        assert not turbojpeg.available()
-        with pytest.raises(turbojpeg.MissingLibraryError, match="libturbojpeg0"):
+        assert not coefficients.available()
+        with pytest.raises(coefficients.MissingLibraryError, match="libturbojpeg0"):
             coefficients.read(jpegs.jpeg(FRAME), [])
     finally:
         monkeypatch.undo()
-        turbojpeg._library.cache_clear()
-    assert turbojpeg.available()
+        coefficients._library.cache_clear()
+    assert coefficients.available()
 
 
 def test_an_edit_changes_its_block_and_no_other() -> None:
