@@ -19,36 +19,46 @@
 /* Below it a pivot is rounding. */
 static const float SMALLEST = 1e-6f;
 
+/* Floats that are worked on together; rows are padded to a multiple. */
+#define LANES 8
+#define PADDED(n) (((n) + LANES - 1) / LANES * LANES)
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float))));
+
 /* Take four finished rows, from column `from` on, off two others. */
-INLINE void take_off(const float *restrict p, int stride, const float *restrict c,
-                     const float *restrict d, float *restrict s, float *restrict t, int from,
-                     int width)
+INLINE void take_off(const float *p, int stride, const float *c, const float *d, float *s, float *t,
+                     int from)
 {
-    const float *restrict q = p + stride, *restrict u = q + stride, *restrict v = u + stride;
     float c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3], d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3];
-    for (int j = from; j < width; j++) {
-        s[j] -= c0 * p[j] + c1 * q[j] + c2 * u[j] + c3 * v[j];
-        t[j] -= d0 * p[j] + d1 * q[j] + d2 * u[j] + d3 * v[j];
+    for (int j = from; j < stride; j += LANES) {
+        lanes q0 = *(const lanes *)(p + j), q1 = *(const lanes *)(p + stride + j);
+        lanes q2 = *(const lanes *)(p + 2 * stride + j), q3 = *(const lanes *)(p + 3 * stride + j);
+        *(lanes *)(s + j) -= c0 * q0 + c1 * q1 + c2 * q2 + c3 * q3;
+        *(lanes *)(t + j) -= d0 * q0 + d1 * q1 + d2 * q2 + d3 * q3;
     }
 }
 
+/* Take a finished row, from column `from` on, off another, `share` times. */
+INLINE void take_one_off(const float *done, float share, float *row, int from, int stride)
+{
+    for (int j = from; j < stride; j += LANES)
+        *(lanes *)(row + j) -= share * *(const lanes *)(done + j);
+}
+
 /* Eliminate the first `pivots` of `size` rows of a matrix, of which the upper triangle and
- * the columns from `size` to `width` are used; below the diagonal it may hold anything.
+ * the columns from `size` to `stride` are used; a row holds numbers from its diagonal's lanes on.
  */
-INLINE void eliminate(float *a, int pivots, int size, int width, int stride)
+INLINE void eliminate(float *a, int pivots, int size, int stride)
 {
     for (int k = 0; k < pivots; k += 4) {
         int end = k + 4 < pivots ? k + 4 : pivots;
         for (int i = k; i < end; i++) {
             float *row = a + (size_t)i * stride;
             float scale = 1 / sqrtf(row[i] > SMALLEST ? row[i] : SMALLEST);
-            for (int j = i; j < width; j++)
-                row[j] *= scale;
-            for (int below = i + 1; below < end; below++) {
-                float *other = a + (size_t)below * stride, share = row[below];
-                for (int j = below; j < width; j++)
-                    other[j] -= share * row[j];
-            }
+            for (int j = i / LANES * LANES; j < stride; j += LANES)
+                *(lanes *)(row + j) *= scale;
+            for (int below = i + 1; below < end; below++)
+                take_one_off(row, row[below], a + (size_t)below * stride, below / LANES * LANES,
+                             stride);
         }
         const float *p = a + (size_t)k * stride;
         int i = end;
@@ -59,17 +69,13 @@ INLINE void eliminate(float *a, int pivots, int size, int width, int stride)
                 d[b] = p[b * stride + i + 1];
             }
             float *row = a + (size_t)i * stride;
-            take_off(p, stride, c, d, row, row + stride, i, width);
+            take_off(p, stride, c, d, row, row + stride, i / LANES * LANES);
         }
-        for (; i < size; i++) {
-            float *row = a + (size_t)i * stride;
+        for (; i < size; i++)
             for (int b = k; b < end; b++) {
                 const float *done = a + (size_t)b * stride;
-                float share = done[i];
-                for (int j = i; j < width; j++)
-                    row[j] -= share * done[j];
+                take_one_off(done, done[i], a + (size_t)i * stride, i / LANES * LANES, stride);
             }
-        }
     }
 }
 
@@ -123,14 +129,34 @@ INLINE void detrend(const struct windows *w, const float *seen, const uint8_t *c
         }
 }
 
+/* Sum the products of all samples with those `down` rows below them, by the shift across, and
+ * with those a row further below: `count` lanes of each, from some shift on.
+ */
+INLINE void products(const struct windows *w, const float *padded, int64_t stride, int64_t down,
+                     int64_t from, int count, float *sums)
+{
+    lanes sum[3] = {{0}}, next[3] = {{0}};
+    for (int64_t y = 0; y + down < w->rows; y++) {
+        const float *upper = padded + y * stride + w->wide - 1;
+        const float *lower = padded + (y + down) * stride + from;
+        for (int64_t x = 0; x < w->columns; x++)
+            for (int i = 0; i < count; i++) {
+                sum[i] += upper[x] * *(const lanes *)(lower + x + i * LANES);
+                next[i] += upper[x] * *(const lanes *)(lower + stride + x + i * LANES);
+            }
+    }
+    memcpy(sums + from, sum, (size_t)count * sizeof(lanes));
+    memcpy(sums + stride - w->columns + from, next, (size_t)count * sizeof(lanes));
+}
+
 /* Fill `table`, (2 tall - 1, 2 wide - 1), with the covariance of two samples by their shift:
  * that of the clean ones, of which `padded` is room for a copy, the noise's, and the level's.
  */
 INLINE void by_shift(const struct windows *w, const float *residual, const uint8_t *clean,
                      float *padded, float *sums, float *table)
 {
-    int64_t lanes = (2 * w->wide - 1 + 7) / 8 * 8, stride = w->columns + lanes;
-    int64_t width = 2 * w->wide - 1, number = 0;
+    int64_t width = 2 * w->wide - 1, room = PADDED(width), stride = w->columns + room;
+    int64_t number = 0, reach = w->reach;
     memset(padded, 0, sizeof(float) * (size_t)((w->rows + w->tall) * stride));
     for (int64_t y = 0; y < w->rows; y++)
         for (int64_t x = 0; x < w->columns; x++) {
@@ -139,27 +165,111 @@ INLINE void by_shift(const struct windows *w, const float *residual, const uint8
             padded[y * stride + w->wide - 1 + x] = clean[place] ? residual[place] : 0;
         }
     float each = 1 / (float)(number > 1 ? number : 1);
-    for (int64_t down = 0; down < w->tall; down++) {
-        memset(sums, 0, sizeof(float) * (size_t)lanes);
-        for (int64_t y = 0; y + down < w->rows; y++) {
-            const float *upper = padded + y * stride + w->wide - 1;
-            const float *lower = padded + (y + down) * stride;
-            for (int64_t x = 0; x < w->columns; x++) {
-                float value = upper[x];
-                for (int64_t i = 0; i < lanes; i++)
-                    sums[i] += value * lower[x + i];
+    for (int64_t first = 0; first < w->tall; first += 2) {
+        /* At most three lanes at a time, and their number known to the compiler: the sums
+         * stay in registers. */
+        for (int64_t from = 0; from < room; from += 3 * LANES) {
+            switch ((room - from) / LANES) {
+            case 1: products(w, padded, stride, first, from, 1, sums); break;
+            case 2: products(w, padded, stride, first, from, 2, sums); break;
+            default: products(w, padded, stride, first, from, 3, sums);
             }
         }
-        for (int64_t i = 0; i < width; i++) {
-            int64_t across = i - (w->wide - 1), reach = w->reach;
-            float value = sums[i] * each;
-            if (down <= reach && across <= reach && -across <= reach)
-                value += w->noise[(down + reach) * (2 * reach + 1) + across + reach];
-            value += w->level;
-            table[(w->tall - 1 + down) * width + i] = value;
-            table[(w->tall - 1 - down) * width + width - 1 - i] = value;
-        }
+        for (int64_t down = first; down < w->tall && down < first + 2; down++)
+            for (int64_t i = 0; i < width; i++) {
+                int64_t across = i - (w->wide - 1);
+                float value = sums[(down - first) * room + i] * each;
+                if (down <= reach && across <= reach && -across <= reach)
+                    value += w->noise[(down + reach) * (2 * reach + 1) + across + reach];
+                value += w->level;
+                table[(w->tall - 1 + down) * width + i] = value;
+                table[(w->tall - 1 - down) * width + width - 1 - i] = value;
+            }
     }
+}
+
+/* Eliminate the ring from the covariance of ring and middle, which leaves the middle's; return
+ * the sum of the ring's independent parts, squared.
+ */
+INLINE float continue_any(const struct windows *w, const float *origin, const int64_t *shifts,
+                          const float *flat, const uint8_t *clean, float *matrix, int stride)
+{
+    int ring = (int)w->ring, size = ring + (int)w->middle;
+    for (int i = 0; i < size; i++) {
+        float *row = matrix + (size_t)i * stride;
+        const float *from = origin - shifts[i];
+        for (int j = i / LANES * LANES; j < size; j++)
+            row[j] = from[shifts[j]];
+        row[size] = flat[w->places[i]];
+    }
+    for (int i = 0; i < ring; i++)
+        if (!clean[w->places[i]]) {
+            float *row = matrix + (size_t)i * stride;
+            for (int j = 0; j < i; j++)
+                matrix[(size_t)j * stride + i] = 0;
+            for (int j = i; j <= size; j++)
+                row[j] = 0;
+            row[i] = 1;
+        }
+    eliminate(matrix, ring, size, stride);
+    float squares = 0;
+    for (int i = 0; i < ring; i++)
+        squares += matrix[(size_t)i * stride + size] * matrix[(size_t)i * stride + size];
+    return squares;
+}
+
+/* The same where the whole ring is clean: the covariance depends on shifts alone, so that sums
+ * and differences of samples mirrored at the window's centre are independent. Of two matrices
+ * of half the size, each takes an eighth of the arithmetic.
+ */
+INLINE float continue_mirrored(const struct windows *w, const float *origin,
+                               const int64_t *shifts, const float *flat, float *halves,
+                               int stride, float *matrix, int wide)
+{
+    int ring = (int)w->ring, middle = (int)w->middle, pairs = middle / 2, last = ring + middle - 1;
+    int64_t most = shifts[0] + shifts[ring - 1];
+    /* The sample in the centre is its own mirror image. */
+    const float root = sqrtf(0.5f);
+    float *results[2], squares = 0;
+    for (int odd = 0; odd < 2; odd++) {
+        float *half = halves, sign = odd ? -1 : 1;
+        int size = ring / 2 + (odd ? pairs : middle - pairs), alone = odd ? size : ring / 2 + pairs;
+        if (odd)
+            half += (size_t)(ring / 2 + middle - pairs) * (size_t)stride;
+        results[odd] = half + (size_t)(ring / 2) * (size_t)stride;
+        for (int i = 0; i < size; i++) {
+            int sample = i < ring / 2 ? i : i + ring / 2;
+            int image = i < ring / 2 ? ring - 1 - i : last + ring / 2 - i;
+            float *row = half + (size_t)i * stride, scale = i == alone ? root : 1;
+            const float *from = origin - shifts[sample], *back = from + most;
+            for (int j = i / LANES * LANES; j < size; j++) {
+                int64_t shift = shifts[j < ring / 2 ? j : j + ring / 2];
+                row[j] = (from[shift] + sign * back[-shift]) * (j == alone ? scale * root : scale);
+            }
+            float both = flat[w->places[sample]] + sign * flat[w->places[image]];
+            row[size] = both * root * scale;
+        }
+        eliminate(half, ring / 2, size, stride);
+        for (int i = 0; i < ring / 2; i++)
+            squares += half[(size_t)i * stride + size] * half[(size_t)i * stride + size];
+    }
+    int evens = ring / 2 + middle - pairs, odds = ring / 2 + pairs;
+    float *out = matrix + (size_t)ring * wide + ring;
+    for (int i = 0; i < middle - pairs; i++) {
+        int image = middle - 1 - i, centre = i == pairs;
+        const float *even = results[0] + (size_t)i * stride, *odd = results[1] + (size_t)i * stride;
+        for (int j = i; j < middle - pairs; j++) {
+            float scale = j < pairs ? 0.5f : centre ? 1 : root;
+            float e = even[ring / 2 + j] * scale, o = j < pairs ? odd[ring / 2 + j] * scale : 0;
+            int other = middle - 1 - j;
+            out[(size_t)i * wide + j] = out[(size_t)other * wide + image] = e + o;
+            out[(size_t)i * wide + other] = out[(size_t)j * wide + image] = e - o;
+        }
+        float e = even[evens] * (centre ? 1 : root), o = centre ? 0 : odd[odds] * root;
+        out[(size_t)i * wide + middle] = e + o;
+        out[(size_t)image * wide + middle] = e - o;
+    }
+    return squares;
 }
 
 /* Continue the scene under footprints, as `scene.continued` says: what it does not explain,
@@ -169,13 +279,13 @@ INLINE void by_shift(const struct windows *w, const float *residual, const uint8
 FAST int hotpixeld_continue_1(const struct windows *w, float *residuals, float *covariances)
 {
     int ring = (int)w->ring, middle = (int)w->middle, size = ring + middle;
-    int stride = (size + 1 + 7) / 8 * 8;
-    int64_t samples = w->rows * w->columns, width = 2 * w->wide - 1;
-    int64_t lanes = (width + 7) / 8 * 8;
-    size_t room = (size_t)size * (size_t)stride + (size_t)(samples + lanes);
-    room += (size_t)((w->rows + w->tall) * (w->columns + lanes));
-    room += (size_t)((2 * w->tall - 1) * width);
-    float *matrix = malloc(room * sizeof(float));
+    int stride = PADDED(size + 1), half = PADDED(size / 2 + 2);
+    int64_t samples = w->rows * w->columns, width = 2 * w->wide - 1, room = PADDED(width);
+    size_t full = (size_t)size * (size_t)stride, halves = (size_t)(size + 1) * (size_t)half;
+    size_t spread = (size_t)((w->rows + w->tall) * (w->columns + room));
+    size_t shifted = (size_t)((2 * w->tall - 1) * width);
+    size_t all = full + halves + (size_t)(samples + 2 * room) + spread + shifted;
+    float *matrix = calloc(all, sizeof(float));
     /* Where the table's middle moves to for each sample. */
     int64_t *shifts = malloc((size_t)size * sizeof(int64_t));
     if (!matrix || !shifts) {
@@ -183,8 +293,8 @@ FAST int hotpixeld_continue_1(const struct windows *w, float *residuals, float *
         free(matrix);
         return 1;
     }
-    float *flat = matrix + (size_t)size * (size_t)stride, *sums = flat + samples;
-    float *padded = sums + lanes, *table = padded + (w->rows + w->tall) * (w->columns + lanes);
+    float *mirrored = matrix + full, *flat = mirrored + halves, *sums = flat + samples;
+    float *padded = sums + 2 * room, *table = padded + spread;
     for (int i = 0; i < size; i++) {
         int64_t row = w->places[i] / w->columns, column = w->places[i] % w->columns;
         shifts[i] = (row - w->first_row) * width + column - w->first_column;
@@ -196,27 +306,13 @@ FAST int hotpixeld_continue_1(const struct windows *w, float *residuals, float *
         detrend(w, seen, clean, flat);
         by_shift(w, flat, clean, padded, sums, table);
         int known = 0;
-        for (int i = 0; i < size; i++) {
-            float *row = matrix + (size_t)i * stride;
-            const float *from = origin - shifts[i];
-            for (int j = i; j < size; j++)
-                row[j] = from[shifts[j]];
-            row[size] = flat[w->places[i]];
-            known += i < ring && clean[w->places[i]];
-        }
-        for (int i = 0; known < ring && i < ring; i++)
-            if (!clean[w->places[i]]) {
-                float *row = matrix + (size_t)i * stride;
-                for (int j = 0; j < i; j++)
-                    matrix[(size_t)j * stride + i] = 0;
-                for (int j = i; j <= size; j++)
-                    row[j] = 0;
-                row[i] = 1;
-            }
-        eliminate(matrix, ring, size, size + 1, stride);
-        float loud = w->steady;
         for (int i = 0; i < ring; i++)
-            loud += matrix[(size_t)i * stride + size] * matrix[(size_t)i * stride + size];
+            known += clean[w->places[i]];
+        float loud = w->steady;
+        if (known == ring)
+            loud += continue_mirrored(w, origin, shifts, flat, mirrored, half, matrix, stride);
+        else
+            loud += continue_any(w, origin, shifts, flat, clean, matrix, stride);
         loud /= (float)known + w->steady;
         loud = loud < 1 / w->louder ? 1 / w->louder : loud > w->louder ? w->louder : loud;
         float *residual = residuals + each * middle;
@@ -260,10 +356,10 @@ INLINE void together(const struct footprints *f, int64_t each, float *matrix, in
     float power = f->amplitudes[each] * f->amplitudes[each];
     for (int64_t i = 0; i < m; i++) {
         float *row = matrix + i * stride;
-        for (int64_t j = i; j < m; j++)
+        for (int64_t j = i / LANES * LANES; j < m; j++)
             row[j] = scene[i * m + j] + (inside[i] && inside[j] ? power * own[i * m + j] : 0);
         if (f->others)
-            for (int64_t j = i; j < m; j++)
+            for (int64_t j = i / LANES * LANES; j < m; j++)
                 row[j] += f->others[each * m * m + i * m + j];
         row[beside] = f->residuals[each * m + i];
     }
@@ -274,8 +370,8 @@ INLINE void together(const struct footprints *f, int64_t each, float *matrix, in
  */
 FAST int hotpixeld_peaks_1(const struct footprints *f, float strong, float *peaks)
 {
-    int m = (int)f->samples, stride = (m + 1 + 7) / 8 * 8;
-    float *matrix = malloc(((size_t)m * (size_t)stride + (size_t)m) * sizeof(float));
+    int m = (int)f->samples, stride = PADDED(m + 1);
+    float *matrix = calloc((size_t)m * (size_t)(stride + 1), sizeof(float));
     if (!matrix)
         return 1;
     float *solved = matrix + (size_t)m * stride;
@@ -283,7 +379,7 @@ FAST int hotpixeld_peaks_1(const struct footprints *f, float strong, float *peak
         const float *own = f->own + f->kinds[each] * m * m;
         const uint8_t *inside = f->inside + each * m;
         together(f, each, matrix, stride, m);
-        eliminate(matrix, m, m, m + 1, stride);
+        eliminate(matrix, m, m, stride);
         for (int i = m - 1; i >= 0; i--) {
             const float *row = matrix + (size_t)i * stride;
             float rest = row[m];
@@ -309,8 +405,8 @@ FAST int hotpixeld_peaks_1(const struct footprints *f, float strong, float *peak
  */
 FAST int hotpixeld_excess_1(const struct footprints *f, float *means, float *covariances)
 {
-    int m = (int)f->samples, size = 2 * m, stride = (size + 1 + 7) / 8 * 8;
-    float *matrix = malloc((size_t)size * (size_t)stride * sizeof(float));
+    int m = (int)f->samples, size = 2 * m, stride = PADDED(size + 1);
+    float *matrix = calloc((size_t)size * (size_t)stride, sizeof(float));
     if (!matrix)
         return 1;
     for (int64_t each = 0; each < f->count; each++) {
@@ -324,7 +420,7 @@ FAST int hotpixeld_excess_1(const struct footprints *f, float *means, float *cov
                 lower[j] = upper[j] = inside[i] && inside[j] ? power * own[i * m + j] : 0;
             lower[m] = 0;
         }
-        eliminate(matrix, m, size, size + 1, stride);
+        eliminate(matrix, m, size, stride);
         for (int i = 0; i < m; i++) {
             const float *row = matrix + (size_t)(m + i) * stride + m;
             means[each * m + i] = -row[m];
