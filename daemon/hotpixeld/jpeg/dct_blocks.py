@@ -8,7 +8,6 @@ ITU-T T.81 (1992), annex A.3.3: the transform.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +47,8 @@ def _cosines() -> Float32:
 
 
 _DCT = _cosines()
+# The value of each wave at each place: (8 places, 8 frequencies).
+WAVES = np.ascontiguousarray(_DCT.T)
 # Of a block row by row: one large product is quicker than many small ones.
 _DCT_OF_BLOCK = np.kron(_DCT, _DCT)
 
@@ -66,81 +67,6 @@ def samples(coefficients: Coefficients, table: QuantisationTable) -> Float32:
     """
     flat = (coefficients * table).reshape(-1, 64) @ _DCT_OF_BLOCK
     return np.asarray(flat.reshape(-1, 8, 8) + np.float32(128))
-
-
-@functools.lru_cache(maxsize=32)
-def _waves(length: int) -> Float32:
-    """Return the waves over `length` samples from each place in a block on.
-
-    (8 places, blocks, 8 frequencies, `length`): 0 where a sample is in another block.
-    """
-    count = -(-(length + 7) // 8)
-    table = np.zeros((8, count, 8, length), np.float32)
-    for start, sample in np.ndindex(8, length):
-        block, place = divmod(start + sample, 8)
-        table[start, block, :, sample] = _DCT[:, place]
-    return table
-
-
-@functools.lru_cache(maxsize=32)
-def _products(length: int) -> Float32:
-    """Return the products of two samples of each wave, (8, blocks, 8, length ** 2)."""
-    waves = _waves(length)
-    return (waves[..., :, None] * waves[..., None, :]).reshape(*waves.shape[:3], -1)
-
-
-class Cut(NamedTuple):
-    """Boxes of samples cut into blocks and transformed.
-
-    Attributes
-    ----------
-    rows, columns : (k,) intp
-        Of each block in its plane.
-    change : (k, 8, 8) float32, steps
-    variance : (k, 8, 8) float32, steps squared
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    change: Float32
-    variance: Float32
-
-
-def cut(
-    corners: tuple[NDArray[np.intp], NDArray[np.intp]],
-    mean: Float32,
-    covariance: Float32 | None,
-    table: QuantisationTable,
-) -> Cut:
-    """Cut n boxes of samples along the blocks, and return the DCT of each part.
-
-    Parameters
-    ----------
-    corners : two (n,) intp
-        Top and left of each box.
-    mean : (n, rows, columns) float32, levels
-    covariance : (n, rows * columns, rows * columns) float32, levels squared, or None
-    table : (8, 8) float32
-    """
-    (tops, lefts), (height, width) = corners, mean.shape[1:]
-    down, across = _waves(height)[tops % 8], _waves(width)[lefts % 8]
-    if covariance is None:
-        covariance = np.zeros((len(tops), height * width, height * width), np.float32)
-    # A block's variances need the pairs of rows and the pairs of columns apart.
-    pairs = covariance.reshape(-1, height, width, height, width)
-    pairs = pairs.transpose(0, 1, 3, 2, 4).reshape(-1, height**2, width**2)
-    in_rows, in_columns = _products(height)[tops % 8], _products(width)[lefts % 8]
-    parts = []
-    for y, x in np.ndindex(down.shape[1], across.shape[1]):
-        # A box may end before its last block.
-        some = np.flatnonzero((tops % 8 + height > 8 * y) & (lefts % 8 + width > 8 * x))
-        levels = down[some, y] @ mean[some] @ across[some, x].transpose(0, 2, 1)
-        change = np.asarray(levels / table, np.float32)
-        spread = in_rows[some, y] @ pairs[some] @ in_columns[some, x].transpose(0, 2, 1)
-        variance = np.asarray(np.maximum(spread, 0) / table**2, np.float32)
-        rows, columns = tops[some] // 8 + y, lefts[some] // 8 + x
-        parts.append(Cut(rows, columns, change, variance))
-    return Cut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def expected_size(total: Float32, count: NDArray[np.intp]) -> Float32:

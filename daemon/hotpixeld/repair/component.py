@@ -7,19 +7,20 @@ would have written without it take the place of the old ones.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hotpixeld.compiled import function
 from hotpixeld.jpeg import dct_blocks
-from hotpixeld.jpeg.dct_blocks import Cut
 from hotpixeld.repair import footprint, separation
-from hotpixeld.repair.field import Box, Mosaic, PositionSet
+from hotpixeld.repair.field import Box, Boxes, Mosaic, PositionSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.field import Subsampling
     from hotpixeld.repair.footprint import FootprintPrior, Spot
-    from hotpixeld.repair.separation import Fill
+    from hotpixeld.repair.separation import Excess, Fill
 
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
+
+_transform = function("hotpixeld_transform_1", *[ctypes.c_void_p] * 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,39 +126,32 @@ class ComponentRepair:
     def _without(self, old: Coefficients, rank: NDArray[np.intp]) -> Coefficients:
         """Return the blocks under footprints, at `rank` of those seen, repaired."""
         mosaic = Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.table))
-        cuts = [
-            dct_blocks.cut(
-                (part.tops, part.lefts), part.mean, part.covariance, self.table
-            )
-            for part in separation.excesses(
-                mosaic,
-                self.subsampling,
-                self.spots,
-                fill=self.fill,
-                prior=self.prior,
-                noise=dct_blocks.noise(self.table),
-            )
-        ]
-        change, variance = self._summed(cuts)
+        parts = separation.excesses(
+            mosaic,
+            self.subsampling,
+            self.spots,
+            fill=self.fill,
+            prior=self.prior,
+            noise=dct_blocks.noise(self.table),
+        )
+        change, variance = self._summed(parts)
         if self.fill == "neighbours":
             return dct_blocks.rounded(old[rank], -change)
         return dct_blocks.requantised(old[rank], -change, variance, self._sizes(old))
 
-    def _summed(self, cuts: Sequence[Cut]) -> tuple[Float32, Float32]:
+    def _summed(self, parts: Iterable[Excess]) -> tuple[Float32, Float32]:
         """Return what all footprints added to the blocks under them, and its variance."""
-        count = self._under.numbers.size
-        if not cuts:
-            nothing = np.zeros((count, 8, 8), np.float32)
-            return nothing, nothing
-        every = Cut(*(np.concatenate(part) for part in zip(*cuts, strict=True)))
-        rank, inside = self._under.index(every.rows, every.columns)
-        place = (64 * rank[inside, None] + np.arange(64)).ravel()
-
-        def total(part: Float32) -> Float32:
-            sums = np.bincount(place, part[inside].ravel(), 64 * count)
-            return sums.reshape(count, 8, 8).astype(np.float32)
-
-        return total(every.change), total(every.variance)
+        under = self._under.compiled()
+        change, variance = np.zeros((2, under.count, 8, 8), np.float32)
+        for part in parts:
+            boxes = Boxes.of(part.tops, part.lefts, part.mean.shape[1:])
+            _transform(
+                *(ctypes.byref(under), ctypes.byref(boxes), part.mean.ctypes.data),
+                None if part.covariance is None else part.covariance.ctypes.data,
+                dct_blocks.WAVES.ctypes.data,
+                *(change.ctypes.data, variance.ctypes.data),
+            )
+        return change / self.table, variance / self.table**2
 
     def _sizes(self, old: Coefficients) -> Float32:
         """Return the expected coefficients of the blocks under footprints."""

@@ -7,11 +7,14 @@ rectangles overlap, and which do so in clusters.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hotpixeld.compiled import function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +69,39 @@ class Box(NamedTuple):
             slice(self.top - outer.top, self.bottom - outer.top),
             slice(self.left - outer.left, self.right - outer.left),
         )
+
+
+class Positions(ctypes.Structure):
+    """`struct positions` of separation.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "width", "origin")),
+        ("numbers", ctypes.c_void_p),
+    )
+
+
+class Boxes(ctypes.Structure):
+    """`struct boxes` of separation.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "rows", "columns")),
+        *((name, ctypes.c_void_p) for name in ("tops", "lefts")),
+    )
+
+    @classmethod
+    def of(cls, tops: Indices, lefts: Indices, shape: tuple[int, int]) -> Boxes:
+        """Return n boxes of one shape; they refer to their corners."""
+        corners = [np.ascontiguousarray(part, np.int64) for part in (tops, lefts)]
+        boxes = cls(len(tops), *shape, *(part.ctypes.data for part in corners))
+        boxes.corners = corners
+        return boxes
+
+
+_place = ctypes.c_void_p
+_members = function("hotpixeld_members_1", *[_place] * 3)
+_windows = function(
+    "hotpixeld_windows_1", _place, _place, *[ctypes.c_int64] * 2, *[_place] * 3
+)
 
 
 class Field(Protocol):
@@ -142,17 +178,16 @@ class PositionSet:
 
     def cut(self, tops: Indices, lefts: Indices, shape: tuple[int, int]) -> Mask:
         """Return, for equal windows, which of their positions are in the set."""
-        height, width = shape
-        rows = tops[:, None] + np.arange(height)
-        # Of each row of a window, where it begins, and those of the set that lie in it.
-        begin = _numbers(self.width, rows, lefts[:, None]).ravel()
-        first, last = np.searchsorted(self.numbers, np.stack([begin, begin + width]))
-        count = last - first
-        line = np.repeat(np.arange(begin.size), count)
-        member = np.arange(line.size) + (first - np.cumsum(count) + count)[line]
-        out = np.zeros((begin.size, width), bool)
-        out[line, self.numbers[member] - begin[line]] = True
-        return out.reshape(-1, height, width)
+        out = np.zeros((len(tops), *shape), bool)
+        boxes = Boxes.of(tops, lefts, shape)
+        _members(*map(ctypes.byref, (self.compiled(), boxes)), out.ctypes.data)
+        return out
+
+    def compiled(self) -> Positions:
+        """Return the set as compiled code takes it; it refers to `numbers`."""
+        origin = int(_numbers(self.width, *np.zeros((2, 1), np.intp))[0])
+        number = self.numbers.ctypes.data
+        return Positions(self.numbers.size, self.width, origin, number)
 
     def coordinates(self) -> tuple[Indices, Indices]:
         """Return the rows and the columns, in order."""
@@ -200,22 +235,20 @@ class Mosaic:
     def __init__(self, frame: Box, blocks: PositionSet, samples: Samples) -> None:
         self.frame = frame
         self.blocks = blocks
-        self.samples = samples
+        self.samples = np.ascontiguousarray(samples, np.float32)
 
     def cut(
         self, tops: Indices, lefts: Indices, shape: tuple[int, int]
     ) -> tuple[Samples, Mask]:
         """Return equal windows, and which of their samples exist and are known."""
-        down, across = (-(-(size + 7) // 8) for size in shape)
-        rank, known = self.blocks.index(*window(tops // 8, lefts // 8, (down, across)))
-        canvas = self.samples[rank].transpose(0, 1, 3, 2, 4)
-        canvas = canvas.reshape(len(tops), 8 * down, 8 * across)
-        each = np.arange(len(tops))[:, None, None]
-        y, x = window(tops % 8, lefts % 8, shape)
-        exists = known[each, y // 8, x // 8]
-        return canvas[each, y, x], exists & _inside(
-            *window(tops, lefts, shape), self.frame
+        seen = np.zeros((len(tops), *shape), np.float32)
+        exists = np.zeros(seen.shape, bool)
+        boxes, known = Boxes.of(tops, lefts, shape), self.blocks.compiled()
+        _windows(
+            *(ctypes.byref(known), self.samples.ctypes.data, *self.frame.shape),
+            *(ctypes.byref(boxes), seen.ctypes.data, exists.ctypes.data),
         )
+        return seen, exists
 
 
 class Overlaps(NamedTuple):

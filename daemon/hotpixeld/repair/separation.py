@@ -315,7 +315,8 @@ class _Equations:
         """Return what the footprints added, their amplitudes being about the given."""
         footprints, _held = self._footprints(amplitudes)
         mean = np.empty((len(self.kinds), *self.group.shape), np.float32)
-        covariance = np.empty_like(self.scene.covariance)
+        # In the scene's place, which is read for the last time.
+        covariance = self.scene.covariance
         if _excess(ctypes.byref(footprints), mean.ctypes.data, covariance.ctypes.data):
             raise MemoryError("no memory for what a footprint added")
         tops, lefts = self.corners

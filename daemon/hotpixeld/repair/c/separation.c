@@ -1,6 +1,8 @@
-/* Gaussian conditioning for scene.py and separation.py: many small systems, one by one.
+/* Windows around footprints, for field.py; Gaussian conditioning of them, for scene.py and
+ * separation.py, many small systems, one by one; and what it found, block by block, for
+ * component.py.
  *
- * All of it is one operation: eliminating the known from a symmetric matrix leaves the
+ * The conditioning is one operation: eliminating the known from a symmetric matrix leaves the
  * covariance of the rest, and from a column beside it the rest's difference from its mean.
  * Every element goes through the same operations in the same order whatever the processor.
  */
@@ -432,4 +434,137 @@ FAST int hotpixeld_excess_1(const struct footprints *f, float *means, float *cov
     }
     free(matrix);
     return 0;
+}
+
+/* A set of positions: `PositionSet`. */
+struct positions {
+    int64_t count, width, origin;   /* the number of row 0, column 0 */
+    const int64_t *numbers;         /* ascending */
+};
+
+/* Equal boxes of samples. */
+struct boxes {
+    int64_t count, rows, columns;
+    const int64_t *tops, *lefts;
+};
+
+/* Return the rank of the first number that is not below another. */
+INLINE int64_t rank_of(const struct positions *set, int64_t number)
+{
+    int64_t low = 0, high = set->count;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (set->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Return the block of a sample, the ones before the first having negative numbers. */
+INLINE int64_t block_of(int64_t sample)
+{
+    return (sample >= 0 ? sample : sample - 7) / 8;
+}
+
+/* Part of a box in one block: half-open, in samples from the box's first. */
+struct part {
+    int64_t rank, top, left, bottom, right;
+};
+
+/* Return the part in a block, of rank -1 when that is not in a set. */
+INLINE struct part part_in(const struct positions *set, const struct boxes *b, int64_t each,
+                           int64_t row, int64_t column)
+{
+    int64_t number = row * set->width + column + set->origin, rank = rank_of(set, number);
+    int64_t y = 8 * row - b->tops[each], x = 8 * column - b->lefts[each];
+    int known = rank < set->count && set->numbers[rank] == number;
+    return (struct part){
+        known ? rank : -1, y > 0 ? y : 0, x > 0 ? x : 0,
+        y + 8 < b->rows ? y + 8 : b->rows, x + 8 < b->columns ? x + 8 : b->columns};
+}
+
+/* Mark the samples of boxes that are in a set. */
+void hotpixeld_members_1(const struct positions *set, const struct boxes *b, uint8_t *members)
+{
+    for (int64_t line = 0; line < b->count * b->rows; line++) {
+        int64_t row = b->tops[line / b->rows] + line % b->rows;
+        int64_t begin = row * set->width + b->lefts[line / b->rows] + set->origin;
+        for (int64_t i = rank_of(set, begin);
+             i < set->count && set->numbers[i] < begin + b->columns; i++)
+            members[line * b->columns + set->numbers[i] - begin] = 1;
+    }
+}
+
+/* Copy boxes out of known blocks, (set->count, 8, 8), and mark what is known and within a
+ * plane of some rows and columns.
+ */
+void hotpixeld_windows_1(const struct positions *set, const float *samples, int64_t rows,
+                         int64_t columns, const struct boxes *b, float *seen, uint8_t *exists)
+{
+    for (int64_t each = 0; each < b->count; each++) {
+        int64_t top = b->tops[each], left = b->lefts[each];
+        for (int64_t row = block_of(top); row <= block_of(top + b->rows - 1); row++)
+            for (int64_t column = block_of(left); column <= block_of(left + b->columns - 1);
+                 column++) {
+                struct part p = part_in(set, b, each, row, column);
+                for (int64_t y = p.top; p.rank >= 0 && y < p.bottom; y++)
+                    for (int64_t x = p.left; x < p.right; x++) {
+                        int64_t place = (each * b->rows + y) * b->columns + x;
+                        int64_t down = top + y, across = left + x;
+                        seen[place] =
+                            samples[64 * p.rank + 8 * (down - 8 * row) + across - 8 * column];
+                        exists[place] =
+                            down >= 0 && down < rows && across >= 0 && across < columns;
+                    }
+            }
+    }
+}
+
+/* Add what was found in boxes to the blocks of a set, transformed: means, (b->count, samples),
+ * and, where there are any, covariances, (b->count, samples, samples), to changes and variances,
+ * (set->count, 8, 8).  `waves` is (8 places, 8 frequencies).
+ */
+FAST void hotpixeld_transform_1(const struct positions *set, const struct boxes *b,
+                                const float *means, const float *covariances,
+                                const float *waves, float *changes, float *variances)
+{
+    int64_t n = b->rows * b->columns;
+    for (int64_t each = 0; each < b->count; each++) {
+        int64_t top = b->tops[each], left = b->lefts[each];
+        for (int64_t row = block_of(top); row <= block_of(top + b->rows - 1); row++)
+            for (int64_t column = block_of(left); column <= block_of(left + b->columns - 1);
+                 column++) {
+                struct part p = part_in(set, b, each, row, column);
+                const float *down = waves + 8 * (top - 8 * row);
+                const lanes *across = (const lanes *)waves + left - 8 * column;
+                lanes *change = (lanes *)changes + 8 * p.rank, spread[8] = {{0}};
+                for (int64_t y = p.top; p.rank >= 0 && y < p.bottom; y++) {
+                    const float *mean = means + each * n + y * b->columns;
+                    lanes line = {0};
+                    for (int64_t x = p.left; x < p.right; x++)
+                        line += mean[x] * across[x];
+                    for (int u = 0; u < 8; u++)
+                        change[u] += down[8 * y + u] * line;
+                    for (int64_t z = y; covariances && z < p.bottom; z++) {
+                        lanes pairs = {0};
+                        for (int64_t x = p.left; x < p.right; x++) {
+                            const float *with = covariances + (each * n + y * b->columns + x) * n;
+                            lanes products = {0};
+                            for (int64_t i = p.left; i < p.right; i++)
+                                products += with[z * b->columns + i] * across[i];
+                            pairs += across[x] * products;
+                        }
+                        float twice = z > y ? 2 : 1;
+                        for (int u = 0; u < 8; u++)
+                            spread[u] += twice * down[8 * y + u] * down[8 * z + u] * pairs;
+                    }
+                }
+                for (int i = 0; p.rank >= 0 && i < 64; i++) {
+                    float value = spread[i / 8][i % 8];
+                    variances[64 * p.rank + i] += value > 0 ? value : 0;
+                }
+            }
+    }
 }
