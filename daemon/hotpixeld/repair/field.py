@@ -185,9 +185,10 @@ class PositionSet:
 
     def compiled(self) -> Positions:
         """Return the set as compiled code takes it; it refers to `numbers`."""
-        origin = int(_numbers(self.width, *np.zeros((2, 1), np.intp))[0])
-        number = self.numbers.ctypes.data
-        return Positions(self.numbers.size, self.width, origin, number)
+        origin = _ROOM * (self.width + 1)
+        return Positions(
+            self.numbers.size, self.width, origin, self.numbers.ctypes.data
+        )
 
     def coordinates(self) -> tuple[Indices, Indices]:
         """Return the rows and the columns, in order."""

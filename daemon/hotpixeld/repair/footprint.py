@@ -247,6 +247,22 @@ class FootprintPrior:
             self._cache[key] = pooled.astype(np.float32)
         return self._cache[key]
 
+    def covariances(self, half: int, subsampling: Subsampling, samples: int) -> Array:
+        """Return the covariance for each place within the sample, row by row.
+
+        (places, samples, samples): any values where the box has another size.
+        """
+        key = half, *subsampling, samples
+        if key not in self._cache:
+            each = [
+                self.covariance(half, subsampling, *place)
+                for place in np.ndindex(*subsampling)
+            ]
+            self._cache[key] = np.stack(
+                [np.resize(own, (samples,) * 2) for own in each]
+            )
+        return self._cache[key]
+
     def embedded(self, spot: Spot, subsampling: Subsampling, outer: Box) -> Array:
         """Return the covariance over another box, 0 where the footprint has no part."""
         box = spot.box(subsampling)

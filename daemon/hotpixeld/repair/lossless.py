@@ -276,7 +276,8 @@ class WalkedPhoto:
             looked_at = [d for d in looked_at if _is_inside(structure, d)]
             spots = _spots(inside)
             places = [component.seen(spots) for component in components]
-            places.append(reader.needed(_windows(structure, looked_at)))
+            if looked_at:
+                places.append(reader.needed(_windows(structure, looked_at)))
             walked = entropy.walk(data, coded, np.concatenate(places))
         return cls(data, structure, components, reader, walked)
 

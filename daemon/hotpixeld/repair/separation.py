@@ -197,6 +197,8 @@ class _Task:
 
     def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
+        if not members.size:
+            return
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
         kinds = np.column_stack([sizes, self.corners[:, 2]])[members]
         for kind in sorted(set(map(tuple, kinds.tolist()))):
@@ -215,7 +217,8 @@ class _Pairs(NamedTuple):
     @classmethod
     def of(cls, task: _Task, group: _Group) -> _Pairs:
         """Return all pairs of a chunk."""
-        if not np.isin(group.spots, task.overlaps.linked).any():
+        starts = task.overlaps.starts
+        if (starts[group.spots] == starts[group.spots + 1]).all():
             nobody = np.empty(0, np.intp)
             return cls(nobody, nobody, nobody)
         others = [task.overlaps.of(spot) for spot in group.spots.tolist()]
@@ -263,15 +266,10 @@ class _Equations:
         )
         _, across = task.subsampling
         phase = task.corners[group.spots, 3] * across + task.corners[group.spots, 4]
-        phases, kinds = np.unique(phase, return_inverse=True)
         half = task.spots[int(group.spots[0])].half
-        self.kinds = np.ascontiguousarray(kinds, np.int64)
-        self.own = np.stack(
-            [
-                task.prior.covariance(half, task.subsampling, *divmod(each, across))
-                for each in phases.tolist()
-            ]
-        )
+        self.kinds = np.ascontiguousarray(phase, np.int64)
+        samples = self.scene.inside.shape[1]
+        self.own = task.prior.covariances(half, task.subsampling, samples)
         self.inside = np.ascontiguousarray(self.scene.inside)
 
     def _footprints(self, amplitudes: Samples) -> tuple[_Footprints, list[Samples]]:
