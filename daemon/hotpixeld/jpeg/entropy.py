@@ -348,7 +348,7 @@ def _coded(
 
 def _padding(data: bytes, ends: Integers, begins: Integers) -> NDArray[Any]:
     """Return the changes of the padding of the intervals that hold other changes."""
-    ends = np.unique(ends, axis=0)
+    ends = ends[np.unique(ends[:, 0], return_index=True)[1]]
     hit = np.unique(np.searchsorted(ends[:, 0], begins, side="right"))
     changes = np.zeros(len(hit), CHANGE)
     changes["begin"], changes["end"] = ends[hit].T
@@ -416,13 +416,19 @@ def patch(
     places = np.asarray(places, np.int64).reshape(-1, 3)
     flat = np.asarray(blocks, np.int16).reshape(-1, 64)
     all_changes, all_bits, offset, mcus = [np.empty(0, CHANGE)], [], 0, 0
-    records_after = []
+    moved = np.zeros(len(places), bool)
     for scan, records in zip(walked.scans, walked.records, strict=True):
         wanted = replace(records, coefficients=records.coefficients.copy())
-        for own, numbers, positions in _located(scan, places):
-            wanted.coefficients[records.index(numbers), positions] = flat[own]
+        located = [
+            (own, (records.index(numbers), positions))
+            for own, numbers, positions in _located(scan, places)
+        ]
+        for own, place in located:
+            wanted.coefficients[place] = flat[own]
         coded, ends, wanted = _patch_scan(data, scan, records, wanted)
-        records_after.append(wanted)
+        for own, place in located:
+            differs = wanted.coefficients[place] != records.coefficients[place]
+            moved[own] = differs.any(axis=1)
         if not len(coded.changes):
             continue
         coded.changes["offset"] += offset
@@ -435,7 +441,5 @@ def patch(
     changes = np.concatenate(all_changes)
     changes = changes[np.argsort(changes["begin"], kind="stable")]
     out, inverse, former = spliced(data, changes, b"".join(all_bits))
-    now = Walked(walked.scans, tuple(records_after))
-    moved = (now.coefficients(places) != walked.coefficients(places)).any(axis=(1, 2))
     bits = int(inverse["length"][changes["length"] != PADDING].sum())
     return Patched(out, Replaced(inverse, former), places[moved], mcus, bits)
