@@ -509,7 +509,9 @@ void hotpixeld_windows_1(const struct positions *set, const float *samples, int6
             for (int64_t column = block_of(left); column <= block_of(left + b->columns - 1);
                  column++) {
                 struct part p = part_in(set, b, each, row, column);
-                for (int64_t y = p.top; p.rank >= 0 && y < p.bottom; y++)
+                if (p.rank < 0)
+                    continue;
+                for (int64_t y = p.top; y < p.bottom; y++)
                     for (int64_t x = p.left; x < p.right; x++) {
                         int64_t place = (each * b->rows + y) * b->columns + x;
                         int64_t down = top + y, across = left + x;
@@ -537,10 +539,12 @@ FAST void hotpixeld_transform_1(const struct positions *set, const struct boxes 
             for (int64_t column = block_of(left); column <= block_of(left + b->columns - 1);
                  column++) {
                 struct part p = part_in(set, b, each, row, column);
+                if (p.rank < 0)
+                    continue;
                 const float *down = waves + 8 * (top - 8 * row);
                 const lanes *across = (const lanes *)waves + left - 8 * column;
                 lanes *change = (lanes *)changes + 8 * p.rank, spread[8] = {{0}};
-                for (int64_t y = p.top; p.rank >= 0 && y < p.bottom; y++) {
+                for (int64_t y = p.top; y < p.bottom; y++) {
                     const float *mean = means + each * n + y * b->columns;
                     lanes line = {0};
                     for (int64_t x = p.left; x < p.right; x++)
@@ -561,7 +565,7 @@ FAST void hotpixeld_transform_1(const struct positions *set, const struct boxes 
                             spread[u] += twice * down[8 * y + u] * down[8 * z + u] * pairs;
                     }
                 }
-                for (int i = 0; p.rank >= 0 && i < 64; i++) {
+                for (int i = 0; i < 64; i++) {
                     float value = spread[i / 8][i % 8];
                     variances[64 * p.rank + i] += value > 0 ? value : 0;
                 }
