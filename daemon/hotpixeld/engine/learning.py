@@ -208,13 +208,15 @@ class Learning:
         now, least = self._wall(), self._config.detection.min_photos
         for record in self._ledger.images.cameras():
             pending = self._ledger.images.counts(record.camera.id)["pending"]
-            if not pending or record.photos + pending < FEWEST:
-                continue
-            since = self._ledger.images.pending_since(record.camera.id)
-            is_old = since is not None and now - since >= PATIENCE_SECONDS
-            if is_old or is_due(pending, record.photos, least):
+            if self._may_fold(record) and (
+                is_due(pending, record.photos, least) or self._is_old(record, now)
+            ):
                 return record
         return None
+
+    def _is_old(self, record: CameraRecord, now: float) -> bool:
+        since = self._ledger.images.pending_since(record.camera.id)
+        return since is not None and now - since >= PATIENCE_SECONDS
 
     def next_deadline(self) -> float | None:
         """Return in how many seconds the next pass is due by age, None without any."""
@@ -235,8 +237,8 @@ class Learning:
 
     # The daemon's way: what is due, one at a time, beside the photos.
 
-    def keep_up(self) -> list[Done]:
-        """Commit what is done, and begin what is due; return what became of photos.
+    def keep_up(self) -> None:
+        """Commit what is done, and begin what is due.
 
         Raises
         ------
@@ -245,11 +247,9 @@ class Learning:
         CheckpointError
             The generation is missing or damaged, and so is the one before.
         """
-        done: list[Done] = []
-        if self._work is not None:
-            if not self._work.future.done():
-                return done
-            done = self._commit()
+        if self._work is not None and not self._work.future.done():
+            return
+        self._commit()
         cameras = list(self._ledger.images.cameras())
         unmapped = (one for one in cameras if self._may_map(one))
         stale = next((one for one in unmapped if one.mapped != one.photos), None)
@@ -257,7 +257,6 @@ class Learning:
             self._begin_map(stale, LOOK_BACK)
         elif (record := self._pass_due()) is not None:
             self._begin_pass(record, MOST_IN_A_PASS)
-        return done
 
     # The way of a run that is done once: all that is there, camera by camera.
 
@@ -293,9 +292,8 @@ class Learning:
 
     def _finish(self) -> list[Done]:
         """Wait for the work, and commit it."""
-        if self._work is None:
-            return []
-        self._upkeep.wait(self._work.future)
+        if self._work is not None:
+            self._upkeep.wait(self._work.future)
         return self._commit()
 
     # One pass.

@@ -108,15 +108,6 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def available() -> bool:
-    """Return whether the library is installed."""
-    try:
-        _library()
-    except MissingLibraryError:
-        return False
-    return True
-
-
 @contextmanager
 def _handle(library: ctypes.CDLL) -> Iterator[int]:
     """Yield a fresh handle: calls share no state, so threads need no lock."""
