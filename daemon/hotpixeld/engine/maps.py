@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
     from hotpixeld.store.images import CameraRecord, Image
@@ -148,11 +149,17 @@ def find(
     return lives.defects(state, table, ignored, former, needed)
 
 
-def _new_suspects(task: MapTask, state: State, trace: Trace) -> Suspects:
+def _new_suspects(
+    task: MapTask, state: State, trace: Trace, at_step: Callable[[], None]
+) -> Suspects:
     """Return the suspects that the state shows now, after what is in the map."""
     known = [(one.row, one.col) for one in task.former]
     sites = np.array(known, np.intp).reshape(-1, 2)
-    scratch = partial(files.scratch, task.generation)
+
+    def scratch(height: int, width: int) -> FixedPoint:
+        at_step()
+        return files.scratch(task.generation, height, width)
+
     found = suspects.nominated(state, trace, scratch)
     version = task.known.suspects.version + 1
     return Suspects(version, suspects.distinct(np.concatenate([sites, found])))
@@ -166,17 +173,15 @@ def _to_judge(task: MapTask, known: Evidence) -> list[Image]:
     return coverage.to_judge(task.look_back)
 
 
-def make(
-    task: MapTask, earlier: EarlierPhotos, at_photo: Callable[[], None]
-) -> MadeMap:
+def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> MadeMap:
     """Make a map.
 
     Parameters
     ----------
     earlier : EarlierPhotos
         Samples photos again.
-    at_photo : callable
-        Called for each of these; what it raises ends the making.
+    at_step : callable
+        Called for each of these and between other steps; what it raises ends the making.
 
     Raises
     ------
@@ -187,8 +192,8 @@ def make(
     judge = partial(find, task.config, task.camera, task.cameras, state)
     new, again = None, list[SampledPhoto]()
     if task.config.detection.method == "contrast" and state.trace is not None:
-        new = _new_suspects(task, state, state.trace)
-        at_photo()
+        new = _new_suspects(task, state, state.trace, at_step)
+        at_step()
         known = known.at(new)
         chosen = _to_judge(task, known)
     else:
@@ -196,7 +201,7 @@ def make(
     found = task.former
     for search in range(SEARCHES + 1):
         wanted = [(image, task.files[image.id]) for image in chosen]
-        sampled = earlier.sample(wanted, known.suspects, at_photo)
+        sampled = earlier.sample(wanted, known.suspects, at_step)
         if search and not sampled:
             break
         again += sampled
