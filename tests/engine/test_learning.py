@@ -199,6 +199,27 @@ def test_what_interrupts_a_pass_halves_the_next_and_leaves_nothing(
     assert_folded(session, only_camera(session), photos)
 
 
+def test_after_an_interrupted_pass_its_photos_are_due_until_all_are_folded(
+    open_session: Open, sensor: Sensor, folder: Path, config: Config
+) -> None:
+    """Halved passes leave fewer than a new pass would wait for."""
+    photos = sensor.write(folder, 12)
+    detection = config.detection.model_copy(update={"min_photos": 8})
+    early = config.model_copy(update={"detection": detection})
+    session = open_session(early)
+    take(session, photos)
+    session.learning.yield_to_repairs(now=True)  # it rests at its first border
+    session.learning.keep_up()
+    session.learning.stop()
+    session = open_session(early)  # as after a crash
+    assert only_camera(session).pass_photos == 6
+
+    until_idle(session)
+
+    assert session.ledger.images.counts()["pending"] == 0
+    assert_folded(session, only_camera(session), photos)
+
+
 def test_a_pass_rests_while_photos_are_repaired_but_not_for_ever(
     open_session: Open,
     sensor: Sensor,

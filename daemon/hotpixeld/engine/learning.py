@@ -146,6 +146,7 @@ class _Work:
     images: Mapping[int, Image] = field(default_factory=dict)
     refused: Mapping[int, PhotoError] = field(default_factory=dict)
     suspects: Suspects | None = None
+    left: int = 0  # pending photos that the pass was too small for
 
 
 class Learning:
@@ -172,6 +173,11 @@ class Learning:
     ) -> None:
         self._ledger = ledger
         self._config = config
+        # Cameras whose photos of the last pass were not all folded: by a pass that was too
+        # small for them, or interrupted, by a process before this one, too.
+        self._unfinished = {
+            record.camera.id for record in ledger.images.cameras() if record.pass_photos
+        }
         self._maps = maps
         self._earlier = maps.earlier
         self._upkeep = upkeep
@@ -209,7 +215,9 @@ class Learning:
         for record in self._ledger.images.cameras():
             pending = self._ledger.images.counts(record.camera.id)["pending"]
             if self._may_fold(record) and (
-                is_due(pending, record.photos, least) or self._is_old(record, now)
+                record.camera.id in self._unfinished
+                or is_due(pending, record.photos, least)
+                or self._is_old(record, now)
             ):
                 return record
         return None
@@ -301,7 +309,8 @@ class Learning:
     def _begin_pass(self, record: CameraRecord, most: int) -> None:
         camera = record.camera
         most = min(most, record.pass_photos or most)
-        images = self._ledger.images.pending(camera.id)[:most]
+        everything = self._ledger.images.pending(camera.id)
+        images = everything[:most]
         refused = {one.id: error for one in images if (error := self._refusal(one))}
         wanted = [one for one in images if one.id not in refused]
         pending = [
@@ -325,6 +334,7 @@ class Learning:
             {one.id: one for one in images},
             refused,
             suspects if suspects.version else None,
+            len(everything) - len(images),
         )
 
     def _pass(
@@ -385,6 +395,11 @@ class Learning:
         folded = [work.images[number] for number in passed.folded]
         bad = {**work.refused, **passed.bad}
         done = []
+        left = work.left + len(work.images) - len(folded) - len(bad)
+        if left and (folded or bad):
+            self._unfinished.add(camera_id)
+        else:
+            self._unfinished.discard(camera_id)
         with ledger.transaction(durable=True):
             for number, error in bad.items():
                 done += self._drop(work.images[number], error)
