@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from hotpixeld.engine import learning
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.jpeg import decoder
+from hotpixeld.photo import photo_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import Copy
 from hotpixeld.store.state_folder import lock
@@ -187,6 +188,44 @@ def test_what_the_daemon_took_needs_no_original_any_more(
 
     assert_same(only_state(session), straight)
     assert list(spool.iterdir()) == []
+
+
+def test_what_was_under_way_at_a_stop_is_kept(
+    config: Config,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = photo_file.examine
+
+    def examine(path: Path, *limits: Any) -> photo_file.Photo:
+        time.sleep(0.2)  # the only worker is at the third when the first is done
+        return quick(path, *limits)
+
+    with Session(config, tmp_path / "state", 1, lambda: None) as session:
+        under_way = session.take(sensor.write(folder, 12))
+        monkeypatch.setattr(photo_file, "examine", examine)
+        next(under_way)
+        under_way.close()
+        pending = session.ledger.images.counts()["pending"]
+
+    assert pending == 2
+    assert len(list((tmp_path / "state" / "spool").iterdir())) == 2
+
+
+def test_what_a_crash_left_without_a_copy_is_kept_from_the_start_on(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 6)
+    take(open_session(), *photos)  # done once, nothing is kept yet
+    photos[0].unlink()
+    session = open_session()
+    session.learning.keep_pending()
+    for path in photos[1:]:
+        path.unlink()
+
+    assert learn(session) == {"folded": 5, "lost": 1}
 
 
 def test_what_goes_on_pending_after_a_run_is_kept(

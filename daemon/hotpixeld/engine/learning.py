@@ -275,6 +275,13 @@ class Learning:
             for image in self._ledger.images.pending(record.camera.id):
                 self._keep(image)
 
+    def keep_pending(self) -> None:
+        """Copy into the spool what is pending and not in it, as a crash may leave it."""
+        for record in self._ledger.images.cameras():
+            for image in self._ledger.images.pending(record.camera.id):
+                self._keep(image)
+                self._upkeep.progress()
+
     def _keep(self, image: Image) -> None:
         """Copy a photo that goes on pending into the spool, if it is there and fits."""
         with contextlib.suppress(OSError, PhotoError, ChangedError, OriginalError):

@@ -136,5 +136,5 @@ class Workers:
         return all(checks)  # after every one was checked, whatever the others do
 
     def close(self) -> None:
-        """End: what has begun is waited for, what has not is dropped."""
-        self._threads.shutdown(cancel_futures=True)
+        """End, after all that was submitted: an admitted photo has yet to be kept."""
+        self._threads.shutdown()

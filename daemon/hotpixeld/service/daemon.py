@@ -178,6 +178,7 @@ class Service:
         HotpixeldError, OSError
             The state cannot be used any more.
         """
+        self._session.learning.keep_pending()
         self._check_access()
         self._publish()
         folders = len(self._session.config.folders)
