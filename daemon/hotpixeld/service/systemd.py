@@ -27,7 +27,7 @@ MISSING: Final = (
 
 EXTEND_MICROSECONDS: Final = 120_000_000
 """Between two signs of progress while starting, reloading or stopping: reading a photo,
-or the fsync of a piece of a checkpoint, from or to a slow disk fits in."""
+or the fsync of a piece of a generation, from or to a slow disk fits in."""
 
 
 class Notifier:
