@@ -46,7 +46,7 @@ from PIL import Image
 from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
 from hotpixeld.jpeg import attach, compare, entropy, markers, scans
-from hotpixeld.repair import lossless, undo
+from hotpixeld.repair import lossless
 from hotpixeld.repair.lossless import Patch, Repaired
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class Proof:
                     tally.reasons[re.sub(r"\d+", "N", error.reason)] += 1
                 break
             repaired = repair.repaired
-            way = undo.kept(repaired)
+            way = lossless.way_back(repaired)
             if repaired.data == data:
                 tally.counts["without a change"] += 1
             elif way is None:
@@ -270,7 +270,7 @@ class Proof:
                 tally.counts["copies"] += 1
                 self._check(data, repair, tally)
                 self._check_bits(data, repaired, tally)
-                back = undo.original(repaired.data, way)
+                back = lossless.original(repaired.data, way)
                 tally.check("undone", holds=back == data)
         made_now = tally.counts["copies"] + tally.counts["coded anew"]
         tally.counts["with a copy"] += made_now > made_before

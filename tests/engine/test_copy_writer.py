@@ -14,7 +14,7 @@ from hotpixeld.config.model import Folder, Repair
 from hotpixeld.defect import Defect
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult, repair
 from hotpixeld.photo import photo_file
-from hotpixeld.repair import undo
+from hotpixeld.repair import lossless
 from hotpixeld.repair.pixel_list import PixelList
 from hotpixeld.store.ledger import Ledger
 from sensor import write_jpeg
@@ -448,7 +448,7 @@ def test_what_leads_back_is_kept_of_the_present_copy_only(
     assert undo_records(ledger) == [copy.sha256]
     assert record.source == source.path
     assert record.original == hashlib.sha256(source.data).hexdigest()
-    assert undo.original(target.read_bytes(), record.way) == source.data
+    assert lossless.original(target.read_bytes(), record.way) == source.data
 
     update(copies, source, folder)
 

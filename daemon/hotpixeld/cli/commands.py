@@ -31,8 +31,7 @@ from hotpixeld.files import (
 )
 from hotpixeld.jpeg import compare, markers
 from hotpixeld.photo import photo_file
-from hotpixeld.repair import pixel_list
-from hotpixeld.repair import undo as way_back
+from hotpixeld.repair import lossless, pixel_list
 from hotpixeld.service import status_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
@@ -279,7 +278,7 @@ def undo(copy: Path, output: Path | None, max_bytes: int, folder: Path) -> str:
         record = ledger.undo.find(sha256)
         if record is None:
             raise PhotoError(copy, _no_way_back(ledger, data, sha256))
-    original = way_back.original(data, record.way)
+    original = lossless.original(data, record.way)
     if hashlib.sha256(original).hexdigest() != record.original:
         reason = "what was kept of the original does not give it back: nothing written"
         raise PhotoError(copy, reason)

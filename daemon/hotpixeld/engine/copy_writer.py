@@ -29,7 +29,7 @@ from hotpixeld.files import (
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
-from hotpixeld.repair import lossless, pixel_list, reencode, undo
+from hotpixeld.repair import lossless, pixel_list, reencode
 from hotpixeld.repair.lossless import WalkedPhoto
 from hotpixeld.store.paths import Copy
 from hotpixeld.store.undo_records import UndoRecord
@@ -383,7 +383,7 @@ class CopyWriter:
 
     def _keep(self, source: Photo, repaired: Repaired, sha256: str) -> None:
         """Keep what leads back from a copy, if anything does."""
-        way = undo.kept(repaired) if self._undo else None
+        way = lossless.way_back(repaired) if self._undo else None
         if way is not None:
             original = hashlib.sha256(source.data).hexdigest()
             record = UndoRecord(source.path, sha256, original, way)

@@ -3,13 +3,12 @@
 pixel_list
     Which listed pixels may be repaired in a photo, and which of them it shows.
 lossless
-    The copy: coefficients changed in the blocks of defects, all else bit for bit.
+    The copy: coefficients changed in the blocks of defects, all else bit for bit; and from
+    a copy back to the original.
 component
     One component of a photo: the blocks under defects, and what becomes of them.
 reencode
     The copy where that cannot be done: encoded anew with the photo's own settings.
-undo
-    From a copy back to the original's bytes.
 separation
     What defects added to the samples of a component: the fills.
 scene

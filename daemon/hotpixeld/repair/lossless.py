@@ -3,25 +3,24 @@
 A sequential photo is walked: only the blocks around listed pixels are decoded, and the
 bits of those that change take the place of the old ones.  A progressive photo is
 transformed: all its scans are coded anew.
+
+And back: a copy is the original but for some bits, fill bytes before the image's end, and
+offsets in the MPF index.  The replaced bits are some 45 bytes a block; the other two are
+numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hotpixeld.errors import RefusedError
-from hotpixeld.jpeg import (
-    attach,
-    bits,
-    coefficients,
-    entropy,
-    markers,
-    scans,
-)
+from hotpixeld.jpeg import attach, bits, coefficients, entropy, markers, scans
+from hotpixeld.jpeg.bits import Replaced
 from hotpixeld.jpeg.block_reader import BlockReader
 from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.repair import pixel_list
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hotpixeld.defect import Defect
-    from hotpixeld.jpeg.bits import Replaced
     from hotpixeld.jpeg.block_reader import Window
     from hotpixeld.jpeg.dct_blocks import Coefficients
     from hotpixeld.jpeg.entropy import Walked
@@ -363,3 +361,47 @@ def repaired(
         components = _components(data, structure)
         edit = _Edit(components, defects, fill, footprint)
         return _transformed(data, structure, edit)
+
+
+# Fill bytes, bytes by which what follows the image moved; then the replaced bits.
+_NUMBERS = struct.Struct("<ii")
+
+
+def way_back(repaired: Repaired) -> bytes | None:
+    """Return what leads back from a copy, None where nothing does.
+
+    It is empty where the copy is the original, as no defect showed.  Scans that were
+    coded anew cannot be led back.
+    """
+    patch = repaired.patch
+    if patch is None:
+        is_original = repaired.method == "lossless" and not repaired.blocks
+        return b"" if is_original else None
+    return _NUMBERS.pack(patch.fill_bytes, patch.moved) + patch.replaced.packed()
+
+
+def original(copy: bytes, way: bytes) -> bytes:
+    """Return the original of a copy.
+
+    Parameters
+    ----------
+    copy : bytes
+        The file, to the bit as it was made.
+    way : bytes
+        What `way_back` gave for it.
+
+    Raises
+    ------
+    RefusedError
+        They do not belong together, or one of them is damaged.
+    """
+    if not way:
+        return copy
+    try:
+        fill_bytes, moved = _NUMBERS.unpack_from(way)
+        image = attach.detached(attach.Attached(copy, (), fill_bytes, moved))
+        return bits.undone(image, Replaced.unpacked(way[_NUMBERS.size :]))
+    except (ValueError, struct.error) as error:
+        raise RefusedError(
+            f"what was kept of the original is damaged: {error}"
+        ) from error

@@ -37,7 +37,7 @@ class UndoRecord:
     copy, original : str
         SHA-256 of the files, in hex.
     way : bytes
-        As `repair.undo` packs it.
+        As `lossless.way_back` packs it.
     """
 
     source: Path

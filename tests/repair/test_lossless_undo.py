@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import jpegs
 from hotpixeld.defect import Defect
 from hotpixeld.errors import RefusedError
-from hotpixeld.repair import lossless, reencode, undo
+from hotpixeld.repair import lossless, reencode
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -51,13 +51,13 @@ def test_a_copy_leads_back_to_its_original(data: bytes) -> None:
         repaired = lossless.repaired(data, DEFECTS)
     except RefusedError:  # bytes behind the image happen to look like an offset
         return
-    way = undo.kept(repaired)
+    way = lossless.way_back(repaired)
     if way is None:  # the tables lack a code
         assert repaired.notes
         return
 
     assert repaired.data != data
-    assert undo.original(repaired.data, way) == data
+    assert lossless.original(repaired.data, way) == data
 
 
 def test_fill_bytes_and_moved_offsets_are_led_back() -> None:
@@ -71,10 +71,10 @@ def test_fill_bytes_and_moved_offsets_are_led_back() -> None:
             continue
         fills.add(repaired.patch.fill_bytes)
         moves.add(repaired.patch.moved)
-        way = undo.kept(repaired)
+        way = lossless.way_back(repaired)
 
         assert way is not None
-        assert undo.original(repaired.data, way) == data
+        assert lossless.original(repaired.data, way) == data
 
     assert max(fills) > 0
     assert max(moves) > 0
@@ -85,30 +85,30 @@ def test_a_photo_without_a_visible_defect_is_its_own_original() -> None:
     repaired = lossless.repaired(data, DEFECTS[:1])
 
     assert repaired.data == data
-    assert undo.kept(repaired) == b""
-    assert undo.original(data, b"") == data
+    assert lossless.way_back(repaired) == b""
+    assert lossless.original(data, b"") == data
 
 
 def test_scans_that_were_coded_anew_cannot_be_led_back() -> None:
     progressive = jpegs.jpeg(FRAME, progressive=True)
 
-    assert undo.kept(lossless.repaired(progressive, DEFECTS)) is None
-    assert undo.kept(reencode.reencoded(jpegs.jpeg(FRAME), DEFECTS)) is None
+    assert lossless.way_back(lossless.repaired(progressive, DEFECTS)) is None
+    assert lossless.way_back(reencode.reencoded(jpegs.jpeg(FRAME), DEFECTS)) is None
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
     repaired = lossless.repaired(jpegs.jpeg(FRAME), DEFECTS)
-    way = undo.kept(repaired)
+    way = lossless.way_back(repaired)
     assert way is not None
 
     for damaged in (way[:3], way[:20], way[:-1]):
         with pytest.raises(RefusedError, match="damaged"):
-            undo.original(repaired.data, damaged)
+            lossless.original(repaired.data, damaged)
     with pytest.raises(RefusedError, match="damaged"):
-        undo.original(repaired.data[:200], way)
+        lossless.original(repaired.data[:200], way)
 
 
 def test_a_block_costs_less_than_a_hundred_bytes() -> None:
     repaired = lossless.repaired(jpegs.jpeg(FRAME), DEFECTS)
 
-    assert len(undo.kept(repaired) or b"") < 100 * repaired.blocks
+    assert len(lossless.way_back(repaired) or b"") < 100 * repaired.blocks
