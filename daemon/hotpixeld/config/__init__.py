@@ -6,7 +6,7 @@
 - `yaml_positions`: YAML text to values that remember their lines.
 - `map_yaml`: a camera's map, written in the same grammar.
 
-It imports `statistics` and what lies below it.  To add a key start at its section in
+It imports the words only.  To add a key start at its section in
 `model`, then `config/hotpixeld.yaml` and the JSON Schema (a test says how); what entries may
 not contradict each other in, at `load.check`; a message, at `load.PREDICATES`.
 """

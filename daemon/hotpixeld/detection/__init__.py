@@ -11,5 +11,5 @@ In the order in which a map is made:
 Arrays and values in, values out: no file, clock, thread or log. It imports `statistics`,
 `defect` and nothing else of ours. To change what is listed start at `verdict.judge`; how a
 defect's date is decided, at `verdict.life` (from votes) and `lives.carried_on` (from map to
-map); what is measured in a photo, at `evidence.sample`.
+map); what is measured in a photo, at `evidence.sample_windows`.
 """

@@ -13,6 +13,6 @@
 
 It imports `repair`, `store` and all below them.  To change what happens to a photo start at
 `repair_pass.RepairPass.run`; when a copy is written or left alone, at
-`copy_writer.CopyWriter`; when photos are folded and maps made, at `learning.is_due`; how
+`copy_writer.CopyWriter`; when photos are folded and maps made, at `learning.Learning.keep_up`; how
 memory bounds the work, at `learning_pass.Means`.
 """

@@ -250,7 +250,8 @@ class RepairPass:
         new = job.image is None
         if new:
             photo_file.check_decodable(photo, self._config.limits.memory)
-        with self._ledger.transaction():
+        # A photo in the spool is known after a power cut, too: its file may be gone then.
+        with self._ledger.transaction(durable=new and job.patient):
             if job.image is None:
                 taken = Taken.of(photo.metadata)
                 job.image = self._ledger.images.admit(

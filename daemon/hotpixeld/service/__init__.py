@@ -8,7 +8,7 @@
 
 May import the engine and what is below it; only `cli` imports it.
 
-To change what a full disk does: `daemon.Pause`; which errors count as that:
-`files.DISK_FAULTS` and `repair_pass.RepairPass._end`.  To add a journal field: `logs.FIELDS`;
+To change what a full disk does: `daemon.Pause`; which errors of an output folder count as
+that: `files.DISK_FAULTS` and `repair_pass.RepairPass._end`.  To add a journal field: `logs.FIELDS`;
 a kind of message: `messages.MessageId` and ``deploy/hotpixeld.catalog``.
 """

@@ -13,7 +13,7 @@
 - `spool`: copies of pending photos, until a generation holds them.
 - `migration`: makes generations of the checkpoints of version 0.1.
 
-It imports `photo`, `detection` and `config`, and what lies below them.  To add a column
+It imports `photo` and `detection`, and what lies below them.  To add a column
 start at the table's `SCHEMA`, and add to `ledger.STEPS` how an older file gets it; what a
 crash may leave is tidied by `generation_files.tidy`.
 """

@@ -167,22 +167,28 @@ class Ledger:
         self._is_log_doubtful = False
         try:
             self.connection = self._open(read_only=read_only)
-            self._bring_up_to_date(read_only=read_only)
-            self.aliases = images.Aliases(self.connection)
-            self.images = images.Images(self.connection)
-            self.generations = images.Generations(self.connection)
-            self.paths = paths.Paths(self.connection)
-            self.copies = paths.Copies(self.connection)
-            self.undo = undo_records.UndoRecords(self.connection)
-            self.defects = evidence_tables.Defects(self.connection)
-            self.samples = evidence_tables.SampleTables(self.connection)
-            self.hazards = hazards.Hazards(
-                self.connection,
-                self.transaction,
-                state_folder.hazard_marks(path.parent),
-            )
         except sqlite3.Error as error:
             raise LedgerError(f"{path}: cannot be used: {error}") from error
+        try:
+            self._bring_up_to_date(read_only=read_only)
+        except BaseException:
+            # A connection that lingers until it is collected holds the ledger's files: what
+            # this process opens later at their path would be read through its old index.
+            self.connection.close()
+            raise
+        self.aliases = images.Aliases(self.connection)
+        self.images = images.Images(self.connection)
+        self.generations = images.Generations(self.connection)
+        self.paths = paths.Paths(self.connection)
+        self.copies = paths.Copies(self.connection)
+        self.undo = undo_records.UndoRecords(self.connection)
+        self.defects = evidence_tables.Defects(self.connection)
+        self.samples = evidence_tables.SampleTables(self.connection)
+        self.hazards = hazards.Hazards(
+            self.connection,
+            self.transaction,
+            state_folder.hazard_marks(path.parent),
+        )
 
     @property
     def folder(self) -> Path:
@@ -197,11 +203,15 @@ class Ledger:
             uri, uri=True, isolation_level=None, factory=_Connection
         )
         connection.path = self.path
-        connection.execute("PRAGMA busy_timeout = 10000")
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA busy_timeout = 10000")
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _bring_up_to_date(self, *, read_only: bool) -> None:
