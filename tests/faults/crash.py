@@ -190,12 +190,12 @@ def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[st
     return wrong + after_a_last_run(zygote, world)
 
 
-def is_done(world: World, photos: int) -> bool:
-    """Return whether the daemon has folded and copied all it was given."""
+def is_done(world: World, photos: int, copies: int | None = None) -> bool:
+    """Return whether so many photos are known, and so many copies, else of each one."""
     counts = world.counts()
-    folded = counts.get("folded", 0) + counts.get("pending", 0)
-    copies = ("lossless", "link", "withdrawn")
-    return folded == photos and sum(counts.get(one, 0) for one in copies) == photos
+    known = counts.get("folded", 0) + counts.get("pending", 0)
+    written = sum(counts.get(one, 0) for one in ("lossless", "link", "withdrawn"))
+    return known == photos and written == (photos if copies is None else copies)
 
 
 def _pauses(zygote: Zygote, world: World, fault: Fault) -> list[str]:
