@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from hotpixeld.compiled import function
+from hotpixeld.detection import evidence
 from hotpixeld.statistics import generation
 from hotpixeld.statistics import trace as statistics_trace
 from hotpixeld.statistics.generation import CELL, Counts
@@ -20,6 +21,8 @@ from hotpixeld.statistics.trace import PAD, SCRATCH_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from hotpixeld.jpeg.decoder import Frame
 
@@ -88,3 +91,23 @@ class State(generation.State):
         """Fold photos, one after the other."""
         for frame in frames:
             self.fold(frame, memory)
+
+
+def sample(frame: NDArray[np.uint8], sites: NDArray[np.intp]) -> evidence.Samples:
+    """Return what one photo shows at `sites`.
+
+    Parameters
+    ----------
+    frame : (H, W, 3) uint8, 0-255
+        At least 7x7.
+    sites : (N, 2) intp
+        Row, column, inside the frame.
+
+    Returns
+    -------
+    (N,) of `SAMPLE`
+    """
+    samples: evidence.Samples = evidence.sample_rows(frame[None], 0, len(frame), sites)[
+        0
+    ]
+    return samples

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import whole_frames
 from hotpixeld.detection import evidence, lives, suspects, verdict
 from hotpixeld.detection.evidence import Conditions, EvidenceTable
 from hotpixeld.statistics import peaks
@@ -157,7 +158,7 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     sites = suspects.nominated(state, state.trace)
     everything = np.concatenate([places, sites])
     asked = np.concatenate([everything, evidence.controls(height, width)])
-    samples = np.stack([evidence.sample(frame, asked) for frame in frames])
+    samples = np.stack([whole_frames.sample(frame, asked) for frame in frames])
     at_sites, controls = np.split(samples, [len(everything)], axis=1)
     conditions = Conditions(*np.array(taken).T)
     verdicts = verdict.judge(at_sites, controls, height * width, conditions)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sensor
+import whole_frames
 from hotpixeld.detection import evidence
 
 
@@ -23,7 +24,7 @@ def test_a_sample_is_the_excess_over_the_surroundings_and_their_spread() -> None
     frame = field(100)
     frame[20, 30] = 160
 
-    one, other = evidence.sample(frame, at((20, 30), (10, 12)))
+    one, other = whole_frames.sample(frame, at((20, 30), (10, 12)))
 
     assert one["peak"] == pytest.approx(np.full(3, 60), abs=6)
     # Two sixths of the contrast are the site's own.
@@ -36,7 +37,7 @@ def test_a_sample_is_the_excess_over_the_surroundings_and_their_spread() -> None
 
 def test_the_spread_is_that_of_the_contrast_at_ordinary_places() -> None:
     frame = field(120, 400, 560)
-    samples = evidence.sample(frame, evidence.controls(400, 560, 2000))
+    samples = whole_frames.sample(frame, evidence.controls(400, 560, 2000))
 
     ratio = samples["residual"].astype(float) / samples["spread"]
 
@@ -49,7 +50,7 @@ def test_the_spread_is_right_at_edges_and_corners(place: tuple[int, int]) -> Non
     for seed in range(300):
         levels = np.random.default_rng(seed).normal(120, 4, (40, 56))
         frame = np.rint(levels).astype(np.uint8)[..., None].repeat(3, axis=2)
-        (one,) = evidence.sample(frame, at(place))
+        (one,) = whole_frames.sample(frame, at(place))
         ratios.append(float(one["residual"]) / float(one["spread"]))
 
     assert np.std(ratios) == pytest.approx(1, abs=0.25)
@@ -59,7 +60,7 @@ def test_a_colour_shows_in_its_channel() -> None:
     frame = field(100)
     frame[20, 30, 2] = 200
 
-    (one,) = evidence.sample(frame, at((20, 30)))
+    (one,) = whole_frames.sample(frame, at((20, 30)))
 
     assert one["peak"][2] == pytest.approx(100, abs=6)
     assert np.abs(one["peak"][:2]).max() < 6
@@ -72,7 +73,7 @@ def test_surroundings_are_known_again_in_another_light() -> None:
     other = sensor.Sensor(seed=3, noise=0.0).frame(0)
     sites = evidence.controls(400, 560, 200)
     bits, again, strange = (
-        evidence.sample(one, sites)["pattern"] for one in (frame, darker, other)
+        whole_frames.sample(one, sites)["pattern"] for one in (frame, darker, other)
     )
 
     assert np.median(np.bitwise_count(bits ^ again)) <= 1
@@ -83,7 +84,7 @@ def test_slopes_and_edges_leave_no_residual() -> None:
     y, x = np.mgrid[:40, :53]
     frame = np.rint(2.0 * x + y).astype(np.uint8)[..., None].repeat(3, axis=2)
 
-    (one,) = evidence.sample(frame, at((20, 30)))
+    (one,) = whole_frames.sample(frame, at((20, 30)))
 
     assert abs(float(one["residual"])) < 0.5
 
@@ -93,7 +94,7 @@ def test_corners_and_edges_are_sampled_too(place: tuple[int, int]) -> None:
     frame = field(100)
     frame[place] = 180
 
-    (one,) = evidence.sample(frame, at(place))
+    (one,) = whole_frames.sample(frame, at(place))
 
     assert one["peak"][1] == pytest.approx(80, abs=12)
     assert one["residual"] > 20
@@ -103,7 +104,7 @@ def test_clipped_highlights_are_no_black() -> None:
     frame = field(3)
     frame[:, 26:] = 255
 
-    dark, white = evidence.sample(frame, at((20, 5), (20, 45)))
+    dark, white = whole_frames.sample(frame, at((20, 5), (20, 45)))
 
     assert dark["clipped"] == 0
     assert white["clipped"] == 255
@@ -114,9 +115,10 @@ def test_many_sites_are_sampled_like_one_alone_and_the_frame_stays() -> None:
     before = frame.copy()
     sites = evidence.controls(400, 560, 300)
 
-    together = evidence.sample(frame, sites)
+    together = whole_frames.sample(frame, sites)
     alone = [
-        evidence.sample(frame, sites[index : index + 1])[0] for index in (0, 150, 299)
+        whole_frames.sample(frame, sites[index : index + 1])[0]
+        for index in (0, 150, 299)
     ]
 
     assert [together[index] for index in (0, 150, 299)] == alone
@@ -137,7 +139,7 @@ def test_windows_are_sampled_as_their_whole_frame_is(height: int, width: int) ->
 
     found = evidence.sample_windows(windows, height, width, sites)
 
-    assert np.array_equal(found, evidence.sample(frame, sites))
+    assert np.array_equal(found, whole_frames.sample(frame, sites))
 
 
 def test_a_sample_takes_fourteen_bytes() -> None:

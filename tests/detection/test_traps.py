@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+import whole_frames
 from hotpixeld.detection import evidence, lives, suspects
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
 from sensor import FOOTPRINTS, START, Planted, Sensor, exposed
@@ -72,7 +73,7 @@ def learned(frames: list[Frame]) -> tuple[State, EvidenceTable]:
     assert state.trace is not None
     sites = suspects.nominated(state, state.trace)
     sampled_at = np.concatenate([sites, evidence.controls(HEIGHT, WIDTH)])
-    samples = np.stack([evidence.sample(frame, sampled_at) for frame in frames])
+    samples = np.stack([whole_frames.sample(frame, sampled_at) for frame in frames])
     at_suspects, controls = np.split(samples, [len(sites)], axis=1)
     taken = [
         SampledPhoto(index, START, 0.01, 200, 35.0, 1, row)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import sensor
+import whole_frames
 from hotpixeld.defect import Kind
 from hotpixeld.detection import evidence, verdict
 from hotpixeld.detection.evidence import Conditions
@@ -24,7 +25,7 @@ def samples_of(
 ) -> tuple[Samples, Samples]:
     controls = evidence.controls(camera.height, camera.width, 256)
     asked = np.concatenate([sites, controls])
-    rows = [evidence.sample(frame, asked) for frame in camera.frames(photos, start)]
+    rows = [whole_frames.sample(frame, asked) for frame in camera.frames(photos, start)]
     both = np.stack(rows)
     return both[:, : len(sites)], both[:, len(sites) :]
 
@@ -130,7 +131,7 @@ def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
     asked = np.concatenate([np.array([place]), suspects_of(healthy), controls])
     exposure = np.array([1.0 if index % 3 == 0 else 0.01 for index in range(30)])
     rows = [
-        evidence.sample((ill if seconds == 1 else healthy).frame(index), asked)
+        whole_frames.sample((ill if seconds == 1 else healthy).frame(index), asked)
         for index, seconds in enumerate(exposure)
     ]
     both = np.stack(rows)
@@ -156,7 +157,7 @@ def test_a_defect_that_the_zoom_moves_is_listed_for_its_focal_lengths() -> None:
     focal = np.array([4.3 if index % 4 else 17.0 for index in range(32)])
     both = np.stack(
         [
-            evidence.sample(cameras[length].frame(index), asked)
+            whole_frames.sample(cameras[length].frame(index), asked)
             for index, length in enumerate(focal.tolist())
         ]
     )
@@ -179,7 +180,7 @@ def test_burned_in_marks_share_one_vote() -> None:
         frame[115, 150] = 255
     controls = evidence.controls(camera.height, camera.width, 256)
     asked = np.concatenate([np.array([(115, 150)]), suspects_of(camera, 64), controls])
-    both = np.stack([evidence.sample(frame, asked) for frame in frames])
+    both = np.stack([whole_frames.sample(frame, asked) for frame in frames])
 
     verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS)
 

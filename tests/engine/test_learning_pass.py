@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jpegs
+import whole_frames
 from hotpixeld.detection import evidence
 from hotpixeld.engine.learning_pass import (
     Folder,
@@ -75,7 +76,7 @@ def truth(photos: Sequence[bytes], sites: np.ndarray = SITES) -> Truth:
     for data in photos:
         frame = decoder.decode(data)
         state.fold(frame, REMEMBERED)
-        samples.append(evidence.sample(frame, sites))
+        samples.append(whole_frames.sample(frame, sites))
     return Truth(state, np.array(samples))
 
 

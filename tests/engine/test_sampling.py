@@ -11,6 +11,7 @@ import coded_photos
 import coder
 import jpegs
 import steps
+import whole_frames
 from coder import Photo
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.detection.evidence import NOT_SAMPLED
@@ -56,7 +57,9 @@ def test_a_file_is_sampled_as_its_whole_frame_is(
     corners = np.array([(0, 0), (0, width - 1), (height - 1, 5)], np.intp)
     sites = np.concatenate([corners, evidence.controls(height, width)])
 
-    np.testing.assert_array_equal(sample(photo, sites), evidence.sample(frame, sites))
+    np.testing.assert_array_equal(
+        sample(photo, sites), whole_frames.sample(frame, sites)
+    )
 
 
 def sampled(folder: Path, data: bytes, sites: NDArray[np.intp]) -> Samples:
@@ -94,7 +97,7 @@ def test_windows_of_a_large_photo_are_sampled_as_its_whole_frame_is(
 ) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (*size, 3)).astype(np.uint8)
     data = jpegs.jpeg(noise, subsampling, restart_blocks=restart_blocks)
-    expected = evidence.sample(decoder.decode(data), at_edges(*size))
+    expected = whole_frames.sample(decoder.decode(data), at_edges(*size))
     refuse_to_decode(monkeypatch)
 
     np.testing.assert_array_equal(sampled(folder, data, at_edges(*size)), expected)
@@ -122,7 +125,7 @@ def test_windows_of_any_sampling_and_order_of_scans_are_those_of_the_whole_frame
         *((known[0],) * count, (known[0x10],) * count),
     )
     data, sites = photo.coded(), at_edges(height, width)
-    expected = evidence.sample(decoder.decode(data), sites)
+    expected = whole_frames.sample(decoder.decode(data), sites)
     refuse_to_decode(monkeypatch)
 
     # One at a time: the photo is too small for more windows.
@@ -145,7 +148,7 @@ def test_a_photo_that_cannot_be_walked_is_decoded(folder: Path, way: str) -> Non
     whole = decoder.decode(data)
 
     np.testing.assert_array_equal(
-        sampled(folder, data, sites), evidence.sample(whole, sites)
+        sampled(folder, data, sites), whole_frames.sample(whole, sites)
     )
 
 
@@ -156,7 +159,7 @@ def test_a_photo_lower_than_a_window_is_decoded(folder: Path) -> None:
 
     found = sampled(folder, data, sites)
 
-    np.testing.assert_array_equal(found, evidence.sample(whole, sites))
+    np.testing.assert_array_equal(found, whole_frames.sample(whole, sites))
 
 
 def test_a_large_photo_without_some_of_its_data_is_not_sampled(folder: Path) -> None:
@@ -191,7 +194,7 @@ def test_windows_of_real_photos_are_sampled_as_their_whole_frames_are(
         ordinary = evidence.controls(height, width, 836)
         sites = np.concatenate([at_edges(height, width), ordinary])
         sites = rng.permutation(sites)[: most - 1]
-        expected = evidence.sample(whole, sites)
+        expected = whole_frames.sample(whole, sites)
         assert np.array_equal(sample(photo, sites), expected), path
         samplings.add(tuple((c.h, c.v) for c in structure.components))
         count += 1

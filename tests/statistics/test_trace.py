@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sensor
+import whole_frames
 from hotpixeld.detection import evidence
 from hotpixeld.statistics import contrast, generation
 from hotpixeld.statistics import trace as statistics_trace
@@ -74,7 +75,7 @@ def test_the_trace_sums_what_samples_hold() -> None:
     ]
     expected = np.zeros(len(sites))
     for frame in camera.frames(5):
-        sample = evidence.sample(frame, sites)
+        sample = whole_frames.sample(frame, sites)
         spread = np.hypot(sample["spread"].astype(float), statistics_trace.LEAST_SPREAD)
         ratio = np.clip(
             sample["residual"] / spread, -statistics_trace.BOUND, statistics_trace.BOUND

@@ -252,24 +252,6 @@ def sample_windows(
     return samples
 
 
-def sample(frame: NDArray[np.uint8], sites: Sites) -> Samples:
-    """Return what one photo shows at `sites`.
-
-    Parameters
-    ----------
-    frame : (H, W, 3) uint8, 0-255
-        At least 7x7.
-    sites : (N, 2) intp
-        Row, column, inside the frame.
-
-    Returns
-    -------
-    (N,) of `SAMPLE`
-    """
-    samples: Samples = sample_rows(frame[None], 0, len(frame), sites)[0]
-    return samples
-
-
 def controls(height: int, width: int, count: int = 512) -> Sites:
     """Return ordinary sites, the same ones for every photo of a size.
 
