@@ -29,7 +29,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import whole_frames
 from hotpixeld.detection import evidence, lives, suspects, verdict
 from hotpixeld.detection.evidence import Conditions, EvidenceTable
 from hotpixeld.statistics import peaks
@@ -37,6 +36,7 @@ from hotpixeld.statistics.contrast import LUMA
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import whole_frames
 from whole_frames import State
 
 BINS = (3, 6, 10, 30, 1000)
