@@ -99,7 +99,9 @@ class Sensor:
     texture: float = 12.0
     scenes: int = 0
     """Photos repeat so many scenes; 0: every photo has its own."""
-    _kept: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _kept: dict[int, np.ndarray] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def scene(self, number: int) -> np.ndarray:
         """Return the light of one scene, (H, W, 3) float, 0-255."""
@@ -207,8 +209,11 @@ def write_jpeg(
     exposure: float = 0.01,
     iso: int = 200,
     focal: float = 35.0,
+    make: str = "Maker",
+    model: str = "Model One",
     serial: str = "0123456",
     software: str = "",
+    maker_note: bytes = b"",
     **encoding: object,
 ) -> None:
     """Write a frame as a camera would: with make, model, serial and time.
@@ -216,18 +221,22 @@ def write_jpeg(
     It is 4:2:2 of quality 92, unless `encoding` says otherwise in Pillow's words.
     """
     exif = Image.Exif()
-    exif[0x010F], exif[0x0110] = "Maker", "Model One"
+    exif[0x010F], exif[0x0110] = make, model
     if software:
         exif[0x0131] = software
     height, width = frame.shape[:2]
-    exif[0x8769] = {
+    tags = {
         0x829A: IFDRational(round(exposure * 10_000), 10_000),
         0x8827: iso,
         0x9003: taken.strftime("%Y:%m:%d %H:%M:%S"),
         0x920A: IFDRational(round(focal * 10), 10),
         0xA002: width,
         0xA003: height,
-        0xA431: serial,
     }
+    if serial:
+        tags[0xA431] = serial
+    if maker_note:
+        tags[0x927C] = maker_note
+    exif[0x8769] = tags
     options = {"quality": 92, "subsampling": 1, **encoding}
     Image.fromarray(frame).save(path, "JPEG", exif=exif, **options)

@@ -97,6 +97,10 @@ class Process:
             os.kill(self.pid, number)
         return self.wait()
 
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
     def wait(self, seconds: float = DEADLINE) -> int:
         """Wait for its end; return the exit code, negative for a signal."""
         if self._status is None:
@@ -158,10 +162,14 @@ class Zygote:
         self._started: list[Process] = []
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end_all(self) -> None:
+        """Kill what still runs."""
         for process in self._started:
             if process.is_alive():
                 process.stop(signal.SIGKILL)
+
+    def __exit__(self, *_: object) -> None:
+        self.end_all()
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 stream and stream.close()
@@ -179,14 +187,19 @@ class Zygote:
         self,
         *arguments: str | Path,
         log: Path,
+        output: Path | None = None,
         fault: Fault | None = None,
         patch: dict[str, Any] | None = None,
     ) -> Process:
-        """Start `hotpixeld` with these arguments."""
+        """Start `hotpixeld` with these arguments.
+
+        What it prints goes to `output`, else to the log as well.
+        """
         runtime = log.parent / "runtime"
         request = {
             "arguments": [str(one) for one in arguments],
             "log": str(log),
+            "output": str(output or log),
             "environment": {"RUNTIME_DIRECTORY": str(runtime)},
             "patch": PATCH if patch is None else patch,
             **(fault or Fault()).request(),

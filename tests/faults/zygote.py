@@ -32,9 +32,10 @@ def arm(request: dict[str, Any]) -> None:
 
 def become(request: dict[str, Any]) -> int:
     """Be a `hotpixeld` with the arguments of the request; return its exit code."""
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(log, stream)
+    log = request["log"]
+    for stream, name in ((1, request["output"]), (2, log)):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(name, flags, 0o600), stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(request["environment"])
     for name, value in request["patch"].items():

@@ -22,11 +22,6 @@ def session(tmp_path: Path, config: Config) -> Iterator[Session]:
         yield opened
 
 
-def status_of(state: Path) -> str | None:
-    current = published(state)
-    return None if current is None else str(current["daemon"]["status"])
-
-
 def test_what_is_published_is_read_until_it_is_withdrawn(
     session: Session, tmp_path: Path
 ) -> None:
@@ -41,7 +36,7 @@ def test_what_is_published_is_read_until_it_is_withdrawn(
     assert published(session.folder) is None
 
 
-def test_work_is_published_every_few_seconds_and_its_end_at_once(
+def test_work_is_published_every_few_seconds_its_begin_and_end_at_once(
     session: Session,
 ) -> None:
     now = 100.0
@@ -51,13 +46,22 @@ def test_work_is_published_every_few_seconds_and_its_end_at_once(
         (100.0, "first", True),
         (100.1, "second", True),
         (100.2, "third", False),
-        (100.3, "fourth", True),
+        (100.3, "third", True),
+        (100.4, "fourth", True),
         (106.0, "fifth", True),
     ):
         publisher.publish(session, text, [], busy=busy)
-        seen.append(status_of(session.folder))
+        current = published(session.folder) or {"daemon": {}}
+        seen.append((current["daemon"]["status"], current["daemon"]["busy"]))
 
-    assert seen == ["first", "first", "third", "third", "fifth"]
+    assert seen == [
+        ("first", True),
+        ("first", True),
+        ("third", False),
+        ("third", True),
+        ("third", True),
+        ("fifth", True),
+    ]
 
 
 def test_a_fault_of_the_runtime_folder_is_logged_once(

@@ -195,6 +195,7 @@ class Service:
         now, self._was_woken = self._clock(), False
         self._session.progress()
         self._intake.note(self._watcher.tick(now), now)
+        self._publish()  # that it is busy, before what it does can be seen elsewhere
         if not self._pause.rests():
             with self._pause.guarding():
                 self._work()
@@ -326,7 +327,9 @@ class Service:
         text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
-        busy = bool(self._intake.backlog or self._copies_due)
+        busy = bool(
+            self._intake.backlog or self._copies_due or self._session.learning.is_busy
+        )
         self._publisher.publish(self._session, text, faults, busy=busy)
 
     def _stop(self) -> None:

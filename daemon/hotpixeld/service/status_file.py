@@ -131,19 +131,22 @@ class Publisher:
         self._clock = clock
         self._since = dt.datetime.now().astimezone().isoformat(timespec="seconds")
         self._published = -PUBLISH_SECONDS
+        self._busy = False
         self._fault = ""
 
     def publish(
         self, session: Session, text: str, faults: Sequence[str], *, busy: bool
     ) -> None:
         """Publish the status if there is news, and while `busy` not too often."""
-        now = self._clock()
-        if text == self.text or (busy and now - self._published < PUBLISH_SECONDS):
+        now, turned = self._clock(), busy != self._busy
+        is_early = busy and now - self._published < PUBLISH_SECONDS
+        if not turned and (text == self.text or is_early):
             return
-        self.text, self._published = text, now
+        self.text, self._published, self._busy = text, now, busy
         daemon = {
             "pid": os.getpid(),
             "since": self._since,
+            "busy": busy,
             "status": text,
             "faults": list(faults),
         }
