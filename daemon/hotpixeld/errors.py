@@ -1,16 +1,20 @@
 """Errors: split by what the caller must do about them, with the exit code of each.
 
 Library errors become one of these where the library was called.  An error of one photo
-never ends the daemon; `exit_code` maps those that end a command or the program.
+never ends the daemon; `exit_code` maps those that end a command or the program.  What the
+operating system or SQLite refuses is said with its place and what to do about it: `said`.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -79,15 +83,19 @@ class RefusedError(HotpixeldError):
         super().__init__(reason)
 
 
-class CheckpointError(HotpixeldError):
+class StateError(HotpixeldError):
+    """The state folder cannot be used: closed to this user, read-only, not there, ..."""
+
+
+class CheckpointError(StateError):
     """A stored state is missing, damaged or of another kind; it is never overwritten."""
 
 
-class LedgerError(HotpixeldError):
+class LedgerError(StateError):
     """The ledger cannot be used: damaged, of a newer version, or its disk full or faulty."""
 
 
-class StateInUseError(HotpixeldError):
+class StateInUseError(StateError):
     """Another daemon holds this state."""
 
 
@@ -105,6 +113,8 @@ class ExitCode(IntEnum):
     """The state cannot be used: damaged, of a newer version, held by another, disk full."""
     DIFFERENT = 5
     """`diff` found more than the blocks of a repair."""
+    PARTLY = 6
+    """`run --once` could not do all of it."""
     CONFIG = 78
     """The configuration has faults (EX_CONFIG of sysexits.h)."""
 
@@ -115,6 +125,95 @@ def exit_code(error: HotpixeldError) -> ExitCode:
         return ExitCode.CONFIG
     if isinstance(error, (PhotoError, RefusedError)):
         return ExitCode.PHOTO
-    if isinstance(error, (LedgerError, CheckpointError, StateInUseError)):
+    if isinstance(error, StateError):
         return ExitCode.STATE
     return ExitCode.FAULT
+
+
+_AWAY = "the drive or its server is gone: plug it in, or mount it again"
+_CLOSED = (
+    "user {user} may not: change owner, mode or group, here or of a folder above,"
+    " or run this as another user"
+)
+
+REMEDIES: Final[Mapping[int, str]] = {
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: "it is mounted read-only: mount it for writing, or name another folder",
+    errno.ENOSPC: "free some space there, or name a folder on another disk",
+    errno.EDQUOT: "free some of your space there, or have your quota raised",
+    errno.ENOENT: "check the spelling, or plug in or mount what it is on",
+    errno.ENOTDIR: "move it away, or name another",
+    errno.EISDIR: "move it away, or name another",
+    errno.EEXIST: "move it away, or name another",
+    errno.ELOOP: "links go in a circle, or may not be followed here: name what they lead to",
+    errno.EMFILE: "close some, or allow more: `ulimit -n`, LimitNOFILE= in the unit",
+    errno.ENFILE: "close some programs, or raise fs.file-max with sysctl",
+    errno.ENOMEM: "close some programs, or lower `limits: {{memory: ...}}`",
+    errno.EIO: "the disk or its cable fails: `dmesg` says more; save what is on it",
+    errno.ENAMETOOLONG: "give it, or `name` in the configuration, a shorter name",
+    errno.EFBIG: "this file system holds no file that large: name a folder on another",
+    errno.EBUSY: "something else uses it: wait, or end that",
+    errno.EXDEV: "the two are on different file systems: name a place on the same one",
+    errno.ENODEV: _AWAY,
+    errno.ENXIO: _AWAY,
+    errno.ESTALE: _AWAY,
+    errno.ENOTCONN: _AWAY,
+    errno.EHOSTDOWN: _AWAY,
+    errno.EHOSTUNREACH: _AWAY,
+    errno.ETIMEDOUT: _AWAY,
+    errno.ECONNABORTED: _AWAY,
+}
+"""What to do about an error of the operating system; every one that is said ends so."""
+
+_ANEW = "put it back from a backup, or move the state folder away to begin anew"
+
+SQLITE_REMEDIES: Final[Mapping[int, str]] = {
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+    sqlite3.SQLITE_READONLY: _CLOSED,
+    sqlite3.SQLITE_FULL: REMEDIES[errno.ENOSPC],
+    sqlite3.SQLITE_IOERR: REMEDIES[errno.EIO],
+    sqlite3.SQLITE_CORRUPT: _ANEW,
+    sqlite3.SQLITE_NOTADB: _ANEW,
+    sqlite3.SQLITE_BUSY: REMEDIES[errno.EBUSY],
+    sqlite3.SQLITE_LOCKED: REMEDIES[errno.EBUSY],
+    sqlite3.SQLITE_NOMEM: REMEDIES[errno.ENOMEM],
+}
+"""What to do about an error of the ledger's file, by SQLite's primary result code."""
+
+
+def _with_remedy(text: str, remedy: str | None) -> str:
+    return f"{text}: {remedy.format(user=os.geteuid())}" if remedy else text
+
+
+def why(error: OSError) -> str:
+    """Return what the operating system refuses, and what to do, without the place.
+
+    >>> why(OSError(errno.EROFS, "Read-only file system", "/mnt/out"))
+    'Read-only file system: it is mounted read-only: mount it for writing, or name another folder'
+    """
+    what = error.strerror or str(error)
+    return _with_remedy(what, REMEDIES.get(error.errno or 0))
+
+
+def said(error: OSError, path: Path | None = None) -> str:
+    """Return an error of the operating system in words: where, what, what to do.
+
+    Parameters
+    ----------
+    path : Path, optional
+        What to name in place of the error's own path.
+
+    >>> said(OSError(errno.ENOSPC, "No space left on device", "/mnt/out"))
+    '/mnt/out: No space left on device: free some space there, or name a folder on another disk'
+    """
+    where = error.filename if path is None else path
+    is_place = isinstance(where, str | bytes | os.PathLike)
+    return f"{os.fsdecode(where)}: {why(error)}" if is_place else why(error)
+
+
+def said_by_sqlite(error: sqlite3.Error, path: Path) -> str:
+    """Return an error of SQLite in words: which file, what, what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _with_remedy(f"{path}: cannot be used: {error}", SQLITE_REMEDIES.get(code))

@@ -104,6 +104,21 @@ class Signature(NamedTuple):
         return wall - self.ctime_ns / 1e9 > seconds
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError of the block name `path`, unless it names a whole path itself.
+
+    Calls on descriptors know no name, or the last part of one.
+    """
+    try:
+        yield
+    except OSError as error:
+        own = error.filename
+        if not (isinstance(own, str) and own.startswith("/")):
+            error.filename = str(path)
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable.
 
@@ -114,7 +129,8 @@ def sync_folder(folder: Path) -> None:
     """
     descriptor = os.open(folder, _FOLDER)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -143,11 +159,12 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
-        descriptor = os.open(path.parent, _FOLDER)
-        try:
-            _make(descriptor, path.name, mode)
-        finally:
-            os.close(descriptor)
+        with naming(path):
+            descriptor = os.open(path.parent, _FOLDER)
+            try:
+                _make(descriptor, path.name, mode)
+            finally:
+                os.close(descriptor)
 
 
 def _enter(descriptor: int, name: str, *, make: bool) -> int:
@@ -171,9 +188,11 @@ def open_parent(
         names = target.parent.relative_to(root).parts
     descriptor = os.open(root or target.parent, _FOLDER)
     try:
-        for name in names:
-            descriptor = _enter(descriptor, name, make=make)
-        yield descriptor
+        with naming(target.parent):
+            for name in names:
+                descriptor = _enter(descriptor, name, make=make)
+        with naming(target):
+            yield descriptor
     except NotADirectoryError as error:
         message = "a link or a file where a folder belongs"
         raise NotADirectoryError(errno.ENOTDIR, message, str(target.parent)) from error
@@ -234,6 +253,12 @@ def read_regular(
     else:
         with open_parent(path, root) as folder:
             descriptor = open_regular(path.name, folder)
+    with naming(path):
+        return _whole(descriptor, limit)
+
+
+def _whole(descriptor: int, limit: int) -> tuple[bytes, os.stat_result]:
+    """Return what is in an open file, and what `fstat` says of it; close it."""
     try:
         before = os.fstat(descriptor)
         if before.st_size > limit:
@@ -309,8 +334,8 @@ def scratch(folder: Path, height: int, width: int) -> NDArray[np.int16]:
         The disk has no room for it.
     """
     size = 2 * height * width
-    with tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # no signal later, where it is full
+    with tempfile.TemporaryFile(dir=folder) as file, naming(folder):
+        os.posix_fallocate(file.fileno(), 0, size)  # no signal later, if it is full
         mapped = mmap.mmap(file.fileno(), size)
     return np.frombuffer(mapped, np.int16).reshape(height, width)
 

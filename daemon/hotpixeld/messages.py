@@ -60,7 +60,10 @@ def plain(text: object) -> str:
 def counted(number: int, what: str) -> str:
     """Return a number of things in words.
 
-    >>> counted(1, "folder"), counted(0, "photo")
-    ('1 folder', '0 photos')
+    >>> counted(1, "folder"), counted(0, "photo"), counted(1_000_000, "copy")
+    ('1 folder', '0 photos', '1,000,000 copies')
     """
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    if number == 1:
+        return f"1 {what}"
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number:,} {many}"

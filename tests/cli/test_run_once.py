@@ -11,14 +11,22 @@ import pytest
 
 import sensor as sensor_module
 from hotpixeld.cli import commands
+from hotpixeld.cli.main import main
+from hotpixeld.cli.run_once import run_once
 from hotpixeld.config.load import for_folders
+from hotpixeld.errors import ExitCode
 from hotpixeld.repair.footprint import Footprint
 
 if TYPE_CHECKING:
+    from collections import Counter
     from pathlib import Path
 
     from hotpixeld.config.model import Config
     from sensor import Sensor
+
+
+def outcomes_of(config: Config, state: Path, jobs: int) -> Counter[str]:
+    return run_once(config, state, jobs).outcomes
 
 
 def found(state: Path, config: Config) -> set[tuple[int, int]]:
@@ -31,7 +39,7 @@ def test_defects_are_found_and_repaired(
 ) -> None:
     photos = sensor.write(folder / "day1", 32)
     state = tmp_path / "state"
-    outcomes = commands.run_once(config, state, 2)
+    outcomes = outcomes_of(config, state, 2)
     copies = sorted((folder / "repaired" / "day1").iterdir())
 
     assert outcomes["folded"] == 32
@@ -45,9 +53,9 @@ def test_a_second_run_does_nothing_twice(
 ) -> None:
     sensor.write(folder, 18)
     state = tmp_path / "state"
-    commands.run_once(config, state, 2)
+    run_once(config, state, 2)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPG")}
-    outcomes = commands.run_once(config, state, 1)
+    outcomes = outcomes_of(config, state, 1)
     status = commands.status(state)
 
     assert sum(outcomes.values()) == 0
@@ -60,7 +68,7 @@ def test_a_perfect_sensor_gets_no_map_and_no_copies(
     folder: Path, tmp_path: Path, config: Config, sensor: Sensor
 ) -> None:
     type(sensor)(height=200, width=280, seed=7).write(folder, 18)
-    commands.run_once(config, tmp_path / "state", 2)
+    run_once(config, tmp_path / "state", 2)
 
     assert found(tmp_path / "state", config) == set()
     assert not (folder / "repaired").exists()
@@ -70,9 +78,9 @@ def test_a_copy_that_is_moved_into_the_folder_is_not_folded(
     sensor: Sensor, folder: Path, tmp_path: Path, config: Config
 ) -> None:
     sensor.write(folder, 32)
-    commands.run_once(config, tmp_path / "state", 2)
+    run_once(config, tmp_path / "state", 2)
     shutil.copy(folder / "repaired" / "c_IMG_0003.JPG", folder / "back.jpg")
-    outcomes = commands.run_once(config, tmp_path / "state", 2)
+    outcomes = outcomes_of(config, tmp_path / "state", 2)
 
     assert outcomes == {"skipped": 1}
 
@@ -87,7 +95,7 @@ def test_a_pixel_list_alone_repairs_the_first_photo(
     config = type(config).model_validate(
         {**config.model_dump(), "cameras": (entry,)}, strict=False
     )
-    commands.run_once(config, tmp_path / "state", 1)
+    run_once(config, tmp_path / "state", 1)
 
     assert (folder / "repaired" / "c_IMG_0000.JPG").is_file()
 
@@ -97,7 +105,7 @@ def test_a_truncated_photo_has_failed_at_once(
 ) -> None:
     (photo,) = sensor.write(folder, 1)
     photo.write_bytes(photo.read_bytes()[:-300])
-    outcomes = commands.run_once(config, tmp_path / "state", 1)
+    outcomes = outcomes_of(config, tmp_path / "state", 1)
     (problem,) = commands.status(tmp_path / "state")["problems"]
 
     assert outcomes == {"failed": 1}
@@ -105,9 +113,56 @@ def test_a_truncated_photo_has_failed_at_once(
     assert problem["reason"].startswith("truncated")
 
 
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        commands.run_once(for_folders([tmp_path / "none"]), tmp_path / "state", 1)
+def test_a_missing_folder_does_not_keep_the_others_waiting(
+    sensor: Sensor, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sensor.write(folder, 2)
+    missing = tmp_path / "none"
+    run = ["run", str(missing), str(folder), "--once", "--state", str(tmp_path / "s")]
+
+    assert main([*run, "--quiet"]) == ExitCode.PARTLY
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"hotpixeld: {missing}: No such file or directory: check the spelling, or plug"
+        " in or mount what it is on\n"
+    )
+    status = commands.status(tmp_path / "s")
+    assert status["photos"]["pending"] == 2
+
+
+def test_a_run_in_which_every_photo_failed_is_no_success(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.jpg").write_bytes(b"no photo")
+    run = ["run", str(folder), "--once", "--state", str(tmp_path / "s")]
+
+    assert main(run) == ExitCode.PARTLY
+    assert (
+        "the only new photo failed: `hotpixeld status` says why"
+        in capsys.readouterr().err
+    )
+    assert main([*run, "-q"]) == ExitCode.OK
+    assert capsys.readouterr() == ("", "")
+
+
+def test_copies_that_cannot_be_written_are_counted_and_said_once(
+    sensor: Sensor, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sensor.write(folder, 32)
+    (folder / "repaired").write_text("a file where the copies belong")
+    run = ["run", str(folder), "--once", "--state", str(tmp_path / "s")]
+
+    assert main(run) == ExitCode.PARTLY
+    out, err = capsys.readouterr()
+    assert "copies: none written; 0 copies in all" in out
+    assert (
+        f"hotpixeld: 32 copies waiting: {folder / 'repaired'}: a link or a file where a"
+        " folder belongs: move it away, or name another"
+    ) in err
+    (folder / "repaired").unlink()
+    assert main(run) == ExitCode.OK
+    assert "copies: 32 written; 32 copies in all" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -137,7 +192,7 @@ def test_real_cameras(
     config = for_folders([folder])
     detection = config.detection.model_copy(update={"min_photos": min_photos})
     config = config.model_copy(update={"detection": detection})
-    commands.run_once(config, tmp_path / "state", 2)
+    run_once(config, tmp_path / "state", 2)
     truth = json.loads((folder / "truth.json").read_text())["defects"]
     listed = found(tmp_path / "state", config)
 
@@ -166,7 +221,7 @@ def test_an_unusual_footprint_is_learned_and_kept(
     sensor_module.Sensor(height=200, width=280, texture=0.0, defects=defects).write(
         folder, 32
     )
-    commands.run_once(config, tmp_path / "state", 2)
+    run_once(config, tmp_path / "state", 2)
     (learned,) = (tmp_path / "state").glob("cameras/*/footprint.json")
 
     assert Footprint.from_json(learned.read_text()).count >= 4

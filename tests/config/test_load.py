@@ -420,13 +420,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.yaml"
 
     assert refusal(path) == (
-        f"{path}: cannot be read (No such file or directory):"
-        " check the path and its mode"
+        f"{path}: No such file or directory:"
+        " check the spelling, or plug in or mount what it is on"
     )
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    assert "cannot be read (Is a directory)" in refusal(tmp_path)
+    assert "Is a directory: move it away, or name another" in refusal(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -1,8 +1,8 @@
 """The command line.
 
 - `main`: the commands, their options and exit codes; start here to add one.
-- `commands`: what each command does, a function for each; ``run --once``, from the photos
-  in the folders to map and copies.
+- `commands`: what each command does, a function for each.
+- `run_once`: ``run --once``, from the photos in the folders to map and copies.
 - `terminal`: what people see: status, tables of defects, progress.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.

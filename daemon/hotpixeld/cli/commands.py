@@ -1,7 +1,6 @@
 """What each command does, a function for each: values in, text out.
 
-Of `run`, what is done once: fold the photos in the folders, make the maps, write the
-copies.  The daemon's loop is `service.daemon`.
+What `run` does is elsewhere: once, in `run_once`; the daemon's loop is `service.daemon`.
 """
 
 from __future__ import annotations
@@ -10,17 +9,12 @@ import contextlib
 import hashlib
 import logging
 import os
-import time
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.terminal import with_progress
 from hotpixeld.config.model import Config
 from hotpixeld.engine import copy_writer, maps
 from hotpixeld.engine.sampling import evidence_of
-from hotpixeld.engine.session import Session, in_order
-from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
+from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError, said, why
 from hotpixeld.files import (
     ChangedError,
     UnsuitableError,
@@ -36,18 +30,14 @@ from hotpixeld.service import status_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import lock
-from hotpixeld.watch import survey
-from hotpixeld.watch import walk as watch_walk
-from hotpixeld.watch.settling import Tracker
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from hotpixeld.camera import Camera
-    from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
-    from hotpixeld.files import Signature
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.evidence_tables import CameraMaps
@@ -66,8 +56,13 @@ def opened(folder: Path) -> Iterator[Ledger]:
         There is none, or it cannot be used.
     """
     path = state_folder.ledger_file(folder)
-    if not path.is_file():
-        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        reason = "no such state yet: has `hotpixeld run` used it?"
+        raise LedgerError(f"{path}: {reason}") from error
+    except OSError as error:
+        raise LedgerError(said(error)) from error
     ledger = Ledger(path, read_only=True)
     try:
         yield ledger
@@ -87,7 +82,7 @@ def status(folder: Path, config: Config | None = None) -> Json:
     try:
         with opened(folder) as ledger:
             current = status_file.status(ledger, config or Config())
-    except (LedgerError, OSError):
+    except LedgerError:
         if published is None:
             raise
         return published
@@ -146,21 +141,6 @@ def _from_state(
     )
     evidence = evidence_of(ledger, camera)
     return maps.find(config, camera, cameras, state, evidence, [])
-
-
-def summary(folder: Path, outcomes: Mapping[str, int]) -> str:
-    """Return in a few lines what `run --once` did."""
-    counted = [f"{count} {outcome}" for outcome, count in outcomes.items() if count]
-    lines = ["photos: " + (", ".join(counted) or "nothing new")]
-    with opened(folder) as ledger:
-        copies = [f"{count} {how}" for how, count in ledger.copies.counts().items()]
-        lines.append("copies: " + (", ".join(copies) or "none"))
-        for record in ledger.images.cameras():
-            defects = len(ledger.defects.of(record.camera.id))
-            lines.append(
-                f"{record.camera.id}: {record.photos} photos, {defects} defects"
-            )
-    return "\n".join(lines)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -233,12 +213,14 @@ def _read(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
     Raises
     ------
     PhotoError
-        It is no file, or too large, or was just being written.
+        It cannot be read, is no file, too large, or was just being written.
     """
     try:
         return read_regular(path, max_bytes)
     except (UnsuitableError, ChangedError) as error:
         raise PhotoError(path, str(error)) from error
+    except OSError as error:
+        raise PhotoError(path, why(error)) from error
 
 
 def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
@@ -246,7 +228,7 @@ def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
 
     Raises
     ------
-    HotpixeldError, OSError
+    HotpixeldError
         One of them cannot be read or is no JPEG.
     """
     first, _ = _read(original, max_bytes)
@@ -361,101 +343,3 @@ def _forgotten(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str
         f"{gone} photos of {camera_id} and its map of {defects} defects; {kept} earlier"
         " photos will be folded again from their files"
     )
-
-
-PATIENCE_SECONDS = 60.0
-"""How long a file may go on changing before the run does without it."""
-
-
-def _no_report() -> None:
-    """Report progress to nobody."""
-
-
-def _candidates(config: Config) -> Iterator[tuple[Folder, Path, Signature]]:
-    """Yield what lies in the folders, without our own output."""
-    outputs = [folder.repaired for folder in config.folders]
-    for folder in config.folders:
-        walk = watch_walk.Walk(folder.path, outputs)
-        for candidate in walk:
-            yield folder, Path(candidate.path), candidate.signature
-        for fault in walk.faults:
-            log.warning("cannot be read: %s", fault)
-
-
-def settled_photos(
-    config: Config,
-    session: Session,
-    clock: Callable[[], float] = time.monotonic,
-    wall: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> list[Path]:
-    """Return the photos in the folders that are new, once they have settled.
-
-    Raises
-    ------
-    OSError
-        A folder cannot be read at all.
-    """
-    candidates = {path: (folder, seen) for folder, path, seen in _candidates(config)}
-    unknown = session.unknown((path, seen) for path, (_, seen) in candidates.items())
-    table = survey.mount_table()
-    local = {
-        folder.path: not survey.silent(os.path.realpath(folder.path), table)
-        for folder in config.folders
-    }
-    tracker, began = Tracker(), clock()
-    for path in unknown:
-        folder, seen = candidates[path]
-        still = folder.settle_seconds
-        aged = local[folder.path] and seen.is_aged(still, wall())
-        tracker.note(path, began, settle_seconds=still, signature=seen, aged=aged)
-    ready: list[Path] = []
-    while (deadline := tracker.next_deadline(clock())) is not None:
-        if clock() - began > PATIENCE_SECONDS:
-            log.warning(
-                "%d files go on changing and wait for another run", len(tracker)
-            )
-            break
-        sleep(max(deadline - clock(), 0))
-        ready += [
-            settled.path for settled in tracker.ready(clock(), watch_walk.stat_photo)
-        ]
-    return ready
-
-
-def run_once(config: Config, folder: Path, jobs: int) -> Counter[str]:
-    """Fold the photos in the configuration's folders, with maps, then repair.
-
-    Parameters
-    ----------
-    folder : Path
-        The state folder.
-    jobs : int
-        Photos worked on at once.
-
-    Returns
-    -------
-    Counter
-        How many photos came to which outcome.
-
-    Raises
-    ------
-    HotpixeldError, OSError
-        The state or a folder cannot be used.
-    """
-    outcomes: Counter[str] = Counter()
-    with Session(config, folder, jobs, _no_report) as session:
-        photos = settled_photos(config, session)
-        photos = in_order(with_progress(photos, len(photos), "sorting"))
-        taken = session.take(photos, once=True, ordered=True)
-        for done in with_progress(taken, len(photos), "reading"):
-            outcomes[done.outcome] += done.outcome != "pending"
-        pending = session.ledger.images.counts()["pending"]
-        learned = session.learning.all_at_once()
-        for done in with_progress(learned, pending, "folding"):
-            outcomes[done.outcome] += 1
-        outcomes["pending"] = session.ledger.images.counts()["pending"]
-        due = session.unrepaired()
-        for done in with_progress(session.repair(due), len(due), "repairing"):
-            outcomes["no copy"] += bool(done.reason)
-    return +outcomes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, terminal
+from hotpixeld.cli import commands, run_once, terminal
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -21,9 +21,11 @@ from hotpixeld.errors import (
     PhotoError,
     RefusedError,
     exit_code,
+    said,
 )
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.messages import plain
 from hotpixeld.service import daemon, logs
 from hotpixeld.store import state_folder
 
@@ -55,10 +57,11 @@ def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
     return for_folders(folders, loaded) if folders else loaded
 
 
-def _state(option: Path | None, config: Config) -> Path:
+def _state(option: Path | None, config: Config, *, quiet: bool = False) -> Path:
     """Return the state folder, and print which it is."""
     folder = state_folder.choose(option, config.state, os.environ)
-    click.echo(f"state: {folder}", err=True)
+    if not quiet:
+        click.echo(f"state: {folder}", err=True)
     return folder
 
 
@@ -74,6 +77,9 @@ def program() -> None:
 )
 @click.option("--once", is_flag=True, help="Take the photos that are there, then exit.")
 @click.option(
+    "-q", "--quiet", is_flag=True, help="Say only what went wrong, as cron wants it."
+)
+@click.option(
     "--jobs",
     type=click.IntRange(1, 64),
     default=lambda: min(len(os.sched_getaffinity(0)), 8),
@@ -84,10 +90,11 @@ def run(
     folders: tuple[Path, ...],
     *,
     once: bool,
+    quiet: bool,
     jobs: int,
     config: Path | None,
     state: Path | None,
-) -> None:
+) -> ExitCode:
     """Watch folders: learn from new photos, map hot pixels, write repaired copies.
 
     Needs no configuration when FOLDER is given: copies go to FOLDER/repaired.
@@ -103,14 +110,20 @@ def run(
     first = configuration()
     if not first.folders:
         raise click.UsageError("no folder to watch: name one, or give --config FILE")
-    folder = _state(state, first)
+    folder = _state(state, first, quiet=quiet)
     # With `--once` the progress shows the photos, and the log only what went wrong.
-    logs.set_up(logging.WARNING if once else logging.INFO)
-    if once:
-        outcomes = commands.run_once(first, folder, jobs)
-        click.echo(commands.summary(folder, outcomes))
-    else:
+    level = logging.WARNING if once or quiet else logging.INFO
+    logs.set_up(logging.ERROR if once and quiet else level)
+    if not once:
         daemon.run(configuration, folder, jobs)
+        return ExitCode.OK
+    show = terminal.without_progress if quiet else terminal.with_progress
+    ran = run_once.run_once(first, folder, jobs, show)
+    if not quiet:
+        click.echo(run_once.summary(ran))
+    for fault in ran.faults:
+        click.echo(f"hotpixeld: {plain(fault)}", err=True)
+    return ExitCode.PARTLY if ran.faults else ExitCode.OK
 
 
 @program.command()
@@ -296,6 +309,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"hotpixeld: {error}", err=True)
         return exit_code(error)
     except OSError as error:
-        click.echo(f"hotpixeld: {error}", err=True)
+        click.echo(f"hotpixeld: {plain(said(error))}", err=True)
         return ExitCode.FAULT
     return int(code or ExitCode.OK)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
     from hotpixeld.store.evidence_tables import CameraMaps
 
 Item = TypeVar("Item")
+
+
+class Show(Protocol):
+    """Yields items and shows, or does not show, how far they are: `with_progress`."""
+
+    def __call__(self, items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+        """Yield the items."""
+
 
 COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until")
 LIFE_COLUMNS = (
@@ -179,6 +189,40 @@ class _Rate(TextColumn):
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
+class _Above:
+    """A stream whose lines appear above a bar, each as long as it is."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def write(self, text: str) -> None:
+        """Print whole lines."""
+        line = Text(text.removesuffix("\n"))
+        self._progress.console.print(line, soft_wrap=True)
+
+    def flush(self) -> None:
+        """Do nothing: what is written is there."""
+
+
+@contextlib.contextmanager
+def _above(progress: Progress) -> Iterator[None]:
+    """Have the log's lines appear above a bar, not in it."""
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if type(handler) is logging.StreamHandler and handler.stream is sys.stderr
+    ]
+    for handler in handlers:
+        handler.terminator = ""
+        handler.setStream(_Above(progress))
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.terminator = "\n"
+            handler.setStream(sys.stderr)
+
+
 def _bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
     columns = (
         TextColumn("{task.description}"),
@@ -189,7 +233,7 @@ def _bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress, _above(progress):
         task = progress.add_task(label, total=total)
         for item in items:
             yield item
@@ -220,4 +264,12 @@ def with_progress(items: Iterable[Item], total: int, label: str) -> Iterator[Ite
     label : str
         What is being done with them.
     """
+    if not total:
+        return iter(items)
     return (_bar if sys.stderr.isatty() else _plain)(items, total, label)
+
+
+def without_progress(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    """Yield `items` and show nothing; takes what `with_progress` takes."""
+    del total, label
+    return iter(items)

@@ -30,7 +30,7 @@ from hotpixeld.config.model import (
 )
 from hotpixeld.config.values import Size
 from hotpixeld.config.yaml_positions import Document, Fault, Loc, OddNumber, show
-from hotpixeld.errors import ConfigError
+from hotpixeld.errors import ConfigError, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -409,9 +409,7 @@ def read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or str(error)
-        problem = f"{path}: cannot be read ({reason}): check the path and its mode"
-        raise ConfigError([problem]) from error
+        raise ConfigError([said(error, path)]) from error
     if len(content) > MAX_BYTES:
         problem = f"{path}: larger than {MAX_BYTES} bytes: this is no configuration"
         raise ConfigError([problem])

@@ -27,6 +27,7 @@ from hotpixeld.errors import (
     PhotoError,
     TruncatedPhotoError,
     UnreadablePhotoError,
+    why,
 )
 from hotpixeld.jpeg import decoder
 from hotpixeld.jpeg.decoder import CodecError, SideBySide, Size, StripDecoder
@@ -187,7 +188,8 @@ class _BadPhotoFoundError(Exception):
 def _outcome(photo: Pending, error: CodecError) -> PhotoError:
     """Return what is wrong with a photo."""
     if isinstance(error, decoder.UnreadableError):
-        reason = f"cannot be read: {os.strerror(error.error)}"
+        fault = OSError(error.error, os.strerror(error.error))
+        reason = f"cannot be read: {why(fault)}"
         return UnreadablePhotoError(photo.path, reason)
     reason = f"cannot be decoded: {error.reason}"
     if isinstance(error, decoder.OverMemoryError):

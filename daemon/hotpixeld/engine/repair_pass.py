@@ -22,6 +22,7 @@ from hotpixeld.errors import (
     SkippedPhotoError,
     TruncatedPhotoError,
     UnreadablePhotoError,
+    said,
 )
 from hotpixeld.files import (
     DISK_FAULTS,
@@ -29,7 +30,7 @@ from hotpixeld.files import (
     NotAFileError,
     open_regular,
 )
-from hotpixeld.messages import MessageId
+from hotpixeld.messages import MessageId, counted
 from hotpixeld.photo import edit_detection, photo_file
 from hotpixeld.store.images import Taken
 from hotpixeld.store.spool import OriginalError
@@ -65,12 +66,15 @@ class Done:
         "pending" (new, to be folded), "folded", "duplicate", "known" (here, before),
         "skipped", "failed", "waiting", "lost" or "gone".
     reason : str
-        Why it was skipped, failed or waits, or why there is no copy; else empty.
+        Why it was skipped, failed or waits, or why its copy waits; else empty.
+    copy : str
+        What was done to its copy: "written", "rewritten", "removed" or nothing.
     """
 
     path: Path
     outcome: str
     reason: str = ""
+    copy: str = ""
 
 
 @dataclass(slots=True)
@@ -153,6 +157,7 @@ class RepairPass:
         self._workers = workers
         self._spool = spool
         self._wall = wall
+        self._waits: set[str] = set()  # why copies wait, as far as it was logged
         self._copies = copy_writer.CopyWriter(
             ledger, config.limits.max_bytes, undo=config.copies.undo
         )
@@ -319,40 +324,50 @@ class RepairPass:
         """Write the copy, and say in one line what became of the photo."""
         if job.error is not None:
             return self._give_up(job, job.error)
-        copied, reason = "", ""
+        copied, words, reason = "", "", ""
         try:
-            copied = self._copy(job)
+            copied, words = self._copy(job)
         except OSError as error:  # the photo stays due for repair
             if error.errno in DISK_FAULTS:
                 raise
             target = self._config.folder_of(job.path).copy_path(job.path)
-            reason = f"no copy: {error.strerror}: {target.parent}"
+            reason = said(error, target.parent)
+            words = f", its copy waits: {reason}"
         except PhotoError as error:  # its folder is not watched any more
             return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
-        detail = copied or (reason and f", {reason}")
+        is_news = bool(reason) and reason not in self._waits
+        self._waits |= {reason} - {""}
         log.log(
-            logging.WARNING if reason else job.log_level,
+            logging.WARNING if is_news else job.log_level,
             "%s %s: %s%s",
             job.outcome,
             job.path,
             camera,
-            detail,
+            words,
             extra=job.fields(job.outcome, MessageId.PHOTO_DONE),
         )
-        return Done(job.path, job.outcome, reason)
+        return Done(job.path, job.outcome, reason, copied)
 
-    def _copy(self, job: Job) -> str:
-        """Bring the photo's copy up to date; return what the log says of it."""
+    def _copy(self, job: Job) -> tuple[str, str]:
+        """Bring the photo's copy up to date; return what was done, and the log's words."""
         if not (job.photo and job.repaired and job.pixels):
-            return ""
+            return "", ""
         folder = self._config.folder_of(job.path)
         copy = self._copies.update(job.photo, folder, job.repaired)
         with self._ledger.transaction():
             self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
         if copy is None or copy.condition == "withdrawn":
-            return ""
-        return f", copy {copy.condition}, {len(copy.pixels)} pixels"
+            is_removed = copy is not None and job.known is not None
+            return ("removed", "") if is_removed else ("", "")
+        pixels = counted(len(copy.pixels), "pixel")
+        if copy.condition != "written":
+            return "", f", copy {copy.condition}, {pixels}"
+        if copy.pixels == job.known:
+            return "", f", copy as it was, {pixels}"
+        if job.known is not None and job.version is not None:
+            return "rewritten", f", copy rewritten: the map changed, {pixels}"
+        return "written", f", copy written, {pixels}"
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
         """Record why a photo is not folded, now or ever."""

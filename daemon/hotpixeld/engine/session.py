@@ -19,7 +19,7 @@ from hotpixeld.engine.maps import Maps
 from hotpixeld.engine.repair_pass import RepairPass
 from hotpixeld.engine.sampling import EarlierPhotos
 from hotpixeld.engine.workers import Workers
-from hotpixeld.errors import SkippedPhotoError
+from hotpixeld.errors import SkippedPhotoError, StateError, said
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.photo import metadata
 from hotpixeld.store import migration, state_folder
@@ -28,7 +28,7 @@ from hotpixeld.store.spool import Spool
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hotpixeld.config.model import Config
@@ -72,6 +72,15 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
     return [path for _, path in sorted((key(path), path) for path in paths)]
 
 
+@contextlib.contextmanager
+def _state_errors() -> Iterator[None]:
+    """Translate what the operating system refuses of the state folder."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(said(error)) from error
+
+
 class Session:
     """All that works on one state folder; owned by one thread.
 
@@ -88,7 +97,7 @@ class Session:
 
     Raises
     ------
-    StateInUseError, LedgerError
+    StateError
         The state cannot be used; nothing was touched.
     """
 
@@ -101,20 +110,22 @@ class Session:
         wall: Callable[[], float] = time.time,
     ) -> None:
         share_one_heap()
-        make_folder(folder, mode=0o700)
         self.folder = folder
         self._wall = wall
         self._jobs = jobs
-        self._lock = state_folder.lock(folder)
-        self.ledger = Ledger(state_folder.ledger_file(folder))
-        self.ledger.hazards.open()
-        self._spool = Spool(state_folder.spool(folder), *SPOOL)
+        with _state_errors():
+            make_folder(folder, mode=0o700)
+            self._lock = state_folder.lock(folder)
+            self.ledger = Ledger(state_folder.ledger_file(folder))
+            self.ledger.hazards.open()
+            self._spool = Spool(state_folder.spool(folder), *SPOOL)
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
         self._use(config)
         try:
-            migration.migrate(self.ledger, progress)
-            self._tidy()
+            with _state_errors():
+                migration.migrate(self.ledger, progress)
+                self._tidy()
         except Exception:
             self.close()
             raise

@@ -15,6 +15,7 @@ from hotpixeld.errors import (
     SkippedPhotoError,
     TruncatedPhotoError,
     UnreadablePhotoError,
+    why,
 )
 from hotpixeld.files import (
     ChangedError,
@@ -80,7 +81,7 @@ def _read(path: Path, max_bytes: int, root: Path | None) -> tuple[bytes, Signatu
     except UnsuitableError as error:
         raise PhotoError(path, str(error)) from error
     except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
+        reason = f"cannot be read: {why(error)}"
         raise UnreadablePhotoError(path, reason) from error
     return data, Signature.of(status)
 

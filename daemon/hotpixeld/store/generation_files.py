@@ -309,9 +309,10 @@ def writing(
                 for name in FORMATS
             }
             writer = GenerationWriter(opened, height, width)
-            yield writer
-            for file in opened.values():
-                _settle(file, progress)
+            with files.naming(folder):
+                yield writer
+                for file in opened.values():
+                    _settle(file, progress)
         files.write(folder / MANIFEST, writer.manifest.encode())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld.errors import LedgerError
+from hotpixeld.errors import LedgerError, said_by_sqlite
 from hotpixeld.store import (
     evidence_tables,
     hazards,
@@ -150,7 +150,7 @@ class _Connection(sqlite3.Connection):
         try:
             return super().execute(sql, parameters)
         except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: cannot be used: {error}") from error
+            raise LedgerError(said_by_sqlite(error, self.path)) from error
 
 
 class Ledger:
@@ -168,7 +168,7 @@ class Ledger:
         try:
             self.connection = self._open(read_only=read_only)
         except sqlite3.Error as error:
-            raise LedgerError(f"{path}: cannot be used: {error}") from error
+            raise LedgerError(said_by_sqlite(error, path)) from error
         try:
             self._bring_up_to_date(read_only=read_only)
         except BaseException:
@@ -296,7 +296,7 @@ class Ledger:
             yield
             self._commit()
         except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: cannot be used: {error}") from error
+            raise LedgerError(said_by_sqlite(error, self.path)) from error
         finally:
             # Also after a COMMIT that failed: SQLite may have left the transaction open.
             if self.connection.in_transaction:

@@ -390,6 +390,13 @@ class Copies:
         """Return the number of copies by condition, and of those written by method."""
         return counts(self._connection, "copy")
 
+    def written(self) -> int:
+        """Return how many copies there are."""
+        counted = self.counts()
+        return sum(
+            counted.get(how, 0) for how in ("lossless", "reencoded", "link", "copy")
+        )
+
     def with_notes(self, limit: int) -> list[Copy]:
         """Return at most `limit` copies that carry notes or need the user's eye."""
         query = _COPY + (

@@ -1,0 +1,234 @@
+"""What is done once: fold the photos in the folders, make the maps, write the copies.
+
+A folder that is not there does not keep the others waiting, nor does one that cannot be
+written to; what could not be done is said at the end, and by the exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotpixeld.cli.terminal import with_progress
+from hotpixeld.engine.session import Session, in_order
+from hotpixeld.errors import StateError, said
+from hotpixeld.messages import counted, plain
+from hotpixeld.watch import survey
+from hotpixeld.watch import walk as watch_walk
+from hotpixeld.watch.settling import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hotpixeld.cli.terminal import Show
+    from hotpixeld.config.model import Config, Folder
+    from hotpixeld.files import Signature
+    from hotpixeld.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60.0
+"""How long a file may go on changing before the run does without it."""
+
+OUTCOME_WORDS = {"earlier": "earlier ones folded"}
+"""Outcomes whose word in the summary is not their own."""
+COPY_WORDS = {
+    "written": "written",
+    "rewritten": "rewritten: the map changed",
+    "removed": "removed: nothing left to repair",
+}
+"""What became of copies in this run, in the words of its summary."""
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a run came to; it fills this in.
+
+    Attributes
+    ----------
+    outcomes : Counter
+        How many photos came to which outcome; "earlier" are those that were folded, and
+        had been pending before this run.
+    copies : Counter
+        How many copies were written, rewritten or removed.
+    written : int
+        How many copies there are.
+    cameras : list of str
+        A line about each.
+    faults : list of str
+        What could not be done, why, and what to do about it.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    copies: Counter[str] = field(default_factory=Counter)
+    written: int = 0
+    cameras: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def _no_report() -> None:
+    """Report progress to nobody."""
+
+
+def _candidates(
+    config: Config, faults: list[str]
+) -> Iterator[tuple[Folder, Path, Signature]]:
+    """Yield what lies in the folders, without our own output; note what is closed."""
+    outputs = [folder.repaired for folder in config.folders]
+    for folder in config.folders:
+        walk = watch_walk.Walk(folder.path, outputs)
+        try:
+            for candidate in walk:
+                yield folder, Path(candidate.path), candidate.signature
+        except OSError as error:
+            faults.append(said(error))
+        faults += map(said, walk.faults)
+
+
+def settled_photos(
+    config: Config,
+    session: Session,
+    faults: list[str],
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Path]:
+    """Return the photos in the folders that are new, once they have settled.
+
+    Parameters
+    ----------
+    faults : list of str
+        Gets what cannot be read, and files that do not settle.
+    """
+    candidates = {
+        path: (folder, seen) for folder, path, seen in _candidates(config, faults)
+    }
+    unknown = session.unknown((path, seen) for path, (_, seen) in candidates.items())
+    table = survey.mount_table()
+    local = {
+        folder.path: not survey.silent(os.path.realpath(folder.path), table)
+        for folder in config.folders
+    }
+    tracker, began = Tracker(), clock()
+    for path in unknown:
+        folder, seen = candidates[path]
+        still = folder.settle_seconds
+        aged = local[folder.path] and seen.is_aged(still, wall())
+        tracker.note(path, began, settle_seconds=still, signature=seen, aged=aged)
+    ready: list[Path] = []
+    while (deadline := tracker.next_deadline(clock())) is not None:
+        if clock() - began > PATIENCE_SECONDS:
+            files = counted(len(tracker), "file")
+            faults.append(f"{files} still being written: run it again later")
+            break
+        sleep(max(deadline - clock(), 0))
+        ready += [
+            settled.path for settled in tracker.ready(clock(), watch_walk.stat_photo)
+        ]
+    return ready
+
+
+def run_once(
+    config: Config, folder: Path, jobs: int, show: Show = with_progress
+) -> Ran:
+    """Fold the photos in the configuration's folders, with maps, then repair.
+
+    Parameters
+    ----------
+    folder : Path
+        The state folder.
+    jobs : int
+        Photos worked on at once.
+    show : callable
+        Shows how far the work is.
+
+    Raises
+    ------
+    HotpixeldError
+        The state cannot be used.
+    """
+    ran = Ran()
+    with Session(config, folder, jobs, _no_report) as session:
+        photos = settled_photos(config, session, ran.faults)
+        photos = in_order(show(photos, len(photos), "sorting"))
+        _take(session, photos, ran, show)
+        try:
+            _learn(session, set(photos), ran, show)
+        except OSError as error:  # photos are no errors here, so it is the state's disk
+            raise StateError(said(error)) from error
+        _repair(session, ran, show)
+        ran.cameras += _cameras(session.ledger)
+        ran.written = session.ledger.copies.written()
+    ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
+    return ran
+
+
+def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:
+    """Take new photos to their place in the ledger."""
+    outcomes: Counter[str] = Counter()
+    taken = session.take(photos, once=True, ordered=True)
+    for done in show(taken, len(photos), "reading"):
+        outcomes[done.outcome] += 1
+    if photos and outcomes["failed"] == len(photos):
+        one = len(photos) == 1
+        subject = "the only new photo" if one else f"all {len(photos):,} new photos"
+        ran.faults.append(f"{subject} failed: `hotpixeld status` says why")
+    del outcomes["pending"]  # until it is folded
+    ran.outcomes += outcomes
+
+
+def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:
+    """Fold what is pending, now and from before."""
+    pending = session.ledger.images.counts()["pending"]
+    for done in show(session.learning.all_at_once(), pending, "folding"):
+        is_earlier = done.outcome == "folded" and done.path not in new
+        ran.outcomes["earlier" if is_earlier else done.outcome] += 1
+    ran.outcomes["pending"] = session.ledger.images.counts()["pending"]
+
+
+def _repair(session: Session, ran: Ran, show: Show) -> None:
+    """Bring the copies up to date; note those that cannot be written now."""
+    due = session.unrepaired()
+    waiting: Counter[str] = Counter()
+    looked_at = 0
+    try:
+        for done in show(session.repair(due), len(due), "repairing"):
+            looked_at += 1
+            ran.copies[done.copy] += bool(done.copy)
+            waiting[done.reason] += done.outcome != "gone" and bool(done.reason)
+    except (
+        OSError
+    ) as error:  # the disk is full or faulty: the rest would fare no better
+        rest = counted(len(due) - looked_at, "photo")
+        ran.faults.append(f"{said(error)}; {rest} not looked at for their copies yet")
+    for reason, count in (+waiting).items():
+        ran.faults.append(f"{counted(count, 'copy')} waiting: {reason}")
+
+
+def _cameras(ledger: Ledger) -> Iterator[str]:
+    """Yield a line about each camera."""
+    for record in ledger.images.cameras():
+        photos = counted(record.photos, "photo")
+        defects = counted(len(ledger.defects.of(record.camera.id)), "defect")
+        yield f"{record.camera.id}: {photos}, {defects}"
+
+
+def _numbers(counts: Counter[str], words: Mapping[str, str]) -> str:
+    """Return the counts on one line."""
+    return ", ".join(
+        f"{count} {words.get(what, what)}" for what, count in counts.items()
+    )
+
+
+def summary(ran: Ran) -> str:
+    """Return in a few lines what a run did, but for its faults."""
+    photos = _numbers(ran.outcomes, OUTCOME_WORDS) or "nothing new"
+    copies = _numbers(ran.copies, COPY_WORDS) or "none written"
+    in_all = f"{counted(ran.written, 'copy')} in all"
+    lines = [f"photos: {photos}", f"copies: {copies}; {in_all}", *ran.cameras]
+    return "\n".join(map(plain, lines))
