@@ -31,7 +31,7 @@ def outcomes_of(config: Config, state: Path, jobs: int) -> Counter[str]:
 
 def found(state: Path, config: Config) -> set[tuple[int, int]]:
     maps = commands.camera_maps(state, config, None, None)
-    return {(one.row, one.col) for _, defects in maps for one in defects}
+    return {(one.defect.row, one.defect.col) for _, pixels in maps for one in pixels}
 
 
 def test_defects_are_found_and_repaired(

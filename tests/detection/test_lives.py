@@ -109,6 +109,26 @@ def test_a_service_ends_what_lived_before_it() -> None:
     assert [one.until for one in ended] == [TIMES[3], None, TIMES[1]]
 
 
+def test_a_pixel_that_a_service_did_not_mend_has_one_life() -> None:
+    before = replace(SURE, after=TIMES[0], by=TIMES[1], until=TIMES[3])
+    unmended = replace(SURE, by=TIMES[3])
+    (one,) = lives.joined([before, unmended], TIMES[3])
+
+    assert (one.after, one.by, one.until) == (TIMES[0], TIMES[1], None)
+    assert lives.places([before, unmended]) == 1
+
+
+def test_a_pixel_that_comes_back_after_a_service_has_two_lives() -> None:
+    before = replace(SURE, by=TIMES[1], until=TIMES[2])
+    again = replace(SURE, after=TIMES[3], by=TIMES[4])
+
+    assert lives.joined([before, again], TIMES[2]) == [before, again]
+    assert lives.joined([before, replace(again, after=None)], None) == [
+        before,
+        replace(again, after=None),
+    ], "no service, and a photo that showed it healed"
+
+
 def test_after_a_service_only_later_photos_judge() -> None:
     late = table().since(TIMES[4])
 

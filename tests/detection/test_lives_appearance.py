@@ -14,6 +14,7 @@ from hotpixeld.defect import Appearance, Defect, Strength
 from hotpixeld.detection import evidence, lives
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
 from hotpixeld.detection.score_test import Axis
+from hotpixeld.repair.pixel_list import ListedPixel
 
 if TYPE_CHECKING:
     from hotpixeld.detection.verdict import Verdicts
@@ -86,13 +87,14 @@ def test_history_is_written_as_photographers_do() -> None:
     defect = Defect(
         5, 7, focal=(4.3, 5.0), by=NOON, appearance=Appearance(4, 5, strengths)
     )
-    (row,) = terminal.history_rows([defect])
+    (row,) = terminal.history_rows([ListedPixel(defect)])
 
     assert row[0] == "7,5"
     assert row[5:] == [
         "4 of 5",
         "1/60 s: +3 (2), 0.4-0.5 s: +28 (2), ?: +9 (1)",
         "4.3-5 mm",
+        "",
     ]
     assert len(row) == len(terminal.LIFE_COLUMNS)
 

@@ -85,7 +85,7 @@ def learned(frames: list[Frame]) -> tuple[State, EvidenceTable]:
 def listed(frames: list[Frame]) -> set[tuple[int, int]]:
     """Return the places that the map of these photos lists."""
     state, grid = learned(frames)
-    return {(one.row, one.col) for one in lives.defects(state, grid, ())}
+    return {(one.row, one.col) for one in lives.defects(state, grid)}
 
 
 def with_points(light: np.ndarray, excess: float, seed: int = 1) -> np.ndarray:

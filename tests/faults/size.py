@@ -82,7 +82,7 @@ def fill(state: Path, folder: Path, photos: int, seen: list[Signature]) -> None:
             _rows(photos, [camera.id for camera in cameras]),
         )
         config = for_folders([folder])
-        versions = [pixel_list.version(config, camera, []) for camera in cameras]
+        versions = [pixel_list.version(config, one, cameras, []) for one in cameras]
         run(
             "INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (

@@ -15,6 +15,7 @@ from hotpixeld.config.load import parse
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.repair.pixel_list import ListedPixel, Source
 from hotpixeld.store.images import CameraRecord
 
 AFTER, BY = dt.datetime(2024, 5, 1, 12), dt.datetime(2024, 5, 3, 12)
@@ -36,11 +37,16 @@ def record(camera: Camera) -> CameraRecord:
     return CameraRecord(camera, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
 
 
-MAPS = [(record(CAMERA), [DATED, IN_THE_CORNER]), (record(OTHER), [])]
+LISTED = [
+    ListedPixel(DATED),
+    ListedPixel(IN_THE_CORNER, Source.CONFIGURED),
+    ListedPixel(Defect(20, 21), ignored=True),
+]
+MAPS = [(record(CAMERA), LISTED), (record(OTHER), [])]
 
 
 def test_csv_has_a_line_for_each_pixel_and_nothing_for_what_is_unknown() -> None:
-    first, second = csv.DictReader(io.StringIO(FORMATS["csv"](MAPS)))
+    first, second, third = csv.DictReader(io.StringIO(FORMATS["csv"](MAPS)))
 
     assert first == {
         "camera": CAMERA.id,
@@ -51,9 +57,13 @@ def test_csv_has_a_line_for_each_pixel_and_nothing_for_what_is_unknown() -> None
         "after": AFTER.isoformat(),
         "by": BY.isoformat(),
         "until": "",
+        "source": "detected",
+        "ignored": "",
     }
     assert (second["x"], second["y"], second["kind"]) == ("0", "0", "stuck")
     assert second["score"] == second["after"] == second["by"] == ""
+    assert second["source"] == "configured"
+    assert (third["source"], third["ignored"]) == ("detected", "yes")
 
 
 def test_dcraw_has_the_onset_as_unix_time_and_0_for_always() -> None:
@@ -80,17 +90,20 @@ def test_yaml_is_a_configuration_with_the_same_pixels() -> None:
         (9, 7),
         (0, 0),
     }
+    assert [(point.x, point.y) for point in config.cameras[0].ignore] == [(21, 20)]
     assert config.cameras[0].serial == "0123"
 
 
 def test_json_rounds_to_hundredths() -> None:
     cameras = json.loads(FORMATS["json"](MAPS))["cameras"]
-    first, _ = cameras[0]["pixels"]
+    first, second, third = cameras[0]["pixels"]
 
     assert [camera["id"] for camera in cameras] == [CAMERA.id, OTHER.id]
     assert (first["score"], first["amplitude"]) == (8.13, [10.01, 11.0, 12.0])
     assert first["since"] == {"after": AFTER.isoformat(), "by": BY.isoformat()}
-    assert map_formats.life(DATED)["exposures"] == []
+    assert (first["source"], first["ignored"]) == ("detected", False)
+    assert (second["source"], third["ignored"]) == ("configured", True)
+    assert map_formats.life(ListedPixel(DATED))["exposures"] == []
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -12,10 +12,18 @@ import pytest
 
 import jpegs
 from hotpixeld.camera import Camera
-from hotpixeld.config.model import CameraConfig, Config, Pixel, Repair
+from hotpixeld.config.model import (
+    CameraConfig,
+    Config,
+    Pixel,
+    Point,
+    Repair,
+    Since,
+)
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
+from hotpixeld.repair.pixel_list import ListedPixel, Source
 
 CAMERA = Camera("NIKON CORPORATION", "NIKON D80", "3012345", 60, 40)
 LISTED = Config(
@@ -159,12 +167,62 @@ def test_the_configuration_chooses_which_list_counts(
 
 
 def test_the_version_follows_the_list_and_not_the_scores() -> None:
-    version = pixel_list.version(LISTED, CAMERA, [detected()])
+    version = pixel_list.version(LISTED, CAMERA, [CAMERA], [detected()])
 
-    assert pixel_list.version(LISTED, CAMERA, [detected(score=2e6)]) == version
+    assert (
+        pixel_list.version(LISTED, CAMERA, [CAMERA], [detected(score=2e6)]) == version
+    )
     others = [
-        pixel_list.version(LISTED, CAMERA, []),
-        pixel_list.version(LISTED, CAMERA, [detected(until=day(9))]),
-        pixel_list.version(Config(), CAMERA, [detected()]),
+        pixel_list.version(LISTED, CAMERA, [CAMERA], []),
+        pixel_list.version(LISTED, CAMERA, [CAMERA], [detected(until=day(9))]),
+        pixel_list.version(Config(), CAMERA, [CAMERA], [detected()]),
     ]
     assert len({version, *others}) == 4
+
+
+IGNORING = Config(cameras=(CameraConfig(ignore=(Point(x=31, y=22),)),))
+
+
+def test_what_is_ignored_is_not_repaired_and_changes_the_version() -> None:
+    near, other = detected(), detected(row=3, col=4)
+    pixels = repairable([near, other], config=IGNORING)
+
+    assert pixels.detected == (other,)
+    assert pixel_list.version(IGNORING, CAMERA, [CAMERA], [near]) == (
+        pixel_list.version(Config(), CAMERA, [CAMERA], [])
+    ), "as if it had not been detected"
+
+
+def test_the_listing_says_where_a_pixel_comes_from() -> None:
+    near, by_hand = detected(), Defect.at(9, 1)
+    both = detected(row=1, col=9)
+
+    def listed(config: Config, *defects: Defect) -> list[pixel_list.ListedPixel]:
+        return pixel_list.listing(config, CAMERA, [CAMERA], list(defects))
+
+    assert listed(LISTED, near) == [
+        ListedPixel(by_hand, Source.CONFIGURED),
+        ListedPixel(near, Source.DETECTED),
+    ]
+    assert listed(LISTED, both) == [ListedPixel(both, Source.BOTH)]
+    assert listed(IGNORING, near) == [ListedPixel(near, ignored=True)]
+    assert pixel_list.counts([*listed(LISTED, near), *listed(IGNORING, near)]) == {
+        "defects": 1,
+        "configured": 1,
+        "ignored": 1,
+    }
+
+
+def test_a_pixel_by_hand_keeps_its_dates_beside_those_of_another_life() -> None:
+    dated = Pixel(x=9, y=1, since=Since(by=day(2)), until=day(5))
+    config = Config(cameras=(CameraConfig(pixels=(dated,)),))
+    later = detected(row=1, col=9, after=day(7), by=day(8))
+    same = detected(row=1, col=9, by=day(1))
+    apart = pixel_list.listing(config, CAMERA, [CAMERA], [later])
+    (both,) = pixel_list.listing(config, CAMERA, [CAMERA], [same])
+
+    assert [one.source for one in apart] == [Source.CONFIGURED, Source.DETECTED]
+    assert pixel_list.counts(apart)["defects"] == 1
+    assert both.source == Source.BOTH
+    assert (both.defect.by, both.defect.until) == (day(2), day(5))
+    assert both.defect.score == same.score

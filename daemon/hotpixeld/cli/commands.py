@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
     from hotpixeld.defect import Defect
+    from hotpixeld.formats.map_formats import CameraMaps
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.service.status_file import Json
-    from hotpixeld.store.evidence_tables import CameraMaps
     from hotpixeld.store.images import CameraRecord
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
 def camera_maps(
     folder: Path, config: Config, camera_id: str | None, method: str | None
 ) -> CameraMaps:
-    """Return the maps: maintained ones, or with a `method` made from the generations.
+    """Return the cameras' lists: by the maintained maps, or with a `method` made anew.
 
     Raises
     ------
@@ -113,14 +112,18 @@ def camera_maps(
     """
     with opened(folder) as ledger:
         records = _chosen(ledger, camera_id)
-        if method is None:
-            return [(record, ledger.defects.of(record.camera.id)) for record in records]
-        detection = config.detection.model_copy(update={"method": method})
-        config = config.model_copy(update={"detection": detection})
         cameras = [record.camera for record in ledger.images.cameras()]
+        if method is not None:
+            detection = config.detection.model_copy(update={"method": method})
+            config = config.model_copy(update={"detection": detection})
         return [
-            (record, _from_state(folder, ledger, config, record, cameras))
+            (record, pixel_list.listing(config, record.camera, cameras, defects))
             for record in records
+            for defects in [
+                ledger.defects.of(record.camera.id)
+                if method is None
+                else _from_state(folder, ledger, config, record)
+            ]
         ]
 
 
@@ -129,7 +132,6 @@ def _from_state(
     ledger: Ledger,
     config: Config,
     record: CameraRecord,
-    cameras: list[Camera],
 ) -> list[Defect]:
     """Return the defects that a camera's current generation shows."""
     if not record.generation:
@@ -140,7 +142,7 @@ def _from_state(
         generation_files.folder_of(camera_folder, record.generation)
     )
     evidence = evidence_of(ledger, camera)
-    return maps.find(config, camera, cameras, state, evidence, [])
+    return maps.find(config, camera, state, evidence, [])
 
 
 def write_text(target: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from hotpixeld.cli.terminal import with_progress
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import StateError, said
 from hotpixeld.messages import counted, plain
+from hotpixeld.repair import pixel_list
 from hotpixeld.watch import survey
 from hotpixeld.watch import walk as watch_walk
 from hotpixeld.watch.settling import Tracker
@@ -162,7 +163,7 @@ def run_once(
         except OSError as error:  # photos are no errors here, so it is the state's disk
             raise StateError(said(error)) from error
         _repair(session, ran, show)
-        ran.cameras += _cameras(session.ledger)
+        ran.cameras += _cameras(session.ledger, config)
         ran.written = session.ledger.copies.written()
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
     return ran
@@ -210,11 +211,15 @@ def _repair(session: Session, ran: Ran, show: Show) -> None:
         ran.faults.append(f"{counted(count, 'copy')} waiting: {reason}")
 
 
-def _cameras(ledger: Ledger) -> Iterator[str]:
+def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
     """Yield a line about each camera."""
-    for record in ledger.images.cameras():
+    records = list(ledger.images.cameras())
+    cameras = [record.camera for record in records]
+    for record in records:
+        detected = ledger.defects.of(record.camera.id)
+        listed = pixel_list.listing(config, record.camera, cameras, detected)
         photos = counted(record.photos, "photo")
-        defects = counted(len(ledger.defects.of(record.camera.id)), "defect")
+        defects = counted(pixel_list.counts(listed)["defects"], "defect")
         yield f"{record.camera.id}: {photos}, {defects}"
 
 

@@ -23,13 +23,14 @@ from rich.text import Text
 
 from hotpixeld.formats.map_formats import pixel
 from hotpixeld.messages import plain
+from hotpixeld.repair import pixel_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from hotpixeld.defect import Defect
-    from hotpixeld.formats.map_formats import Json
-    from hotpixeld.store.evidence_tables import CameraMaps
+    from hotpixeld.formats.map_formats import CameraMaps, Json
+    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.store.images import CameraRecord
 
 Item = TypeVar("Item")
 
@@ -41,7 +42,7 @@ class Show(Protocol):
         """Yield the items."""
 
 
-COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until")
+COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until", "")
 LIFE_COLUMNS = (
     "x,y",
     "kind",
@@ -51,6 +52,7 @@ LIFE_COLUMNS = (
     "seen in",
     "levels by exposure time (photos)",
     "focal length",
+    "",
 )
 
 PLAIN_SECONDS = 10.0
@@ -61,6 +63,8 @@ def _camera(camera: Json) -> str:
     """Return the line about one camera."""
     known = camera["folded"] + camera["pending"]
     line = f"{camera['id']}: {known} photos, {camera['defects']} defects"
+    if camera["ignored"]:
+        line += f", {camera['ignored']} ignored"
     if not camera["mapped"]:
         line += ", no map yet"
     if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:
@@ -97,11 +101,20 @@ def status(state: Json) -> str:
     return "\n".join(map(plain, lines + _problems(state))) + "\n"
 
 
-def table_rows(defects: Iterable[Defect]) -> list[list[str]]:
-    """Return the cells of a table of defects, a row each, in the order of `COLUMNS`."""
+def _mark(listed: ListedPixel) -> str:
+    """Return what a table says of where a pixel comes from: nothing of detected ones."""
+    if listed.ignored:
+        return "ignored"
+    return {"detected": "", "both": "configured, detected"}.get(
+        listed.source, listed.source
+    )
+
+
+def table_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
+    """Return the cells of a table of pixels, a row each, in the order of `COLUMNS`."""
     rows = []
-    for defect in defects:
-        cells = pixel(defect)
+    for listed in pixels:
+        cells = pixel(listed)
         amplitude = cells["amplitude"] or []
         since = cells["since"]
         rows.append(
@@ -114,6 +127,7 @@ def table_rows(defects: Iterable[Defect]) -> list[list[str]]:
                 since["after"] or "",
                 since["by"] or "",
                 cells["until"] or "",
+                _mark(listed),
             ]
         )
     return rows
@@ -132,11 +146,11 @@ def _range(ends: tuple[float, float] | tuple[int, int] | None, text: str) -> str
     return f"{first} {text}" if first == last else f"{first}-{last} {text}"
 
 
-def history_rows(defects: Iterable[Defect]) -> list[list[str]]:
+def history_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
     """Return the cells of a table of lives, a row each, in the order of `LIFE_COLUMNS`."""
     rows = []
-    for defect in defects:
-        cells, shown = pixel(defect), defect.appearance
+    for listed in pixels:
+        cells, shown = pixel(listed), listed.defect.appearance
         strengths = [
             f"{_range(each.seconds, 's')}: {each.amplitude:+.0f} ({each.photos})"
             for each in (shown.strengths if shown else ())
@@ -151,7 +165,8 @@ def history_rows(defects: Iterable[Defect]) -> list[list[str]]:
                 cells["until"] or "",
                 f"{shown.seen} of {shown.telling}" if shown else "",
                 ", ".join(strengths),
-                _range(defect.focal, "mm") if defect.focal else "",
+                _range(listed.defect.focal, "mm") if listed.defect.focal else "",
+                _mark(listed),
             ]
         )
     return rows
@@ -162,18 +177,28 @@ def histories(maps: CameraMaps) -> str:
     return tables(maps, LIFE_COLUMNS, history_rows)
 
 
+def _title(record: CameraRecord, pixels: Sequence[ListedPixel]) -> str:
+    """Return the heading of a camera's table: how many places there are, of each sort."""
+    counts = pixel_list.counts(pixels)
+    extra = [f", {counts[name]} {name}" for name in ("configured", "ignored")]
+    known = "".join(text for text in extra if not text.startswith(", 0 "))
+    return (
+        f"{record.camera.id}: {counts['defects']} defects from {record.photos}"
+        f" photos{known}"
+    )
+
+
 def tables(
     maps: CameraMaps,
     columns: Sequence[str] = COLUMNS,
-    rows: Callable[[Iterable[Defect]], list[list[str]]] = table_rows,
+    rows: Callable[[Iterable[ListedPixel]], list[list[str]]] = table_rows,
 ) -> str:
     """Return the maps as tables for a terminal."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     with console.capture() as captured:
-        for record, defects in maps:
-            title = f"{record.camera.id}: {len(defects)} defects from {record.photos} photos"
-            table = Table(*columns, title=title, title_justify="left")
-            for row in rows(defects):
+        for record, pixels in maps:
+            table = Table(*columns, title=_title(record, pixels), title_justify="left")
+            for row in rows(pixels):
                 table.add_row(*row)
             console.print(table)
         if not maps:

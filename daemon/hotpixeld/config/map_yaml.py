@@ -23,7 +23,12 @@ HEADER = """\
 """
 
 
-def dump(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
+def dump(
+    camera: Camera,
+    defects: Iterable[Defect],
+    photos: int,
+    ignored: Iterable[Defect] = (),
+) -> str:
     """Return the map of one camera as a YAML file.
 
     Parameters
@@ -33,11 +38,18 @@ def dump(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
         In any order; a pixel may have several lives that do not overlap.
     photos : int
         How many photos the map was made from.
+    ignored : iterable of Defect
+        Detected as well, but not to be repaired: only their places are listed.
     """
-    return f"{HEADER}cameras:\n{entry(camera, defects, photos)}"
+    return f"{HEADER}cameras:\n{entry(camera, defects, photos, ignored)}"
 
 
-def entry(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
+def entry(
+    camera: Camera,
+    defects: Iterable[Defect],
+    photos: int,
+    ignored: Iterable[Defect] = (),
+) -> str:
     """Return one camera's item of a ``cameras:`` list; see `dump`."""
     plural = "" if photos == 1 else "s"
     lines = [
@@ -49,6 +61,9 @@ def entry(camera: Camera, defects: Iterable[Defect], photos: int) -> str:
     ]
     pixels = [f"      - {_pixel(defect)}" for defect in sorted(defects, key=_order)]
     lines += ["    pixels:", *pixels] if pixels else ["    pixels: []"]
+    points = dict.fromkeys((one.x, one.y) for one in sorted(ignored, key=_order))
+    if points:
+        lines += ["    ignore:", *(f"      - [{x}, {y}]" for x, y in points)]
     return "\n".join(lines) + "\n"
 
 

@@ -408,15 +408,29 @@ class Config(Model):
             without `size` is about no other.
         """
         defects: dict[tuple[int, int], Defect] = {}
-        for entry in self._sized_entries(camera, largest=largest):
-            for pixel in entry.pixels:
-                defect = pixel.defect()
-                if pixel.is_there(when) and _is_inside(defect, camera):
-                    defects.setdefault((defect.row, defect.col), defect)
+        for pixel in self.listed(camera, largest=largest):
+            if pixel.is_there(when):
+                defects.setdefault((pixel.y, pixel.x), pixel.defect())
         return [defects[site] for site in sorted(defects)]
 
+    def listed(self, camera: Camera, *, largest: bool) -> list[Pixel]:
+        """Return the pixels that are listed for a camera, in the order of the file.
+
+        Parameters
+        ----------
+        largest : bool
+            See `configured_defects`.
+        """
+        pixels = [
+            pixel
+            for entry in self._sized_entries(camera, largest=largest)
+            for pixel in entry.pixels
+            if pixel.y < camera.height and pixel.x < camera.width
+        ]
+        return list(dict.fromkeys(pixels))
+
     def ignored(self, camera: Camera, *, largest: bool) -> set[tuple[int, int]]:
-        """Return the (row, col) that must never be listed as detected."""
+        """Return the (row, col) that are sound, whatever is detected there."""
         points = [
             Defect.at(point.x, point.y)
             for entry in self._sized_entries(camera, largest=largest)
@@ -441,7 +455,3 @@ class Config(Model):
     def _sized_entries(self, camera: Camera, *, largest: bool) -> list[CameraConfig]:
         entries = self.camera_entries(camera)
         return [entry for entry in entries if largest or entry.size is not None]
-
-
-def _is_inside(defect: Defect, camera: Camera) -> bool:
-    return defect.row < camera.height and defect.col < camera.width

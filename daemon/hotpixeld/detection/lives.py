@@ -23,7 +23,7 @@ from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
@@ -126,6 +126,39 @@ def _same(row: int, col: int, others: Iterable[Defect]) -> Defect | None:
     return None
 
 
+def places(defects: Iterable[Defect]) -> int:
+    """Return how many defects there are: several lives of one place are one defect."""
+    seen: list[Defect] = []
+    for defect in defects:
+        if _same(defect.row, defect.col, seen) is None:
+            seen.append(defect)
+    return len(seen)
+
+
+def joined(defects: Iterable[Defect], when: dt.datetime | None) -> list[Defect]:
+    """Return the lives on both sides of a service as one, where it mended nothing.
+
+    Evidence starts afresh with a service; a pixel that shows from the first photo after it
+    on, as if nothing had happened, outlived it.
+
+    Parameters
+    ----------
+    when : datetime or None
+        Of the service.
+    """
+    lives = list(defects)
+    ended = [one for one in lives if one.until is not None and one.until == when]
+    outlived, out = [], []
+    for life in lives:
+        before = _same(life.row, life.col, ended)
+        if before is None or before is life or life.after is not None:
+            out.append(life)
+        else:
+            outlived.append(before)
+            out.append(replace(life, after=before.after, by=before.by))
+    return [one for one in out if one not in outlived]
+
+
 def _kind(by_photos: Hypothesis, by_state: Kind) -> Kind:
     """Return the kind that photos and state agree on.
 
@@ -179,18 +212,12 @@ def proven(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:
     return [site for site in ordered if _is_spot(state, table, verdicts, site)]
 
 
-def _listed(
-    state: State,
-    table: EvidenceTable,
-    verdicts: Verdicts,
-    ignored: Collection[tuple[int, int]],
-) -> list[Defect]:
+def _listed(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[Defect]:
     """Return the defects that the newest photos prove, the surest first."""
     listed: list[Defect] = []
     for site in proven(state, table, verdicts):
         row, col = (int(value) for value in table.sites[site])
-        is_ignored = suspects.is_ignored(row, col, ignored)
-        if not is_ignored and _same(row, col, listed) is None:
+        if _same(row, col, listed) is None:
             listed.append(_described(state, table, verdicts, site))
     return listed
 
@@ -270,7 +297,6 @@ def carried_on(
 def defects(
     state: State,
     table: EvidenceTable,
-    ignored: Collection[tuple[int, int]],
     former: Sequence[Defect] = (),
     needed: int = SCENES,
 ) -> list[Defect]:
@@ -282,8 +308,6 @@ def defects(
         Measures the shape of the defects.
     table : EvidenceTable
         With at least one photo.
-    ignored : collection of (row, col)
-        Never listed, nor what lies within two pixels.
     former : sequence of Defect
         The map before.
     needed : int
@@ -297,5 +321,5 @@ def defects(
     )
     if verdicts.scenes < needed:
         return list(former)
-    new = _listed(state, table, verdicts, ignored)
+    new = _listed(state, table, verdicts)
     return carried_on(former, new, table, verdicts)

@@ -24,6 +24,7 @@ from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
+from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class MapTask:
     Attributes
     ----------
     config : Config
-    cameras : list of Camera
-        All that are known: a list without `size` is about the largest.
+    ignored : set of (row, col)
+        Sound, whatever is detected there.
     generation : Path
         Its folder.
     known : Evidence
@@ -76,7 +77,7 @@ class MapTask:
     """
 
     config: Config
-    cameras: list[Camera]
+    ignored: set[tuple[int, int]]
     generation: Path
     known: Evidence
     files: Mapping[int, list[Path]]
@@ -121,32 +122,27 @@ class MadeMap:
 def find(
     config: Config,
     camera: Camera,
-    cameras: list[Camera],
     state: State,
     table: EvidenceTable,
     former: list[Defect],
 ) -> list[Defect]:
-    """Return the defects of a camera, by the configured method.
+    """Return the defects of a camera, by the configured method, the ignored ones as well.
 
     Parameters
     ----------
-    cameras : list of Camera
-        All that are known: a list without `size` is about the largest.
     table : EvidenceTable
     former : list of Defect
         The map before.
     """
     settings = config.detection
-    ignored = config.ignored(camera, largest=is_largest(camera, cameras))
     if settings.method == "variance":
-        found = suspects.lowest_variance(state, VARIANCE_COUNT)
-        return [one for one in found if (one.row, one.col) not in ignored]
+        return suspects.lowest_variance(state, VARIANCE_COUNT)
     if serviced := config.serviced(camera):
         table, former = table.since(serviced), lives.serviced(former, serviced)
     if len(table.photos) < settings.min_photos:
         return former
     needed = lives.scenes_needed(settings.min_photos)
-    return lives.defects(state, table, ignored, former, needed)
+    return lives.defects(state, table, former, needed)
 
 
 def _new_suspects(
@@ -189,7 +185,7 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
         The generation is missing or damaged.
     """
     state, known = generation_files.opened(task.generation), task.known
-    judge = partial(find, task.config, task.camera, task.cameras, state)
+    judge = partial(find, task.config, task.camera, state)
     new, again = None, list[SampledPhoto]()
     if task.config.detection.method == "contrast" and state.trace is not None:
         new = _new_suspects(task, state, state.trace, at_step)
@@ -214,7 +210,7 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
     return MadeMap(
         task,
         found,
-        footprint.learn(state.mean, found),
+        footprint.learn(state.mean, not_ignored(found, task.ignored)),
         state.photos,
         scenes(known.table().controls),
         new,
@@ -238,13 +234,17 @@ class Maps:
         self._ledger = ledger
         self._config = config
         self.earlier = earlier
-        self._versions: dict[str, str] = {}
+        self._versions: dict[tuple[str, bool], str] = {}
         self._footprints: dict[str, Footprint | None] = {}
         self.made = 0
         self.last = ""
 
     def _cameras(self) -> list[Camera]:
         return [record.camera for record in self._ledger.images.cameras()]
+
+    def _ignored(self, camera: Camera) -> set[tuple[int, int]]:
+        largest = is_largest(camera, self._cameras())
+        return self._config.ignored(camera, largest=largest)
 
     def task(self, record: CameraRecord, look_back: int) -> MapTask:
         """Return what the map of a camera is made from; see `MapTask`."""
@@ -253,7 +253,7 @@ class Maps:
         folder = state_folder.camera_folder(self._ledger.folder, camera.id)
         return MapTask(
             self._config,
-            self._cameras(),
+            self._ignored(camera),
             generation_files.folder_of(folder, record.generation),
             known,
             {one.id: self.earlier.files(one) for one in known.photos},
@@ -269,9 +269,11 @@ class Maps:
         OSError, LedgerError
             It cannot be written.
         """
-        camera, former = made.task.camera, made.task.former
+        camera, ignored = made.task.camera, self._ignored(made.task.camera)
         # The file first: a crash in between leaves the map due, and both are made again.
-        self._publish(camera, made)
+        path, text = self._published(camera, made.defects, made.photos)
+        make_folder(path.parent)
+        write(path, text)
         self._keep_footprint(camera.id, made.footprint)
         with self._ledger.transaction():
             if made.suspects is not None:
@@ -280,16 +282,34 @@ class Maps:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
             self._ledger.images.set_mapped(camera.id, made.photos, made.scenes)
-        self._versions.pop(camera.id, None)
+        self._versions.clear()
         self.made += 1
-        self.last = f"{camera.id}, {len(made.defects)} defects"
-        self._log(camera.id, former, made.defects)
+        before = not_ignored(made.task.former, ignored)
+        now = not_ignored(made.defects, ignored)
+        self.last = f"{camera.id}, {lives.places(now)} defects"
+        self._log(camera.id, before, now)
 
-    def _publish(self, camera: Camera, made: MadeMap) -> None:
-        path = state_folder.map_file(self._ledger.folder, camera.id)
-        make_folder(path.parent)
-        text = map_yaml.dump(camera, made.defects, photos=made.photos)
-        write(path, text.encode())
+    def _published(
+        self, camera: Camera, defects: list[Defect], photos: int
+    ) -> tuple[Path, bytes]:
+        """Return map.yaml and what it says."""
+        lived = lives.joined(defects, self._config.serviced(camera))
+        listed = not_ignored(lived, self._ignored(camera))
+        ignored = [one for one in lived if one not in listed]
+        text = map_yaml.dump(camera, listed, photos, ignored)
+        return state_folder.map_file(self._ledger.folder, camera.id), text.encode()
+
+    def publish_all(self) -> None:
+        """Bring every map.yaml in line with what the configuration ignores."""
+        for record in self._ledger.images.cameras():
+            defects = self._ledger.defects.of(record.camera.id)
+            path, text = self._published(record.camera, defects, record.mapped)
+            try:
+                if record.mapped and (not path.exists() or path.read_bytes() != text):
+                    make_folder(path.parent)
+                    write(path, text)
+            except OSError as error:  # the next map is written anyway
+                log.warning("not in line with the configuration: %s", error)
 
     def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
@@ -354,14 +374,21 @@ class Maps:
         """Return whether any pixel of a camera might be repaired, in whatever photo."""
         which, entries = self._config.repair.pixels, self._config.camera_entries(camera)
         listed = which != "detected" and any(entry.pixels for entry in entries)
-        certain = any(map(suspects.is_certain, self._ledger.defects.of(camera.id)))
-        return listed or (which != "configured" and certain)
+        return listed or (which != "configured" and bool(self._certain(camera)))
+
+    def _certain(self, camera: Camera) -> list[Defect]:
+        detected = self._ledger.defects.of(camera.id)
+        return repair_pixel_list.certain(
+            self._config, camera, self._cameras(), detected
+        )
 
     def version(self, camera: Camera) -> str:
         """Return the version of a camera's pixel list: it changes when the list does."""
-        if camera.id not in self._versions:
+        cameras = self._cameras()
+        key = camera.id, is_largest(camera, cameras)
+        if key not in self._versions:
             detected = self._ledger.defects.of(camera.id)
-            self._versions[camera.id] = repair_pixel_list.version(
-                self._config, camera, detected
+            self._versions[key] = repair_pixel_list.version(
+                self._config, camera, cameras, detected
             )
-        return self._versions[camera.id]
+        return self._versions[key]

@@ -126,6 +126,7 @@ class Session:
             with _state_errors():
                 migration.migrate(self.ledger, progress)
                 self._tidy()
+                self.maps.publish_all()
         except Exception:
             self.close()
             raise
@@ -163,6 +164,7 @@ class Session:
         """Use another configuration from now on; a pass under way is given up."""
         self.learning.stop()
         self._use(config)
+        self.maps.publish_all()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,9 @@
 
 Coordinates are those of the camera's stored JPEG, 0-based: a raw frame may have borders.
 
+A map here is a camera's whole list: detected, configured and ignored pixels.  JSON and CSV
+say which is which; the formats of other programs leave the ignored ones out.
+
 JSON: the maps, and the lives of their defects, for scripts.
 """
 
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hotpixeld.defect import Defect
-    from hotpixeld.store.evidence_tables import CameraMaps
+    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.store.images import CameraRecord
 
+CameraMaps = list[tuple["CameraRecord", list["ListedPixel"]]]
+"""Cameras, each with its list."""
 Json = dict[str, Any]
 
 
@@ -29,8 +35,9 @@ def _time(when: dt.datetime | None) -> str | None:
     return None if when is None else when.isoformat()
 
 
-def pixel(defect: Defect) -> Json:
-    """Return one defect for JSON: x, y are stored coordinates, times ISO 8601 local."""
+def pixel(listed: ListedPixel) -> Json:
+    """Return one pixel for JSON: x, y are stored coordinates, times ISO 8601 local."""
+    defect = listed.defect
     return {
         "x": defect.x,
         "y": defect.y,
@@ -41,15 +48,17 @@ def pixel(defect: Defect) -> Json:
         "since": {"after": _time(defect.after), "by": _time(defect.by)},
         "until": _time(defect.until),
         "focal": defect.focal and list(defect.focal),
+        "source": str(listed.source),
+        "ignored": listed.ignored,
     }
 
 
-def life(defect: Defect) -> Json:
-    """Return one defect with how it appeared in its photos, for JSON."""
-    shown = defect.appearance
+def life(listed: ListedPixel) -> Json:
+    """Return one pixel with how it appeared in its photos, for JSON."""
+    shown = listed.defect.appearance
     strengths = shown.strengths if shown else ()
     return {
-        **pixel(defect),
+        **pixel(listed),
         "photos": shown and {"seen": shown.seen, "telling": shown.telling},
         "exposures": [
             {
@@ -63,16 +72,16 @@ def life(defect: Defect) -> Json:
     }
 
 
-def json_text(maps: CameraMaps, entry: Callable[[Defect], Json] = pixel) -> str:
-    """Return the maps as JSON, each defect as `entry` (`pixel` or `life`) gives it."""
+def json_text(maps: CameraMaps, entry: Callable[[ListedPixel], Json] = pixel) -> str:
+    """Return the maps as JSON, each pixel as `entry` (`pixel` or `life`) gives it."""
     cameras = [
         {
             "id": record.camera.id,
             **dataclasses.asdict(record.camera),
             "photos": record.photos,
-            "pixels": [entry(defect) for defect in defects],
+            "pixels": [entry(listed) for listed in pixels],
         }
-        for record, defects in maps
+        for record, pixels in maps
     ]
     return json.dumps({"cameras": cameras}, indent=1) + "\n"
 
@@ -81,23 +90,28 @@ def csv_text(maps: CameraMaps) -> str:
     """Return the maps as CSV, a pixel a line."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["camera", "x", "y", "kind", "score", "after", "by", "until"])
-    for record, defects in maps:
-        for defect in defects:
-            entry = pixel(defect)
-            since = entry["since"]
-            row = [entry["x"], entry["y"], entry["kind"], entry["score"]]
-            times = [since["after"], since["by"], entry["until"]]
-            writer.writerow([record.camera.id, *row, *times])
+    columns = ["x", "y", "kind", "score", "after", "by", "until", "source", "ignored"]
+    writer.writerow(["camera", *columns])
+    for record, pixels in maps:
+        for listed in pixels:
+            entry = pixel(listed)
+            entry |= entry["since"]
+            entry["ignored"] = "yes" if listed.ignored else ""
+            writer.writerow([record.camera.id, *(entry[name] for name in columns)])
     return buffer.getvalue()
+
+
+def _defects(pixels: list[ListedPixel], *, ignored: bool = False) -> list[Defect]:
+    """Return the defects of those that are to be repaired, or of those `ignored`."""
+    return [listed.defect for listed in pixels if listed.ignored == ignored]
 
 
 def dcraw_text(maps: CameraMaps) -> str:
     """Return the maps as .badpixels of dcraw(1): column, row, UNIX time of the onset."""
     lines = []
-    for record, defects in maps:
+    for record, pixels in maps:
         lines.append(f"# {record.camera.id}")
-        for defect in defects:
+        for defect in _defects(pixels):
             dated = defect.after is not None and defect.by is not None
             began = int(defect.by.timestamp()) if dated and defect.by else 0
             lines.append(f"{defect.x} {defect.y} {began}")
@@ -107,9 +121,9 @@ def dcraw_text(maps: CameraMaps) -> str:
 def jpegpixi_text(maps: CameraMaps) -> str:
     """Return the maps as block lists of jpegpixi(1): X,Y,SIZE, a camera after another."""
     lines = []
-    for record, defects in maps:
+    for record, pixels in maps:
         lines.append(f"# {record.camera.id}")
-        for defect in defects:
+        for defect in _defects(pixels):
             reach = 1 if defect.radius is None else defect.radius
             x, y, size = defect.x - reach, defect.y - reach, 2 * reach + 1
             lines.append(f"{max(x, 0)},{max(y, 0)},{size}")
@@ -119,8 +133,13 @@ def jpegpixi_text(maps: CameraMaps) -> str:
 def yaml_text(maps: CameraMaps) -> str:
     """Return the maps as YAML, in the configuration's grammar."""
     entries = [
-        map_yaml.entry(record.camera, defects, record.photos)
-        for record, defects in maps
+        map_yaml.entry(
+            record.camera,
+            _defects(pixels),
+            record.photos,
+            _defects(pixels, ignored=True),
+        )
+        for record, pixels in maps
     ]
     return (
         f"{map_yaml.HEADER}cameras:\n{''.join(entries)}" if entries else "cameras: []\n"

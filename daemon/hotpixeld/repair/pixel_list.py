@@ -1,26 +1,30 @@
 """The pixels that may be repaired in a photo: those listed, and those it shows.
 
 `repairable` chooses a camera's defects by the photo's date and focal length; `visible` by
-its levels around each: a detected defect that is not seen is not repaired.
+its levels around each: a detected defect that is not seen is not repaired.  What is
+detected stays in the map whatever the configuration says, and `ignore` is a word about its
+use: it holds at once, for every photo, and can be taken back.
+`listing` is a camera's whole list, for people.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Kind
-from hotpixeld.detection import suspects
+from hotpixeld.detection import lives, suspects
 from hotpixeld.jpeg.block_reader import Window
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -152,18 +156,44 @@ def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
     return tuple(defect for defect in defects if is_visible(frame, defect))
 
 
-def version(config: Config, camera: Camera, detected: list[Defect]) -> str:
+def not_ignored(
+    detected: Iterable[Defect], ignored: Collection[tuple[int, int]]
+) -> list[Defect]:
+    """Return the detected defects that are not near any (row, col) to ignore."""
+    return [
+        defect
+        for defect in detected
+        if not suspects.is_ignored(defect.row, defect.col, ignored)
+    ]
+
+
+def certain(
+    config: Config, camera: Camera, cameras: list[Camera], detected: list[Defect]
+) -> list[Defect]:
+    """Return the detected defects that may be repaired in some photo of a camera.
+
+    Parameters
+    ----------
+    cameras : list of Camera
+        All that are known: a list without `size` is about the largest.
+    """
+    ignored = config.ignored(camera, largest=is_largest(camera, cameras))
+    return list(filter(suspects.is_certain, not_ignored(detected, ignored)))
+
+
+def version(
+    config: Config, camera: Camera, cameras: list[Camera], detected: list[Defect]
+) -> str:
     """Return the version of a camera's pixel list: it changes when the list does.
 
     Scores and amplitudes do not count: they move a little with every photo.
     """
-    entries = config.camera_entries(camera)
-    certain = [
+    configured = config.listed(camera, largest=is_largest(camera, cameras))
+    found = [
         (defect.row, defect.col, defect.after, defect.until, defect.focal)
-        for defect in detected
-        if suspects.is_certain(defect)
+        for defect in certain(config, camera, cameras, detected)
     ]
-    listed = (camera.id, entries, certain, config.repair, config.folders)
+    listed = (camera.id, configured, found, config.repair, config.folders)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
@@ -196,17 +226,122 @@ def repairable(
     which = config.repair.pixels
     largest = is_largest(camera, cameras)
     configured = config.configured_defects(camera, when, largest=largest)
-    certain = [
+    possible = [
         defect
-        for defect in detected
-        if suspects.is_certain(defect) and _may_show(defect, when)
+        for defect in certain(config, camera, cameras, detected)
+        if _may_show(defect, when)
     ]
     listed, found = (
         tuple(defect for defect in defects if defect.is_at(focal))
-        for defects in (configured, certain)
+        for defects in (configured, possible)
     )
     return PixelList(
         listed if which != "detected" else (),
         found if which != "configured" else (),
-        version(config, camera, detected),
+        version(config, camera, cameras, detected),
     )
+
+
+class Source(StrEnum):
+    """Who says that a pixel is defective."""
+
+    CONFIGURED = "configured"
+    DETECTED = "detected"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPixel:
+    """A pixel of a camera's list, as people see it: a life of one place.
+
+    Attributes
+    ----------
+    defect : Defect
+        With the evidence of detection, if there is any, and the dates of the
+        configuration, where it gives any.
+    source : Source
+    ignored : bool
+        Detected, but to be left alone by the configuration.
+    """
+
+    defect: Defect
+    source: Source = Source.DETECTED
+    ignored: bool = False
+
+
+def _overlap(configured: Defect, detected: Defect) -> bool:
+    """Return whether a configured and a detected pixel are one place at one time."""
+    same = (configured.row, configured.col) == (detected.row, detected.col)
+    starts = (
+        configured.by or configured.after or dt.datetime.min,
+        (detected.after and detected.by) or dt.datetime.min,
+    )
+    ends = (each.until or dt.datetime.max for each in (configured, detected))
+    return same and max(starts) < min(ends)
+
+
+def _both(configured: Defect, detected: Defect) -> Defect:
+    """Return what is known of a configured pixel that was detected as well."""
+    dates = after, by, until = configured.after, configured.by, configured.until
+    if dates == (None, None, None):
+        return detected
+    return replace(detected, after=after, by=by, until=until)
+
+
+def listing(
+    config: Config, camera: Camera, cameras: list[Camera], detected: list[Defect]
+) -> list[ListedPixel]:
+    """Return a camera's list for people: what is configured, detected and ignored.
+
+    Parameters
+    ----------
+    cameras : list of Camera
+        All that are known: a list without `size` is about the largest.
+    detected : list of Defect
+        Its map.
+
+    Returns
+    -------
+    list of ListedPixel
+        From the top left on.
+    """
+    largest = is_largest(camera, cameras)
+    ignored = config.ignored(camera, largest=largest)
+    found = lives.joined(detected, config.serviced(camera))
+    out = list[ListedPixel]()
+    for pixel in config.listed(camera, largest=largest):
+        one = pixel.defect()
+        same = next((other for other in found if _overlap(one, other)), None)
+        if same is None:
+            out.append(ListedPixel(one, Source.CONFIGURED))
+        else:
+            found.remove(same)
+            out.append(ListedPixel(_both(one, same), Source.BOTH))
+    out += [
+        ListedPixel(one, ignored=suspects.is_ignored(one.row, one.col, ignored))
+        for one in found
+    ]
+    return sorted(out, key=_place_and_time)
+
+
+def _place_and_time(pixel: ListedPixel) -> tuple[int, int, dt.datetime]:
+    defect = pixel.defect
+    begins = defect.by or defect.after or dt.datetime.min
+    return defect.row, defect.col, begins
+
+
+def counts(pixels: Iterable[ListedPixel]) -> dict[str, int]:
+    """Return how many defects are detected, and how many configured, and ignored.
+
+    Several lives of one place count once.
+    """
+    pixels = list(pixels)
+    sorts = {
+        "defects": lambda one: one.source != Source.CONFIGURED and not one.ignored,
+        "configured": lambda one: one.source != Source.DETECTED,
+        "ignored": lambda one: one.ignored,
+    }
+    return {
+        name: lives.places(pixel.defect for pixel in filter(is_meant, pixels))
+        for name, is_meant in sorts.items()
+    }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotpixeld.detection.lives import scenes_needed
 from hotpixeld.files import make_folder, replacing
+from hotpixeld.repair import pixel_list
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
@@ -43,12 +44,16 @@ def status(ledger: Ledger, config: Config) -> Json:
     Parameters
     ----------
     config : Config
-        Says how many scenes the next map needs.
+        Says how many scenes the next map needs, and what is configured and ignored.
     """
     needed = scenes_needed(config.detection.min_photos)
     cameras = []
-    for record in ledger.images.cameras():
+    records = list(ledger.images.cameras())
+    known = [record.camera for record in records]
+    for record in records:
         counts = ledger.images.counts(record.camera.id)
+        detected = ledger.defects.of(record.camera.id)
+        listed = pixel_list.listing(config, record.camera, known, detected)
         cameras.append(
             {
                 "id": record.camera.id,
@@ -59,7 +64,7 @@ def status(ledger: Ledger, config: Config) -> Json:
                 "mapped": record.mapped,
                 "scenes": round(record.scenes, 1),
                 "scenes_needed": needed,
-                "defects": len(ledger.defects.of(record.camera.id)),
+                **pixel_list.counts(listed),
             }
         )
     problems = [

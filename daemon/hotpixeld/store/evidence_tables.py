@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hotpixeld.statistics.contrast import Sites
-    from hotpixeld.store.images import CameraRecord
 
 KEPT = 256
 """Photos of a camera whose samples are kept: more than its state remembers."""
@@ -229,7 +228,3 @@ class Defects:
                 "INSERT INTO defects VALUES (?, ?, ?, ?)",
                 (camera_id, defect.row, defect.col, _verdict(defect)),
             )
-
-
-CameraMaps = list[tuple["CameraRecord", list[Defect]]]
-"""Cameras, each with its defects."""
