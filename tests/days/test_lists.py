@@ -1,0 +1,160 @@
+"""Lists: what a user ignores, lists by hand or has had serviced, and what becomes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from days.world import HEIGHT, WIDTH, Body, files
+from hotpixeld.config.load import load
+from sensor import START, Planted, scattered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from days.world import Home, Json
+
+
+def pixels(home: Home, command: str = "map") -> dict[tuple[int, int], Json]:
+    """Return the lists' pixels by place, as `map` or `history` prints them."""
+    options = ("--format", "json") if command == "map" else ("--json",)
+    cameras = home.hotpixeld(command, *options).json["cameras"]
+    return {(one["x"], one["y"]): one for camera in cameras for one in camera["pixels"]}
+
+
+def repaired(home: Home) -> set[tuple[int, int]]:
+    """Return the pixels that are repaired in any copy, by the ledger."""
+    with home.ledger() as ledger:
+        found = [ledger.copies.find(path) for path in home.photos.rglob("*.JPG")]
+    return {
+        xy
+        for copy in found
+        if copy and copy.condition == "written"
+        for xy in copy.pixels
+    }
+
+
+def ignore(home: Home, body: Body, *points: tuple[int, int]) -> None:
+    listed = [list(point) for point in points]
+    home.configure(cameras=[{"model": body.model, "ignore": listed}])
+
+
+def the_map(home: Home) -> Path:
+    (path,) = home.state.glob("cameras/*/map.yaml")
+    return path
+
+
+def test_an_ignored_pixel_is_taken_out_of_all_copies_by_the_next_run(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    sound, *others = sorted(body.xy)
+    assert repaired(home) == body.xy
+    ignore(home, body, sound)
+    again = home.once()
+
+    assert repaired(home) == set(others)
+    assert "2 defects" in again.out
+    found = pixels(home)
+    assert set(found) == body.xy
+    assert {place for place, one in found.items() if one["ignored"]} == {sound}
+    assert "ignored" in home.hotpixeld("history").out
+    (listed,) = load(the_map(home)).cameras
+    assert {(one.x, one.y) for one in listed.pixels} == set(others)
+    assert [(one.x, one.y) for one in listed.ignore] == [sound]
+
+
+def test_a_daemon_ignores_a_pixel_at_its_reload_and_brings_it_back_at_the_next(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    before = files(home.photos / "repaired")
+    sound, *others = sorted(body.xy)
+    daemon = home.daemon().idle()
+    ignore(home, body, sound)
+    daemon.reload()
+
+    assert repaired(home) == set(others)
+    home.configure(cameras=[])
+    daemon.reload().stop()
+    assert repaired(home) == body.xy
+    assert files(home.photos / "repaired") == before
+
+
+def test_copies_go_when_all_their_pixels_are_ignored(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    ignore(home, body, *body.xy)
+    home.once()
+
+    assert home.written() == set()
+    (camera,) = home.status()["cameras"]
+    assert (camera["defects"], camera["ignored"]) == (0, 3)
+    home.configure(cameras=[])
+    home.once()
+    assert repaired(home) == body.xy
+
+
+def test_new_photos_do_not_bring_an_ignored_pixel_back(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    sound, *others = sorted(body.xy)
+    ignore(home, body, sound)
+    body.shoot(home.photos, 16)
+    home.once()
+
+    assert repaired(home) == set(others)
+    assert pixels(home)[sound]["ignored"]
+
+
+def test_a_pixel_listed_by_hand_is_shown_as_such(home: Home, body: Body) -> None:
+    found, *_ = sorted(body.xy)
+    by_hand = (60, 44)
+    entry = {"model": body.model, "pixels": [list(by_hand), list(found)]}
+    home.configure(cameras=[entry])
+    body.shoot(home.photos, 16)
+    home.once()
+
+    for command in ("map", "history"):
+        sources = {at: one["source"] for at, one in pixels(home, command).items()}
+        assert sources.pop(by_hand) == "configured"
+        assert sources.pop(found) == "both"
+        assert set(sources.values()) == {"detected"}
+        text = home.hotpixeld(command).out
+        assert "configured" in text
+        assert "3 defects from 16 photos, 2 configured" in text
+
+
+def test_a_pixel_that_the_service_did_not_mend_is_one_defect(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 48)
+    home.once()
+    before = home.written()
+    when = START + dt.timedelta(minutes=16)
+    home.configure(cameras=[{"model": body.model, "serviced": when.isoformat()}])
+    home.once()
+
+    assert [one["until"] for one in pixels(home).values()] == [None] * 3
+    assert "3 defects from 48 photos" in home.hotpixeld("history").out
+    assert home.written() == before
+
+
+def test_a_pixel_that_the_service_mended_ends_with_it(home: Home) -> None:
+    mended, *others = scattered(3, HEIGHT, WIDTH, levels=(70, 90))
+    mended = Planted(mended.row, mended.col, mended.level, until=32)
+    body = Body(defects=(mended, *others))
+    body.shoot(home.photos, 32)
+    home.once()
+    assert repaired(home) == body.xy
+    when = (START + dt.timedelta(minutes=32)).isoformat()
+    home.configure(cameras=[{"model": body.model, "serviced": when}])
+    body.shoot(home.photos, 32)
+    home.once()
+
+    found = pixels(home)
+    assert found.pop((mended.col, mended.row))["until"] == when
+    assert [one["until"] for one in found.values()] == [None, None]
+    assert len(found) == 2
