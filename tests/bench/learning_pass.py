@@ -4,7 +4,7 @@
     python tests/bench/learning_pass.py FOLDER [--photos N] [--threads N] [--memory BYTES]
 
 FOLDER holds photos of one camera; they are taken again until there are N.  Passes end as
-with `run --once`: after 16, 32, 64, 128 photos, then every 128.  What is compared with is
+with `run --once`: after every 128 photos.  What is compared with is
 libturbojpeg's decoding of the same photos into a frame that is used again, before and after.
 All figures but those by the clock are processor time.
 """
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hotpixeld.detection import evidence
+from hotpixeld.engine.learning import MOST_IN_A_PASS
 from hotpixeld.engine.learning_pass import Folder, Means, Pending, Task, learn
 from hotpixeld.jpeg.decoder import SideBySide, Size, StripDecoder
 from hotpixeld.statistics.generation import Folding
@@ -104,7 +105,7 @@ def all_passes(
     size: Size, photos: Sequence[Pending], means: Means, folder: Path
 ) -> None:
     """Fold all photos, as `run --once` does; keep one generation."""
-    ends = itertools.chain([16, 32, 64], itertools.count(128, 128))
+    ends = itertools.count(MOST_IN_A_PASS, MOST_IN_A_PASS)
     before, sites, done, number = None, suspects(size), 0, 0
     for end in ends:
         while done < min(end, len(photos)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pytest
 import steps
 import whole_frames
 from hotpixeld.engine import learning
-from hotpixeld.engine.learning import PATIENCE_SECONDS, next_place
+from hotpixeld.engine.learning import PATIENCE_SECONDS
 from hotpixeld.engine.session import Session
 from hotpixeld.jpeg import decoder
 from hotpixeld.store import generation_files, state_folder
@@ -158,9 +157,10 @@ def test_photos_go_on_while_a_map_is_made(
 
 
 def test_a_run_that_is_done_once_ends_passes_at_fixed_places(
-    open_session: Open, folder: Path
+    open_session: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it was stopped before: samples depend on the list that stands then."""
+    monkeypatch.setattr(learning, "MOST_IN_A_PASS", 16)
     sensor = Sensor(height=HEIGHT, width=WIDTH)
     session = open_session()
     take(session, sensor.write(folder, 40))
@@ -169,12 +169,6 @@ def test_a_run_that_is_done_once_ends_passes_at_fixed_places(
 
     assert list(dict.fromkeys(ends)) == [16, 32, 40]
     assert only_camera(session).generation == 3
-
-
-def test_places_double_up_to_128() -> None:
-    places = list(itertools.accumulate(range(6), lambda at, _: next_place(at)))
-
-    assert places == [0, 16, 32, 64, 128, 256]
 
 
 def test_what_interrupts_a_pass_halves_the_next_and_leaves_nothing(

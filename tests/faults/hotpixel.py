@@ -22,7 +22,7 @@ DEADLINE = 60.0
 # Passes over so few photos that a run has several, maps that are made soon, and pauses
 # worth waiting for.
 PATCH: dict[str, Any] = {
-    "engine.learning.PLACES": (4,),
+    "engine.learning.MOST_IN_A_PASS": 4,
     "engine.learning.FEWEST_NEW": 4,
     "engine.learning.MOST_NEW": 4,
     "detection.suspects.BY_TRACE": 16,

@@ -67,8 +67,8 @@ after a map is to be listed within 40, of which some come while it is made."""
 PATIENCE_SECONDS = 86_400.0
 """After so long a pending photo is folded, however few there are."""
 MOST_IN_A_PASS = 128
-PLACES = (16, 32, 64)
-"""A run that is done once lists suspects after so many photos, then every 128."""
+"""In a run that is done once, passes end after each multiple of it. Lists made earlier would
+change nothing: the newest `JUDGED` photos are sampled at the last one."""
 BASE = 105_000_000
 """Bytes: the interpreter with its libraries, what SQLite keeps, what lies free."""
 LEAST_MEMORY = 8_000_000
@@ -97,11 +97,10 @@ def is_due(pending: int, photos: int, min_photos: int) -> bool:
 def next_place(photos: int) -> int:
     """Return after how many photos a run that is done once ends its next pass.
 
-    >>> [next_place(photos) for photos in (0, 16, 63, 64, 128, 200)]
-    [16, 32, 64, 128, 256, 256]
+    >>> [next_place(photos) for photos in (0, 127, 128, 200)]
+    [128, 128, 256, 256]
     """
-    early = [place for place in PLACES if place > photos]
-    return early[0] if early else (photos // 128 + 1) * 128
+    return (photos // MOST_IN_A_PASS + 1) * MOST_IN_A_PASS
 
 
 @dataclass(frozen=True, slots=True)

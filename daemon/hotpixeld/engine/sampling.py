@@ -30,7 +30,7 @@ from hotpixeld.engine import decode_trial
 from hotpixeld.errors import PhotoError, PhotoGoneError
 from hotpixeld.jpeg import entropy, scans
 from hotpixeld.jpeg.bits import CodedDataError
-from hotpixeld.jpeg.block_reader import BlockReader, Window
+from hotpixeld.jpeg.block_reader import BlockReader
 from hotpixeld.jpeg.decoder import CodecError, StripDecoder
 from hotpixeld.jpeg.markers import MarkerError
 from hotpixeld.jpeg.scans import ScanError
@@ -94,10 +94,11 @@ def _sample_windows(photo: Photo, sites: NDArray[np.intp]) -> Samples:
     coded = scans.coded_scans(photo.data, photo.structure)
     reader = BlockReader(photo.data, photo.structure, coded)
     begins = evidence.corners(height, width, sites)
-    edges = np.concatenate([begins, begins + evidence.SIDE], axis=1).tolist()
-    windows = [Window(*each) for each in edges]
-    walked = entropy.walk(photo.data, coded, reader.needed(windows))
-    levels = np.array(reader.levels(walked, windows), np.uint8)
+    windows = np.concatenate([begins, begins + evidence.SIDE], axis=1).astype(np.int64)
+    needed = reader.needed(windows)
+    walked = entropy.walk(photo.data, coded, needed, to_patch=False)
+    side = evidence.SIDE
+    levels = reader.pixels(walked, windows).reshape(-1, side, side, 3)
     return evidence.sample_windows(levels, height, width, sites)
 
 

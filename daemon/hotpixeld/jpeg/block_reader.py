@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.scans import CodedScan
 
 Levels = NDArray[np.uint8]
-"""(rows, columns, 3) uint8: red, green, blue."""
+"""(rows, columns, 3) or (pixels, 3) uint8: red, green, blue."""
 
 _GREY, _YCC, _RGB = 0, 1, 2
 _APP0, _APP14 = 0xE0, 0xEE
@@ -134,7 +134,7 @@ class BlockReader:
             plane.steps[:] = steps[index]
             self._planes.append(plane)
 
-    def _edges(self, windows: Sequence[Window]) -> Integers:
+    def _edges(self, windows: Sequence[Window] | Integers) -> Integers:
         """Return windows as an array, (n, 4)."""
         edges = np.array(windows, np.int64).reshape(-1, 4)
         top, left, bottom, right = edges.T
@@ -170,7 +170,9 @@ class BlockReader:
         place = np.arange(len(window)) - (np.cumsum(counts) - counts)[window]
         down, right = np.divmod(place, across[window])
         rows, columns = blocks.tops[window] + down, blocks.lefts[window] + right
-        return np.unique(rows * plane.columns + columns), counts
+        needed = np.zeros(-(-plane.height // 8) * plane.columns, np.bool_)
+        needed[rows * plane.columns + columns] = True
+        return np.flatnonzero(needed), counts
 
     @staticmethod
     def _places(component: int, plane: _Plane, numbers: Integers) -> Integers:
@@ -178,12 +180,12 @@ class BlockReader:
         rows, columns = np.divmod(numbers, plane.columns)
         return np.stack([np.full_like(rows, component), rows, columns], axis=1)
 
-    def needed(self, windows: Sequence[Window]) -> Integers:
+    def needed(self, windows: Sequence[Window] | Integers) -> Integers:
         """Return the blocks to ask the walk for.
 
         Parameters
         ----------
-        windows : sequence of Window
+        windows : sequence of Window or (n, 4) int64
             Inside the photo, and not empty.
 
         Returns
@@ -205,7 +207,7 @@ class BlockReader:
         )
 
     def levels(self, walked: Walked, windows: Sequence[Window]) -> list[Levels]:
-        """Return the levels of some windows.
+        """Return the levels of some windows, apart.
 
         Parameters
         ----------
@@ -225,6 +227,22 @@ class BlockReader:
         IndexError
             A window is empty, or reaches beyond the photo.
         """
+        out, parts, end = self.pixels(walked, windows), [], 0
+        for top, left, bottom, right in windows:
+            begin, end = end, end + (bottom - top) * (right - left)
+            parts.append(out[begin:end].reshape(bottom - top, right - left, 3))
+        return parts
+
+    def pixels(self, walked: Walked, windows: Sequence[Window] | Integers) -> Levels:
+        """Return the levels of all pixels of some windows, one window after the other.
+
+        Parameters and errors are those of `levels`; windows may be (n, 4) int64, too.
+
+        Returns
+        -------
+        (pixels, 3) uint8
+            Red, green, blue, row by row.
+        """
         edges = self._edges(windows)
         planes = (_Plane * len(self._planes))(*self._planes)
         held, room = [], np.zeros(len(edges), np.int64)
@@ -239,17 +257,11 @@ class BlockReader:
         samples = np.empty(64 * sum(len(numbers) for numbers, _ in held), np.uint8)
         gathered = np.empty(64 * int(room.max(initial=0)), np.uint8)
         heights, widths = edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1]
-        ends = np.cumsum(heights * widths)
-        out = np.empty((int(ends[-1]) if len(ends) else 0, 3), np.uint8)
+        out = np.empty((int((heights * widths).sum()), 3), np.uint8)
         if _levels(
             *(planes, self._colour, len(edges), edges.ctypes.data),
             *(samples.ctypes.data, gathered.ctypes.data, gathered.size),
             out.ctypes.data,
         ):
             raise RuntimeError("the compiled core needs other blocks")
-        return [
-            part.reshape(int(height), int(width), 3)
-            for part, height, width in zip(
-                np.split(out, ends[:-1]), heights, widths, strict=False
-            )
-        ]
+        return out

@@ -251,7 +251,13 @@ def walk_scan(data: bytes, scan: CodedScan, wanted: Integers) -> Records:
     return records
 
 
-def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
+def walk(
+    data: bytes,
+    scans: Sequence[CodedScan],
+    places: Integers,
+    *,
+    to_patch: bool = True,
+) -> Walked:
     """Decode a photo's coded data to their end, and keep some blocks.
 
     Parameters
@@ -262,6 +268,8 @@ def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
         All of `scans.coded_scans(data, ...)`.
     places : (n, 3) int64
         Component, row and column of each wanted block, 0-based.
+    to_patch : bool
+        Keep what `patch` needs, too: the MCUs whose DC differences change with these.
 
     Raises
     ------
@@ -277,9 +285,9 @@ def walk(data: bytes, scans: Sequence[CodedScan], places: Integers) -> Walked:
     records = []
     for scan in scans:
         parts = [mcus for _, mcus, _ in _located(scan, places)]
-        mcus = np.unique(np.concatenate([*parts, np.empty(0, np.int64)]))
-        # Their DC differences change with the ones before.
-        wanted = np.union1d(mcus, scan.followers(mcus))
+        wanted = np.unique(np.concatenate([*parts, np.empty(0, np.int64)]))
+        if to_patch:
+            wanted = np.union1d(wanted, scan.followers(wanted))
         records.append(walk_scan(data, scan, wanted))
     return Walked(tuple(scans), tuple(records))
 

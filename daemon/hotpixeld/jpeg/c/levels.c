@@ -22,56 +22,70 @@ struct plane {
 
 enum { GREY, YCC, RGB };
 
-/* One-dimensional transform of eight numbers, scaled by 8192 * sqrt(8).
- *
- * Sums of two of them are kept to 16 bits, as by libjpeg-turbo's vector code: they are
- * longer in blocks only that no encoder writes.
- */
-static inline void transform(const int32_t in[8], int32_t out[8], int32_t rounding, int shift)
-{
-    int32_t sum = (int16_t)(in[0] + in[4]), difference = (int16_t)(in[0] - in[4]);
-    int32_t first = (int16_t)(in[3] + in[7]), second = (int16_t)(in[1] + in[5]);
-    int32_t high = 10703 * in[2] + 4433 * in[6], low = 4433 * in[2] - 10704 * in[6];
-    int32_t even[4] = {
-        8192 * sum + high, 8192 * difference + low, 8192 * difference - low, 8192 * sum - high
-    };
-    int32_t third = 9633 * second - 6436 * first, fourth = 9633 * first + 6437 * second;
-    int32_t odd[4] = {
-        4926 * in[1] - 7373 * in[7] + fourth,
-        4177 * in[3] - 20995 * in[5] + third,
-        -20995 * in[3] - 4176 * in[5] + fourth,
-        -7373 * in[1] - 4927 * in[7] + third,
-    };
-    for (int i = 0; i < 4; i++) {
-        out[i] = (even[i] + odd[i] + rounding) >> shift;
-        out[7 - i] = (even[i] - odd[i] + rounding) >> shift;
-    }
-}
+#define INLINE static inline __attribute__((always_inline))
 
 static inline int32_t within(int32_t value, int32_t least, int32_t most)
 {
     return value < least ? least : value > most ? most : value;
 }
 
-/* Write the samples of one block. */
-static void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples)
+/* One-dimensional transforms of the eight columns of a block, scaled by 8192 * sqrt(8).
+ *
+ * Sums of two numbers are kept to 16 bits, as by libjpeg-turbo's vector code: they are
+ * longer in blocks only that no encoder writes.
+ */
+INLINE void transform(const int32_t in[8][8], int32_t out[8][8], int32_t rounding,
+                             int shift)
 {
-    int32_t columns[8][8], in[8], out[8];
-    int plain = 1; /* nothing but the first row: the columns are not transformed */
-    for (int i = 8; i < 64; i++)
-        plain &= !block[i];
     for (int x = 0; x < 8; x++) {
-        for (int y = 0; y < 8; y++)
-            in[y] = (int16_t)((uint32_t)block[8 * y + x] * steps[8 * y + x]);
-        transform(in, out, 1 << 10, 11);
-        for (int y = 0; y < 8; y++)
-            columns[y][x] = plain ? (int16_t)(4 * in[0]) : within(out[y], -32768, 32767);
+        int32_t sum = (int16_t)(in[0][x] + in[4][x]), difference = (int16_t)(in[0][x] - in[4][x]);
+        int32_t first = (int16_t)(in[3][x] + in[7][x]), second = (int16_t)(in[1][x] + in[5][x]);
+        int32_t high = 10703 * in[2][x] + 4433 * in[6][x];
+        int32_t low = 4433 * in[2][x] - 10704 * in[6][x];
+        int32_t even[4] = {
+            8192 * sum + high, 8192 * difference + low, 8192 * difference - low, 8192 * sum - high
+        };
+        int32_t third = 9633 * second - 6436 * first, fourth = 9633 * first + 6437 * second;
+        int32_t odd[4] = {
+            4926 * in[1][x] - 7373 * in[7][x] + fourth,
+            4177 * in[3][x] - 20995 * in[5][x] + third,
+            -20995 * in[3][x] - 4176 * in[5][x] + fourth,
+            -7373 * in[1][x] - 4927 * in[7][x] + third,
+        };
+        for (int i = 0; i < 4; i++) {
+            out[i][x] = (even[i] + odd[i] + rounding) >> shift;
+            out[7 - i][x] = (even[i] - odd[i] + rounding) >> shift;
+        }
     }
-    for (int y = 0; y < 8; y++) {
-        transform(columns[y], out, 1 << 17, 18);
+}
+
+/* Write the samples of one block. */
+INLINE void block_samples(const int16_t *block, const uint16_t *steps, uint8_t *samples)
+{
+    int32_t in[8][8], columns[8][8], turned[8][8], out[8][8];
+    int below = 0; /* nothing but the first row: the columns are not transformed */
+    for (int i = 8; i < 64; i++)
+        below |= block[i];
+    for (int i = 0; i < 64; i++)
+        in[i / 8][i % 8] = (int16_t)((uint32_t)block[i] * steps[i]);
+    transform(in, columns, 1 << 10, 11);
+    for (int y = 0; y < 8; y++)
         for (int x = 0; x < 8; x++)
-            samples[8 * y + x] = (uint8_t)(within(out[x], -128, 127) + 128);
-    }
+            turned[x][y] = below ? within(columns[y][x], -32768, 32767) : (int16_t)(4 * in[0][x]);
+    transform(turned, out, 1 << 17, 18);
+    for (int y = 0; y < 8; y++)
+        for (int x = 0; x < 8; x++)
+            samples[8 * y + x] = (uint8_t)(within(out[x][y], -128, 127) + 128);
+}
+
+/* Write the samples of a plane's blocks, 64 each. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("avx2", "default")))
+#endif
+static void plane_samples(const struct plane *plane, uint8_t *samples)
+{
+    for (int64_t i = 0; i < plane->count; i++)
+        block_samples(plane->coefficients + 64 * i, plane->steps, samples + 64 * i);
 }
 
 /* The samples of one component around a window. */
@@ -87,54 +101,68 @@ static inline int64_t inside(int64_t index, int64_t size)
     return index < 0 ? 0 : index >= size ? size - 1 : index;
 }
 
-/* Return the sample at a place of the whole component, the nearest one beyond its edge. */
-static inline int at(const struct samples *s, int64_t row, int64_t column)
+/* The rows that one row of pixels is made from. */
+struct rows {
+    const uint8_t *near, *beside;
+};
+
+static const uint8_t *row_at(const struct samples *s, int64_t row)
 {
-    row = inside(row, s->plane->height) - s->top;
-    column = inside(column, s->plane->width) - s->left;
-    return s->first[s->stride * row + column];
+    return s->first + s->stride * (inside(row, s->plane->height) - s->top);
 }
 
 /* Three parts of a row's sample and one of the row beside it. */
-static inline int mixed(const struct samples *s, int64_t row, int64_t beside, int64_t column)
+static inline int mixed(struct rows rows, int64_t place)
 {
-    return 3 * at(s, row, column) + at(s, beside, column);
+    return 3 * rows.near[place] + rows.beside[place];
 }
 
-/* Return a component's level at a pixel. */
-static int level(const struct samples *s, int64_t y, int64_t x)
+/* Write a component's levels in a window, one in three bytes. */
+static void upsampled(const struct samples *s, const int64_t *window, uint8_t *out)
 {
     const struct plane *plane = s->plane;
-    int64_t row = y / plane->down, column = x / plane->across;
-    int64_t below = row + (y % 2 ? 1 : -1), right = column + (x % 2 ? 1 : -1);
     int wide = plane->width > 2; /* narrower ones are repeated */
-    if (plane->down == 1 && plane->across == 2 && wide) {
-        if (right < 0 || right >= plane->width)
-            return at(s, row, column);
-        return (3 * at(s, row, column) + at(s, row, right) + (x % 2 ? 2 : 1)) >> 2;
+    int down = plane->down == 2, across = plane->across == 2 && wide;
+    down &= plane->across == 1 || across;
+    across &= plane->down == 1 || down;
+    for (int64_t y = window[0]; y < window[2]; y++) {
+        int64_t row = y / plane->down;
+        struct rows rows = {row_at(s, row), row_at(s, down ? row + (y % 2 ? 1 : -1) : row)};
+        int64_t column = window[1] / plane->across, phase = window[1] % plane->across;
+        for (int64_t x = window[1]; x < window[3]; x++, out += 3) {
+            int64_t at = column - s->left, beside = at;
+            if (across)
+                beside = inside(column + (x & 1 ? 1 : -1), plane->width) - s->left;
+            if (++phase == plane->across) {
+                phase = 0;
+                column++;
+            }
+            if (down && across)
+                *out = (uint8_t)((3 * mixed(rows, at) + mixed(rows, beside) + 8 - (x & 1)) >> 4);
+            else if (down)
+                *out = (uint8_t)((mixed(rows, at) + 1 + y % 2) >> 2);
+            else if (across)
+                *out = (uint8_t)((3 * rows.near[at] + rows.near[beside] + 1 + (x & 1)) >> 2);
+            else
+                *out = rows.near[at];
+        }
     }
-    if (plane->down == 2 && plane->across == 1)
-        return (mixed(s, row, below, column) + (y % 2 ? 2 : 1)) >> 2;
-    if (plane->down == 2 && plane->across == 2 && wide)
-        return (3 * mixed(s, row, below, column) + mixed(s, row, below, inside(right, plane->width))
-                + (x % 2 ? 7 : 8)) >> 4;
-    return at(s, row, column);
 }
 
 /* Fixed-point factors of T.871, 16 bits behind the point. */
 enum { RED_CR = 91881, GREEN_CB = 22554, GREEN_CR = 46802, BLUE_CB = 116130, HALF = 1 << 15 };
 
-static void colour_pixel(const int levels[3], int colour, uint8_t *out)
+/* Convert a pixel from the components' levels to red, green and blue. */
+static void colour_pixel(uint8_t *pixel, int colour)
 {
-    int luma = levels[0], cb = levels[1] - 128, cr = levels[2] - 128;
+    int luma = pixel[0], cb = pixel[1] - 128, cr = pixel[2] - 128;
     if (colour == YCC) {
-        out[0] = (uint8_t)within(luma + ((RED_CR * cr + HALF) >> 16), 0, 255);
-        out[1] = (uint8_t)within(luma + ((HALF - GREEN_CB * cb - GREEN_CR * cr) >> 16), 0, 255);
-        out[2] = (uint8_t)within(luma + ((BLUE_CB * cb + HALF) >> 16), 0, 255);
-        return;
+        pixel[0] = (uint8_t)within(luma + ((RED_CR * cr + HALF) >> 16), 0, 255);
+        pixel[1] = (uint8_t)within(luma + ((HALF - GREEN_CB * cb - GREEN_CR * cr) >> 16), 0, 255);
+        pixel[2] = (uint8_t)within(luma + ((BLUE_CB * cb + HALF) >> 16), 0, 255);
+    } else if (colour == GREY) {
+        pixel[1] = pixel[2] = pixel[0];
     }
-    for (int i = 0; i < 3; i++)
-        out[i] = (uint8_t)levels[colour == GREY ? 0 : i];
 }
 
 /* Return the place of a block among a plane's, -1 where it is missing. */
@@ -165,15 +193,17 @@ static int64_t gather(const struct plane *plane, const uint8_t *blocks, const in
     int64_t columns = right - left, stride = 8 * columns;
     if (columns > size / 64 || bottom - top > size / (64 * columns))
         return -1;
-    for (int64_t row = top; row < bottom; row++)
-        for (int64_t column = left; column < right; column++) {
-            int64_t block = found(plane, row * plane->columns + column);
-            if (block < 0)
+    for (int64_t row = top; row < bottom; row++) {
+        int64_t first = row * plane->columns + left, block = found(plane, first);
+        for (int64_t column = left; column < right; column++, block++) {
+            if (block < 0 || block >= plane->count
+                || plane->numbers[block] != first + column - left)
                 return -1;
             uint8_t *to = room + 8 * (stride * (row - top) + column - left);
             for (int y = 0; y < 8; y++)
                 memcpy(to + stride * y, blocks + 64 * block + 8 * y, 8);
         }
+    }
     *samples = (struct samples){plane, room, (ptrdiff_t)stride, 8 * top, 8 * left};
     return stride * 8 * (bottom - top);
 }
@@ -202,8 +232,8 @@ int hotpixeld_levels_1(const struct plane *planes, int colour, int64_t count,
         if (!is_sound(planes + i))
             return 1;
         blocks[i] = samples;
-        for (int64_t j = 0; j < planes[i].count; j++, samples += 64)
-            block_samples(planes[i].coefficients + 64 * j, planes[i].steps, samples);
+        plane_samples(planes + i, samples);
+        samples += 64 * planes[i].count;
     }
     for (const int64_t *window = windows; count > 0; count--, window += 4) {
         struct samples around[3];
@@ -215,13 +245,10 @@ int hotpixeld_levels_1(const struct plane *planes, int colour, int64_t count,
                 return 1;
             used += taken;
         }
-        for (int64_t y = window[0]; y < window[2]; y++)
-            for (int64_t x = window[1]; x < window[3]; x++, out += 3) {
-                int levels[3] = {0};
-                for (int i = 0; i < components; i++)
-                    levels[i] = level(around + i, y, x);
-                colour_pixel(levels, colour, out);
-            }
+        for (int i = 0; i < components; i++)
+            upsampled(around + i, window, out + i);
+        for (int64_t i = (window[2] - window[0]) * (window[3] - window[1]); i > 0; i--, out += 3)
+            colour_pixel(out, colour);
     }
     return 0;
 }
