@@ -27,6 +27,7 @@ class MessageId(StrEnum):
     MAP_WRITTEN = "3627ee78918549c990a1d0c74f5e776d"
     CHECKPOINT_WRITTEN = "68d98aad5bce46709eb6ceb7b87a02eb"
     CHECKPOINT_DAMAGED = "abfabe888caa86e7185cb09dba7c06e2"
+    CAMERA_DROPPED = "c6245357753d41cb922c86556d156965"
     COPY_LEFT_ALONE = "3509a848d35e4b77a116d8e206ceaa22"
     FOLDER_OFFLINE = "4e45d7d7cd50441d9c0eb238106ca00c"
     FOLDER_ONLINE = "ca8aa81a4e4f4c1ebbe96e2a38f54573"
@@ -60,10 +61,11 @@ def plain(text: object) -> str:
 def counted(number: int, what: str) -> str:
     """Return a number of things in words.
 
-    >>> counted(1, "folder"), counted(0, "photo"), counted(1_000_000, "copy")
-    ('1 folder', '0 photos', '1,000,000 copies')
+    >>> counted(1, "folder"), counted(30, "day"), counted(1_000_000, "copy")
+    ('1 folder', '30 days', '1,000,000 copies')
     """
     if number == 1:
         return f"1 {what}"
-    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    is_y = what.endswith("y") and not what.endswith("ay")
+    many = f"{what[:-1]}ies" if is_y else f"{what}s"
     return f"{number:,} {many}"

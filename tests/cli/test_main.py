@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from hotpixeld.cli.main import main
 from hotpixeld.errors import ExitCode
+from hotpixeld.store import disk_room
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.store.state_folder import footprint_file
 from sensor import Sensor, scattered
@@ -124,7 +127,34 @@ def test_status_agrees_with_the_state(
     )
     assert found["photos"]["folded"] == found["cameras"][0]["photos"] == 32
     assert main(["status", "--state", worked.state]) == 0
-    assert "32 folded" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "32 folded" in shown
+    assert "on disk: " in shown
+    assert "32 photos, 3 defects, 1 MB on disk\n" in shown
+    assert found["cameras"][0]["folder_bytes"] < found["state_bytes"]
+    assert not found["cameras"][0]["dropped"]
+
+
+def test_a_run_without_room_for_a_pass_says_how_much_and_loses_nothing(
+    folder: Path,
+    tmp_path: Path,
+    sensor: Sensor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sensor.write(folder, 4)
+    command = ["run", str(folder), "--once", "--state", str(tmp_path / "s")]
+    with monkeypatch.context() as patch:
+        disk = SimpleNamespace(f_bavail=1000, f_frsize=1)
+        patch.setattr(os, "statvfs", lambda _: disk)
+        assert main(command) == ExitCode.STATE
+    shown = capsys.readouterr().err
+    needed = disk_room.needed(200, 280)
+    assert f"{tmp_path / 's'}: no room for the next generation" in shown
+    assert f"{needed} bytes needed, 1000 bytes free: free some space there" in shown
+    assert main(command) == 0
+
+    assert "photos: 4 earlier ones folded" in capsys.readouterr().out
 
 
 def test_history_shows_the_lives(

@@ -76,7 +76,8 @@ cameras:
 detection: {method: variance, min_photos: 8, memory: 0}
 repair: {pixels: configured, past: no, fill: neighbours, fallback: reencode}
 copies: {undo: no}
-limits: {max_pixels: 50_000_000, max_bytes: 20_000_000, memory: 2_000_000_000}
+limits: {max_pixels: 50_000_000, max_bytes: 20_000_000, memory: 2_000_000_000,
+         forget_after: 365 days}
 """)
 
     assert config == Config(
@@ -120,7 +121,10 @@ limits: {max_pixels: 50_000_000, max_bytes: 20_000_000, memory: 2_000_000_000}
         ),
         copies=Copies(undo=False),
         limits=Limits(
-            max_pixels=50_000_000, max_bytes=20_000_000, memory=2_000_000_000
+            max_pixels=50_000_000,
+            max_bytes=20_000_000,
+            memory=2_000_000_000,
+            forget_after=dt.timedelta(days=365),
         ),
     )
 
@@ -346,6 +350,12 @@ FAULTS = {
         "1: limits: memory must be a whole number, not '600 MB'"
     ),
     "limits: {memory: 1_000}": "1: limits: memory must be at least 50000000, not 1_000",
+    "limits: {forget_after: 365}": (
+        "1: limits: forget_after must be a number of days such as 365 days, not 365"
+    ),
+    "limits: {forget_after: 0 days}": (
+        "1: limits: forget_after must be a number of days such as 365 days, not '0 days'"
+    ),
     "limits: {max_pixels: on}": "1: limits: max_pixels must be a whole number, not on",
 }
 

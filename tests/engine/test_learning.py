@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,7 @@ from hotpixeld.engine import learning
 from hotpixeld.engine.learning import PATIENCE_SECONDS
 from hotpixeld.engine.session import Session
 from hotpixeld.jpeg import decoder
-from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store import disk_room, generation_files, state_folder
 from sensor import Sensor, write_jpeg
 
 if TYPE_CHECKING:
@@ -227,6 +229,34 @@ def test_a_pass_rests_while_photos_are_repaired_but_not_for_ever(
     until_idle(session)
 
     assert only_camera(session).photos == 16
+
+
+def test_a_pass_that_has_no_room_is_not_begun_nor_is_the_next_one_smaller(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = sensor.write(folder, 24)
+    session = open_session()
+    take(session, photos[:16])
+    until_idle(session)
+    take(session, photos[16:])
+    before = sorted(tmp_path.glob("state/cameras/*/*/*"))
+    wanted = disk_room.needed(200, 280)
+    disk = SimpleNamespace(f_bavail=wanted - 1, f_frsize=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", lambda _: disk)
+        for _ in range(3):
+            with pytest.raises(OSError, match=f"{wanted} bytes needed"):
+                session.learning.keep_up()
+        assert not session.learning.is_busy
+        assert only_camera(session).pass_photos == 0
+        assert sorted(tmp_path.glob("state/cameras/*/*/*")) == before
+    until_idle(session)
+
+    assert_folded(session, only_camera(session), photos)
 
 
 def test_a_reload_gives_up_the_pass_under_way(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from faults.crash import after_a_last_run, is_done
 from faults.hotpixel import Fault, Mode
-from faults.world import World
+from faults.world import HEIGHT, WIDTH, World
+from hotpixeld.store import disk_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,14 +43,16 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def _fill(folder: Path, *, inodes: bool) -> Callable[[], None]:
-    """Use up the room in `folder`; return what gives it back."""
+def _fill(folder: Path, *, inodes: bool, leave: int) -> Callable[[], None]:
+    """Use up the room in `folder` but for some bytes; return what gives it back."""
     ballast = folder / "ballast"
     ballast.mkdir()
     with contextlib.suppress(OSError):
         for number in range(100_000):
             path = ballast / str(number)
             path.touch() if inodes else path.write_bytes(bytes(4096))
+            if leave and disk_room.free(folder) <= leave:
+                break
     return lambda: shutil.rmtree(ballast)
 
 
@@ -67,21 +70,25 @@ def _rests(daemon: Process, world: World) -> list[str]:
     return wrong
 
 
-def _full(zygote: Zygote, root: Path, where: str, *, inodes: bool = False) -> list[str]:
-    """Fill a disk under a running daemon, then make room."""
+def _full(
+    zygote: Zygote, root: Path, where: str, *, inodes: bool = False, leave: int = 0
+) -> list[str]:
+    """Fill a disk under a running daemon, but for some bytes, then make room."""
     world = World.new(root)
     place = world.state if where == "state" else world.roots[1]
-    options = "size=16m,nr_inodes=200,mode=700" if inodes else "size=8m,mode=700"
+    options = "size=40m,nr_inodes=200,mode=700" if inodes else "size=32m,mode=700"
     with mounted(place, options):
         arguments = ("run", "--jobs", "1", "--config", world.config)
         daemon = zygote.start(*arguments, log=world.log)
         for index in range(4):
             world.put(index)
         daemon.until(lambda: is_done(world, 4))
-        make_room = _fill(place, inodes=inodes)
+        make_room = _fill(place, inodes=inodes, leave=leave)
         for index in range(4, PHOTOS):
             world.put(index)
         wrong = _rests(daemon, world)
+        if leave and "no room for the next generation" not in daemon.text():
+            wrong.append(f"a pass was begun: {daemon.text()[-800:]}")
         make_room()
         if not daemon.until(lambda: is_done(world, PHOTOS)):
             wrong.append(f"not resumed: {world.counts()} {daemon.text()[-800:]}")
@@ -121,7 +128,7 @@ def _read_only_copies(zygote: Zygote, root: Path) -> list[str]:
 def _read_only_state(zygote: Zygote, root: Path) -> list[str]:
     """Start on a state that cannot be written: refused, and nothing harmed."""
     world = World.new(root)
-    with mounted(world.state, "size=8m,mode=700"):
+    with mounted(world.state, "size=32m,mode=700"):
         arguments = ("run", "--once", "--jobs", "1", "--config", world.config)
         for index in range(PHOTOS - 2):
             world.put(index)
@@ -158,6 +165,9 @@ def all_of_them(zygote: Zygote, root: Path, table: Table, tries: int = 1) -> Non
     """Try each disk fault."""
     for number in range(tries):
         table.note("state's disk full", _full(zygote, root, "state"))
+        too_little = disk_room.needed(HEIGHT, WIDTH) - 100_000
+        wrong = _full(zygote, root, "state", leave=too_little)
+        table.note("no room for a pass", wrong)
         table.note("copies' disk full", _full(zygote, root, "copies"))
         table.note("no inodes for the state", _full(zygote, root, "state", inodes=True))
         table.note("copies' disk read-only", _read_only_copies(zygote, root))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config.model import Config
+    from sensor import Sensor
 
 
 @pytest.fixture
@@ -62,6 +63,29 @@ def test_work_is_published_every_few_seconds_its_begin_and_end_at_once(
         ("third", True),
         ("fifth", True),
     ]
+
+
+def test_without_news_nothing_is_read_and_each_pass_is_news(
+    session: Session, sensor: Sensor, folder: Path
+) -> None:
+    publisher = Publisher(session.folder)
+    publisher.publish(session, "1 folder", [], busy=False)
+    statements: list[str] = []
+    session.ledger.connection.set_trace_callback(statements.append)
+    publisher.publish(session, "1 folder", [], busy=False)
+    assert statements == []
+    session.ledger.connection.set_trace_callback(None)
+    for _ in session.take(sensor.write(folder, 4), once=True):
+        pass
+    list(session.learning.all_at_once())
+    publisher.publish(session, "1 folder", [], busy=False)
+    current = published(session.folder)
+
+    assert current is not None
+    (camera,) = current["cameras"]
+    assert camera["photos"] == 4
+    assert current["state_bytes"] > camera["folder_bytes"] > 200 * 280 * 26
+    assert camera["spool_bytes"] == 0
 
 
 def test_a_fault_of_the_runtime_folder_is_logged_once(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,17 +174,6 @@ def test_who_watches_the_disk_may_end_the_write(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "1", arrays(1), watch)
 
-    assert not [*tmp_path.iterdir()]
-
-
-def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path) -> None:
-    with (
-        pytest.raises(OSError, match="a generation takes") as caught,
-        writing(tmp_path / "1", 10**6, 10**7, nothing),
-    ):
-        raise AssertionError("there was room")
-
-    assert caught.value.errno == errno.ENOSPC
     assert not [*tmp_path.iterdir()]
 
 

@@ -316,6 +316,8 @@ def test_an_older_ledger_becomes_one_of_today_with_all_it_held(tmp_path: Path) -
     assert migrated.images.counts()["pending"] == 1
     assert migrated.paths.counts()["failed"] == 1
     assert migrated.copies.counts() == {"lossless": 1}
+    # When they came was not kept: they count as new, by the clock of today.
+    assert (migrated.images.last_admitted("c") or 0) > 1e9
     # Of copies from before, nothing was kept.
     assert migrated.undo.find(identity(5)) is None
     migrated.close()

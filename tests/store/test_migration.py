@@ -110,7 +110,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def rows(ledger: Ledger) -> list[list[Any]]:
     """Return what the ledger says of the camera, its checkpoints and its images."""
-    tables = ("cameras", "previous_checkpoints", "images", "paths", "tallies")
+    # When they were admitted is the time of the migration.
+    images = "(SELECT id, identity, camera, sequence, outcome, captured FROM images)"
+    tables = ("cameras", "previous_checkpoints", images, "paths", "tallies")
     return [
         ledger.connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608
         for name in tables

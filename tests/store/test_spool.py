@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +144,21 @@ def test_where_it_is_full_the_original_stays_the_source(
     assert left(tmp_path) == sorted(NAMES[: min(most, 3)])
     spool.drop(NAMES[:1])
     assert spool.keep(NAMES[3], originals[3])
+
+
+def test_it_leaves_the_disk_the_room_that_it_is_told(
+    tmp_path: Path,
+    spool: Spool,
+    originals: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size = len(PHOTOS[0])
+    disk = SimpleNamespace(f_bavail=size + 5000, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+
+    assert not spool.keep(NAMES[0], originals[0], leave=5001)
+    assert left(tmp_path) == []
+    assert spool.keep(NAMES[0], originals[0], leave=5000)
 
 
 @pytest.mark.usefixtures("way")

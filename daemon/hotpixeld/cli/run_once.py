@@ -218,7 +218,8 @@ def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
     for record in records:
         detected = ledger.defects.of(record.camera.id)
         listed = pixel_list.listing(config, record.camera, cameras, detected)
-        photos = counted(record.photos, "photo")
+        dropped = ledger.images.is_dropped(record)
+        photos = "dropped to its list" if dropped else counted(record.photos, "photo")
         defects = counted(pixel_list.counts(listed)["defects"], "defect")
         yield f"{record.camera.id}: {photos}, {defects}"
 

@@ -59,6 +59,22 @@ PLAIN_SECONDS = 10.0
 """Seconds between two plain lines."""
 
 
+def size(number: int) -> str:
+    """Return a number of bytes as people write it.
+
+    >>> size(400), size(12_345_678), size(1_200_000_000)
+    ('0 MB', '12 MB', '1.2 GB')
+    """
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def _no_map(camera: Json) -> str:
+    """Return why there is no map of the present state."""
+    if camera["dropped"]:
+        return "dropped to its list"
+    return "no new map yet" if camera["defects"] else "no map yet"
+
+
 def _camera(camera: Json) -> str:
     """Return the line about one camera."""
     known = camera["folded"] + camera["pending"]
@@ -66,7 +82,7 @@ def _camera(camera: Json) -> str:
     if camera["ignored"]:
         line += f", {camera['ignored']} ignored"
     if not camera["mapped"]:
-        line += ", no map yet"
+        line += f", {_no_map(camera)}"
     if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:
         line += (
             f", {camera['scenes']:.0f} scenes, {camera['scenes_needed']} needed:"
@@ -74,6 +90,9 @@ def _camera(camera: Json) -> str:
         )
     if camera["pending"]:
         line += f", {camera['pending']} photos not in a checkpoint yet"
+    line += f", {size(camera['folder_bytes'] + camera['spool_bytes'])} on disk"
+    if camera["spool_bytes"]:
+        line += f", {size(camera['spool_bytes'])} of it pending photos"
     return line
 
 
@@ -94,6 +113,7 @@ def status(state: Json) -> str:
     """Return a status for people."""
     daemon = state.get("daemon")
     lines = [f"daemon: {daemon['status']}" if daemon else "daemon: not running"]
+    lines.append(f"on disk: {size(state['state_bytes'])}")
     counts = {**state["photos"]}
     counts |= {f"copies {how}": count for how, count in state["copies"].items()}
     lines += [f"{count:8} {what}" for what, count in counts.items() if count]

@@ -29,6 +29,7 @@ from hotpixeld.config.values import (
     MOMENT_SCHEMA,
     Also,
     Count,
+    Days,
     Model,
     Moment,
     RawPath,
@@ -314,7 +315,7 @@ class Copies(Model):
 
 
 class Limits(Model):
-    """Bounds that keep a bad file or a large sensor from taking the machine."""
+    """Bounds that keep a bad file, a large sensor or old cameras from taking the machine."""
 
     max_pixels: Count = Field(default=200_000_000, ge=10_000, le=MAX_EXTENT**2)
     """Largest photo in pixels; larger ones are refused before decoding."""
@@ -322,6 +323,8 @@ class Limits(Model):
     """Largest file in bytes."""
     memory: Count = Field(default=300_000_000, ge=50_000_000, le=10**12)
     """Memory in bytes: decides how many photos are decoded at once, never which."""
+    forget_after: Days | None = None
+    """Days without a new photo after which a camera is dropped to its list."""
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:

@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError
 
 MOMENT = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
+DAYS = r"([1-9]\d{0,4}) days?"
 MAX_EXTENT = 65_535  # of a JPEG: two bytes in its frame header
 
 
@@ -48,6 +49,25 @@ def moment(value: object) -> dt.datetime:
     raise ValueError(
         "must be a date such as 2009-05-01 or 2009-05-01T14:30:00, local time"
     )
+
+
+def days(value: object) -> dt.timedelta:
+    """Return the time that a number of days names.
+
+    >>> days("365 days")
+    datetime.timedelta(days=365)
+
+    Raises
+    ------
+    ValueError
+        It names none, or none at all.
+    """
+    if isinstance(value, dt.timedelta):
+        return value
+    match = re.fullmatch(DAYS, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a number of days such as 365 days")
+    return dt.timedelta(days=int(match[1]))
 
 
 def _path(value: object) -> Path:
@@ -93,6 +113,11 @@ class Also:
 Count = Annotated[int, Also({"type": "string", "pattern": "^[0-9]{1,3}(_[0-9]{3})+$"})]
 MOMENT_SCHEMA = {"type": "string", "pattern": f"^{MOMENT}$"}
 Moment = Annotated[dt.datetime, BeforeValidator(moment), WithJsonSchema(MOMENT_SCHEMA)]
+Days = Annotated[
+    dt.timedelta,
+    BeforeValidator(days),
+    WithJsonSchema({"type": "string", "pattern": f"^{DAYS}$"}),
+]
 RawPath = Annotated[
     InstanceOf[Path],
     BeforeValidator(_path),

@@ -39,14 +39,16 @@ from hotpixeld.errors import (
 )
 from hotpixeld.files import ChangedError, NotAFileError, Signature, open_regular
 from hotpixeld.jpeg.decoder import Size
-from hotpixeld.messages import MessageId
-from hotpixeld.store import generation_files, state_folder
+from hotpixeld.messages import MessageId, counted
+from hotpixeld.store import disk_room, generation_files, state_folder
 from hotpixeld.store.spool import OriginalError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
+    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.detection.evidence import Suspects
     from hotpixeld.engine.maps import Maps
@@ -159,6 +161,11 @@ class Learning:
         Keeps pending photos.
     wall : callable
         Seconds since the epoch.
+
+    Attributes
+    ----------
+    commits : int
+        Generations that were named, or dropped, so far.
     """
 
     def __init__(
@@ -182,6 +189,7 @@ class Learning:
         self._upkeep = upkeep
         self._spool = spool
         self._wall = wall
+        self.commits = 0
         self._work: _Work | None = None
         self._stop = np.zeros(1, np.uint32)
         self._free = threading.Event()
@@ -264,6 +272,8 @@ class Learning:
             self._begin_map(stale, LOOK_BACK)
         elif (record := self._pass_due()) is not None:
             self._begin_pass(record, MOST_IN_A_PASS)
+        else:
+            self._drop_unused()
 
     # The way of a run that is done once: all that is there, camera by camera.
 
@@ -272,21 +282,23 @@ class Learning:
         for record in list(self._ledger.images.cameras()):
             yield from self._all_of(record.camera.id)
             for image in self._ledger.images.pending(record.camera.id):
-                self._keep(image)
+                self._keep(image, record.camera)
+        self._drop_unused()
 
     def keep_pending(self) -> None:
         """Copy into the spool what is pending and not in it, as a crash may leave it."""
         for record in self._ledger.images.cameras():
             for image in self._ledger.images.pending(record.camera.id):
-                self._keep(image)
+                self._keep(image, record.camera)
                 self._upkeep.progress()
 
-    def _keep(self, image: Image) -> None:
+    def _keep(self, image: Image, camera: Camera) -> None:
         """Copy a photo that goes on pending into the spool, if it is there and fits."""
         with contextlib.suppress(OSError, PhotoError, ChangedError, OriginalError):
             descriptor = self._sources(image).open()
+            leave = disk_room.needed(camera.height, camera.width)
             try:
-                self._spool.keep(image.identity, descriptor)
+                self._spool.keep(image.identity, descriptor, leave)
             finally:
                 os.close(descriptor)
 
@@ -314,6 +326,8 @@ class Learning:
 
     def _begin_pass(self, record: CameraRecord, most: int) -> None:
         camera = record.camera
+        # Before anything is: a pass that had no room was not interrupted.
+        disk_room.check(self._ledger.folder, camera.height, camera.width)
         most = min(most, record.pass_photos or most)
         everything = self._ledger.images.pending(camera.id)
         images = everything[:most]
@@ -424,6 +438,7 @@ class Learning:
             work.images[number].identity for number in (*passed.folded, *bad)
         )
         if passed.generation is not None:
+            self.commits += 1
             self.tidy_camera(camera_id)
             log.info(
                 "checkpoint of %s: %d photos",
@@ -506,6 +521,41 @@ class Learning:
         task = self._maps.task(record, look_back)
         work = partial(make, task, self._earlier, self._at_border)
         self._work = _Work(record, self._upkeep.submit(work))
+
+    # Cameras that are not used any more.
+
+    def _drop_unused(self) -> None:
+        """Drop cameras that had no new photo for `forget_after` to their lists."""
+        patience = self._config.limits.forget_after
+        if patience is None:
+            return
+        since = self._wall() - patience.total_seconds()
+        for record in self._ledger.images.cameras():
+            camera_id = record.camera.id
+            last = self._ledger.images.last_admitted(camera_id)
+            is_unused = record.generation and last is not None and last <= since
+            # What is pending is folded first.
+            if is_unused and not self._ledger.images.counts(camera_id)["pending"]:
+                self._drop_to_list(camera_id, patience)
+
+    def _drop_to_list(self, camera_id: str, patience: dt.timedelta) -> None:
+        """Remove a camera's generations and samples; its list and its photos stay known.
+
+        The ledger goes first: where this is interrupted, `tidy` removes the files.
+        """
+        with self._ledger.transaction(durable=True):
+            self._ledger.images.drop_generation(camera_id)
+            self._ledger.samples.forget(camera_id)
+        self.commits += 1
+        self._unfinished.discard(camera_id)
+        log.info(
+            "%s dropped to its list of %s: no new photo for %s",
+            camera_id,
+            counted(len(self._ledger.defects.of(camera_id)), "defect"),
+            counted(patience.days, "day"),
+            extra={"MESSAGE_ID": MessageId.CAMERA_DROPPED, "CAMERA": camera_id},
+        )
+        self.tidy_camera(camera_id)
 
     # Beginning and end.
 

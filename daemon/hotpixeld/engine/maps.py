@@ -303,9 +303,12 @@ class Maps:
         """Bring every map.yaml in line with what the configuration ignores."""
         for record in self._ledger.images.cameras():
             defects = self._ledger.defects.of(record.camera.id)
-            path, text = self._published(record.camera, defects, record.mapped)
+            # A map outlasts the state that it was made from (`forget_after`).
+            folded = self._ledger.images.counts(record.camera.id)["folded"]
+            photos = record.mapped or (folded if defects else 0)
+            path, text = self._published(record.camera, defects, photos)
             try:
-                if record.mapped and (not path.exists() or path.read_bytes() != text):
+                if photos and (not path.exists() or path.read_bytes() != text):
                     make_folder(path.parent)
                     write(path, text)
             except OSError as error:  # the next map is written anyway

@@ -32,6 +32,7 @@ from hotpixeld.files import (
 )
 from hotpixeld.messages import MessageId, counted
 from hotpixeld.photo import edit_detection, photo_file
+from hotpixeld.store import disk_room
 from hotpixeld.store.images import Taken
 from hotpixeld.store.spool import OriginalError
 from hotpixeld.watch import walk
@@ -304,19 +305,20 @@ class RepairPass:
 
     def _mend(self, job: Job) -> None:
         """Make the bytes of the copy; keep a pending photo for its learning pass."""
-        if job.outcome == "pending" and job.patient:
-            self._keep(job)
+        if job.outcome == "pending" and job.patient and job.camera is not None:
+            self._keep(job, job.camera)
         if job.photo is not None and job.pixels is not None:
             job.repaired = copy_writer.repair(
                 job.photo, None, job.pixels, job.known, self._config.repair
             )
 
-    def _keep(self, job: Job) -> None:
+    def _keep(self, job: Job, camera: Camera) -> None:
         """Copy a photo into the spool; where that cannot be, the original is the source."""
         with contextlib.suppress(OSError, ChangedError, NotAFileError, OriginalError):
             descriptor = open_regular(job.path)
+            leave = disk_room.needed(camera.height, camera.width)
             try:
-                self._spool.keep(job.identity, descriptor)
+                self._spool.keep(job.identity, descriptor, leave)
             finally:
                 os.close(descriptor)
 

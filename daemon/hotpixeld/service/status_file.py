@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hotpixeld.detection.lives import scenes_needed
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
-from hotpixeld.store import state_folder
+from hotpixeld.store import disk_room, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,7 @@ def status(ledger: Ledger, config: Config) -> Json:
         Says how many scenes the next map needs, and what is configured and ignored.
     """
     needed = scenes_needed(config.detection.min_photos)
+    use = disk_room.use(ledger.folder, ledger)
     cameras = []
     records = list(ledger.images.cameras())
     known = [record.camera for record in records]
@@ -65,6 +66,9 @@ def status(ledger: Ledger, config: Config) -> Json:
                 "scenes": round(record.scenes, 1),
                 "scenes_needed": needed,
                 **pixel_list.counts(listed),
+                "dropped": ledger.images.is_dropped(record),
+                "folder_bytes": use.folders[record.camera.id],
+                "spool_bytes": use.spool[record.camera.id],
             }
         )
     problems = [
@@ -79,6 +83,7 @@ def status(ledger: Ledger, config: Config) -> Json:
         "cameras": cameras,
         "photos": {**ledger.images.counts(), **ledger.paths.counts()},
         "copies": ledger.copies.counts(),
+        "state_bytes": use.total,
         "problems": problems,
         "copy_problems": copies,
     }
@@ -132,6 +137,7 @@ class Publisher:
     ) -> None:
         self.folder = _folder(state)
         self.text = ""
+        self._news: object = None
         self._state = state
         self._clock = clock
         self._since = dt.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -142,12 +148,17 @@ class Publisher:
     def publish(
         self, session: Session, text: str, faults: Sequence[str], *, busy: bool
     ) -> None:
-        """Publish the status if there is news, and while `busy` not too often."""
+        """Publish the status if there is news, and while `busy` not too often.
+
+        Without any, nothing is read or counted.
+        """
         now, turned = self._clock(), busy != self._busy
+        news = text, session.learning.commits, session.maps.made
         is_early = busy and now - self._published < PUBLISH_SECONDS
-        if not turned and (text == self.text or is_early):
+        if not turned and (news == self._news or is_early):
             return
-        self.text, self._published, self._busy = text, now, busy
+        self.text, self._news = text, news
+        self._published, self._busy = now, busy
         daemon = {
             "pid": os.getpid(),
             "since": self._since,

@@ -10,6 +10,7 @@
 - `hazards`: photos that may bring down the process that decodes them.
 - `generation_files`: a camera's generations, read and written in strips; where they are,
   and what is removed beside them.
+- `disk_room`: what the state takes, camera by camera; whether a pass has room.
 - `spool`: copies of pending photos, until a generation holds them.
 - `migration`: makes generations of the checkpoints of version 0.1.
 

@@ -37,7 +37,6 @@ from hotpixeld.statistics.generation import (
     Generation,
     Planes,
     State,
-    generation_bytes,
     strips,
 )
 from hotpixeld.statistics.trace import Trace
@@ -269,15 +268,6 @@ class GenerationWriter:
         return generation
 
 
-def _check_room(folder: Path, height: int, width: int) -> None:
-    """Raise OSError where the disk has no room for another generation."""
-    status = os.statvfs(folder)
-    free, wanted = status.f_bavail * status.f_frsize, generation_bytes(height, width)
-    if free < wanted:
-        reason = f"a generation takes {wanted} bytes, {free} are free"
-        raise OSError(errno.ENOSPC, reason, str(folder))
-
-
 @contextlib.contextmanager
 def writing(
     folder: Path, height: int, width: int, progress: Callable[[], None]
@@ -302,7 +292,6 @@ def writing(
         shutil.rmtree(folder)
     files.make_folder(folder)
     try:
-        _check_room(folder, height, width)
         with contextlib.ExitStack() as stack:  # synced and renamed as they are left
             opened = {
                 name: stack.enter_context(files.replacing(plane_path(folder, name)))

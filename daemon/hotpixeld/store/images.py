@@ -319,6 +319,21 @@ class Images:
         ).fetchone()
         return None if since is None else float(since)
 
+    def last_admitted(self, camera_id: str) -> float | None:
+        """Return when the newest image was admitted, None without any.
+
+        In seconds since the epoch.
+        """
+        row = self._connection.execute(
+            "SELECT admitted FROM images WHERE camera = ? ORDER BY id DESC LIMIT 1",
+            (camera_id,),
+        ).fetchone()
+        return None if row is None else float(row[0])
+
+    def is_dropped(self, record: CameraRecord) -> bool:
+        """Return whether a camera was dropped to its list, and not learned of since."""
+        return not record.generation and self.counts(record.camera.id)["folded"] > 0
+
     def mark_lost(self, image: Image) -> None:
         """Record that a pending image's file was gone before it was folded."""
         self._connection.execute(
@@ -422,6 +437,13 @@ class Images:
             " WHERE camera = ? AND outcome IN ('pending', 'folded')",
             (when, camera_id),
         )
+        self.drop_generation(camera_id)
+
+    def drop_generation(self, camera_id: str) -> None:
+        """Name no generation of a camera any more; its images stay what they are.
+
+        Call inside a durable transaction.
+        """
         self._connection.execute(
             "DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,)
         )

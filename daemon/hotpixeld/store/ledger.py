@@ -97,6 +97,12 @@ UPDATE images SET (exposure_seconds, iso, focal_mm) = (
 );
 """
 
+# They count as new from now on: when they came was not kept.
+_ADMITTED = """
+UPDATE images SET admitted = CAST(strftime('%s', 'now') AS REAL)
+  WHERE admitted = 0;
+"""
+
 STEPS = (
     # The tallies have not changed since.
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
@@ -104,6 +110,7 @@ STEPS = (
     _COUNT_SCENES,
     undo_records.SCHEMA,
     _PASSES,
+    _ADMITTED,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1

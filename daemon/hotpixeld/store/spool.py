@@ -11,8 +11,9 @@ would be cheaper and not enough: a program that writes through a mapping changes
 long before its mtime, and a server may tell an old one.  A rating that was added
 meanwhile, on the other hand, changes the file and not the photo.
 
-The spool is bounded.  Where it is full, or the disk is, the original stays the only source
-of the photo, as it was before there was a spool.
+The spool is bounded, and leaves the disk the room of the pass that will empty it.  Where
+there is none left, the original stays the only source of the photo, as it was before there
+was a spool.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from hotpixeld import files
 from hotpixeld.jpeg import markers
+from hotpixeld.store import disk_room
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -132,11 +134,12 @@ class Spool:
         with self._lock:
             return len(self._sizes)
 
-    def _reserve(self, identity: str, size: int) -> bool:
+    def _reserve(self, identity: str, size: int, leave: int) -> bool:
         """Count a copy that is to be made, unless it is one too many."""
+        has_room = disk_room.free(self._folder) >= size + leave
         with self._lock:
             self._sizes.pop(identity, None)  # of a copy that somebody else removed
-            fits = len(self._sizes) < self._most_photos
+            fits = has_room and len(self._sizes) < self._most_photos
             fits &= sum(self._sizes.values()) + size <= self._most_bytes
             if fits:
                 self._sizes[identity] = size
@@ -147,7 +150,7 @@ class Spool:
             return stat.S_ISREG(self._path(identity).lstat().st_mode)
         return False
 
-    def keep(self, identity: str, descriptor: int) -> bool:
+    def keep(self, identity: str, descriptor: int, leave: int = 0) -> bool:
         """Copy a photo durably; return whether it is kept, now or since before.
 
         Two threads must not keep the same identity at the same time.
@@ -158,6 +161,8 @@ class Spool:
             What the photo was examined as: SHA-256 of its coded data, in hex.
         descriptor : int
             Of the original, open to be read; stays open, and its position where it is.
+        leave : int
+            Bytes that must be free on the disk afterwards.
 
         Returns
         -------
@@ -176,7 +181,7 @@ class Spool:
         if self._holds(identity):
             return True
         size = os.fstat(descriptor).st_size
-        if not self._reserve(identity, size):
+        if not self._reserve(identity, size, leave):
             return False
         try:
             self._copy(identity, descriptor, size)
