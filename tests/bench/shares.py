@@ -21,7 +21,7 @@ from hotpixeld.cli import commands
 from hotpixeld.cli import main as cli_main
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.engine import maps, sampling
-from hotpixeld.engine.copy_writer import OutputFolder
+from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.jpeg import decoder, markers
 from hotpixeld.photo import metadata, photo_file
 from hotpixeld.repair import lossless, pixel_list

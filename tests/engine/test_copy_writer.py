@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.photo.photo_file import Photo
-    from hotpixeld.store.paths import Copy
+    from hotpixeld.store.copies import Copy
 
 ONE, TWO = Defect(row=60, col=90, radius=1), Defect(row=100, col=40, radius=1)
 SECOND = 1_000_000_000
@@ -68,8 +68,9 @@ def update(
 ) -> Copy | None:
     """Bring the copy up to date with a list of detected defects."""
     listed = PixelList((), defects, "v")
-    result = repair(source, None, listed, copies.known(source.path), Repair())
     settings = Folder.model_validate({"path": str(folder), "unchanged": unchanged})
+    known = copies.places.known(source, settings)
+    result = repair(source, None, listed, known, Repair())
     return copies.update(source, settings, result)
 
 
@@ -181,7 +182,7 @@ def test_a_crash_before_the_first_copy_leaves_it_to_be_written(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.engine.copy_writer.write", killed)
+        patched.setattr("hotpixeld.engine.output_folder.write", killed)
         with pytest.raises(KeyboardInterrupt):
             update(copies, source, folder, ONE)
     copy = update(copies, source, folder, ONE)
@@ -204,7 +205,7 @@ def test_a_crash_while_renewing_leaves_it_to_be_renewed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.engine.copy_writer.write", killed)
+        patched.setattr("hotpixeld.engine.output_folder.write", killed)
         with pytest.raises(KeyboardInterrupt):
             update(copies, source, folder, ONE, TWO)
     copy = update(copies, source, folder, ONE, TWO)
@@ -303,7 +304,7 @@ def test_a_crash_while_withdrawing_is_not_taken_for_the_users_doing(
         raise KeyboardInterrupt
 
     for place in (
-        "hotpixeld.engine.copy_writer.remove",
+        "hotpixeld.engine.output_folder.remove",
         "hotpixeld.engine.copy_writer.log.info",
     ):
         with monkeypatch.context() as patched:
@@ -331,7 +332,7 @@ def test_a_crash_before_withdrawing_leaves_it_to_be_withdrawn(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.engine.copy_writer.remove", killed)
+        patched.setattr("hotpixeld.engine.output_folder.remove", killed)
         with pytest.raises(KeyboardInterrupt):
             update(copies, source, folder)
     copy = update(copies, source, folder)
@@ -367,7 +368,7 @@ def test_a_copy_that_cannot_be_read_now_is_not_taken_for_foreign(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("hotpixeld.engine.copy_writer.read_regular", fail)
+        patched.setattr("hotpixeld.engine.output_folder.read_regular", fail)
         with pytest.raises(OSError, match="Input/output"):
             update(copies, source, folder, ONE, TWO)
     known = ledger.copies.find(source.path)

@@ -24,7 +24,7 @@ from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.jpeg import decoder
 from hotpixeld.photo import photo_file
 from hotpixeld.store import generation_files, state_folder
-from hotpixeld.store.paths import Copy
+from hotpixeld.store.copies import Copy
 from hotpixeld.store.state_folder import lock
 from hotpixeld.watch import walk
 from sensor import START, Sensor, write_jpeg

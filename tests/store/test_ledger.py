@@ -20,9 +20,9 @@ from hotpixeld.errors import LedgerError
 from hotpixeld.files import Signature
 from hotpixeld.statistics.generation import Counts
 from hotpixeld.store import ledger as store_ledger
+from hotpixeld.store.copies import Copy
 from hotpixeld.store.images import Taken
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.store.paths import Copy
 
 CAMERA = Camera("Maker", "One", "0123", 70, 50)
 VERSION_1 = (Path(__file__).parent / "ledger_v1.sql").read_text()

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.model import Config
-from hotpixeld.engine import copy_writer, maps
+from hotpixeld.engine import maps
 from hotpixeld.engine.sampling import evidence_of
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError, said, why
 from hotpixeld.files import (
@@ -24,7 +24,6 @@ from hotpixeld.files import (
     write_new,
 )
 from hotpixeld.jpeg import compare, markers
-from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list
 from hotpixeld.service import status_file
 from hotpixeld.store import generation_files, state_folder
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
     from hotpixeld.defect import Defect
     from hotpixeld.formats.map_formats import CameraMaps
-    from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.images import CameraRecord
 
@@ -149,64 +147,6 @@ def write_text(target: Path, text: str) -> None:
     """Write a file that the user asked for."""
     make_folder(target.absolute().parent)
     write(target, text.encode())
-
-
-def repair(
-    path: Path,
-    named: tuple[Defect, ...],
-    output: Path | None,
-    config: Config,
-    folder: Path | None,
-) -> str:
-    """Write the repaired copy of one photo by hand; return what was done.
-
-    Parameters
-    ----------
-    named : tuple of Defect
-        What to repair; empty takes the lists of the photo's camera in state `folder`.
-    output : Path or None
-        Where the copy goes; None is ``repaired`` beside the photo.
-
-    Raises
-    ------
-    PhotoError, RefusedError
-        The photo cannot be used.
-    """
-    limits, settings = config.limits, config.repair
-    source = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
-    target = (output or path.parent / "repaired") / f"c_{path.name}"
-    if named:
-        defects = named
-        repaired = copy_writer.repaired_bytes(source.data, defects, settings)
-    else:
-        result = copy_writer.repair(
-            source, None, _pixel_list(source, config, folder), None, settings
-        )
-        if result.refused:
-            raise PhotoError(path, result.refused)
-        if result.repaired is None:
-            return f"{path}: nothing to repair"
-        defects, repaired = result.defects, result.repaired
-    make_folder(target.absolute().parent)
-    write(target, repaired.data, mtime_ns=source.signature.mtime_ns)
-    notes = "".join(f"; {note}" for note in repaired.notes)
-    pixels = " ".join(f"{defect.x},{defect.y}" for defect in defects)
-    blocks = f"{repaired.blocks} blocks"
-    return f"{path} -> {target}: {repaired.method}, {blocks}, pixels {pixels}{notes}"
-
-
-def _pixel_list(
-    source: photo_file.Photo, config: Config, folder: Path | None
-) -> PixelList:
-    """Return the pixel list of the photo's camera, as the daemon would use it."""
-    camera = photo_file.camera(source)
-    if folder is None or not state_folder.ledger_file(folder).is_file():
-        return pixel_list.repairable(config, camera, [camera], [], source.metadata)
-    with opened(folder) as ledger:
-        cameras = [record.camera for record in ledger.images.cameras()]
-        detected = ledger.defects.of(camera.id)
-    known = [*cameras, camera]
-    return pixel_list.repairable(config, camera, known, detected, source.metadata)
 
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, run_once, terminal
+from hotpixeld.cli import commands, copy_commands, run_once, terminal
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -200,29 +201,37 @@ def history(
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for the copies."
 )
+@click.option(
+    "--force", is_flag=True, help="Replace a copy of ours that has more repaired."
+)
 @shared
 def repair(
     photos: tuple[Path, ...],
     *,
     pixels: tuple[str, ...],
     output: Path | None,
+    force: bool,
     config: Path | None,
     state: Path | None,
 ) -> ExitCode:
     """Write repaired copies of PHOTOS.
 
-    Without --pixel, the pixel list and the map of the photo's camera are used.
+    Without --pixel, the pixel list and the map of the photo's camera are used.  The copy
+    goes where the daemon has it, else into `repaired` beside the photo; no file is replaced
+    that is not as hotpixeld wrote it.
     """
     try:
         named = tuple(Defect.parse(text) for text in pixels)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--pixel") from error
     loaded = _configuration(config)
-    folder = None if named else _state(state, loaded)
+    folder = _state(state, loaded)
     failed = False
     for path in photos:
         try:
-            click.echo(commands.repair(path, named, output, loaded, folder))
+            click.echo(
+                copy_commands.repair(path, named, output, loaded, folder, force=force)
+            )
         except (PhotoError, RefusedError) as error:
             failed = True
             click.echo(f"{path}: {error.reason}", err=True)
@@ -261,6 +270,32 @@ def undo(
     loaded = _configuration(config)
     folder = _state(state, loaded)
     click.echo(commands.undo(copy, output, loaded.limits.max_bytes, folder))
+
+
+@program.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@shared
+def tidy(
+    *, dry_run: bool, yes: bool, config: Path | None, state: Path | None
+) -> ExitCode:
+    """Remove copies at former places that were written anew at the present one.
+
+    Only what still is as hotpixeld wrote it; with `copies: {tidy: true}` the daemon does it.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    text, count = copy_commands.tidy(folder, loaded, dry_run=True)
+    click.echo(text)
+    if dry_run or not count:
+        return ExitCode.OK
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("nothing was removed: add --yes")
+        click.confirm("Remove them?", abort=True)
+    text, removed = copy_commands.tidy(folder, loaded, dry_run=False)
+    click.echo(text)
+    return ExitCode.OK if removed == count else ExitCode.FAULT
 
 
 @program.command()

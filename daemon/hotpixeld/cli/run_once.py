@@ -42,6 +42,7 @@ COPY_WORDS = {
     "written": "written",
     "rewritten": "rewritten: the map changed",
     "removed": "removed: nothing left to repair",
+    "tidied": "removed from a former place",
 }
 """What became of copies in this run, in the words of its summary."""
 
@@ -163,6 +164,7 @@ def run_once(
         except OSError as error:  # photos are no errors here, so it is the state's disk
             raise StateError(said(error)) from error
         _repair(session, ran, show)
+        ran.copies["tidied"] += len(list(session.tidy_copies()))
         ran.cameras += _cameras(session.ledger, config)
         ran.written = session.ledger.copies.written()
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hotpixeld.formats.map_formats import pixel
-from hotpixeld.messages import plain
+from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ def status(state: Json) -> str:
     counts |= {f"copies {how}": count for how, count in state["copies"].items()}
     lines += [f"{count:8} {what}" for what, count in counts.items() if count]
     lines += [_camera(camera) for camera in state["cameras"]]
+    lines += [
+        f"{counted(former['copies'], 'copy')} at a former place: {former['place']};"
+        " `hotpixeld tidy` removes what is not needed there"
+        for former in state.get("former_copies", ())
+    ]
     return "\n".join(map(plain, lines + _problems(state))) + "\n"
 
 

@@ -308,10 +308,12 @@ class Repair(Model):
 
 
 class Copies(Model):
-    """What is kept of the originals, beside their copies."""
+    """What is kept of the originals beside their copies, and which copies are removed."""
 
     undo: bool = True
     """Keep the bits that a repair replaces, so that `hotpixeld undo` can put them back."""
+    tidy: bool = False
+    """When copies have a new place, remove those at the former one, if still as written."""
 
 
 class Limits(Model):

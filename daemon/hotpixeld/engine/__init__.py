@@ -3,7 +3,9 @@
 - `session`: all that works on one state folder; what the daemon and `run --once` call.
 - `intake`: hints to photos that are due, once they have settled.
 - `repair_pass`: one photo from its path to its place in the ledger and its copy.
-- `copy_writer`: what is repaired in a photo, where its copy goes, when it may be touched.
+- `copy_writer`: what is repaired in a photo, and when its copy may be touched.
+- `copy_places`: where copies are as the configuration changes and photos are renamed.
+- `output_folder`: a folder with copies, in which others write, too.
 - `learning`: which photos are pending, when a pass or a map is due, what is committed.
 - `learning_pass`: pending photos, side by side in strips, to the next generation.
 - `maps`: a map from a generation, samples and the map before; what it lists for a photo.

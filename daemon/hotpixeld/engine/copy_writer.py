@@ -4,7 +4,7 @@
 file: a copy belongs to a source path, and is written, rewritten or withdrawn only when the
 set of pixels to repair in that photo changes, and only while the file still is what we
 wrote.  A foreign or edited file at its place is left alone, a deleted copy stays deleted.
-`OutputFolder` does the writing, and nothing outside of the folder of copies.
+Where that place is, and what becomes of copies elsewhere, is `copy_places`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,17 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
+from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.errors import RefusedError
-from hotpixeld.files import (
-    ChangedError,
-    UnsuitableError,
-    link,
-    make_folder,
-    read_regular,
-    remove,
-    sweep,
-    write,
-)
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list, reencode
 from hotpixeld.repair.lossless import WalkedPhoto
-from hotpixeld.store.paths import Copy
+from hotpixeld.store.copies import Copy
 from hotpixeld.store.undo_records import UndoRecord
 
 if TYPE_CHECKING:
@@ -165,112 +157,28 @@ def repair(
     return replace(result, repaired=repaired)
 
 
-class OutputFolder:
-    """Where the copies of one watched folder go.
-
-    It often lies in a folder that others write to, so nothing below the place that the
-    configuration names is reached through a link.
-
-    Parameters
-    ----------
-    folder : Folder
-    max_bytes : int
-        Bounds what is read to recognise a copy.
-    """
-
-    def __init__(self, folder: Folder, max_bytes: int) -> None:
-        self.folder = folder
-        self._max_bytes = max_bytes
-        is_inside = folder.repaired.is_relative_to(folder.path)
-        self._root = folder.path if is_inside else folder.repaired
-
-    def sha256_of(self, target: Path) -> str | None:
-        """Return the SHA-256 of a file in hex, None without one, '' if it is no file.
-
-        Raises
-        ------
-        OSError
-            It cannot be read now, which says nothing of what it is.
-        """
-        try:
-            data, _ = read_regular(target, self._max_bytes, self._root)
-        except FileNotFoundError:
-            return None
-        except (UnsuitableError, ChangedError):
-            return ""
-        return hashlib.sha256(data).hexdigest()
-
-    def sweep(self, folder: Path) -> None:
-        """Remove what a crash left of unfinished copies in a folder of the output.
-
-        Raises
-        ------
-        OSError
-        """
-        sweep(folder, self._root)
-
-    def write(self, target: Path, data: bytes, mtime_ns: int) -> None:
-        """Write a copy; folders are made.
-
-        Raises
-        ------
-        OSError
-        """
-        self._make_root()
-        write(target, data, mtime_ns=mtime_ns, root=self._root)
-
-    def _make_root(self) -> None:
-        # A watched folder that is missing is offline, and not for us to make.
-        if self._root == self.folder.repaired:
-            make_folder(self._root)
-
-    def remove(self, target: Path) -> None:
-        """Remove a copy; fine when it is not there.
-
-        Raises
-        ------
-        OSError
-        """
-        remove(target, self._root)
-
-    def place(
-        self, source: Photo, target: Path, how: Literal["link", "copy"]
-    ) -> Literal["link", "copy"]:
-        """Put the photo itself at `target`; return how: links cannot cross file systems.
-
-        Raises
-        ------
-        OSError
-        """
-        if how == "link":
-            self._make_root()
-            try:
-                link(source.path, target, source.signature.inode, self._root)
-            except OSError as error:
-                log.debug("cannot link %s, copying: %s", target, error)
-            else:
-                return "link"
-        self.write(target, source.data, source.signature.mtime_ns)
-        return "copy"
-
-
 class CopyWriter:
     """Keeps the copies as decided; used by one thread.
 
-    `max_bytes` bounds what is read to recognise a copy.  With `undo`, what leads from each
-    copy back to its original is kept in the ledger.
+    Parameters
+    ----------
+    max_bytes : int
+        Bounds what is read to recognise a copy.
+    undo : bool
+        Keep in the ledger what leads from each copy back to its original.
+    tidy : bool
+        Remove copies at former places once their successors are written.
     """
 
-    def __init__(self, ledger: Ledger, max_bytes: int, *, undo: bool = True) -> None:
+    def __init__(
+        self, ledger: Ledger, max_bytes: int, *, undo: bool = True, tidy: bool = False
+    ) -> None:
+        self.places = CopyPlaces(ledger, max_bytes)
         self._ledger = ledger
         self._max_bytes = max_bytes
         self._undo = undo
+        self._over = frozenset({"renamed", "former"} if tidy else {"renamed"})
         self._swept: set[Path] = set()
-
-    def known(self, source: Path) -> tuple[tuple[int, int], ...] | None:
-        """Return what the present copy of `source` has repaired, None without one."""
-        copy = self._ledger.copies.find(source)
-        return copy.pixels if copy and copy.condition == "written" else None
 
     def update(
         self, source: Photo, folder: Folder, result: RepairResult
@@ -282,37 +190,62 @@ class CopyWriter:
         OSError
             The copy cannot be written now (disk full, folder not writable).
         """
-        target, output = (
-            folder.copy_path(source.path),
-            OutputFolder(folder, self._max_bytes),
-        )
-        copy = self._ledger.copies.find(source.path)
-        if copy is None or (copy.target != target and copy.condition != "deleted"):
-            # Never known, or from a place that is not configured any more.
-            copy = Copy(source.path, target, "withdrawn")
-        elif len(os.fsencode(target.name)) <= NAME_MAX:
-            copy = self._present(copy, output)
-        if copy.condition in {"deleted", "foreign"}:
-            return self._record(copy)
+        copy = self._updated(source, folder, result)
+        self.places.tidy(source.path, self._over)
+        return copy
+
+    def _updated(
+        self, source: Photo, folder: Folder, result: RepairResult
+    ) -> Copy | None:
+        target = folder.copy_path(source.path)
+        output = OutputFolder.of(folder, self._max_bytes)
         if len(os.fsencode(target.name)) > NAME_MAX:
+            copy = self._ledger.copies.find(source.path) or Copy(
+                source.path, target, "withdrawn"
+            )
             return self._refuse(copy, "the name of the copy would be too long")
+        copy = self._present(self.places.current(source, folder), output)
+        if copy.condition in {"deleted", "foreign"} or copy.method == BY_HAND:
+            return self._record(copy)
         if result.refused:
             return self._refuse(copy, result.refused)
         if result.repaired is not None:
             return self._write(source, output, copy, result)
         if not result.defects:
-            return self._without_defects(source, output, copy)
+            return self._without_defects(source, folder, copy)
         return self._record(copy)
+
+    def write_by_hand(
+        self, source: Photo, folder: Folder, result: RepairResult, *, named: bool
+    ) -> Copy:
+        """Write the copy of `source` that the user asked for; return its record.
+
+        Parameters
+        ----------
+        named : bool
+            The user named its pixels: it is left as it is from then on.
+
+        Raises
+        ------
+        OSError
+        """
+        output = OutputFolder.of(folder, self._max_bytes)
+        copy = self._present(self.places.current(source, folder), output)
+        if copy.condition == "deleted":
+            copy = replace(copy, condition="withdrawn")
+        return self._write(source, output, copy, result, BY_HAND if named else "")
 
     def _present(self, copy: Copy, output: OutputFolder) -> Copy:
         """Return what became of a copy since it was written."""
-        expected = {"written", "writing", "withdrawn"}
-        if not copy.sha256 or copy.condition not in expected:
+        if not copy.sha256 and copy.condition != "foreign":
             return copy
         found = output.sha256_of(copy.target)
-        if found == copy.sha256:
+        if copy.condition == "foreign" and found in {None, copy.sha256}:
+            condition = "deleted" if copy.sha256 else "withdrawn"
+            copy = replace(copy, condition=condition, notes="")
+        if found == copy.sha256:  # put back, perhaps
             return replace(copy, condition="written")
-        if copy.condition == "withdrawn":
+        if copy.condition not in {"written", "writing"}:
             return copy
         if found is None and copy.condition == "written":
             log.info("copy was deleted and stays so: %s", copy.target)
@@ -340,7 +273,12 @@ class CopyWriter:
         return self._record(replace(copy, condition="refused", notes=reason))
 
     def _write(
-        self, source: Photo, output: OutputFolder, copy: Copy, result: RepairResult
+        self,
+        source: Photo,
+        output: OutputFolder,
+        copy: Copy,
+        result: RepairResult,
+        method: str = "",
     ) -> Copy:
         """Write the bytes of `result`, announced in the ledger before."""
         repaired = result.repaired
@@ -363,8 +301,9 @@ class CopyWriter:
             sha256=sha256,
             former=copy.sha256 if found else "",
             identity=markers.identity(repaired.data, markers.parse(repaired.data)),
+            original=source.identity,
             pixels=result.pixels,
-            method=repaired.method,
+            method=method or repaired.method,
             notes="; ".join(repaired.notes),
             rewrites=max(rewrites, copy.rewrites),
         )
@@ -373,7 +312,8 @@ class CopyWriter:
             self._keep(source, repaired, sha256)
         mtime_ns = source.signature.mtime_ns + new.rewrites * NANOSECONDS
         self._sweep(output, new)
-        output.write(copy.target, repaired.data, mtime_ns)
+        if found != sha256:
+            output.write(copy.target, repaired.data, mtime_ns)
         new = replace(new, condition="written")
         with self._ledger.transaction():
             self._ledger.copies.record(new)
@@ -396,9 +336,10 @@ class CopyWriter:
             self._swept.add(copy.target.parent)
 
     def _without_defects(
-        self, source: Photo, output: OutputFolder, copy: Copy
+        self, source: Photo, folder: Folder, copy: Copy
     ) -> Copy | None:
         """Withdraw a copy that repairs nothing any more, or make a plain one."""
+        output = OutputFolder.of(folder, self._max_bytes)
         if copy.condition == "written" and copy.method not in {"link", "copy"}:
             # Recorded before: what is gone without a record was deleted by the user.
             copy = replace(copy, condition="withdrawn", pixels=(), notes="")
@@ -407,14 +348,17 @@ class CopyWriter:
             with self._ledger.transaction():
                 self._ledger.undo.forget(copy.source)
             log.info("copy withdrawn, nothing left to repair: %s", copy.target)
-        unchanged = output.folder.unchanged
+        unchanged = folder.unchanged
         if unchanged == "skip" or copy.condition == "written":
             return self._record(copy) if copy.sha256 else None
         if output.sha256_of(copy.target) is not None:
             notes = "another file is in its place"
             return self._record(replace(copy, condition="foreign", notes=notes))
         sha256 = hashlib.sha256(source.data).hexdigest()
-        new = Copy(copy.source, copy.target, "writing", sha256=sha256)
+        original = source.identity
+        new = Copy(
+            *(copy.source, copy.target, "writing"), sha256=sha256, original=original
+        )
         self._record(new)
         self._sweep(output, new)
         method = output.place(source, copy.target, unchanged)

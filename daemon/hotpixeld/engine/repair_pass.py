@@ -160,7 +160,10 @@ class RepairPass:
         self._wall = wall
         self._waits: set[str] = set()  # why copies wait, as far as it was logged
         self._copies = copy_writer.CopyWriter(
-            ledger, config.limits.max_bytes, undo=config.copies.undo
+            ledger,
+            config.limits.max_bytes,
+            undo=config.copies.undo,
+            tidy=config.copies.tidy,
         )
 
     def run(
@@ -246,13 +249,18 @@ class RepairPass:
         photo = job.photo
         if photo is None:
             return
-        if self._ledger.copies.is_own(photo.identity):
+        image, places = self._known(photo), self._copies.places
+        if places.is_own(photo, image):
             raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
         job.camera = self._camera_unless_edited(photo)
         named = any(one.serial for one in self._config.camera_entries(job.camera))
         job.camera = self._ledger.aliases.resolve(job.camera, may_appear=not named)
-        job.image = self._known(photo)
+        job.image = image
         record = self._ledger.paths.find(job.path)
+        is_there = record is not None and image is not None and record.image == image.id
+        if image is not None and not is_there:
+            places.follow_rename(photo, image, self._config)
+            record = self._ledger.paths.find(job.path)
         new = job.image is None
         if new:
             photo_file.check_decodable(photo, self._config.limits.memory)
@@ -301,7 +309,8 @@ class RepairPass:
         """Look up what may be repaired in this photo."""
         if not job.error and job.photo is not None and job.camera is not None:
             job.pixels = self._maps.listed_for(job.camera, job.photo.metadata)
-            job.known = self._copies.known(job.path)
+            folder = self._config.folder_of(job.path)
+            job.known = self._copies.places.known(job.photo, folder)
 
     def _mend(self, job: Job) -> None:
         """Make the bytes of the copy; keep a pending photo for its learning pass."""

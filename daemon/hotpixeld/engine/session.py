@@ -13,13 +13,14 @@ import os
 import time
 from typing import TYPE_CHECKING, Self
 
-from hotpixeld.engine.copy_writer import OutputFolder
+from hotpixeld.engine import copy_places
 from hotpixeld.engine.learning import Learning
 from hotpixeld.engine.maps import Maps
+from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.engine.repair_pass import RepairPass
 from hotpixeld.engine.sampling import EarlierPhotos
 from hotpixeld.engine.workers import Workers
-from hotpixeld.errors import SkippedPhotoError, StateError, said
+from hotpixeld.errors import StateError, said
 from hotpixeld.files import make_folder, sweep
 from hotpixeld.photo import metadata
 from hotpixeld.store import migration, state_folder
@@ -127,6 +128,7 @@ class Session:
                 migration.migrate(self.ledger, progress)
                 self._tidy()
                 self.maps.publish_all()
+                copy_places.follow(self.ledger, config)
         except Exception:
             self.close()
             raise
@@ -136,10 +138,9 @@ class Session:
         sweep(self.folder)
         self.learning.tidy()
         for copy in self.ledger.copies.unfinished():
-            # A folder that is offline, or not configured any more, is left alone.
-            with contextlib.suppress(SkippedPhotoError, OSError):
-                folder = self.config.folder_of(copy.source)
-                OutputFolder(folder, self.config.limits.max_bytes).sweep(
+            # A folder that is offline is left alone.
+            with contextlib.suppress(OSError):
+                OutputFolder(place_of(copy), self.config.limits.max_bytes).sweep(
                     copy.target.parent
                 )
 
@@ -165,6 +166,7 @@ class Session:
         self.learning.stop()
         self._use(config)
         self.maps.publish_all()
+        copy_places.follow(self.ledger, config)
 
     def __enter__(self) -> Self:
         return self
@@ -251,7 +253,12 @@ class Session:
         }
         due = self.ledger.paths.to_repair(versions, past=past)
         marked = self._mark_unlisted(due, versions)
-        return [one for one in due if one[0] not in marked]
+        folders = [folder.path for folder in self.config.folders]
+        return [
+            one
+            for one in due
+            if one[0] not in marked and any(map(one[0].is_relative_to, folders))
+        ]
 
     def _mark_unlisted(
         self, due: list[tuple[Path, str]], versions: Mapping[str, str]
@@ -271,6 +278,15 @@ class Session:
                     self.ledger.paths.set_repaired_with(path, version)
                     marked.add(path)
         return marked
+
+    def tidy_copies(self) -> Generator[Path]:
+        """Remove copies at former places, where that is configured; yield each."""
+        if self.config.copies.tidy:
+            max_bytes = self.config.limits.max_bytes
+            for copy, reason in copy_places.tidied(self.ledger, max_bytes):
+                self.progress()
+                if not reason:
+                    yield copy.target
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Check photos against their camera's present pixel list; write what changes."""

@@ -193,7 +193,10 @@ def version(
         (defect.row, defect.col, defect.after, defect.until, defect.focal)
         for defect in certain(config, camera, cameras, detected)
     ]
-    listed = (camera.id, configured, found, config.repair, config.folders)
+    # Where copies go does not matter: see `copy_places.follow`.
+    plain = [(one.path, one.unchanged) for one in config.folders]
+    plain = [one for one in plain if one[1] != "skip"]
+    listed = (camera.id, configured, found, config.repair, plain)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 

@@ -144,6 +144,7 @@ class Service:
         self._clock = clock
         self._intake = Intake(session)
         self._copies_due: list[tuple[Path, str]] = []
+        self._is_tidied = False
         self._next_retry = 0.0
         self._maps_seen = -1
         self._pause = Pause(clock)
@@ -215,6 +216,8 @@ class Service:
             self._copies_due = self._find_copies_due()
         if not self._intake.backlog and self._copies_due:
             self._make_copies()
+        if not self._copies_due and not self._is_tidied:
+            self._tidy_copies()
         if not self._copies_due and self._clock() >= self._next_retry:
             self._next_retry = self._clock() + RETRY_COPIES_SECONDS
             self._check_access()
@@ -248,6 +251,15 @@ class Service:
                 self._read_requests(0.0)
                 if self._stopping:
                     return
+
+    def _tidy_copies(self) -> None:
+        """Remove copies at former places whose successors were there before."""
+        with contextlib.closing(self._session.tidy_copies()) as under_way:
+            for _ in under_way:
+                self._read_requests(0.0)
+                if self._stopping:
+                    return
+        self._is_tidied = True
 
     def _resume(self) -> None:
         """Go on from what is durable: a commit that failed may have been made or not."""
@@ -298,6 +310,7 @@ class Service:
                 self._access = Access(config, os.environ)
                 self._check_access()
                 self._copies_due = self._find_copies_due()
+                self._is_tidied = False
                 folders = counted(len(config.folders), "folder")
                 log.info("reloaded: watching %s", folders)
                 self._reload_wanted = False

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.detection.lives import scenes_needed
+from hotpixeld.engine.copy_places import EDITED, former_places
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
 from hotpixeld.store import disk_room, state_folder
@@ -36,6 +37,20 @@ PROBLEMS = 1000
 """At most so many photos are named one by one in a status."""
 
 Json = dict[str, Any]
+
+
+def former_copies(ledger: Ledger) -> list[Json]:
+    """Return where copies lie at former places, and how many there are.
+
+    Beyond the first thousand they are counted without looking whether they still exist.
+    """
+    shown = ledger.other_copies.former(PROBLEMS)
+    places = former_places([copy for copy in shown if os.path.lexists(copy.target)])
+    rest = ledger.other_copies.count_former() - len(shown)
+    former = [
+        {"place": str(place), "copies": len(copies)} for place, copies in places.items()
+    ]
+    return former + [{"place": "elsewhere", "copies": rest}] * (rest > 0)
 
 
 def status(ledger: Ledger, config: Config) -> Json:
@@ -79,11 +94,17 @@ def status(ledger: Ledger, config: Config) -> Json:
         {"path": str(copy.target), "condition": copy.condition, "notes": copy.notes}
         for copy in ledger.copies.with_notes(PROBLEMS)
     ]
+    copies += [
+        {"path": str(copy.target), "condition": "former", "notes": EDITED}
+        for copy in ledger.other_copies.edited(PROBLEMS)
+        if os.path.lexists(copy.target)
+    ]
     return {
         "cameras": cameras,
         "photos": {**ledger.images.counts(), **ledger.paths.counts()},
         "copies": ledger.copies.counts(),
         "state_bytes": use.total,
+        "former_copies": former_copies(ledger),
         "problems": problems,
         "copy_problems": copies,
     }

@@ -3,8 +3,8 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a generation counts once `Images.commit_generation` names it and marks the images
 that it holds as folded; until then they are pending.
-The tables themselves are in `images`, `paths`, `undo_records`, `evidence_tables` and
-`hazards`.
+The tables themselves are in `images`, `paths`, `copies`, `undo_records`,
+`evidence_tables` and `hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotpixeld.errors import LedgerError, said_by_sqlite
 from hotpixeld.store import (
+    copies,
     evidence_tables,
     hazards,
     images,
@@ -102,6 +103,7 @@ _ADMITTED = """
 UPDATE images SET admitted = CAST(strftime('%s', 'now') AS REAL)
   WHERE admitted = 0;
 """
+_FORMER_COPIES = "ALTER TABLE copies ADD COLUMN original BLOB;" + copies.OTHER_COPIES
 
 STEPS = (
     # The tallies have not changed since.
@@ -111,6 +113,7 @@ STEPS = (
     undo_records.SCHEMA,
     _PASSES,
     _ADMITTED,
+    _FORMER_COPIES,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -134,7 +137,7 @@ def statements(script: str) -> Iterator[str]:
 SCHEMA = (
     "".join(
         module.SCHEMA
-        for module in (images, paths, undo_records, evidence_tables, hazards)
+        for module in (images, paths, copies, undo_records, evidence_tables, hazards)
     )
     + images.TALLIES
 )
@@ -187,7 +190,8 @@ class Ledger:
         self.images = images.Images(self.connection)
         self.generations = images.Generations(self.connection)
         self.paths = paths.Paths(self.connection)
-        self.copies = paths.Copies(self.connection)
+        self.copies = copies.Copies(self.connection)
+        self.other_copies = copies.OtherCopies(self.connection)
         self.undo = undo_records.UndoRecords(self.connection)
         self.defects = evidence_tables.Defects(self.connection)
         self.samples = evidence_tables.SampleTables(self.connection)

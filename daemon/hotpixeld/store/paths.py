@@ -1,13 +1,8 @@
-"""The ledger's paths, and their copies: what became of every file ever seen as a candidate.
-
-A copy belongs to the path of its source.  What was written for which photo is kept so
-that it can be recognised.
-"""
+"""The ledger's paths: what became of every file ever seen as a candidate."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,18 +31,6 @@ CREATE INDEX paths_by_image ON paths (image);
 CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
   WHERE outcome IN ('failed', 'waiting', 'skipped');
 CREATE INDEX paths_by_repair ON paths (repaired_with, image);
-CREATE TABLE copies (
-  source BLOB PRIMARY KEY, target BLOB NOT NULL, condition TEXT NOT NULL
-    CHECK (condition IN ('writing', 'written', 'withdrawn', 'deleted', 'foreign',
-                         'refused')),
-  sha256 BLOB, former BLOB, identity BLOB, pixels TEXT NOT NULL DEFAULT '[]',
-  method TEXT NOT NULL DEFAULT '', notes TEXT NOT NULL DEFAULT '',
-  rewrites INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX copies_by_identity ON copies (identity);
-CREATE INDEX copies_to_look_at ON copies (source)
-  WHERE notes != '' OR condition IN ('foreign', 'refused');
-CREATE INDEX copies_unfinished ON copies (source) WHERE condition = 'writing';
 """
 
 
@@ -174,7 +157,10 @@ class Paths:
         image: int | None = None,
         signature: Signature | None = None,
     ) -> None:
-        """Record what became of `path`; a new image there starts its copies anew."""
+        """Record what became of `path`; a new image there starts its copies anew.
+
+        So does a file that was gone, or could not be read: its copy was not looked at.
+        """
         seen = (
             (None,) * 4
             if signature is None
@@ -192,7 +178,7 @@ class Paths:
             " reason = excluded.reason, image = excluded.image,"
             " inode = excluded.inode, size = excluded.size,"
             " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
-            " repaired_with = CASE WHEN image IS excluded.image"
+            " repaired_with = CASE WHEN image IS excluded.image AND inode IS NOT NULL"
             " THEN repaired_with ELSE NULL END",
             (*_split(path), outcome, reason, image, *seen),
         )
@@ -204,6 +190,37 @@ class Paths:
             " ORDER BY outcome != 'image', folder, name"
         )
         return [_join(*row) for row in self._connection.execute(query, (image,))]
+
+    def holding(self, image: int, inode: int, limit: int) -> list[PathRecord]:
+        """Return at most `limit` paths that hold the image, those with this inode first."""
+        query = _PATH + (
+            "WHERE image = ? ORDER BY inode IS NOT ?, outcome != 'image', folder, name"
+            " LIMIT ?"
+        )
+        rows = self._connection.execute(query, (image, inode, limit))
+        return [_record(row) for row in rows]
+
+    def rename(self, path: Path, new: Path) -> None:
+        """Record that the file at `path` is at `new` now, whose copy is to be looked at.
+
+        Call inside a transaction.
+        """
+        run = self._connection.execute
+        run("DELETE FROM paths WHERE folder = ? AND name = ?", _split(new))
+        run(
+            "UPDATE paths SET folder = ?, name = ?, repaired_with = NULL"
+            " WHERE folder = ? AND name = ?",
+            (*_split(new), *_split(path)),
+        )
+
+    def forget_skipped(self, folder: Path) -> None:
+        """Drop the skipped paths in a folder and below: nobody looks there any more."""
+        root = os.fsencode(folder)
+        self._connection.execute(
+            "DELETE FROM paths WHERE outcome = 'skipped'"
+            " AND (folder = ?1 OR (folder > ?1 || x'2f' AND folder < ?1 || x'30'))",
+            (root,),
+        )
 
     def to_repair(
         self, versions: Mapping[str, str], *, past: bool
@@ -235,8 +252,11 @@ class Paths:
             if camera in versions
         ]
 
-    def set_repaired_with(self, path: Path, version: str) -> None:
-        """Record the version of the pixel list that the photo was checked against."""
+    def set_repaired_with(self, path: Path, version: str | None) -> None:
+        """Record the version of the pixel list that the photo was checked against.
+
+        None: it is due.
+        """
         self._connection.execute(
             "UPDATE paths SET repaired_with = ? WHERE folder = ? AND name = ?",
             (version, *_split(path)),
@@ -266,141 +286,3 @@ class Paths:
             " ORDER BY outcome, folder, name LIMIT ?"
         )
         return [_record(row) for row in self._connection.execute(query, (limit,))]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """The repaired copy of one source path.
-
-    Attributes
-    ----------
-    source, target : Path
-    condition : str
-        "writing" (announced; a crash may have kept it from being written), "written",
-        "withdrawn" (nothing to repair any more), "deleted" (by the user, and stays so),
-        "foreign" (another file is there, or ours was edited) or "refused" (`notes`).
-    sha256 : str
-        Of the bytes that were written, in hex; empty when nothing ever was.
-    former : str
-        Of the bytes before, which a crash while "writing" leaves in place.
-    identity : str
-        Of the copy's own image, so that it is recognised wherever it turns up.
-    pixels : tuple of (x, y)
-        What was repaired in it.
-    method : str
-        "lossless", "reencoded", "link", "copy" or empty.
-    notes : str
-        What the reader of `status` should know.
-    rewrites : int
-        How often it was written again: its mtime is the original's plus as many seconds.
-    """
-
-    source: Path
-    target: Path
-    condition: str
-    sha256: str = ""
-    former: str = ""
-    identity: str = ""
-    pixels: tuple[tuple[int, int], ...] = ()
-    method: str = ""
-    notes: str = ""
-    rewrites: int = 0
-
-
-def _copy(
-    row: tuple[
-        bytes, bytes, str, bytes | None, bytes | None, bytes | None, str, str, str, int
-    ],
-) -> Copy:
-    source, target, condition, sha256, former, identity, pixels = row[:7]
-    method, notes, rewrites = row[7:]
-    return Copy(
-        source=Path(os.fsdecode(source)),
-        target=Path(os.fsdecode(target)),
-        condition=condition,
-        sha256=(sha256 or b"").hex(),
-        former=(former or b"").hex(),
-        identity=(identity or b"").hex(),
-        pixels=tuple((x, y) for x, y in json.loads(pixels)),
-        method=method,
-        notes=notes,
-        rewrites=rewrites,
-    )
-
-
-_COPY = (
-    "SELECT source, target, condition, sha256, former, identity, pixels, method, notes,"
-    " rewrites FROM copies "
-)
-
-
-class Copies:
-    """The table `copies`."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def find(self, source: Path) -> Copy | None:
-        """Return what is known of the copy of `source`."""
-        query = _COPY + "WHERE source = ?"
-        row = self._connection.execute(query, (os.fsencode(source),)).fetchone()
-        return None if row is None else _copy(row)
-
-    def is_own(self, identity: str) -> bool:
-        """Return whether an image with this identity is a copy that we wrote."""
-        query = "SELECT 1 FROM copies WHERE identity = ? LIMIT 1"
-        found = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
-        return found is not None
-
-    def with_sha256(self, sha256: str) -> Copy | None:
-        """Return a copy whose bytes have this SHA-256; looks through all of them."""
-        query = _COPY + "WHERE sha256 = ?"
-        row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
-        return None if row is None else _copy(row)
-
-    def record(self, copy: Copy) -> None:
-        """Keep `copy`, in place of what was known of its source's copy."""
-        self._connection.execute(
-            "INSERT INTO copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET target = excluded.target,"
-            " condition = excluded.condition, sha256 = excluded.sha256,"
-            " former = excluded.former, identity = excluded.identity,"
-            " pixels = excluded.pixels, method = excluded.method,"
-            " notes = excluded.notes, rewrites = excluded.rewrites",
-            (
-                os.fsencode(copy.source),
-                os.fsencode(copy.target),
-                copy.condition,
-                bytes.fromhex(copy.sha256) or None,
-                bytes.fromhex(copy.former) or None,
-                bytes.fromhex(copy.identity) or None,
-                json.dumps(copy.pixels),
-                copy.method,
-                copy.notes,
-                copy.rewrites,
-            ),
-        )
-
-    def unfinished(self) -> list[Copy]:
-        """Return the copies that were being written when the process ended."""
-        query = _COPY + "WHERE condition = 'writing'"
-        return [_copy(row) for row in self._connection.execute(query)]
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of copies by condition, and of those written by method."""
-        return counts(self._connection, "copy")
-
-    def written(self) -> int:
-        """Return how many copies there are."""
-        counted = self.counts()
-        return sum(
-            counted.get(how, 0) for how in ("lossless", "reencoded", "link", "copy")
-        )
-
-    def with_notes(self, limit: int) -> list[Copy]:
-        """Return at most `limit` copies that carry notes or need the user's eye."""
-        query = _COPY + (
-            "WHERE notes != '' OR condition IN ('foreign', 'refused')"
-            " ORDER BY source LIMIT ?"
-        )
-        return [_copy(row) for row in self._connection.execute(query, (limit,))]

@@ -73,8 +73,19 @@ class UndoRecords:
         return UndoRecord(Path(os.fsdecode(source)), copy, original.hex(), way)
 
     def forget(self, source: Path, *, but: str = "") -> None:
-        """Drop the records of a source's former copies, all `but` the one named."""
+        """Drop the records of a source's copies, but of the one named and of other copies.
+
+        Those at former places may still lie about as they were.
+        """
         self._connection.execute(
-            "DELETE FROM undo WHERE source = ? AND copy != ?",
+            "DELETE FROM undo WHERE source = ?1 AND copy != ?2 AND copy NOT IN"
+            " (SELECT sha256 FROM other_copies WHERE source = ?1)",
             (os.fsencode(source), bytes.fromhex(but)),
+        )
+
+    def rename(self, source: Path, new: Path) -> None:
+        """Record that the original at `source` is at `new` now."""
+        self._connection.execute(
+            "UPDATE undo SET source = ? WHERE source = ?",
+            (os.fsencode(new), os.fsencode(source)),
         )

@@ -1,0 +1,358 @@
+"""Where copies are, as the configuration changes and photos are renamed.
+
+A copy whose place is not that of the configuration any more is *former*: it stays as it is,
+and is named in the status, until it is tidied away; its successor is written at the new
+place.  It is still ours: never taken for a photo, and the current copy again if the
+configuration goes back.  A copy whose photo was renamed follows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotpixeld.engine.output_folder import OutputFolder, is_same_file, place_of
+from hotpixeld.errors import SkippedPhotoError
+from hotpixeld.store.copies import Copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hotpixeld.config.model import Config, Folder
+    from hotpixeld.photo.photo_file import Photo
+    from hotpixeld.store.images import Image
+    from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.paths import PathRecord
+
+log = logging.getLogger(__name__)
+
+BY_HAND = "by hand"
+"""Condition and method of copies that `hotpixeld repair` made of pixels that it was told."""
+EDITED = "changed since it was written"
+"""Why a former copy is left for good."""
+_MOST_NAMES = 8
+"""Of one image are looked at, to see which of them was renamed."""
+
+
+def follow(ledger: Ledger, config: Config) -> None:
+    """Have the photos looked at whose copies are not where the configuration has them.
+
+    What was skipped in folders that hold copies now is nobody's concern any more.
+    """
+    places = [(one.path, one.repaired, one.name) for one in config.folders]
+    if ledger.other_copies.places() == places:
+        return
+    with ledger.transaction():
+        for source, target in ledger.copies.targets():
+            folder = _folder_of(config, source)
+            if folder is not None and folder.copy_path(source) != target:
+                ledger.paths.set_repaired_with(source, None)
+        for folder in config.folders:
+            ledger.paths.forget_skipped(folder.repaired)
+        ledger.other_copies.set_places(places)
+
+
+def _folder_of(config: Config, photo: Path) -> Folder | None:
+    try:
+        return config.folder_of(photo)
+    except SkippedPhotoError:
+        return None
+
+
+def _has_entries(folder: Path) -> bool:
+    """Return whether a folder is there and holds anything: an empty one may be offline."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def _in_words(error: OSError, copy: Copy) -> str:
+    return f"{error.strerror}: {error.filename or copy.target}"
+
+
+class CopyPlaces:
+    """Says which copy is the current one, and what becomes of others; for one thread.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Bounds what is read to recognise a copy.
+    """
+
+    def __init__(self, ledger: Ledger, max_bytes: int) -> None:
+        self._ledger = ledger
+        self._max_bytes = max_bytes
+
+    def _at(self, copy: Copy) -> OutputFolder:
+        return OutputFolder(place_of(copy), self._max_bytes)
+
+    # What is current
+
+    def known(self, photo: Photo, folder: Folder) -> tuple[tuple[int, int], ...] | None:
+        """Return what the current copy of a photo has repaired, None without one."""
+        target = folder.copy_path(photo.path)
+        copy = self._ledger.copies.find(photo.path)
+        if copy is None or copy.target != target:
+            copy = self._to_take_back(target, OutputFolder.of(folder, self._max_bytes))
+        elif copy.condition != "written":
+            return None
+        return copy.pixels if copy and copy.is_of(photo.identity) else None
+
+    def _to_take_back(self, target: Path, output: OutputFolder) -> Copy | None:
+        """Return the copy that was at `target` before, if it still is as written."""
+        former = self._ledger.other_copies.find(target)
+        if former is None:
+            return None
+        try:
+            return former if output.sha256_of(target) == former.sha256 else None
+        except OSError:
+            return None
+
+    def current(self, photo: Photo, folder: Folder) -> Copy:
+        """Return the copy of a photo at its configured place; another becomes former.
+
+        Raises
+        ------
+        OSError
+        """
+        target = folder.copy_path(photo.path)
+        copy = self._ledger.copies.find(photo.path)
+        if copy is None:
+            copy = Copy(photo.path, target, "withdrawn")
+            if self._ledger.other_copies.find(target):
+                copy = self._settle(copy, photo.path, folder, "former")
+        elif copy.target != target:
+            copy = self._settle(copy, photo.path, folder, "former")
+        if copy.is_of(photo.identity):
+            return copy
+        # Another photo by that name: what became of the former one's copy is past.
+        condition = "withdrawn" if copy.condition == "deleted" else copy.condition
+        return replace(copy, condition=condition, pixels=(), original="", method="")
+
+    def _settle(self, copy: Copy, source: Path, folder: Folder, now: str) -> Copy:
+        """Record, and return, what is at the place of `source`; `copy` is there no more.
+
+        Parameters
+        ----------
+        now : str
+            "former" or "renamed": what the copy is from now on.
+        """
+        target = folder.copy_path(source)
+        there = OutputFolder.of(folder, self._max_bytes).sha256_of(target)
+        here = None if copy.target == target else self._sha256_at_old_place(copy)
+        taken = self._ledger.other_copies.find(target)
+        new = Copy(source, target, "withdrawn")
+        if taken is not None and there == taken.sha256:
+            method = BY_HAND if taken.condition == BY_HAND else taken.method
+            new = replace(taken, source=source, condition="written", method=method)
+        elif copy.sha256 and there == copy.sha256:
+            new = replace(copy, source=source, target=target, condition="written")
+        elif here is None and self._was_deleted(copy, source, folder, now):
+            new = replace(copy, source=source, target=target, condition="deleted")
+        with self._ledger.transaction():
+            self._ledger.other_copies.forget(target)
+            if copy.target != target and copy.sha256:
+                self._leave(copy, source, target, here, now)
+            if copy.source != source:
+                self._ledger.copies.forget(copy.source)
+            self._ledger.copies.record(new)
+        return new
+
+    def _sha256_at_old_place(self, copy: Copy) -> str | None:
+        """Return what is where a copy was; while that cannot be read, it counts as ours."""
+        try:
+            return self._at(copy).sha256_of(copy.target)
+        except OSError:
+            return copy.sha256
+
+    def _was_deleted(self, copy: Copy, source: Path, folder: Folder, now: str) -> bool:
+        """Return whether the user deleted this one copy, not the place with all of them."""
+        if copy.condition not in {"written", "deleted"}:
+            return False
+        if copy.condition == "deleted" and copy.source != source:
+            return True
+        if now == "renamed":
+            return folder.repaired.is_dir()
+        return _has_entries(copy.target.parent)
+
+    def _leave(
+        self, copy: Copy, source: Path, target: Path, here: str | None, now: str
+    ) -> None:
+        """Keep what is known of a copy at its old place, unless it is gone from there."""
+        if here == "" or (here is None and copy.target.parent.is_dir()):
+            return
+        if here is not None and is_same_file(copy.target, target):
+            return
+        ours = here in {None, copy.sha256, copy.former}
+        condition = BY_HAND if copy.method == BY_HAND else now
+        sha256 = here if ours and here else copy.sha256
+        left = replace(copy, source=source, sha256=sha256, former="", notes="")
+        condition = condition if ours else "edited"
+        self._ledger.other_copies.record(replace(left, condition=condition))
+
+    # Renamed photos
+
+    def follow_rename(self, photo: Photo, image: Image, config: Config) -> None:
+        """Record that a photo is at another path now, if it was renamed or moved.
+
+        Its copy is due to follow it.
+        """
+        if before := self._renamed_from(photo, image, config):
+            self._rename(before, photo, config)
+
+    def _renamed_from(
+        self, photo: Photo, image: Image, config: Config
+    ) -> PathRecord | None:
+        """Return what the path was at which a photo is no more, if there was one."""
+        signature = photo.signature
+        holding = self._ledger.paths.holding
+        for record in holding(image.id, signature.inode, _MOST_NAMES):
+            if record.path == photo.path or os.path.lexists(record.path):
+                continue
+            folder = _folder_of(config, record.path)
+            is_same = record.signature and signature.is_still(record.signature)
+            # Else it may be on a drive that is not there now.
+            if is_same or folder is None or _has_entries(folder.path):
+                return record
+        return None
+
+    def _rename(self, record: PathRecord, photo: Photo, config: Config) -> None:
+        folder, before = config.folder_of(photo.path), _folder_of(config, record.path)
+        copy = self._ledger.copies.find(record.path)
+        # Its copy first: after a crash between, the photo is found to be renamed again.
+        if copy is not None:
+            in_place = before and before.copy_path(record.path) == copy.target
+            now = "renamed" if in_place else "former"
+            try:
+                self._settle(copy, photo.path, folder, now)
+            except OSError as error:  # it is settled when it can be written
+                log.debug("copy cannot follow now: %s: %s", copy.target, error)
+                with self._ledger.transaction():
+                    self._ledger.copies.forget(copy.source)
+                    self._ledger.copies.record(replace(copy, source=photo.path))
+        with self._ledger.transaction():
+            self._ledger.paths.rename(record.path, photo.path)
+            self._ledger.undo.rename(record.path, photo.path)
+        log.info("renamed: %s is %s now", record.path, photo.path)
+
+    def is_own(self, photo: Photo, image: Image | None) -> bool:
+        """Return whether a file is a copy that we wrote, wherever it is now.
+
+        A copy of a photo that showed nothing is the photo again: its place or name tells.
+        """
+        if self._ledger.copies.is_own(photo.identity):
+            return True
+        if image is None:
+            return False
+        other = self._ledger.other_copies.find(photo.path)
+        if other is not None and other.is_of(photo.identity):
+            return True
+        for record in self._ledger.paths.holding(image.id, 0, _MOST_NAMES):
+            copy = self._ledger.copies.find(record.path)
+            if copy is None or copy.method not in {"link", "copy"}:
+                continue
+            has_its_name = photo.path.name == copy.target.name != record.path.name
+            if copy.target == photo.path or has_its_name:
+                return True
+        return False
+
+    # Tidying
+
+    def tidy(self, source: Path, conditions: frozenset[str]) -> None:
+        """Remove copies of one photo that have had their day, as far as they may be."""
+        for copy in self._ledger.other_copies.of(source):
+            if copy.condition in conditions and (reason := self.remove(copy)):
+                log.debug("left at its former place: %s: %s", copy.target, reason)
+
+    def why_kept(self, copy: Copy) -> str:
+        """Return why a former copy would not be removed, empty if it would."""
+        try:
+            return self._why_kept(copy)
+        except OSError as error:
+            return _in_words(error, copy)
+
+    def _why_kept(self, copy: Copy) -> str:
+        """Return why a former copy is not to be removed; empty if it is.
+
+        Raises
+        ------
+        OSError
+            It, or its successor, cannot be read now.
+        """
+        current = self._ledger.copies.find(copy.source)
+        is_over = copy.condition == "renamed"
+        if current is None or current.condition not in {"written", "withdrawn"}:
+            return "there is no copy at the new place"
+        if current.condition == "withdrawn" and not is_over:
+            return "there is no copy at the new place"
+        if current.condition == "written":
+            found = self._at(current).sha256_of(current.target)
+            if found != current.sha256:
+                return "the copy at the new place is not as it was written"
+            if is_same_file(copy.target, current.target):
+                return "it is the copy at the new place, by another path"
+        found = self._at(copy).sha256_of(copy.target)
+        return "" if found in {None, copy.sha256} else EDITED
+
+    def remove(self, copy: Copy) -> str:
+        """Remove a former copy; return why it stays, empty if it does not."""
+        others = self._ledger.other_copies
+        try:
+            # Held until it is gone: somebody else may be taking it back.
+            with self._ledger.transaction():
+                if others.find(copy.target) != copy:
+                    return "it is not a former copy any more"
+                reason = self._why_kept(copy)
+                if reason == EDITED:
+                    others.record(replace(copy, condition="edited"))
+                if reason:
+                    return reason
+                self._at(copy).remove(copy.target)
+                others.forget(copy.target)
+                current = self._ledger.copies.find(copy.source)
+                self._ledger.undo.forget(
+                    copy.source, but=current.sha256 if current else ""
+                )
+        except OSError as error:
+            return _in_words(error, copy)
+        self._at(copy).prune(copy.target.parent)
+        return ""
+
+
+def former_places(copies: list[Copy]) -> dict[Path, list[Copy]]:
+    """Return former copies by the folder that holds all of one place."""
+    places: dict[Path, list[Copy]] = {}
+    for copy in copies:
+        places.setdefault(place_of(copy), []).append(copy)
+    return {
+        Path(os.path.commonpath([copy.target.parent for copy in group])): group
+        for place, group in places.items()
+    }
+
+
+def tidied(
+    ledger: Ledger, max_bytes: int, *, dry_run: bool = False
+) -> Iterator[tuple[Copy, str]]:
+    """Remove the copies at former places; yield each with the reason why it stays.
+
+    Parameters
+    ----------
+    dry_run : bool
+        Look, and remove nothing.
+    """
+    places = CopyPlaces(ledger, max_bytes)
+    for copy in ledger.other_copies.former():
+        if not copy.target.parent.is_dir():  # nor is its drive, perhaps
+            continue
+        if not os.path.lexists(copy.target):
+            if not dry_run:
+                places.remove(copy)
+        elif not dry_run:
+            yield copy, places.remove(copy)
+        else:
+            yield copy, places.why_kept(copy)
