@@ -314,13 +314,12 @@ class CopyPlaces:
                     return reason
                 self._at(copy).remove(copy.target)
                 others.forget(copy.target)
-                current = self._ledger.copies.find(copy.source)
-                self._ledger.undo.forget(
-                    copy.source, but=current.sha256 if current else ""
-                )
+                current = self._ledger.copies.find(copy.source) or copy
+                self._ledger.undo.forget(copy.source, but=current.sha256)
         except OSError as error:
             return _in_words(error, copy)
-        self._at(copy).prune(copy.target.parent)
+        for each in (copy, current):  # the folder of a renamed photo's is not its place
+            self._at(each).prune(copy.target.parent)
         return ""
 
 

@@ -144,7 +144,7 @@ class Service:
         self._clock = clock
         self._intake = Intake(session)
         self._copies_due: list[tuple[Path, str]] = []
-        self._is_tidied = False
+        self._is_tidied = not session.config.copies.tidy
         self._next_retry = 0.0
         self._maps_seen = -1
         self._pause = Pause(clock)
@@ -181,6 +181,8 @@ class Service:
         """
         self._session.learning.keep_pending()
         self._check_access()
+        with self._pause.guarding():
+            self._copies_due = self._find_copies_due()
         self._publish()
         folders = len(self._session.config.folders)
         log.info("watching %s", counted(folders, "folder"))
@@ -266,12 +268,17 @@ class Service:
         self._session.reset()
         self._copies_due = self._find_copies_due()
 
+    @property
+    def _has_work(self) -> bool:
+        waits = self._intake.backlog or self._copies_due
+        return bool(waits) or not self._is_tidied
+
     def _idle_seconds(self) -> float:
         """Return for how long there will be nothing to do."""
         now = self._clock()
         if self._was_woken:  # a request came while photos were under way
             return 0.0
-        if not self._pause.fault and (self._intake.backlog or self._copies_due):
+        if not self._pause.fault and self._has_work:
             return 0.0
         deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
         if self._pause.fault:
@@ -310,7 +317,7 @@ class Service:
                 self._access = Access(config, os.environ)
                 self._check_access()
                 self._copies_due = self._find_copies_due()
-                self._is_tidied = False
+                self._is_tidied = not config.copies.tidy
                 folders = counted(len(config.folders), "folder")
                 log.info("reloaded: watching %s", folders)
                 self._reload_wanted = False
@@ -340,9 +347,7 @@ class Service:
         text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
-        busy = bool(
-            self._intake.backlog or self._copies_due or self._session.learning.is_busy
-        )
+        busy = self._has_work or self._session.learning.is_busy
         self._publisher.publish(self._session, text, faults, busy=busy)
 
     def _stop(self) -> None:
