@@ -44,21 +44,73 @@ def copies(folder: Path, target: Path, count: int) -> list[Path]:
     return photos_in(target)
 
 
-def enlarged(folder: Path, target: Path, count: int, megapixels: float) -> list[Path]:
-    """Fill `target` with photos of `folder` as a camera of so many megapixels has them."""
+NOISE = 4.0
+"""Levels of noise in enlarged photos: without any their files would be far too small."""
+_SERIAL = b"SERIAL-00"
+
+
+def _noisy(image: Image.Image, seed: int) -> Image.Image:
+    """Return a photo with a sensor's noise, the same in all colours."""
+    frame = np.asarray(image).astype(np.int16)
+    tile = np.random.default_rng(seed).normal(0, NOISE, (512, 512)).astype(np.int16)
+    high, wide = (-(-size // 512) for size in frame.shape[:2])
+    frame += np.tile(tile, (high, wide))[: len(frame), : frame.shape[1], None]
+    return Image.fromarray(frame.clip(0, 255).astype(np.uint8))
+
+
+def _enlarge(path: Path, made: Path, megapixels: float, seed: int) -> None:
+    """Write a photo as a camera of so many megapixels has it, and a progressive one."""
+    with Image.open(path) as image:
+        factor = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+        size = (int(image.width * factor) // 16 * 16, int(image.height * factor))
+        exif = image.getexif()
+        about = {0xA002: size[0], 0xA003: size[1], 0xA431: _SERIAL.decode()}
+        exif.get_ifd(0x8769).update(about)
+        large = _noisy(image.resize(size, Image.Resampling.BICUBIC), seed)
+    for kind, subsampling in (("single", 1), ("several", 2)):
+        large.save(
+            made / kind / path.name,
+            quality=92,
+            exif=exif,
+            subsampling=subsampling,
+            progressive=kind == "several",
+        )
+
+
+def enlarged(
+    folder: Path,
+    target: Path,
+    count: int,
+    megapixels: float,
+    *,
+    progressive: int = 0,
+    cameras: int = 1,
+) -> list[Path]:
+    """Fill `target` with photos of `folder` as a camera of so many megapixels has them.
+
+    Parameters
+    ----------
+    progressive : int
+        How many of them are: spread among the others.
+    cameras : int
+        Bodies that took them in turn.
+    """
     target.mkdir(parents=True, exist_ok=True)
     made = target.with_name(f"{target.name}-enlarged")
-    made.mkdir(exist_ok=True)
-    for path in photos_in(folder)[: min(count, 4)]:
-        with Image.open(path) as image:
-            factor = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
-            size = (int(image.width * factor) // 16 * 16, int(image.height * factor))
-            exif = image.getexif()
-            exif.get_ifd(0x8769).update({0xA002: size[0], 0xA003: size[1]})
-            image.resize(size, Image.Resampling.BICUBIC).save(
-                made / path.name, quality=92, subsampling=1, exif=exif
-            )
-    return copies(made, target, count)
+    for kind in ("single", "several"):
+        (made / kind).mkdir(parents=True)
+    for seed, path in enumerate(photos_in(folder)[:4]):
+        _enlarge(path, made, megapixels, seed)
+    several = set(range(1, count, count // progressive) if progressive else ())
+    for index in range(count):
+        sources = photos_in(made / ("several" if index in several else "single"))
+        source = sources[index % len(sources)]
+        body = b"SERIAL-%02d" % (index % cameras)
+        name = target / f"{index:06d}_{source.name}"
+        name.write_bytes(another(source.read_bytes(), index).replace(_SERIAL, body, 1))
+        shutil.copystat(source, name)
+    shutil.rmtree(made)
+    return photos_in(target)
 
 
 def tiny(target: Path, count: int, a_folder: int = 1000) -> None:

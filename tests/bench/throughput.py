@@ -31,7 +31,7 @@ import material
 import numpy as np
 from PIL import Image
 
-from hotpixeld.photo import photo_file
+from hotpixeld.jpeg import decoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -87,7 +87,7 @@ def with_pillow(path: Path) -> np.ndarray:
 
 def with_ours(path: Path) -> np.ndarray:
     """Decode as hotpixeld does, but for the memory that it uses again."""
-    return photo_file.decode(photo_file.examine(path, 10**9, 10**9))
+    return decoder.decode(path.read_bytes())
 
 
 class Naive:

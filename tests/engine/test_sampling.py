@@ -52,7 +52,7 @@ def test_a_file_is_sampled_as_its_whole_frame_is(
     path = folder / "photo.jpg"
     write_jpeg(path, sensor.frame(0), progressive=progressive, subsampling="4:2:0")
     photo = photo_file.examine(path, 10**9, 10**9)
-    frame = photo_file.decode(photo)
+    frame = decoder.decode(photo.data)
     height, width, _ = frame.shape
     corners = np.array([(0, 0), (0, width - 1), (height - 1, 5)], np.intp)
     sites = np.concatenate([corners, evidence.controls(height, width)])

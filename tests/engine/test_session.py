@@ -18,7 +18,7 @@ import pytest
 
 import steps
 import whole_frames
-from hotpixeld.engine import learning
+from hotpixeld.engine import learning, memory
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.jpeg import decoder
@@ -560,18 +560,23 @@ def test_what_a_crash_left_is_removed_at_the_start(
 
 
 def test_several_scans_that_fit_no_memory_are_refused_before_decoding(
-    open_session: Open, sensor: Sensor, folder: Path, config: Config
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one, other = folder / "one.jpg", folder / "other.jpg"
     write_jpeg(one, sensor.frame(0), progressive=True)
     write_jpeg(other, sensor.frame(1))
+    monkeypatch.setattr(memory, "LEAST", 100_000)
     limits = config.limits.model_copy(update={"memory": 100_000})
     session = open_session(config.model_copy(update={"limits": limits}))
     assert take(session, one, other) == {"failed": 1, "pending": 1}
     (problem,) = session.ledger.paths.with_reason(9)
 
     assert problem.reason.endswith(
-        " bytes of memory, limit is 100000; see `limits: memory` in the configuration"
+        " bytes of memory, there are 100000; see `limits: memory` in the configuration"
     )
 
 

@@ -37,10 +37,11 @@ def _work(path: Path) -> None:
         found = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
         edit_detection.why_edited(found.metadata)
         photo_file.camera(found)
-        frame = photo_file.decode(found)
-        defect = Defect.at(frame.shape[1] // 2, frame.shape[0] // 2)
+        photo_file.cut_out(found, (), MEMORY)
+        size = found.structure
+        defect = Defect.at(size.width // 2, size.height // 2)
         listed = PixelList((defect,), (), "")
-        copy_writer.repair(found, frame, listed, None, Repair())
+        copy_writer.repair(found, None, listed, None, Repair())
     except PhotoError as error:
         if not error.reason:
             raise AssertionError("no reason") from error

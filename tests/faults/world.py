@@ -16,7 +16,7 @@ from PIL import Image
 
 from hotpixeld.config import map_yaml
 from hotpixeld.errors import CheckpointError
-from hotpixeld.photo import photo_file
+from hotpixeld.jpeg import decoder
 from hotpixeld.store import generation_files
 from hotpixeld.store.ledger import Ledger
 from sensor import START, Sensor, scattered, write_jpeg
@@ -49,7 +49,7 @@ def _bytes(serial: str, index: int) -> bytes:
 @functools.cache
 def _frame(path: Path, data: bytes) -> Frame:
     """Return a decoded photo."""
-    return photo_file.decode(photo_file.examine(path, 10**9, 10**9))
+    return decoder.decode(data)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,6 @@ def test_damaged_and_unsupported_coded_data_is_refused(tmp_path: Path) -> None:
     damaged = WHOLE[: start + 30] + WHOLE[-2:]
 
     with pytest.raises(PhotoError, match="cannot be decoded"):
-        photo_file.decode(examined(tmp_path, damaged))
+        photo_file.cut_out(examined(tmp_path, damaged), (), MOST)
     with pytest.raises(PhotoError, match="4 colour components, not 1 or 3"):
-        photo_file.decode(examined(tmp_path, cmyk()))
+        photo_file.cut_out(examined(tmp_path, cmyk()), (), MOST)

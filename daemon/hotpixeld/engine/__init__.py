@@ -10,11 +10,12 @@
 - `learning_pass`: pending photos, side by side in strips, to the next generation.
 - `maps`: a map from a generation, samples and the map before; what it lists for a photo.
 - `sampling`: evidence about the suspects, from photos' files, and which to sample again.
-- `workers`: threads that work ahead, and whether each makes progress.
+- `workers`: threads that work beside their owner, and whether each makes progress.
+- `memory`: what `limits: memory` leaves for passes, maps and photos under way.
 - `decode_trial`: a photo that a process died of, decoded in a process of its own.
 
 It imports `repair`, `store` and all below them.  To change what happens to a photo start at
 `repair_pass.RepairPass.run`; when a copy is written or left alone, at
 `copy_writer.CopyWriter`; when photos are folded and maps made, at `learning.Learning.keep_up`; how
-memory bounds the work, at `learning_pass.Means`.
+memory bounds the work, at `memory.Memory`.
 """

@@ -13,6 +13,7 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
@@ -27,6 +28,7 @@ from hotpixeld.store.copies import Copy
 from hotpixeld.store.undo_records import UndoRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hotpixeld.config.model import Folder, Repair
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANOSECONDS = 1_000_000_000
+ANY = 1 << 62
+"""Bytes: as many as there are."""
 NAME_MAX = 255
 """Bytes in a file name, on any file system of Linux."""
 
@@ -69,16 +73,24 @@ class RepairResult:
         return tuple((defect.x, defect.y) for defect in self.defects)
 
 
+def _frames(data: bytes) -> int:
+    """Return the bytes of a photo's frames: as decoded, as repaired, as encoded."""
+    structure = markers.parse(data, header_only=True)
+    return 3 * 3 * structure.width * structure.height
+
+
 def repaired_bytes(
     data: bytes,
     defects: tuple[Defect, ...],
     settings: Repair,
     footprint: Footprint | None = None,
     walked: WalkedPhoto | None = None,
+    memory: int = ANY,
 ) -> Repaired:
     """Return the repaired bytes of a photo, re-encoded only where that is allowed.
 
-    `walked` is the same photo, where it was walked for these defects already.
+    `walked` is the same photo, where it was walked for these defects already; `memory`
+    bounds the bytes of all its coefficients, or of its frames where it is re-encoded.
 
     Raises
     ------
@@ -86,11 +98,10 @@ def repaired_bytes(
         The photo cannot be repaired; says why.
     """
     try:
-        if walked is not None:
-            return walked.repaired(defects, fill=settings.fill, footprint=footprint)
-        return lossless.repaired(data, defects, fill=settings.fill, footprint=footprint)
+        repaired = walked.repaired if walked else partial(lossless.repaired, data)
+        return repaired(defects, fill=settings.fill, footprint=footprint, memory=memory)
     except RefusedError as error:
-        if settings.fallback == "refuse":
+        if settings.fallback == "refuse" or _frames(data) > memory:
             raise
         log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
         return reencode.reencoded(
@@ -98,8 +109,21 @@ def repaired_bytes(
         )
 
 
+def _seen(source: Photo, detected: Sequence[Defect], memory: int) -> tuple[Defect, ...]:
+    """Return which defects can be seen in a photo that has to be decoded."""
+    height, width = source.structure.height, source.structure.width
+    inside = [one for one in detected if one.row < height and one.col < width]
+    windows = [pixel_list.window(one, height, width) for one in inside]
+    levels = photo_file.cut_out(source, windows, memory)
+    return tuple(
+        defect
+        for defect, window, part in zip(inside, windows, levels, strict=True)
+        if pixel_list.is_visible(part, pixel_list.within(defect, window))
+    )
+
+
 def _look(
-    source: Photo, frame: Frame | None, pixels: PixelList
+    source: Photo, frame: Frame | None, pixels: PixelList, memory: int
 ) -> tuple[tuple[Defect, ...], WalkedPhoto | None]:
     """Return what a photo shows of the detected pixels, and the photo if it was walked.
 
@@ -115,9 +139,8 @@ def _look(
             )
         except RefusedError as error:
             log.debug("decoded, as it cannot be walked: %s", error.reason)
-            frame = photo_file.decode(source)
-        else:
-            return walked.visible(pixels.detected), walked
+            return _seen(source, pixels.detected, memory), None
+        return walked.visible(pixels.detected), walked
     return pixel_list.visible(frame, pixels.detected), None
 
 
@@ -127,6 +150,7 @@ def repair(
     pixels: PixelList,
     known: tuple[tuple[int, int], ...] | None,
     settings: Repair,
+    memory: int = ANY,
 ) -> RepairResult:
     """Decide what to repair in a photo and do it, in memory.
 
@@ -136,13 +160,15 @@ def repair(
         The decoded photo, where the caller has it.
     known : tuple of (x, y) or None
         What the present copy has repaired; no bytes are made for the same again.
+    memory : int
+        Most bytes for the coefficients of several scans, which are needed all at once.
 
     Raises
     ------
     PhotoError
         The photo cannot be decoded.
     """
-    seen, walked = _look(source, frame, pixels)
+    seen, walked = _look(source, frame, pixels, memory)
     sites = {(defect.row, defect.col): defect for defect in seen}
     sites |= {(defect.row, defect.col): defect for defect in pixels.configured}
     result = RepairResult(tuple(sites[site] for site in sorted(sites)))
@@ -150,7 +176,7 @@ def repair(
         return result
     try:
         repaired = repaired_bytes(
-            source.data, result.defects, settings, pixels.footprint, walked
+            source.data, result.defects, settings, pixels.footprint, walked, memory
         )
     except RefusedError as error:
         return replace(result, refused=error.reason)

@@ -51,7 +51,7 @@ def main() -> None:
     data = sys.stdin.buffer.read()
     with contextlib.suppress(HotpixeldError):
         size = coefficients.header(data)
-        decoder.decode(data)
+        decoder.cut_out(data, ())
         lossless.repaired(data, (Defect.at(size.width // 2, size.height // 2),))
 
 

@@ -71,9 +71,6 @@ PATIENCE_SECONDS = 86_400.0
 MOST_IN_A_PASS = 128
 """In a run that is done once, passes end after each multiple of it. Lists made earlier would
 change nothing: the newest `JUDGED` photos are sampled at the last one."""
-BASE = 105_000_000
-"""Bytes: the interpreter with its libraries, what SQLite keeps, what lies free."""
-LEAST_MEMORY = 8_000_000
 YIELD_SECONDS = 0.25
 """How long a pass rests at a strip's border while photos are repaired."""
 
@@ -186,6 +183,8 @@ class Learning:
         }
         self._maps = maps
         self._earlier = maps.earlier
+        self._memory = maps.earlier.memory
+        self._memory.make_room = self.stop
         self._upkeep = upkeep
         self._spool = spool
         self._wall = wall
@@ -194,6 +193,10 @@ class Learning:
         self._stop = np.zeros(1, np.uint32)
         self._free = threading.Event()
         self._free.set()
+
+    def _hold(self, count: int) -> None:
+        """Note how many bytes the work takes; in its thread, too."""
+        self._memory.upkeep = count
 
     def _folder(self, camera_id: str) -> Path:
         return state_folder.camera_folder(self._ledger.folder, camera_id)
@@ -265,6 +268,8 @@ class Learning:
         if self._work is not None and not self._work.future.done():
             return
         self._commit()
+        if not self._memory.of_pass:
+            return
         cameras = list(self._ledger.images.cameras())
         unmapped = (one for one in cameras if self._may_map(one))
         stale = next((one for one in unmapped if one.mapped != one.photos), None)
@@ -345,8 +350,10 @@ class Learning:
         sites = suspects.sites
         if suspects.version:
             sites = with_controls(suspects, camera.height, camera.width)
+        self._hold(self._memory.of_pass)
+        remembered = self._config.detection.memory
         work = partial(
-            self._pass, record, sites, pending, self._config.detection.memory
+            self._pass, record, sites, pending, remembered, self._memory.of_pass
         )
         self._work = _Work(
             record,
@@ -363,6 +370,7 @@ class Learning:
         sites: np.ndarray,
         pending: Sequence[Pending],
         remembered: int,
+        memory: int,
     ) -> Passed:
         """Make a pass; in the thread."""
         folder = self._folder(record.camera.id)
@@ -373,11 +381,13 @@ class Learning:
         size = Size(record.camera.height, record.camera.width)
         target = generation_files.folder_of(folder, record.generation + 1)
         means = Means(
-            max(self._config.limits.memory - BASE, LEAST_MEMORY),
+            memory,
             self._earlier.threads,
             self._at_border,
             self._stop,
             self._ledger.hazards.threads,
+            self._memory.work,
+            self._hold,
         )
         return learn(Task(size, before, target, remembered, sites), pending, means)
 
@@ -397,6 +407,7 @@ class Learning:
         work, self._work = self._work, None
         if work is None:
             return []
+        self._hold(0)
         try:
             made = work.future.result()
         except PassStoppedError:
@@ -519,6 +530,7 @@ class Learning:
 
     def _begin_map(self, record: CameraRecord, look_back: int) -> None:
         task = self._maps.task(record, look_back)
+        self._hold(self._memory.of_map)
         work = partial(make, task, self._earlier, self._at_border)
         self._work = _Work(record, self._upkeep.submit(work))
 
@@ -566,6 +578,7 @@ class Learning:
         self._stop[0] = 1
         self._free.set()
         self._upkeep.wait(self._work.future)
+        self._hold(0)
         self._work = None
         self._stop[0] = 0
 

@@ -88,6 +88,10 @@ def _nothing() -> None:
     """Stand in for what a caller does at borders."""
 
 
+def _unnoted(_: int) -> None:
+    """Stand in for a caller who wants to know what a pass holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a pass may use.
@@ -104,6 +108,11 @@ class Means:
         As soon as it is not 0, the pass ends with `PassStoppedError`.
     marks : (threads,) uint64
         Which photo each thread is in; 0 for none.
+    scans : int
+        Most bytes for the coefficients of one photo of several scans, which may be more
+        than `memory`; 0 is as much as that.
+    holds : callable
+        Told what the pass holds, in bytes, once that is known.
     rows : int
         Most rows of a strip: a multiple of 16.
     """
@@ -113,6 +122,8 @@ class Means:
     at_border: Callable[[], None] = _nothing
     stop: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(1, np.uint32))
     marks: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(64, np.uint64))
+    scans: int = 0
+    holds: Callable[[int], None] = _unnoted
     rows: int = MOST_ROWS
 
 
@@ -248,7 +259,7 @@ def _opened(
         for photo in photos:
             means.marks[0] = photo.number  # its header may bring the process down, too
             try:
-                one = _open(photo, size, means.memory)
+                one = _open(photo, size, means.scans or means.memory)
             except PhotoError as error:
                 bad[photo.number] = error
                 continue
@@ -318,6 +329,9 @@ class _Pass:
             threads=means.threads,
         )
         self._planes = Planes(height, width, rows)
+        held = sum(_least_bytes(one.decoder) for one in taken)
+        held += (rows - LEAST_ROWS) * 3 * width * len(taken)
+        means.holds(held + _state_bytes(width, rows))
         self._strips = iter(strips(height, rows))
         self.samples = np.zeros((len(taken), len(task.sites)), evidence.SAMPLE)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,13 +39,15 @@ from hotpixeld.store.spool import OriginalError
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.copy_writer import RepairResult
     from hotpixeld.engine.maps import Maps
+    from hotpixeld.engine.memory import Memory
     from hotpixeld.engine.workers import Workers
     from hotpixeld.files import Signature
     from hotpixeld.photo.photo_file import Photo
@@ -94,6 +97,7 @@ class Job:
     seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
     version: str | None = None  # of the pixel list, where the photo is looked at again
+    bytes: int = 0  # of memory, from its reading to its end
 
     @property
     def log_level(self) -> int:
@@ -130,6 +134,28 @@ class Job:
         }
 
 
+class _UnderWay:
+    """The photos that are read, and those that are repaired, in their order."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.read: deque[tuple[Job, Future[Job]]] = deque()
+        self.repaired: deque[tuple[Job, Future[Job]]] = deque()
+        self._memory = memory
+
+    def has_room(self, job: Job) -> bool:
+        """Return whether one more photo fits into memory."""
+        ahead = sum(one.bytes for one, _ in self.read)
+        held = ahead + sum(one.bytes for one, _ in self.repaired)
+        self._memory.photos = held + job.bytes
+        return self._memory.has_room()
+
+    def may_read(self, job: Job) -> bool:
+        """Return whether one more photo may be read ahead: a few small ones, or one."""
+        ahead = sum(one.bytes for one, _ in self.read)
+        few = not self.read or ahead + job.bytes <= self._memory.ahead
+        return few and self.has_room(job)
+
+
 class RepairPass:
     """Takes photos from their paths to their outcomes; owned by one thread.
 
@@ -159,6 +185,7 @@ class RepairPass:
         self._spool = spool
         self._wall = wall
         self._waits: set[str] = set()  # why copies wait, as far as it was logged
+        self._memory = maps.earlier.memory
         self._copies = copy_writer.CopyWriter(
             ledger,
             config.limits.max_bytes,
@@ -182,14 +209,12 @@ class RepairPass:
         """
         new = (Job(path, patient=patient) for path in paths)
 
-        def admitted() -> Iterator[Job]:
-            for job in self._examined(new):
-                self._attempt(self._admit, job)
-                if with_copies:
-                    self._list_pixels(job)
-                yield job
+        def admit(job: Job) -> None:
+            self._attempt(self._admit, job)
+            if with_copies:
+                self._list_pixels(job)
 
-        yield from self._through(admitted())
+        yield from self._through(new, admit)
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Check photos that are in the ledger against their camera's pixel list again.
@@ -201,29 +226,76 @@ class RepairPass:
         """
         again = (Job(path, version=version) for path, version in photos)
 
-        def recognised() -> Iterator[Job]:
-            for job in self._examined(again):
-                self._attempt(self._recognise, job)
-                self._list_pixels(job)
-                yield job
+        def recognise(job: Job) -> None:
+            self._attempt(self._recognise, job)
+            self._list_pixels(job)
 
-        yield from self._through(recognised())
+        yield from self._through(again, recognise)
 
-    def _examined(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Yield photos that were read; refuse those that an earlier process died of."""
-        examine = partial(self._attempt, self._examine)
-        for job in self._workers.ahead(examine, jobs, self._workers.count):
-            if job.photo is not None:
-                trial = partial(decode_trial.reason, job.photo.data)
-                if reason := self._ledger.hazards.reason(job.identity, trial):
-                    job.error = PhotoError(job.path, reason)
-            yield job
+    def _through(
+        self, jobs: Iterable[Job], admit: Callable[[Job], None]
+    ) -> Generator[Done]:
+        """Have workers read photos and make the bytes of copies; end all in their order.
 
-    def _through(self, jobs: Iterable[Job]) -> Generator[Done]:
-        """Have workers make the bytes of copies, some at once; end photos in their order."""
-        mend = partial(self._attempt, self._mend)
-        for job in self._workers.ahead(mend, jobs, self._workers.count):
-            yield self._end(job)
+        As many are under way as the memory allows, and some more than there are workers.
+        """
+        under_way, most = _UnderWay(self._memory), self._workers.count
+        try:
+            for job in jobs:
+                with contextlib.suppress(
+                    OSError
+                ):  # whoever reads it says what is wrong
+                    job.bytes = job.path.stat().st_size
+                while under_way.read or under_way.repaired:
+                    if len(under_way.read) <= most and under_way.may_read(job):
+                        break
+                    yield from self._forward(under_way, admit)
+                future = self._workers.submit(self._attempt, self._examine, job)
+                under_way.read.append((job, future))
+            while under_way.read or under_way.repaired:
+                yield from self._forward(under_way, admit)
+        finally:
+            self._memory.photos = 0
+
+    def _forward(
+        self, under_way: _UnderWay, admit: Callable[[Job], None]
+    ) -> Generator[Done]:
+        """Have the photo that was read first repaired, or end the one before it."""
+        if under_way.read and len(under_way.repaired) <= self._workers.count:
+            job, reading = under_way.read.popleft()
+            self._workers.result(reading)
+            self._refuse_hazard(job)
+            admit(job)
+            job.bytes = self._needed(job)
+            while under_way.repaired and not under_way.has_room(job):
+                yield self._next_end(under_way)
+            if not under_way.has_room(job):
+                self._memory.make_room()
+            repairing = self._workers.submit(self._attempt, self._mend, job)
+            under_way.repaired.append((job, repairing))
+        else:
+            yield self._next_end(under_way)
+
+    def _next_end(self, under_way: _UnderWay) -> Done:
+        """Wait for the photo that comes next, and end it."""
+        job, repairing = under_way.repaired.popleft()
+        self._workers.result(repairing)
+        return self._end(job)
+
+    def _needed(self, job: Job) -> int:
+        """Return what a photo needs of the memory until its end."""
+        if job.error or job.photo is None:
+            return 0
+        self._memory.note(len(job.photo.data))
+        needed = self._memory.of_file(len(job.photo.data))
+        return needed + (photo_file.coefficient_bytes(job.photo) if job.pixels else 0)
+
+    def _refuse_hazard(self, job: Job) -> None:
+        """Refuse a photo that an earlier process died of."""
+        if job.photo is not None:
+            trial = partial(decode_trial.reason, job.photo.data)
+            if reason := self._ledger.hazards.reason(job.identity, trial):
+                job.error = PhotoError(job.path, reason)
 
     def _attempt(self, step: Callable[[Job], None], job: Job) -> Job:
         """Take a step, unless a former one failed; mark a photo that is worked on."""
@@ -263,7 +335,7 @@ class RepairPass:
             record = self._ledger.paths.find(job.path)
         new = job.image is None
         if new:
-            photo_file.check_decodable(photo, self._config.limits.memory)
+            photo_file.check_decodable(photo, self._memory.work)
         # A photo in the spool is known after a power cut, too: its file may be gone then.
         with self._ledger.transaction(durable=new and job.patient):
             if job.image is None:
@@ -317,9 +389,11 @@ class RepairPass:
         if job.outcome == "pending" and job.patient and job.camera is not None:
             self._keep(job, job.camera)
         if job.photo is not None and job.pixels is not None:
-            job.repaired = copy_writer.repair(
-                job.photo, None, job.pixels, job.known, self._config.repair
-            )
+            with self._memory.holding(photo_file.coefficient_bytes(job.photo)):
+                job.repaired = copy_writer.repair(
+                    *(job.photo, None, job.pixels, job.known, self._config.repair),
+                    memory=self._memory.work,
+                )
 
     def _keep(self, job: Job, camera: Camera) -> None:
         """Copy a photo into the spool; where that cannot be, the original is the source."""

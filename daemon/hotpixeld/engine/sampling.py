@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hotpixeld.config.model import Limits
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import Samples
+    from hotpixeld.engine.memory import Memory
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
@@ -314,10 +315,13 @@ class EarlierPhotos:
     The thread that owns the ledger calls `files`; any may call `sample`.
     """
 
-    def __init__(self, ledger: Ledger, limits: Limits, threads: int) -> None:
+    def __init__(
+        self, ledger: Ledger, limits: Limits, threads: int, memory: Memory
+    ) -> None:
         self._ledger = ledger
         self._limits = limits
         self.threads = threads
+        self.memory = memory
 
     def files(self, image: Image) -> list[Path]:
         """Return the paths that held an image; none if decoding it kills the process."""
@@ -373,7 +377,10 @@ class EarlierPhotos:
                 size = photo.structure.height, photo.structure.width
                 sites = with_controls(suspects, *size)
                 try:
-                    with self._ledger.hazards.under_way(image.identity):
+                    with (
+                        self.memory.holding(photo_file.coefficient_bytes(photo)),
+                        self._ledger.hazards.under_way(image.identity),
+                    ):
                         samples = sample(photo, sites)
                     # The ledger may not know how it was taken: version 0.1 did not ask.
                     taken = Taken.of(photo.metadata)
@@ -382,7 +389,7 @@ class EarlierPhotos:
                     log.debug("not decoded again: %s", error)
             return None
 
-        with ThreadPoolExecutor(self.threads, "sample") as threads:
+        with ThreadPoolExecutor(self.memory.at_once, "sample") as threads:
             found = threads.map(one, *zip(*wanted, strict=True))
             return [photo for photo in found if photo is not None]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from hotpixeld.engine import copy_places
 from hotpixeld.engine.learning import Learning
 from hotpixeld.engine.maps import Maps
+from hotpixeld.engine.memory import Memory
 from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.engine.repair_pass import RepairPass
 from hotpixeld.engine.sampling import EarlierPhotos
@@ -147,7 +148,9 @@ class Session:
     def _use(self, config: Config) -> None:
         ledger, jobs = self.ledger, self._jobs
         self.config = config
-        self.maps = Maps(ledger, config, EarlierPhotos(ledger, config.limits, jobs))
+        memory = Memory(config.limits.memory, ledger.paths.largest(), jobs)
+        earlier = EarlierPhotos(ledger, config.limits, jobs, memory)
+        self.maps = Maps(ledger, config, earlier)
         self.learning = Learning(
             *(ledger, config, self.maps, self._upkeep, self._spool, self._wall)
         )

@@ -1,4 +1,4 @@
-"""Workers: threads that work ahead, and a check whether each of them makes progress.
+"""Workers: threads that work beside their owner, and a check whether each of them makes progress.
 
 The service manager must hear of real progress only.  Decoding one photo may take long, and
 so may reading it from a slow disk; a thread that makes progress at either uses processor
@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
 Arguments = ParamSpec("Arguments")
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.5
@@ -113,21 +111,6 @@ class Workers:
         while not wait([future], timeout=LOOK_SECONDS).done:
             if self._tasks and self.all_progressed():
                 self.progress()
-
-    def ahead(
-        self,
-        work: Callable[[Item], Result],
-        items: Iterable[Item],
-        window: int,
-    ) -> Iterator[Result]:
-        """Yield ``work(item)`` in order, with at most `window` more of them under way."""
-        under_way: deque[Future[Result]] = deque()
-        for item in items:
-            under_way.append(self.submit(work, item))
-            if len(under_way) > window:
-                yield self.result(under_way.popleft())
-        while under_way:
-            yield self.result(under_way.popleft())
 
     def all_progressed(self) -> bool:
         """Return whether each worker that is busy made progress since the last check."""

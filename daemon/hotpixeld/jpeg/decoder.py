@@ -19,6 +19,8 @@ from hotpixeld.errors import HotpixeldError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hotpixeld.jpeg.block_reader import Window
+
 Frame = NDArray[np.uint8]
 """Decoded rows: (rows, W, 3) uint8, red, green, blue, 0-255."""
 
@@ -27,6 +29,7 @@ MOST_SCANS = 500
 FIXED_BYTES, ROW_BYTES = 130_000, 36
 """Of a decoder's memory: in all, and per pixel of the frame's width, at most."""
 _MESSAGE = 200
+_STRIP_ROWS = 64
 _GOOD, _TRUNCATED, _UNREADABLE, _OVER_MEMORY, _STOPPED = 0, 2, 3, 4, 6
 
 
@@ -167,7 +170,7 @@ class StripDecoder:
             raise CodecError(f"{report.components} colour components (CMYK)")
         if memory and report.coefficients > memory:
             raise OverMemoryError(
-                f"its scans need {report.coefficients} bytes of memory, limit is"
+                f"its scans need {report.coefficients} bytes of memory, there are"
                 f" {memory}"
             )
 
@@ -228,6 +231,31 @@ def decode(data: bytes) -> Frame:
         frame = np.empty((*decoder.size, 3), np.uint8)
         decoder.read(frame)
         return frame
+
+
+def cut_out(data: bytes, windows: Sequence[Window]) -> list[Frame]:
+    """Decode a JPEG a strip at a time, all of it, and return windows of it.
+
+    Raises
+    ------
+    CodecError
+    """
+    with StripDecoder(data) as photo:
+        height, width = photo.size
+        found = [
+            np.zeros((one.bottom - one.top, one.right - one.left, 3), np.uint8)
+            for one in windows
+        ]
+        strip = np.empty((_STRIP_ROWS, width, 3), np.uint8)
+        for first in range(0, height, _STRIP_ROWS):
+            last = min(first + _STRIP_ROWS, height)
+            photo.read(strip[: last - first])
+            for one, out in zip(windows, found, strict=True):
+                top, bottom = max(one.top, first), min(one.bottom, last)
+                if top < bottom:
+                    rows = strip[top - first : bottom - first, one.left : one.right]
+                    out[top - one.top : bottom - one.top] = rows
+        return found
 
 
 class SideBySide:

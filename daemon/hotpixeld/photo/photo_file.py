@@ -29,16 +29,17 @@ from hotpixeld.jpeg.decoder import CodecError
 from hotpixeld.photo import metadata as photo_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hotpixeld.camera import Camera
+    from hotpixeld.jpeg.block_reader import Window
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.photo.metadata import Metadata
 
 MOST_SCANS = 100
 """Cameras write at most some ten; each is a pass over the whole frame for the decoder."""
-MOST_COEFFICIENTS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,15 @@ def camera(source: Photo) -> Camera:
     return photo_metadata.camera(source.metadata, source.path)
 
 
+def coefficient_bytes(photo: Photo) -> int:
+    """Return what the coefficients of a photo of several scans take, 0 for a single one."""
+    structure = photo.structure
+    if len(structure.scans) == 1:
+        return 0
+    sizes = (structure.blocks(component) for component in structure.components)
+    return sum(128 * rows * columns for rows, columns in sizes)
+
+
 def check_decodable(photo: Photo, memory: int) -> None:
     """Refuse a photo of a kind that is not supported, by its header.
 
@@ -166,30 +176,34 @@ def check_decodable(photo: Photo, memory: int) -> None:
         raise PhotoError(photo.path, f"{count} colour components, not 1 or 3")
     if structure.precision != 8:
         raise PhotoError(photo.path, f"{structure.precision} bits per sample, not 8")
-    sizes = (structure.blocks(component) for component in structure.components)
-    coefficients = sum(128 * rows * columns for rows, columns in sizes)
-    if len(structure.scans) > 1 and coefficients > memory:
+    coefficients = coefficient_bytes(photo)
+    if coefficients > memory:
         raise PhotoError(
             photo.path,
-            f"its {len(structure.scans)} scans need {coefficients} bytes of memory, limit"
-            f" is {memory}; see `limits: memory` in the configuration",
+            f"its {len(structure.scans)} scans need {coefficients} bytes of memory, there"
+            f" are {memory}; see `limits: memory` in the configuration",
         )
 
 
-def decode(photo: Photo) -> Frame:
-    """Return the photo's frame: (H, W, 3) uint8, red, green, blue, 0-255.
+def cut_out(photo: Photo, windows: Sequence[Window], memory: int) -> list[Frame]:
+    """Return windows of a photo that is decoded: each (rows, columns, 3) uint8, 0-255.
 
     In sensor order: EXIF Orientation is not applied.  Grey photos have three equal
     channels.
+
+    Parameters
+    ----------
+    memory : int
+        See `check_decodable`.
 
     Raises
     ------
     PhotoError
         The coded data is damaged, or of a kind that is not supported (CMYK).
     """
-    check_decodable(photo, MOST_COEFFICIENTS)
+    check_decodable(photo, memory)
     try:
-        return decoder.decode(photo.data)
+        return decoder.cut_out(photo.data, windows)
     except CodecError as error:
         kind = TruncatedPhotoError if error.truncated else PhotoError
         raise kind(photo.path, f"cannot be decoded: {error.reason}") from error

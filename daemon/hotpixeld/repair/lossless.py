@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -194,6 +194,17 @@ def _unchanged(data: bytes) -> Repaired:
     return Repaired(data, "lossless", (), 0)
 
 
+def _check_memory(structure: Structure, memory: int | None) -> None:
+    """Refuse to code scans anew where all coefficients need more than `memory` bytes."""
+    blocks = (structure.blocks(component) for component in structure.components)
+    needed = sum(128 * rows * columns for rows, columns in blocks)
+    if memory is not None and needed > memory:
+        raise RefusedError(
+            f"coding its scans anew needs {needed} bytes of memory, there are {memory};"
+            " see `limits: memory` in the configuration"
+        )
+
+
 def _coded_anew(
     data: bytes, structure: Structure, places: Integers, blocks: Coefficients
 ) -> Repaired:
@@ -222,12 +233,6 @@ def _windows(structure: Structure, defects: Sequence[Defect]) -> list[Window]:
     """Return what is looked at around each of some defects."""
     size = structure.height, structure.width
     return [pixel_list.window(defect, *size) for defect in defects]
-
-
-def _moved(defect: Defect, window: Window) -> Defect:
-    """Return a defect by its place in a window."""
-    row, col = defect.row - window.top, defect.col - window.left
-    return replace(defect, row=row, col=col)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,7 +292,7 @@ class WalkedPhoto:
         return tuple(
             defect
             for defect, window, part in zip(inside, windows, levels, strict=True)
-            if pixel_list.is_visible(part, _moved(defect, window))
+            if pixel_list.is_visible(part, pixel_list.within(defect, window))
         )
 
     def repaired(
@@ -296,6 +301,7 @@ class WalkedPhoto:
         *,
         fill: Fill = "adaptive",
         footprint: Footprint | None = None,
+        memory: int | None = None,
     ) -> Repaired:
         """Return a copy without some defects, all of them listed; see `repaired`."""
         _check_inside(self.structure, defects)
@@ -308,6 +314,7 @@ class WalkedPhoto:
             try:
                 patched = entropy.patch(self.data, self._walked, places, blocks)
             except entropy.MissingCodeError:
+                _check_memory(self.structure, memory)
                 return _coded_anew(self.data, self.structure, places, blocks)
             out = attach.attached(self.data, self.structure, patched.data)
         patch = Patch(
@@ -331,6 +338,7 @@ def repaired(
     *,
     fill: Fill = "adaptive",
     footprint: Footprint | None = None,
+    memory: int | None = None,
 ) -> Repaired:
     """Return a copy of a photo without some defects; all else in it stays as it is.
 
@@ -344,6 +352,9 @@ def repaired(
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
     footprint : Footprint or None
         What was learned of the camera's footprints; None for what is usual.
+    memory : int or None
+        Most bytes for coefficients, which are needed all at once where scans are coded
+        anew; None is any number.
 
     Raises
     ------
@@ -355,8 +366,9 @@ def repaired(
     structure = whole(data, defects)
     if not structure.progressive:
         walked = WalkedPhoto.of(data, structure, defects)
-        return walked.repaired(defects, fill=fill, footprint=footprint)
+        return walked.repaired(defects, fill=fill, footprint=footprint, memory=memory)
     _check_coding(structure)
+    _check_memory(structure, memory)
     with _refusing():
         components = _components(data, structure)
         edit = _Edit(components, defects, fill, footprint)

@@ -108,6 +108,12 @@ def window(defect: Defect, height: int, width: int) -> Window:
     )
 
 
+def within(defect: Defect, window: Window) -> Defect:
+    """Return a defect by its place in a window."""
+    row, col = defect.row - window.top, defect.col - window.left
+    return replace(defect, row=row, col=col)
+
+
 def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     """Return how far the defect stands out, and the spread of its surroundings.
 

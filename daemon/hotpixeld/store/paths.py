@@ -118,6 +118,12 @@ class Paths:
         row = self._connection.execute(query, _split(path)).fetchone()
         return None if row is None else _record(row)
 
+    def largest(self) -> int:
+        """Return the bytes of the largest photo ever seen."""
+        query = "SELECT coalesce(max(size), 0) FROM paths WHERE outcome = 'image'"
+        (size,) = self._connection.execute(query).fetchone()
+        return int(size)
+
     def settled_in(self, folder: Path) -> dict[str, Signature]:
         """Return the files of one folder that need no second look, by name."""
         query = (
