@@ -17,7 +17,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld.cli import commands
 from hotpixeld.cli import main as cli_main
 from hotpixeld.detection import evidence, suspects
 from hotpixeld.engine import maps, sampling
@@ -37,7 +36,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "read files": [(photo_file, "_read")],
     "identity: SHA-256": [(markers, "identity")],
     "marker structure": [(markers, "parse")],
-    "metadata": [(metadata, "read"), (commands, "in_order")],
+    "metadata": [(metadata, "read")],
     "fold": [(Folding, "_fold")],
     "trace": [(Folding, "_trace")],
     "sample suspects": [(evidence, "sample_rows")],
