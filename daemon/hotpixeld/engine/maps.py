@@ -108,6 +108,8 @@ class MadeMap:
         The new list; None where the method has none.
     sampled : list of SampledPhoto
         At that list, from their files.
+    is_complete : bool
+        The newest photos were all sampled at all suspects.
     """
 
     task: MapTask
@@ -117,6 +119,7 @@ class MadeMap:
     scenes: float
     suspects: Suspects | None
     sampled: list[SampledPhoto]
+    is_complete: bool
 
 
 def find(
@@ -169,6 +172,19 @@ def _to_judge(task: MapTask, known: Evidence) -> list[Image]:
     return coverage.to_judge(task.look_back)
 
 
+def _is_afresh(task: MapTask, photos: int) -> bool:
+    """Return whether a map of so many photos needs nothing of the map before.
+
+    All of them are sampled, so that it says nothing that they do not; and the same photos
+    give the same map, whichever way they came.  A service is known from it alone.
+    """
+    return (
+        task.look_back == JUDGED
+        and photos == len(task.known.photos)
+        and not task.config.serviced(task.camera)
+    )
+
+
 def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> MadeMap:
     """Make a map.
 
@@ -184,8 +200,22 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
     CheckpointError
         The generation is missing or damaged.
     """
-    state, known = generation_files.opened(task.generation), task.known
-    judge = partial(find, task.config, task.camera, state)
+    state = generation_files.opened(task.generation)
+    if _is_afresh(task, state.photos):
+        made = _made(replace(task, former=[]), state, earlier, at_step)
+        if made.is_complete:
+            return replace(made, task=task)
+    return _made(task, state, earlier, at_step)
+
+
+def _made(
+    task: MapTask,
+    state: State,
+    earlier: EarlierPhotos,
+    at_step: Callable[[], None],
+) -> MadeMap:
+    """Make a map that continues the one before."""
+    known, judge = task.known, partial(find, task.config, task.camera, state)
     new, again = None, list[SampledPhoto]()
     if task.config.detection.method == "contrast" and state.trace is not None:
         new = _new_suspects(task, state, state.trace, at_step)
@@ -215,6 +245,7 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
         scenes(known.table().controls),
         new,
         again,
+        not Coverage.of(known, 0).all(),
     )
 
 

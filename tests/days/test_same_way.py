@@ -1,0 +1,96 @@
+"""The same photos give the same list and the same copies, whichever way they came."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from days.world import Body, Home, files
+from hotpixeld.engine import session
+from sensor import scattered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from faults.hotpixel import Zygote
+
+PHOTOS = 40
+
+
+def body() -> Body:
+    """Return a camera with defects of all strengths, some of them hardly there."""
+    defects = scattered(9, 88, 120, seed=5, levels=(8, 90))
+    return Body(defects=defects, seed=5)
+
+
+def came_of(home: Home) -> tuple[object, dict[str, str]]:
+    """Return the lists and the copies, after a last run that is done once."""
+    home.once()
+    return home.maps(), files(home.photos)
+
+
+@pytest.fixture
+def at_once(tmp_path: Path, programs: Zygote) -> tuple[object, dict[str, str]]:
+    """Return what comes of all photos at once."""
+    home = Home(tmp_path / "at-once", programs)
+    body().shoot(home.photos, PHOTOS)
+    return came_of(home)
+
+
+def in_batches(home: Home) -> None:
+    """Drop some photos, run, drop more."""
+    camera = body()
+    for count in (9, 8, 1, 22):
+        camera.shoot(home.photos, count)
+        home.once()
+
+
+def beside_the_daemon(home: Home) -> None:
+    """Drop photos beside the daemon, which is stopped once and killed once."""
+    camera = body()
+    daemon = home.daemon()
+    camera.shoot(home.photos, 25)
+    daemon.idle().stop()
+    camera.shoot(home.photos, 3)
+    daemon = home.daemon()
+    camera.shoot(home.photos, 8)
+    daemon.idle().kill()
+    daemon = home.daemon()
+    camera.shoot(home.photos, 4)
+    daemon.idle().stop()
+
+
+@pytest.mark.parametrize("way", [in_batches, beside_the_daemon])
+def test_photos_that_came_another_way_end_in_the_same_list_and_copies(
+    tmp_path: Path,
+    programs: Zygote,
+    at_once: tuple[object, dict[str, str]],
+    way: Callable[[Home], None],
+) -> None:
+    home = Home(tmp_path / "another-way", programs)
+    way(home)
+    maps, copies = came_of(home)
+
+    assert maps == at_once[0]
+    assert copies == at_once[1]
+
+
+def test_real_photos_that_came_in_batches_end_in_the_same_list_and_copies(
+    tmp_path: Path, programs: Zygote, photo_sets: Path
+) -> None:
+    """A map that continued the one before would score them by other suspects."""
+    photos = session.in_order((photo_sets / "fuji-a200").glob("*.[jJ][pP][gG]"))
+    ends = []
+    for name, batches in (("at-once", (27,)), ("batches", (16, 3, 8))):
+        home, left = Home(tmp_path / name, programs), iter(photos)
+        for count in batches:
+            for photo in itertools.islice(left, count):
+                home.drop_copy(photo, home.photos / photo.name)
+            home.once()
+        ends.append(came_of(home))
+
+    assert ends[0] == ends[1]
+    assert any("repaired" in name for name in ends[0][1])
