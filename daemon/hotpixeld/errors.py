@@ -104,9 +104,9 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAULT = 1
-    """Something went wrong that no other code names."""
+    """Something went wrong that no other code names, or the answer was no."""
     USAGE = 2
-    """The command line cannot be understood."""
+    """The command line cannot be understood, or wants --yes where nobody can be asked."""
     PHOTO = 3
     """A photo named on the command line could not be used."""
     STATE = 4

@@ -305,10 +305,10 @@ def test_forget_ends_the_map_and_never_folds_again(
     (camera,) = json.loads(capsys.readouterr().out)["cameras"]
     base = ["forget", camera["id"], "--state", str(state)]
     assert main([*base, "--dry-run"]) == 0
-    assert "would forget 32 photos" in capsys.readouterr().out
+    assert "to be forgotten: 32 photos" in capsys.readouterr().out
     footprint = footprint_file(state, camera["id"])
     footprint.write_text("learned of the photos that are forgotten now")
-    assert main([*base, "--since", "2024-03-01T12:20:00"]) == 0
+    assert main([*base, "--since", "2024-03-01T12:20:00", "--yes"]) == 0
     assert not footprint.exists()
     assert "forgot 12 photos" in capsys.readouterr().out
     run = ["run", str(worked.folder), "--once", "--state", str(state)]
@@ -361,6 +361,7 @@ def test_every_command_takes_config_and_state(
         "diff",
         "undo",
         "forget",
+        "relearn",
         "check-config",
     ]:
         assert main([command, "--help"]) == 0

@@ -78,7 +78,7 @@ def of_both(zygote: Zygote, root: Path, table: Table) -> None:
     code = once(zygote, world)
     text = world.log.read_text()
     wrong = [] if code == 4 else [f"exit code {code}"]
-    wrong += [] if "hotpixeld forget" in text else ["no advice"]
+    wrong += [] if "hotpixeld relearn" in text else ["no advice"]
     if {path: path.read_bytes() for path in world.state.rglob("*.npy")} != before:
         wrong.append("overwritten")
     table.note("both generations damaged", wrong)

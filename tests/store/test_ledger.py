@@ -144,7 +144,6 @@ def test_forgetting_since_a_day_leaves_the_earlier_pending(ledger: Ledger) -> No
     since = NOON + dt.timedelta(minutes=2)
     with ledger.transaction():
         ledger.images.commit_generation(CAMERA.id, Counts(3, 3.0), sequence=3)
-        assert ledger.images.count_since(CAMERA.id, since) == 2
         ledger.images.forget(CAMERA.id, since)
     counts = ledger.images.counts(CAMERA.id)
     record = ledger.images.camera(CAMERA.id)
@@ -152,6 +151,33 @@ def test_forgetting_since_a_day_leaves_the_earlier_pending(ledger: Ledger) -> No
     assert (counts["pending"], counts["forgotten"]) == (1, 2)
     assert record is not None
     assert (record.generation, record.photos) == (0, 0)
+
+
+def test_what_is_learned_again_is_taken_as_new_perhaps_of_another_camera(
+    ledger: Ledger,
+) -> None:
+    other = replace(CAMERA, serial="anna")
+    admit(ledger, 1, 2, 3)
+    with ledger.transaction():
+        ledger.images.commit_generation(CAMERA.id, Counts(3, 3.0), sequence=3)
+        images = ledger.images.of_camera(CAMERA.id)
+        ledger.images.relearn(CAMERA.id, [one.id for one in images[:2]])
+    outcomes = [one.outcome for one in ledger.images.of_camera(CAMERA.id)]
+    with ledger.transaction():
+        again = [
+            ledger.images.admit(identity(number), other, Taken(), 0.0)
+            for number in (2, 1)
+        ]
+
+    assert outcomes == ["lost", "lost", "pending"]
+    assert [one.id for one in again] == [images[1].id, images[0].id]
+    assert all(one.is_unlearned for one in again)
+    assert [one.sequence for one in ledger.images.pending(other.id)] == [1, 2]
+    assert ledger.images.counts(CAMERA.id)["pending"] == 1
+    with ledger.transaction():
+        ledger.images.relearn(CAMERA.id, [images[2].id])
+        ledger.images.admit(identity(3), other, Taken(), 0.0)
+    assert ledger.images.camera(CAMERA.id) is None, "it has no photo left"
 
 
 def test_paths_keep_names_that_are_not_utf8(ledger: Ledger) -> None:

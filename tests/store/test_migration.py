@@ -364,7 +364,7 @@ def test_with_both_damaged_nothing_is_changed(state: Path, camera: Path) -> None
         known = rows(ledger)
         for _ in range(2):
             with pytest.raises(
-                CheckpointError, match=f"`hotpixeld forget {ID}` learns"
+                CheckpointError, match=f"`hotpixeld relearn {ID}` learns"
             ):
                 migrate(ledger)
         assert rows(ledger) == known

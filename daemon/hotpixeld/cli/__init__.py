@@ -3,6 +3,7 @@
 - `main`: the commands, their options and exit codes; start here to add one.
 - `commands`: what each command does, a function for each.
 - `run_once`: ``run --once``, from the photos in the folders to map and copies.
+- `forgetting`: `forget` and `relearn`: in numbers what will happen, and done.
 - `terminal`: what people see: status, tables of defects, progress.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.

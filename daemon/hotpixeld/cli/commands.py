@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.model import Config
@@ -28,10 +27,9 @@ from hotpixeld.repair import lossless, pixel_list
 from hotpixeld.service import status_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.store.state_folder import lock
 
 if TYPE_CHECKING:
-    import datetime as dt
+    import os
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -87,15 +85,33 @@ def status(folder: Path, config: Config | None = None) -> Json:
     return {"state": str(folder), "daemon": daemon, **current}
 
 
-def _chosen(ledger: Ledger, camera_id: str | None) -> list[CameraRecord]:
+def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraRecord]:
+    """Return the cameras that a command names: all, or by id, its beginning, or a name.
+
+    A configured name may stand for several: one body at two sizes.
+
+    Raises
+    ------
+    HotpixeldError
+        It names no camera, or the beginning of more than one id.
+    """
     records = list(ledger.images.cameras())
-    if camera_id is None:
+    if named is None:
         return records
-    chosen = [record for record in records if record.camera.id == camera_id]
-    if not chosen:
-        known = ", ".join(record.camera.id for record in records) or "none yet"
-        raise HotpixeldError(f"no camera {camera_id!r}; known: {known}")
-    return chosen
+    exact = [record for record in records if record.camera.id == named]
+    by_name = [
+        record
+        for record in records
+        if named in {one.name for one in config.camera_entries(record.camera)}
+    ]
+    begun = [record for record in records if record.camera.id.startswith(named)]
+    found = exact or by_name or begun
+    ids = ", ".join(record.camera.id for record in found or records) or "none yet"
+    if not found:
+        raise HotpixeldError(f"no camera {named!r}; known: {ids}")
+    if found is begun and len(begun) > 1:
+        raise HotpixeldError(f"{named!r} begins the names of {len(begun)}: {ids}")
+    return found
 
 
 def camera_maps(
@@ -109,7 +125,7 @@ def camera_maps(
         There is no such camera, or the state cannot be read.
     """
     with opened(folder) as ledger:
-        records = _chosen(ledger, camera_id)
+        records = chosen(ledger, config, camera_id)
         cameras = [record.camera for record in ledger.images.cameras()]
         if method is not None:
             detection = config.detection.model_copy(update={"method": method})
@@ -236,52 +252,4 @@ def _no_way_back(ledger: Ledger, data: bytes, sha256: str) -> str:
     return (
         "no copy that this state knows: it was edited, or written by `hotpixeld repair`,"
         " or under another state: name that one with --state"
-    )
-
-
-def forget(
-    folder: Path, camera_id: str, since: dt.datetime | None, *, dry_run: bool
-) -> str:
-    """Forget what was learned of a camera; return what was, or would be, forgotten.
-
-    Raises
-    ------
-    StateInUseError
-        The daemon runs: stop it first.
-    HotpixeldError
-        There is no such camera.
-    """
-    if dry_run:
-        with opened(folder) as ledger:
-            return f"would forget {_forgotten(ledger, camera_id, since)}"
-    path = state_folder.ledger_file(folder)
-    if not path.is_file():
-        raise LedgerError(f"{path}: no such state yet")
-    held = lock(folder)
-    try:
-        ledger = Ledger(path)
-        forgotten = _forgotten(ledger, camera_id, since)
-        with ledger.transaction(durable=True):
-            ledger.images.forget(camera_id, since)
-            ledger.defects.replace(camera_id, [])
-            ledger.samples.forget(camera_id)
-        ledger.close()
-        generation_files.tidy(state_folder.camera_folder(folder, camera_id), 0, None)
-        for file in (state_folder.map_file, state_folder.footprint_file):
-            file(folder, camera_id).unlink(missing_ok=True)
-    finally:
-        os.close(held)
-    return f"forgot {forgotten}"
-
-
-def _forgotten(ledger: Ledger, camera_id: str, since: dt.datetime | None) -> str:
-    """Return in words what `forget` is about to do."""
-    _chosen(ledger, camera_id)
-    counts = ledger.images.counts(camera_id)
-    gone = ledger.images.count_since(camera_id, since)
-    kept = counts["folded"] + counts["pending"] - gone
-    defects = len(ledger.defects.of(camera_id))
-    return (
-        f"{gone} photos of {camera_id} and its map of {defects} defects; {kept} earlier"
-        " photos will be folded again from their files"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, copy_commands, run_once, terminal
+from hotpixeld.cli import commands, copy_commands, forgetting, run_once, terminal
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -64,6 +64,27 @@ def _state(option: Path | None, config: Config, *, quiet: bool = False) -> Path:
     if not quiet:
         click.echo(f"state: {folder}", err=True)
     return folder
+
+
+def changes_what_was_learned(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of commands that delete what was learned."""
+    dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen.")
+    yes = click.option("--yes", is_flag=True, help="Do not ask.")
+    return dry_run(yes(shared(command)))
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    """Return whether the user agrees: by --yes, or on the terminal."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError("nothing was done: where nobody can be asked, say --yes")
+    return click.confirm(question, err=True)
+
+
+def _declined() -> ExitCode:
+    click.echo("nothing was done")
+    return ExitCode.FAULT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -305,19 +326,66 @@ def tidy(
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Forget photos taken from this day on; the earlier ones are folded again.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be forgotten.")
-@shared
+@changes_what_was_learned
 def forget(
     camera: str,
     *,
     since: dt.datetime | None,
     dry_run: bool,
+    yes: bool,
     config: Path | None,
     state: Path | None,
-) -> None:
-    """Forget what was learned of CAMERA; photos and copies stay."""
-    folder = _state(state, _configuration(config))
-    click.echo(commands.forget(folder, camera, since, dry_run=dry_run))
+) -> ExitCode:
+    """Forget what was learned of CAMERA; photos and copies stay.
+
+    Says what will happen, and asks.  `relearn` takes it back.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    with commands.opened(folder) if dry_run else forgetting.held(folder) as ledger:
+        plan = forgetting.to_forget(ledger, loaded, camera, since)
+        click.echo(forgetting.forget_text(plan))
+        if dry_run:
+            return ExitCode.OK
+        if not _agreed("Forget it?", yes=yes):
+            return _declined()
+        click.echo(forgetting.forget(ledger, plan))
+    return ExitCode.OK
+
+
+@program.command()
+@click.argument("camera")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="Of the forgotten photos, take those from this day on only.",
+)
+@changes_what_was_learned
+def relearn(
+    camera: str,
+    *,
+    since: dt.datetime | None,
+    dry_run: bool,
+    yes: bool,
+    config: Path | None,
+    state: Path | None,
+) -> ExitCode:
+    """Learn CAMERA again from its photos, forgotten ones too.
+
+    The next run, or the service, takes them as if they were new, by the configuration of
+    then.  Asks only where files are gone, so that something would be lost.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    with commands.opened(folder) if dry_run else forgetting.held(folder) as ledger:
+        plan = forgetting.to_relearn(ledger, loaded, camera, since)
+        click.echo(forgetting.relearn_text(plan))
+        if dry_run:
+            return ExitCode.OK
+        if plan.loses and not _agreed("Learn again without them?", yes=yes):
+            return _declined()
+        click.echo(forgetting.relearn(ledger, plan))
+    return ExitCode.OK
 
 
 @program.command(name="check-config")

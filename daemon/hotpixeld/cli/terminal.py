@@ -79,6 +79,8 @@ def _camera(camera: Json) -> str:
     """Return the line about one camera."""
     known = camera["folded"] + camera["pending"]
     line = f"{camera['id']}: {known} photos, {camera['defects']} defects"
+    if camera["forgotten"]:
+        line += f", {camera['forgotten']} forgotten"
     if camera["ignored"]:
         line += f", {camera['ignored']} ignored"
     if not camera["mapped"]:

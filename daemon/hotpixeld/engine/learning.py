@@ -512,7 +512,7 @@ class Learning:
             self.tidy_camera(camera_id)
             raise CheckpointError(
                 f"{error}; there is no checkpoint before it that could be used:"
-                f" `hotpixeld forget {camera_id}` learns the camera anew"
+                f" `hotpixeld relearn {camera_id}` learns the camera anew"
             ) from damage
         with self._ledger.transaction(durable=True):
             lacking = generations.fall_back(camera_id)

@@ -16,6 +16,7 @@ import numpy as np
 from hotpixeld import files
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
+from hotpixeld.defect import Defect
 from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.trace import Trace
     from hotpixeld.store.images import CameraRecord, Image
     from hotpixeld.store.ledger import Ledger
+
+    Pixels = tuple[tuple[int, int], ...]
 
 log = logging.getLogger(__name__)
 
@@ -396,13 +398,36 @@ class Maps:
                 },
             )
 
-    def listed_for(self, camera: Camera, taken: Metadata) -> PixelList:
-        """Return what may be repaired in a photo of `camera`; see `repair.pixel_list`."""
+    def listed_for(
+        self, camera: Camera, taken: Metadata, kept: Pixels | None = None
+    ) -> PixelList:
+        """Return what may be repaired in a photo of `camera`; see `repair.pixel_list`.
+
+        Parameters
+        ----------
+        kept : tuple of (x, y), optional
+            What is repaired in place of what is detected: what its copy has (`keeps`).
+        """
         detected = self._ledger.defects.of(camera.id)
         listed = repair_pixel_list.repairable(
             self._config, camera, self._cameras(), detected, taken
         )
+        if kept is not None and self._config.repair.pixels != "configured":
+            sites = [Defect.at(x, y) for x, y in kept]
+            listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
         return replace(listed, footprint=self._footprint(camera.id))
+
+    def keeps(self, camera: Camera, image: Image) -> bool:
+        """Return whether the copy of an image stays as it is, whatever is detected now.
+
+        The map that it was made by is forgotten, and none can speak for it: the image is
+        forgotten too, or there is no other map yet.
+        """
+        if image.outcome == "forgotten":
+            return True
+        record = self._ledger.images.camera(camera.id)
+        has_map = (record and record.mapped) or self._ledger.defects.of(camera.id)
+        return image.is_unlearned and not has_map
 
     def lists_any(self, camera: Camera) -> bool:
         """Return whether any pixel of a camera might be repaired, in whatever photo."""

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from hotpixeld.store.ledger import Ledger
     from hotpixeld.store.spool import Spool
 
+    Pixels = tuple[tuple[int, int], ...]
+
 log = logging.getLogger(__name__)
 
 
@@ -321,13 +323,13 @@ class RepairPass:
         photo = job.photo
         if photo is None:
             return
-        image, places = self._known(photo), self._copies.places
+        image, places = self._ledger.images.find(photo.identity), self._copies.places
         if places.is_own(photo, image):
             raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
         job.camera = self._camera_unless_edited(photo)
         named = any(one.serial for one in self._config.camera_entries(job.camera))
         job.camera = self._ledger.aliases.resolve(job.camera, may_appear=not named)
-        job.image = image
+        job.image = self._known(photo)
         record = self._ledger.paths.find(job.path)
         is_there = record is not None and image is not None and record.image == image.id
         if image is not None and not is_there:
@@ -380,9 +382,20 @@ class RepairPass:
     def _list_pixels(self, job: Job) -> None:
         """Look up what may be repaired in this photo."""
         if not job.error and job.photo is not None and job.camera is not None:
-            job.pixels = self._maps.listed_for(job.camera, job.photo.metadata)
             folder = self._config.folder_of(job.path)
             job.known = self._copies.places.known(job.photo, folder)
+            kept = None
+            if job.image is not None and self._maps.keeps(job.camera, job.image):
+                kept = self._repaired_in_copy(job.photo, job.known)
+            job.pixels = self._maps.listed_for(job.camera, job.photo.metadata, kept)
+
+    def _repaired_in_copy(self, photo: Photo, known: Pixels | None) -> Pixels:
+        """Return what the copy of a photo has repaired, wherever it is now."""
+        copy = self._ledger.copies.find(photo.path)
+        is_there = copy is not None and copy.condition == "written"
+        if known is None and copy and is_there and copy.is_of(photo.identity):
+            return copy.pixels
+        return known or ()
 
     def _mend(self, job: Job) -> None:
         """Make the bytes of the copy; keep a pending photo for its learning pass."""

@@ -64,6 +64,12 @@ class PixelList:
     version: str
     footprint: Footprint | None = None
 
+    def keeping(self, kept: Iterable[Defect]) -> PixelList:
+        """Return it with what a copy has repaired in place of what is detected."""
+        sites = {(one.row, one.col): one for one in (*kept, *self.configured)}
+        configured = tuple(sites[site] for site in sorted(sites))
+        return replace(self, configured=configured, detected=())
+
 
 def _reach(defect: Defect) -> tuple[int, int]:
     """Return how far a footprint and one pixel around it reach, and what is looked at."""

@@ -139,6 +139,13 @@ class SampleTables:
         )
         return dict(rows.fetchall())
 
+    def count(self, camera_id: str) -> int:
+        """Return of how many photos of a camera samples are kept."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM samples WHERE camera = ?", (camera_id,)
+        ).fetchone()
+        return int(count)
+
     def forget(self, camera_id: str) -> None:
         """Drop all samples and suspects of a camera."""
         for table in ("samples", "suspects"):

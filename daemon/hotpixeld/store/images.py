@@ -16,7 +16,7 @@ from hotpixeld.camera import Camera
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.statistics.generation import Counts
@@ -40,7 +40,8 @@ CREATE TABLE images (
   camera TEXT NOT NULL REFERENCES cameras, sequence INTEGER NOT NULL,
   outcome TEXT NOT NULL CHECK (outcome IN ('pending', 'folded', 'lost', 'forgotten')),
   captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
-  admitted REAL NOT NULL DEFAULT 0          -- seconds since the epoch
+  admitted REAL NOT NULL DEFAULT 0,         -- seconds since the epoch
+  unlearned INTEGER NOT NULL DEFAULT 0      -- 1: was taken out of its camera's state
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
 CREATE INDEX images_by_camera ON images (camera, id);
@@ -142,8 +143,12 @@ class Image:
     sequence : int
         Place in the camera's sequence, from 1.
     outcome : str
-        "pending", "folded", "lost" (gone before it was folded) or "forgotten".
+        "pending", "folded", "lost" (gone before it was folded, or not seen since it was to
+        be learned again) or "forgotten".
     taken : Taken
+    is_unlearned : bool
+        It was taken out of its camera's state, and the map that its copy was made by is
+        gone: the copy stays as it is until another map can speak for it.
     """
 
     id: int
@@ -152,6 +157,7 @@ class Image:
     sequence: int
     outcome: str
     taken: Taken
+    is_unlearned: bool = False
 
     @property
     def captured(self) -> dt.datetime | None:
@@ -196,7 +202,7 @@ class CameraRecord:
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
 _IMAGE = (
     "SELECT id, identity, camera, sequence, outcome, captured, exposure_seconds, iso,"
-    " focal_mm FROM images "
+    " focal_mm, unlearned FROM images "
 )
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
@@ -206,13 +212,23 @@ _CAMERA = (
 
 def _image(
     row: tuple[
-        int, bytes, str, int, str, str | None, float | None, int | None, float | None
+        int,
+        bytes,
+        str,
+        int,
+        str,
+        str | None,
+        float | None,
+        int | None,
+        float | None,
+        int,
     ],
 ) -> Image:
-    id_, identity, camera, sequence, outcome, captured, seconds, iso, focal = row
+    id_, identity, camera, sequence, outcome, captured = row[:6]
+    seconds, iso, focal, unlearned = row[6:]
     when = None if captured is None else dt.datetime.fromisoformat(captured)
     taken = Taken(when, seconds, iso, focal)
-    return Image(id_, identity.hex(), camera, sequence, outcome, taken)
+    return Image(id_, identity.hex(), camera, sequence, outcome, taken, bool(unlearned))
 
 
 def _record(
@@ -258,7 +274,8 @@ class Images:
         """Give a new image its place in its camera's sequence; it is pending.
 
         Call inside a transaction.  The identity must not be known, except of an image
-        that was lost before it was folded and has turned up again.
+        that was lost before it was folded and has turned up again: perhaps as one of
+        another camera, by the configuration of today.
 
         Parameters
         ----------
@@ -266,6 +283,7 @@ class Images:
             Seconds since the epoch.
         """
         run = self._connection.execute
+        known = self.find(identity)
         run(
             "INSERT INTO cameras (id, make, model, serial, width, height)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -284,16 +302,20 @@ class Images:
             (camera.id,),
         ).fetchone()
         captured = taken.captured and taken.captured.isoformat()
-        (id_,) = run(
+        id_, unlearned = run(
             "INSERT INTO images (identity, camera, sequence, outcome, captured,"
             " exposure_seconds, iso, focal_mm, admitted)"
             " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)"
-            " ON CONFLICT (identity) DO UPDATE SET"
+            " ON CONFLICT (identity) DO UPDATE SET camera = excluded.camera,"
             " sequence = excluded.sequence, outcome = 'pending',"
-            " admitted = excluded.admitted WHERE outcome = 'lost' RETURNING id",
+            " admitted = excluded.admitted WHERE outcome = 'lost'"
+            " RETURNING id, unlearned",
             (bytes.fromhex(identity), camera.id, sequence, captured, *taken[1:], now),
         ).fetchone()
-        return Image(id_, identity, camera.id, sequence, "pending", taken)
+        if known is not None and known.camera != camera.id:
+            self._drop_if_empty(known.camera)
+        is_unlearned = bool(unlearned)
+        return Image(id_, identity, camera.id, sequence, "pending", taken, is_unlearned)
 
     def pending(self, camera_id: str) -> list[Image]:
         """Return the camera's pending images in the order of its sequence."""
@@ -345,14 +367,17 @@ class Images:
 
         Call inside a transaction; no path may hold it any more.
         """
-        run = self._connection.execute
-        run("DELETE FROM images WHERE id = ?", (image.id,))
-        run(
+        self._connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
+        self._drop_if_empty(image.camera)
+
+    def _drop_if_empty(self, camera_id: str) -> None:
+        """Drop a camera that has no image, and of which nothing was learned."""
+        self._connection.execute(
             "DELETE FROM cameras WHERE id = ?1 AND generation = 0 AND NOT EXISTS"
             " (SELECT * FROM images WHERE camera = ?1) AND NOT EXISTS"
             " (SELECT * FROM aliases WHERE camera = ?1) AND NOT EXISTS"
             " (SELECT * FROM suspects WHERE camera = ?1)",
-            (image.camera,),
+            (camera_id,),
         )
 
     def limit_pass(self, camera_id: str, photos: int) -> None:
@@ -410,33 +435,60 @@ class Images:
         counted = counts(self._connection, "image", camera_id)
         return {name: counted.get(name, 0) for name in OUTCOMES}
 
-    def count_since(self, camera_id: str, since: dt.datetime | None) -> int:
-        """Return how many images `forget` would forget."""
-        (count,) = self._connection.execute(
-            "SELECT count(*) FROM images WHERE coalesce(captured, 'none') >= ?"
-            " AND camera = ? AND outcome IN ('pending', 'folded')",
-            ("" if since is None else since.isoformat(), camera_id),
-        ).fetchone()
-        return int(count)
+    def of_camera(self, camera_id: str) -> list[Image]:
+        """Return all images of a camera, in the order of its sequence."""
+        query = _IMAGE + "WHERE camera = ? ORDER BY sequence"
+        return [_image(row) for row in self._connection.execute(query, (camera_id,))]
 
     def forget(self, camera_id: str, since: dt.datetime | None) -> None:
         """Drop a camera's generation; what it held is forgotten, or pending again.
 
-        Call inside a durable transaction.  Forgotten images are never folded again.
+        Call inside a durable transaction.  Forgotten images are not folded again, unless
+        they are to be learned again (`relearn`).
 
         Parameters
         ----------
         since : datetime or None
-            Images captured from here on are forgotten, earlier ones become pending; None
-            forgets all.
+            Images captured from here on are forgotten, lost ones too; earlier ones become
+            pending.  None forgets all.
         """
-        when = "" if since is None else since.isoformat()
-        self._connection.execute(
-            "UPDATE images SET outcome = CASE WHEN coalesce(captured, 'none') >= ?"
-            " THEN 'forgotten' ELSE 'pending' END"
-            " WHERE camera = ? AND outcome IN ('pending', 'folded')",
-            (when, camera_id),
+        run = self._connection.execute
+        run(
+            "UPDATE images SET outcome = 'forgotten', unlearned = 1"
+            " WHERE coalesce(captured, 'none') >= ?"
+            " AND camera = ? AND outcome IN ('pending', 'folded', 'lost')",
+            ("" if since is None else since.isoformat(), camera_id),
         )
+        run(
+            "UPDATE images SET outcome = 'pending', unlearned = 1"
+            " WHERE camera = ? AND outcome = 'folded'",
+            (camera_id,),
+        )
+        self.drop_generation(camera_id)
+
+    def relearn(self, camera_id: str, images: Iterable[int]) -> None:
+        """Drop a camera's generation; have images taken again as if they were new.
+
+        Call inside a durable transaction, with the images' paths marked as unseen.  Until
+        they are seen again they are lost.
+
+        Parameters
+        ----------
+        images : iterable of int
+            Their ids; what the generation held besides is pending again.
+        """
+        run = self._connection.execute
+        for image in images:
+            run(
+                "UPDATE images SET outcome = 'lost', unlearned = 1 WHERE id = ?",
+                (image,),
+            )
+        run(
+            "UPDATE images SET outcome = 'pending', unlearned = 1"
+            " WHERE camera = ? AND outcome = 'folded'",
+            (camera_id,),
+        )
+        run("DELETE FROM aliases WHERE camera = ?", (camera_id,))
         self.drop_generation(camera_id)
 
     def drop_generation(self, camera_id: str) -> None:

@@ -104,6 +104,7 @@ UPDATE images SET admitted = CAST(strftime('%s', 'now') AS REAL)
   WHERE admitted = 0;
 """
 _FORMER_COPIES = "ALTER TABLE copies ADD COLUMN original BLOB;" + copies.OTHER_COPIES
+_UNLEARNED = "ALTER TABLE images ADD COLUMN unlearned INTEGER NOT NULL DEFAULT 0;"
 
 STEPS = (
     # The tallies have not changed since.
@@ -114,6 +115,7 @@ STEPS = (
     _PASSES,
     _ADMITTED,
     _FORMER_COPIES,
+    _UNLEARNED,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1

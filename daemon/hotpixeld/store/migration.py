@@ -386,7 +386,7 @@ class _Migration:
         except CheckpointError as error:
             raise CheckpointError(
                 f"{error}; there is no checkpoint before it that could be used:"
-                f" `hotpixeld forget {current.camera}` learns the camera anew"
+                f" `hotpixeld relearn {current.camera}` learns the camera anew"
             ) from damage
         with self._ledger.transaction(durable=True):
             lacking = self._ledger.generations.fall_back(current.camera)

@@ -68,7 +68,7 @@ _PATH = (
 )
 _UNREPAIRED = (
     "SELECT folder, name, camera FROM paths JOIN images ON images.id = paths.image"
-    " WHERE repaired_with IS ? AND image IS NOT NULL"
+    " WHERE repaired_with IS ? AND image IS NOT NULL AND images.outcome != 'lost'"
 )
 # One look into the index a value, however many paths have it.
 _VERSIONS = (
@@ -228,6 +228,19 @@ class Paths:
             (root,),
         )
 
+    def of_camera(self, camera_id: str) -> dict[int, list[PathRecord]]:
+        """Return the paths of a camera's images, by image id."""
+        query = _PATH + (  # noqa: S608 - two constants
+            "WHERE image IN (SELECT id FROM images WHERE camera = ?)"
+            " ORDER BY outcome != 'image', folder, name"
+        )
+        found: dict[int, list[PathRecord]] = {}
+        for row in self._connection.execute(query, (camera_id,)):
+            record = _record(row)
+            if record.image is not None:
+                found.setdefault(record.image, []).append(record)
+        return found
+
     def to_repair(
         self, versions: Mapping[str, str], *, past: bool
     ) -> list[tuple[Path, str]]:
@@ -277,6 +290,12 @@ class Paths:
             "UPDATE paths SET inode = NULL, repaired_with = coalesce(?, repaired_with)"
             " WHERE folder = ? AND name = ?",
             (version, *_split(path)),
+        )
+
+    def mark_unseen_of(self, image: int) -> None:
+        """Have every file that holds an image read again when it is seen again."""
+        self._connection.execute(
+            "UPDATE paths SET inode = NULL WHERE image = ?", (image,)
         )
 
     def counts(self) -> dict[str, int]:
