@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
 from hotpixeld.detection import lives
-from hotpixeld.engine.sampling import EarlierPhotos
-from hotpixeld.errors import HotpixeldError, LedgerError
+from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
 from hotpixeld.messages import counted, plain
+from hotpixeld.photo import photo_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch import walk
@@ -122,7 +122,7 @@ class _Files:
 
     def __init__(self, ledger: Ledger, config: Config, camera: Camera) -> None:
         self.paths = ledger.paths.of_camera(camera.id)
-        self._earlier = EarlierPhotos(ledger, config.limits, 1)
+        self._limits = config.limits
         self._spool = state_folder.spool(ledger.folder)
         self._folders = [folder.path for folder in config.folders]
 
@@ -136,7 +136,10 @@ class _Files:
             return False
         if found and record.signature and found.is_still(record.signature):
             return True
-        return any(self._earlier.examined(image, [record.path]))
+        bounds = self._limits.max_bytes, self._limits.max_pixels
+        with contextlib.suppress(PhotoError):
+            return photo_file.examine(record.path, *bounds).identity == image.identity
+        return False
 
     def is_there(self, image: Image) -> bool:
         """Return whether a watched folder holds the photo."""
