@@ -146,10 +146,41 @@ SCHEMA = (
 """What a new ledger holds, of version `VERSION`."""
 
 
+class _Rows(sqlite3.Cursor):
+    """Rows that are read as they are asked for, and fail with our own error."""
+
+    connection: _Connection
+
+    def __next__(self) -> Any:
+        """Return the next row."""
+        try:
+            return super().__next__()
+        except sqlite3.Error as error:
+            raise self.connection.error(error) from error
+
+    def fetchone(self) -> Any:
+        """Return the next row, None when there are no more."""
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            raise self.connection.error(error) from error
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            raise self.connection.error(error) from error
+
+
 class _Connection(sqlite3.Connection):
     """A connection whose statements fail with our own error."""
 
     path: Path
+
+    def error(self, error: sqlite3.Error) -> LedgerError:
+        """Return our own for what SQLite says."""
+        return LedgerError(said_by_sqlite(error, self.path))
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Execute one statement.
@@ -157,12 +188,13 @@ class _Connection(sqlite3.Connection):
         Raises
         ------
         LedgerError
-            SQLite refused: the disk is full or faulty, or the file is damaged.
+            SQLite refused: the disk is full or faulty, or the file is damaged; also
+            raised by the rows, as they are read.
         """
         try:
-            return super().execute(sql, parameters)
+            return self.cursor(_Rows).execute(sql, parameters)
         except sqlite3.Error as error:
-            raise LedgerError(said_by_sqlite(error, self.path)) from error
+            raise self.error(error) from error
 
 
 class Ledger:
