@@ -236,6 +236,33 @@ def test_what_is_gone_is_read_when_it_comes_back(ledger: Ledger) -> None:
 
     assert ledger.paths.settled_in(path.parent) == {}
     assert ledger.paths.to_repair({CAMERA.id: "v1"}, past=True) == []
+    record = ledger.paths.find(path)
+    assert record is not None
+    ledger.paths.record(path, "image", image=record.image, signature=SEEN)
+    assert ledger.paths.to_repair({CAMERA.id: "v1"}, past=True) == [(path, "v1")]
+
+
+def test_a_ledger_that_fails_as_rows_are_read_says_so(tmp_path: Path) -> None:
+    """Its first page is good; a scan comes to one that is not."""
+    path = tmp_path / "ledger.sqlite3"
+    ledger = Ledger(path)
+    for number in range(1, 2000):
+        ledger.connection.execute(
+            "INSERT INTO hazards VALUES (?, ?)", (identity(number), "x" * 99)
+        )
+    ledger.close()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    path.write_bytes(data)
+    ledger = Ledger(path, read_only=True)
+    query = "SELECT identity FROM hazards"
+
+    for read in (list, lambda rows: rows.fetchall()):
+        rows = ledger.connection.execute(query)
+        assert rows.fetchone()
+        with pytest.raises(LedgerError, match=r"ledger.sqlite3: cannot be used"):
+            read(rows)
+    ledger.close()
 
 
 def test_copies_come_back_as_recorded(ledger: Ledger) -> None:

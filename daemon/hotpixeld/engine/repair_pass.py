@@ -469,6 +469,9 @@ class RepairPass:
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
         """Record why a photo is not folded, now or ever."""
+        if job.version is not None and isinstance(error, UnreadablePhotoError):
+            log.debug("stays due: %s: %s", job.path, error.reason)
+            return Done(job.path, "waiting", error.reason)
         if job.version is not None or isinstance(error, PhotoGoneError):
             with self._ledger.transaction():
                 self._ledger.paths.mark_unseen(job.path, job.version)
