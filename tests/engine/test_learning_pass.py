@@ -225,6 +225,41 @@ def test_memory_decides_how_many_photos_a_pass_takes(
     assert_equal(folder, truth(files()[:12]).state)
 
 
+@pytest.mark.parametrize("fails", ["at its header", "in the middle"])
+def test_a_photo_that_cannot_be_read_is_read_from_another_place(
+    tmp_path: Path, fails: str
+) -> None:
+    """In its turn, so that nobody can tell."""
+    noise = np.random.default_rng(1).integers(0, 256, (3, 200, 301, 3), np.uint8)
+    data = [jpegs.jpeg(frame, quality=98) for frame in noise]
+    photos = [pending(tmp_path / str(i), one, i) for i, one in enumerate(data, 1)]
+    good, opened, tried = photos[1], list[int](), list[int]()
+
+    def open_bad() -> int:
+        opened.append(good.open())
+        if fails == "at its header":
+            os.dup2(unreadable, opened[0])
+        return opened[0]
+
+    def open_again() -> int:
+        tried.append(good.number)
+        return good.open()
+
+    def at_border() -> None:
+        if not tried:
+            os.dup2(unreadable, opened[0])
+
+    photos[1] = replace(good, open=open_bad, open_again=open_again)
+    first = replace(task(tmp_path), size=Size(200, 301), sites=SITES[:0])
+    unreadable = os.open(good.path, os.O_WRONLY)  # the same to `fstat`
+    passed = learn(first, photos, Means(ENOUGH, 2, at_border, rows=16))
+    os.close(unreadable)
+
+    assert tried == [good.number]
+    assert not passed.bad
+    assert_equal(after(first, passed), truth(data, SITES[:0]).state)
+
+
 def test_each_photo_that_is_bad_has_its_outcome_and_the_others_are_folded(
     tmp_path: Path, photos: list[Pending]
 ) -> None:

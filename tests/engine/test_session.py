@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import fcntl
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 
 import steps
 import whole_frames
+from hotpixeld import files
 from hotpixeld.engine import learning, memory
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
@@ -516,6 +518,72 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(
     assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
     (message,) = [one for one in caplog.messages if "the one before it is used" in one]
     assert "4 photos are folded again" in message
+
+
+def test_a_checkpoint_that_can_be_read_the_second_time_is_kept(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its photos may be gone: they are not asked for without need."""
+    photos = sensor.write(folder, 12)
+    session = open_session()
+    checkpointed(session, *photos[:5])
+    checkpointed(session, *photos[5:9])
+    for path in photos[5:9]:
+        path.rename(tmp_path / path.name)
+    take(session, *photos[9:])
+    read, failed = os.preadv, list[int]()
+
+    def fail_once(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        if not failed:
+            failed.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", fail_once)
+    learn(session)
+    for path in photos[5:9]:
+        (tmp_path / path.name).rename(path)
+
+    assert failed
+    assert "checkpoint could be read at the second try" in caplog.text
+    assert_same(only_state(session), folded(photos))
+
+
+def test_a_photo_that_cannot_be_read_or_was_gone_gets_its_copy_later(
+    open_session: Open,
+    config: Config,
+    sensor: Sensor,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = config.folders[0].model_copy(update={"unchanged": "copy"})
+    session = open_session(config.model_copy(update={"folders": (watched,)}))
+    photos = sensor.write(folder, 5)
+    list(session.take(photos, once=True))
+    photos[0].rename(folder.parent / "away")
+    read = files.read_regular
+
+    def fail(path: Path, *rest: Any) -> Any:
+        if path == photos[1]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hotpixeld.photo.photo_file.read_regular", fail)
+        done = {one.path: one for one in session.repair(session.unrepaired())}
+    assert done[photos[1]].reason.startswith("cannot be read: Input/output error")
+    assert [path for path, _ in session.unrepaired()] == [photos[1]]
+    (folder.parent / "away").rename(photos[0])
+    list(session.take(photos[:1], once=True))
+    assert [path for path, _ in session.unrepaired()] == photos[:2]
+    list(session.repair(session.unrepaired()))
+
+    assert session.ledger.copies.counts() == {"copy": 5}
 
 
 def test_a_failed_photo_is_read_again_only_when_it_changes(

@@ -120,6 +120,15 @@ class _Sources:
         """Return a descriptor of a file that holds the image; see `Pending`."""
         with contextlib.suppress(OSError):
             return self.spool.open(self.image.identity)
+        return self._open_original()
+
+    def open_again(self) -> int:
+        """Return that of a photo itself, before its copy that could not be read."""
+        with contextlib.suppress(PhotoError):
+            return self._open_original()
+        return self.open()
+
+    def _open_original(self) -> int:
         for path, seen in self.files:
             try:
                 descriptor = open_regular(path)
@@ -190,6 +199,8 @@ class Learning:
         self._wall = wall
         self.commits = 0
         self._work: _Work | None = None
+        # Generations that seemed damaged and were not, when they were read again.
+        self._doubted: set[tuple[str, int]] = set()
         self._stop = np.zeros(1, np.uint32)
         self._free = threading.Event()
         self._free.set()
@@ -339,7 +350,7 @@ class Learning:
         refused = {one.id: error for one in images if (error := self._refusal(one))}
         wanted = [one for one in images if one.id not in refused]
         pending = [
-            Pending(image.id, source.path, source.open)
+            Pending(image.id, source.path, source.open, source.open_again)
             for image in wanted
             for source in [self._sources(image)]
         ]
@@ -499,9 +510,27 @@ class Learning:
         self._ledger.images.remove(image)
         return [Done(path, "failed", error.reason) for path in places]
 
+    def _is_whole_after_all(self, record: CameraRecord) -> bool:
+        """Return whether a generation that seemed damaged can be read now; once each."""
+        doubted = record.camera.id, record.generation
+        if doubted in self._doubted:
+            return False
+        self._doubted.add(doubted)
+        folder = self._folder(record.camera.id)
+        with contextlib.suppress(CheckpointError):
+            newest = generation_files.folder_of(folder, record.generation)
+            generation_files.check(newest, self._upkeep.progress)
+            return True
+        return False
+
     def _fall_back(self, record: CameraRecord, damage: CheckpointError) -> None:
         """Go back to the generation before; what it lacks is pending again."""
         camera_id, generations = record.camera.id, self._ledger.generations
+        if self._is_whole_after_all(record):
+            with self._ledger.transaction():
+                self._ledger.images.limit_pass(camera_id, record.pass_photos)
+            log.warning("checkpoint could be read at the second try: %s", damage)
+            return
         previous = generations.previous(camera_id)
         try:
             if previous is None:

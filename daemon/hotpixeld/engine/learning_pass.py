@@ -8,7 +8,7 @@ end.
 A pass makes a new folder, complete or not at all; it changes nothing else.  What raises in
 it (a full disk, a damaged generation, whoever stops it at a strip's border) leaves nothing
 behind.  A bad photo makes it decode on without folding, so that every bad one is known
-then, and begin once more without them.
+then, and begin once more without them; those that could not be read get another try.
 """
 
 from __future__ import annotations
@@ -69,11 +69,14 @@ class Pending:
     open : callable
         Returns a descriptor of the file, which the pass closes; raises PhotoError where it
         is gone, or not what was examined.
+    open_again : callable, optional
+        The same, where that file could not be read: of another one, if there is one.
     """
 
     number: int
     path: Path
     open: Callable[[], int]
+    open_again: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,23 @@ class _Opened(NamedTuple):
     decoder: StripDecoder
 
 
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What is known of photos, from attempt to attempt."""
+
+    bad: dict[int, PhotoError] = field(default_factory=dict)
+    unread: set[int] = field(default_factory=set)
+    """Those that could not be read once, and are given another try."""
+
+    def add(self, found: Mapping[int, PhotoError]) -> None:
+        """Note what an attempt found."""
+        for number, error in found.items():
+            if isinstance(error, UnreadablePhotoError) and number not in self.unread:
+                self.unread.add(number)
+            else:
+                self.bad[number] = error
+
+
 class _BadPhotoFoundError(Exception):
     """Some photo is bad: the generation that is being written is given up."""
 
@@ -209,14 +229,14 @@ def _outcome(photo: Pending, error: CodecError) -> PhotoError:
     return kind(photo.path, reason)
 
 
-def _open(photo: Pending, size: Size, memory: int) -> _Opened:
+def _open(photo: Pending, size: Size, memory: int, *, again: bool) -> _Opened:
     """Open a photo and read its header.
 
     Raises
     ------
     PhotoError
     """
-    descriptor = photo.open()
+    descriptor = (photo.open_again or photo.open)() if again else photo.open()
     try:
         status = os.fstat(descriptor)
         with contextlib.suppress(OSError):  # many files are read in turn
@@ -235,6 +255,16 @@ def _open(photo: Pending, size: Size, memory: int) -> _Opened:
     return _Opened(photo, descriptor, status, source)
 
 
+def _open_readable(photo: Pending, size: Size, memory: int, faults: _Faults) -> _Opened:
+    """Open a photo, another time where it cannot be read; see `_open`."""
+    if photo.number not in faults.unread:
+        try:
+            return _open(photo, size, memory, again=False)
+        except UnreadablePhotoError:
+            faults.unread.add(photo.number)
+    return _open(photo, size, memory, again=True)
+
+
 def _least_bytes(source: StripDecoder) -> int:
     """Return what a photo takes of the memory, at least."""
     width = source.size.width
@@ -250,18 +280,18 @@ def _state_bytes(width: int, rows: int) -> int:
 
 @contextlib.contextmanager
 def _opened(
-    photos: Sequence[Pending], size: Size, means: Means, bad: dict[int, PhotoError]
+    photos: Sequence[Pending], size: Size, means: Means, faults: _Faults
 ) -> Iterator[list[_Opened]]:
-    """Open as many photos as the memory is enough for, the first ones; add to `bad`."""
+    """Open as many photos as the memory is enough for, the first ones; add to `faults`."""
     left = means.memory - _state_bytes(size.width, LEAST_ROWS)
     taken: list[_Opened] = []
     with contextlib.ExitStack() as stack:
         for photo in photos:
             means.marks[0] = photo.number  # its header may bring the process down, too
             try:
-                one = _open(photo, size, means.scans or means.memory)
+                one = _open_readable(photo, size, means.scans or means.memory, faults)
             except PhotoError as error:
-                bad[photo.number] = error
+                faults.bad[photo.number] = error
                 continue
             finally:
                 means.marks[0] = 0
@@ -445,20 +475,20 @@ def learn(task: Task, photos: Sequence[Pending], means: Means) -> Passed:
     PassStoppedError
         Whatever is raised: nothing is left of the pass.
     """
-    bad: dict[int, PhotoError] = {}
+    faults = _Faults()
     crew = _Crew(means.threads, means.marks)
     try:
         while True:
-            good = [one for one in photos if one.number not in bad]
-            with _opened(good, task.size, means, bad) as taken:
+            good = [one for one in photos if one.number not in faults.bad]
+            with _opened(good, task.size, means, faults) as taken:
                 if not taken:
                     nobody = np.zeros((0, len(task.sites)), evidence.SAMPLE)
-                    return Passed(None, (), nobody, bad)
+                    return Passed(None, (), nobody, faults.bad)
                 attempt = _Pass(task, taken, means)
                 generation, found = attempt.run(crew)
             if generation is not None:
                 numbers = tuple(one.pending.number for one in taken)
-                return Passed(generation, numbers, attempt.samples, bad)
-            bad.update(found)
+                return Passed(generation, numbers, attempt.samples, faults.bad)
+            faults.add(found)
     finally:
         crew.close()
