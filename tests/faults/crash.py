@@ -6,17 +6,19 @@ import random
 import signal
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from faults.hotpixel import Fault, Mode
-from faults.world import World, in_the_end, right_after
+from faults.world import SIZE, World, in_the_end, right_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from faults.hotpixel import Process, Zygote
+    from hotpixeld.jpeg.decoder import Size
 
+T = TypeVar("T")
 PHOTOS = 12
 """Of two cameras, 8 and 4: checkpoints of both, two generations of one, and its map."""
 
@@ -70,9 +72,9 @@ def calls(zygote: Zygote, world: World) -> list[str]:
     return trace.read_text().splitlines()
 
 
-def filled(root: Path, photos: int = PHOTOS) -> World:
+def filled(root: Path, photos: int = PHOTOS, size: Size = SIZE) -> World:
     """Return a world with photos in it."""
-    world = World.new(root)
+    world = World.new(root, size)
     for index in range(photos):
         world.put(index)
     return world
@@ -88,7 +90,8 @@ def retried(world: World) -> list[str]:
     ]
 
 
-def _name(mode: Mode, program: str) -> str:
+def name_of(mode: Mode, program: str) -> str:
+    """Return what a row of the table is called."""
     names = {
         Mode.KILL: "kill -9 before",
         Mode.TORN: "kill -9 half way in",
@@ -99,19 +102,23 @@ def _name(mode: Mode, program: str) -> str:
     return f"{names[mode]} {call}, {program}"
 
 
-def _places(mode: Mode, lines: list[str], most: int) -> Iterable[int]:
-    """Return the numbers of the calls to fail, or `most` of them, evenly spread.
+def places(mode: Mode, lines: list[str]) -> list[int]:
+    """Return the numbers of the calls to fail.
 
     Half way there is in a write only: after any other call is before the next.
     """
-    numbers = [
+    return [
         number
         for number, line in enumerate(lines, 1)
         if mode is not Mode.TORN or "write" in line.split()[2]
     ]
-    if len(numbers) <= most:
-        return numbers
-    return [numbers[index * len(numbers) // most] for index in range(most)]
+
+
+def spread(all_: Sequence[T], most: int) -> Sequence[T]:
+    """Return all, or `most` of them, evenly spread."""
+    if len(all_) <= most:
+        return all_
+    return [all_[index * len(all_) // most] for index in range(most)]
 
 
 def at_every_call(
@@ -121,7 +128,7 @@ def at_every_call(
     world = filled(root)
     unharmed = calls(zygote, world)
     for mode in modes:
-        for at in _places(mode, unharmed, most):
+        for at in spread(places(mode, unharmed), most):
             world.reset()
             trace = world.root / "trace"
             trace.unlink(missing_ok=True)
@@ -137,7 +144,7 @@ def at_every_call(
             wrong += in_the_end(world)
             lines = trace.read_text().splitlines()
             where = lines[at - 1] if at <= len(lines) else ""
-            table.note(_name(mode, "run --once"), wrong, where)
+            table.note(name_of(mode, "run --once"), wrong, where)
 
 
 def daemon_at_every_call(
@@ -147,12 +154,12 @@ def daemon_at_every_call(
     world = filled(root)
     unharmed = calls(zygote, world)
     for mode in modes:
-        for at in _places(mode, unharmed, most):
+        for at in spread(places(mode, unharmed), most):
             world.reset()
             (world.root / "trace").unlink(missing_ok=True)
             fault = Fault(mode, at, at + 1, world.roots, str(world.root / "trace"))
             wrong = _pauses(zygote, world, fault)
-            table.note(_name(mode, "daemon"), wrong, f"at {at}")
+            table.note(name_of(mode, "daemon"), wrong, f"at {at}")
 
 
 def daemon_killed_at_every_call(
@@ -165,11 +172,11 @@ def daemon_killed_at_every_call(
     table.note("no fault, daemon", wrong)
     unharmed = (world.root / "trace").read_text().splitlines()
     for mode in modes:
-        for at in _places(mode, unharmed, most):
+        for at in spread(places(mode, unharmed), most):
             world.reset()
             fault = Fault(mode, at, at, world.roots)
             wrong = _lives(zygote, world, fault, -signal.SIGKILL)
-            table.note(_name(mode, "daemon"), wrong, unharmed[at - 1])
+            table.note(name_of(mode, "daemon"), wrong, unharmed[at - 1])
 
 
 def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[str]:

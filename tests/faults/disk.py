@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from faults.crash import after_a_last_run, is_done
 from faults.hotpixel import Fault, Mode
-from faults.world import HEIGHT, WIDTH, World
+from faults.world import SIZE, World
 from hotpixeld.store import disk_room
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def all_of_them(zygote: Zygote, root: Path, table: Table, tries: int = 1) -> Non
     """Try each disk fault."""
     for number in range(tries):
         table.note("state's disk full", _full(zygote, root, "state"))
-        too_little = disk_room.needed(HEIGHT, WIDTH) - 100_000
+        too_little = disk_room.needed(*SIZE) - 100_000
         wrong = _full(zygote, root, "state", leave=too_little)
         table.note("no room for a pass", wrong)
         table.note("copies' disk full", _full(zygote, root, "copies"))

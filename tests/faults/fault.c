@@ -3,7 +3,8 @@
 
    Every call is counted: open that creates, write, pwrite, writev, pwritev, fsync,
    fdatasync, ftruncate, posix_fallocate, rename, link, unlink, mkdir, rmdir, each with
-   its relatives. */
+   its relatives.  Or, if armed so, every call that reads instead: open of what is there,
+   read, pread, preadv. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,10 +22,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NONE, KILL, TORN, EIO_, ENOSPC_, EROFS_ };
+enum { NONE, KILL, TORN, EIO_, ENOSPC_, EROFS_, STOP };
+enum { CHANGES, READS };
 
 static atomic_int calls;
-static int first, last, mode, trace = -1;
+static int first, last, mode, counted, trace = -1;
 static char roots[4][PATH_MAX];
 static struct { dev_t dev; ino_t ino; int rewritten; } failed[64];
 static atomic_int failures;
@@ -43,7 +45,8 @@ static void say(const char *what, int number, const char *call, const char *path
 }
 
 /* Count from 1 anew; calls `at` to `until` fail.  The trace names every call. */
-void fault_arm(int at, int until, int how, const char *folders, const char *tracefile)
+void fault_arm(int at, int until, int how, int which, const char *folders,
+               const char *tracefile)
 {
     char copy[4 * PATH_MAX], *rest = copy, *one;
     int index = 0;
@@ -57,7 +60,7 @@ void fault_arm(int at, int until, int how, const char *folders, const char *trac
         : -1;
     calls = 0;
     failures = 0;
-    first = at, last = until, mode = how;
+    first = at, last = until, mode = how, counted = which;
 }
 
 static int is_inside(const char *path)
@@ -96,9 +99,9 @@ static void path_at(int folder, const char *name, char *path)
 }
 
 /* Return the error to fail with, 0 to go on, -1 to end half way. */
-static int turn(const char *call, const char *path)
+static int turn_of(int which, const char *call, const char *path)
 {
-    if (!is_inside(path))
+    if (which != counted || !is_inside(path))
         return 0;
     int number = ++calls;
     say("call", number, call, path);
@@ -106,9 +109,18 @@ static int turn(const char *call, const char *path)
         return 0;
     if (mode == KILL)
         raise(SIGKILL);
+    if (mode == STOP) { /* until somebody has done what harm he wants */
+        raise(SIGSTOP);
+        return 0;
+    }
     if (mode == TORN)
         return -1;
     return mode == EIO_ ? EIO : mode == EROFS_ ? EROFS : ENOSPC;
+}
+
+static int turn(const char *call, const char *path)
+{
+    return turn_of(CHANGES, call, path);
 }
 
 /* A failed sync must not be tried again on a file that was not written anew. */
@@ -157,15 +169,17 @@ static int fail(int error)
 #define TURN_FD(name) char path[PATH_MAX]; \
     int error = mode | (trace >= 0) && path_of(fd, path) ? turn(#name, path) : 0
 
-/* Of a file that is created; one that is only opened is no change. */
+/* Of a file that is created; one that is only opened is no change, but may be read. */
 static int turn_open(const char *call, int folder, const char *target, int flags)
 {
     char path[PATH_MAX];
     struct stat now;
-    if (!(mode | (trace >= 0)) || !(flags & O_CREAT))
+    if (!(mode | (trace >= 0)) || flags & O_DIRECTORY)
         return 0;
     path_at(folder, target, path);
-    return lstat(path, &now) ? turn(call, path) : 0;
+    if (!lstat(path, &now))
+        return S_ISREG(now.st_mode) ? turn_of(READS, call, path) : 0;
+    return flags & O_CREAT ? turn(call, path) : 0;
 }
 
 #define OPEN(name, folder, parameters, ...) \
@@ -232,6 +246,26 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
         return die();
     return error ? fail(error) : real(fd, parts, count, offset);
 }
+
+#define READ(name, parameters, ...) \
+ssize_t name parameters \
+{ \
+    REAL(name); \
+    char path[PATH_MAX]; \
+    int error = counted == READS && path_of(fd, path) ? turn_of(READS, #name, path) : 0; \
+    return error ? fail(error) : real(__VA_ARGS__); \
+}
+READ(read, (int fd, void *data, size_t size), fd, data, size)
+READ(pread, (int fd, void *data, size_t size, off_t offset), fd, data, size, offset)
+READ(pread64, (int fd, void *data, size_t size, off64_t offset), fd, data, size, offset)
+READ(preadv, (int fd, const struct iovec *parts, int count, off_t offset),
+     fd, parts, count, offset)
+READ(preadv64, (int fd, const struct iovec *parts, int count, off64_t offset),
+     fd, parts, count, offset)
+READ(preadv2, (int fd, const struct iovec *parts, int count, off_t offset, int flags),
+     fd, parts, count, offset, flags)
+READ(preadv64v2, (int fd, const struct iovec *parts, int count, off64_t offset, int flags),
+     fd, parts, count, offset, flags)
 
 #define SYNC(name) \
 int name(int fd) \

@@ -33,7 +33,7 @@ PATCH: dict[str, Any] = {
 
 
 class Mode(enum.IntEnum):
-    """What happens at a call that changes a file."""
+    """What happens at a call that changes, or reads, a file."""
 
     NONE = 0
     KILL = 1
@@ -43,6 +43,8 @@ class Mode(enum.IntEnum):
     EIO = 3
     ENOSPC = 4
     EROFS = 5
+    STOP = 6
+    """The process rests before it, until it is told to go on: `Process.while_stopped`."""
 
 
 def compiled(source: Path, folder: Path) -> Path:
@@ -55,13 +57,17 @@ def compiled(source: Path, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Fault:
-    """Which calls below `roots` fail: numbers `at` to `until`, counted from 1."""
+    """Which calls below `roots` fail: numbers `at` to `until`, counted from 1.
+
+    Those that change files, or those that read them.
+    """
 
     mode: Mode = Mode.NONE
     at: int = 0
     until: int = 0
     roots: tuple[Path, ...] = ()
     trace: str = ""
+    reads: bool = False
 
     def request(self) -> dict[str, Any]:
         """Return the request to the zygote."""
@@ -69,6 +75,7 @@ class Fault:
             "at": self.at,
             "until": self.until or self.at,
             "mode": int(self.mode),
+            "reads": self.reads,
             "roots": [str(root) for root in self.roots],
             "trace": self.trace,
         }
@@ -83,13 +90,25 @@ class Process:
         self._zygote = zygote
         self._status: int | None = None
 
+    def _state(self) -> str:
+        """Return its state as the kernel says it: Z when it has ended."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rsplit(")")[1].split()[0]
+        except OSError:
+            return "Z"
+
     def is_alive(self) -> bool:
         """Return whether it still runs."""
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")")[1].split()[0]
-        except OSError:
+        return self._state() != "Z"
+
+    def while_stopped(self, harm: Callable[[], None]) -> bool:
+        """Do some harm while it rests at a call; return whether it came there."""
+        self.until(lambda: self._state() == "T")
+        if self._state() != "T":
             return False
-        return state != "Z"
+        harm()
+        os.kill(self.pid, signal.SIGCONT)
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait; return the exit code, negative for a signal."""

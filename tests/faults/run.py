@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults import crash, damage, decoder, disk, hostile, lab, size, soak
+from faults import crash, damage, decoder, disk, hostile, lab, passes, size, soak
 from faults.crash import Table
 from faults.hotpixel import Mode, Zygote
 
@@ -72,6 +72,30 @@ def errors_daemon(run: Run) -> None:
         crash.daemon_at_every_call(zygote, run.world, run.table, modes, run.most)
 
 
+def kill_passes(run: Run) -> None:
+    """Kill at every call of a daemon's passes; ten times in a row."""
+    modes = (Mode.KILL, Mode.TORN)
+    with Zygote(run.root) as zygote:
+        passes.at_every_call(zygote, run.world, run.table, modes, run.most)
+        passes.killed_again_and_again(zygote, run.world, run.table)
+
+
+def errors_passes(run: Run) -> None:
+    """Fail with EIO and ENOSPC at every call of a daemon's passes."""
+    modes = (Mode.EIO, Mode.ENOSPC)
+    with Zygote(run.root) as zygote:
+        passes.at_every_call(zygote, run.world, run.table, modes, run.most)
+        passes.spool_full(zygote, run.world, run.table)
+
+
+def reads(run: Run) -> None:
+    """Fail at every call that reads; change at each one what is read."""
+    with Zygote(run.root) as zygote:
+        passes.unreadable(zygote, run.world, run.table, run.most)
+        passes.damaged_while_read(zygote, run.world, run.table, run.most)
+        passes.changed_while_read(zygote, run.world, run.table, run.most)
+
+
 def disks(run: Run) -> None:
     """Fill disks, take their inodes, make them read-only; damage checkpoints."""
     with Zygote(run.root) as zygote:
@@ -120,6 +144,7 @@ GROUPS = {
     one.__name__: one
     for one in (
         *(kill, errors, moments, kill_daemon, errors_daemon),
+        *(kill_passes, errors_passes, reads),
         *(disks, hostility, variety, life, million),
     )
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults import crash, damage, decoder, disk, hostile, lab
+from faults import crash, damage, decoder, disk, hostile, lab, passes
 from faults.crash import Table
 from faults.hotpixel import Mode, Zygote
 
@@ -66,6 +66,50 @@ def test_a_daemon_killed_at_random_moments_folds_each_photo_once(
     zygote: Zygote, tmp_path: Path, table: Table
 ) -> None:
     crash.at_random_moments(zygote, tmp_path / "w", table, 8)
+
+
+def test_a_pass_killed_at_a_call_ends_in_the_same_bits(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    modes = (Mode.KILL, Mode.TORN)
+    passes.at_every_call(zygote, tmp_path / "w", table, modes, 2)
+
+
+def test_a_pass_that_fails_at_a_call_ends_in_the_same_bits(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    modes = (Mode.EIO, Mode.ENOSPC)
+    passes.at_every_call(zygote, tmp_path / "w", table, modes, 2)
+
+
+def test_passes_killed_ten_times_in_a_row_get_on(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    passes.killed_again_and_again(zygote, tmp_path / "w", table)
+
+
+def test_what_cannot_be_read_for_once_is_not_lost(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    passes.unreadable(zygote, tmp_path / "w", table, 3)
+
+
+def test_a_generation_damaged_while_a_pass_reads_it_is_refused(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    passes.damaged_while_read(zygote, tmp_path / "w", table, 3)
+
+
+def test_a_photo_changed_while_it_is_read_is_folded_once_it_is_back(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    passes.changed_while_read(zygote, tmp_path / "w", table, 2)
+
+
+def test_with_a_full_spool_the_originals_serve(
+    zygote: Zygote, tmp_path: Path, table: Table
+) -> None:
+    passes.spool_full(zygote, tmp_path / "w", table)
 
 
 def test_a_full_or_read_only_disk_costs_nothing(

@@ -17,6 +17,7 @@ from PIL import Image
 from hotpixeld.config import map_yaml
 from hotpixeld.errors import CheckpointError
 from hotpixeld.jpeg import decoder
+from hotpixeld.jpeg.decoder import Size
 from hotpixeld.store import generation_files
 from hotpixeld.store.ledger import Ledger
 from sensor import START, Sensor, scattered, write_jpeg
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.store.images import CameraRecord
 
-HEIGHT, WIDTH, MEMORY = 88, 120, 100
-SENSOR = Sensor(HEIGHT, WIDTH, defects=scattered(2, HEIGHT, WIDTH, levels=(70, 90)))
+SIZE, MEMORY = Size(88, 120), 100
 EXPECTED = re.compile(
     r"lock|under-way|spool/[0-9a-f]{64}|ledger\.sqlite3(-wal|-shm)?"
     r"|cameras/[^/]+/(map\.yaml|(\d{8}/|previous/\d{8}\.)"
@@ -37,12 +37,19 @@ EXPECTED = re.compile(
 
 
 @functools.cache
-def _bytes(serial: str, index: int) -> bytes:
+def _sensor(size: Size) -> Sensor:
+    defects = scattered(2, *size, levels=(70, 90))
+    return Sensor(*size, defects=defects)
+
+
+@functools.cache
+def _bytes(size: Size, serial: str, index: int) -> bytes:
     """Return a photo's file."""
     taken = START.replace(minute=index % 60, hour=index // 60 % 24)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
-        write_jpeg(path, SENSOR.frame(index), taken, serial=serial)
+        frame = _sensor(size).frame(index)
+        write_jpeg(path, frame, taken, serial=serial)
         return path.read_bytes()
 
 
@@ -61,22 +68,23 @@ class World:
     """
 
     root: Path
+    size: Size = SIZE
 
     @classmethod
-    def new(cls, root: Path) -> World:
+    def new(cls, root: Path, size: Size = SIZE) -> World:
         """Make an empty one, in place of what was there."""
         shutil.rmtree(root, ignore_errors=True)
-        world = cls(root)
+        world = cls(root, size)
         for folder in world.folders:
             folder.mkdir(parents=True)
-        listed = SENSOR.defects[0]
+        listed = _sensor(size).defects[0]
         world.config.write_text(
             f"state: {world.state}\n"
             f"folders:\n"
             f"  - {{path: {world.folders[0]}, settle_seconds: 0.1}}\n"
             f"  - {{path: {world.folders[1]}, settle_seconds: 0.1, unchanged: link}}\n"
             f"cameras:\n"
-            f"  - {{model: Model One, serial: '1', size: [{WIDTH}, {HEIGHT}],"
+            f"  - {{model: Model One, serial: '1', size: [{size.width}, {size.height}],"
             f" pixels: [[{listed.col}, {listed.row}]]}}\n"
             f"detection: {{min_photos: 8, memory: {MEMORY}}}\n"
         )
@@ -107,13 +115,17 @@ class World:
         """Return the places where faults are injected."""
         return self.state, *(folder / "repaired" for folder in self.folders)
 
+    def photo(self, index: int) -> bytes:
+        """Return the file of photo `index`."""
+        return _bytes(self.size, str(index % 3 // 2 + 1), index)
+
     def put(self, index: int) -> Path:
         """Let photo `index` arrive complete; two of three are of the first camera."""
         which = index % 3 == 2
         path = self.folders[which] / f"day{index // 10}" / f"IMG_{index:04d}.JPG"
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f".{path.name}.tmp")
-        part.write_bytes(_bytes(str(which + 1), index))
+        part.write_bytes(self.photo(index))
         part.rename(path)
         return path
 
@@ -211,9 +223,9 @@ def _litter(world: World) -> list[str]:
     return wrong
 
 
-def _clean_fold(ledger: Ledger, camera_id: str) -> State:
+def _clean_fold(world: World, ledger: Ledger, camera_id: str) -> State:
     """Return the state of the camera's folded images, from their files, in sequence."""
-    state = State.empty(HEIGHT, WIDTH, traced=True)
+    state = State.empty(*world.size, traced=True)
     rows = ledger.connection.execute(
         "SELECT id FROM images WHERE camera = ? AND outcome = 'folded' ORDER BY sequence",
         (camera_id,),
@@ -235,7 +247,7 @@ def _state(world: World, ledger: Ledger, record: CameraRecord) -> list[str]:
         wrong.append(
             f"{camera_id}: {record.photos} photos in the state, {folded} folded"
         )
-    clean = _clean_fold(ledger, camera_id)
+    clean = _clean_fold(world, ledger, camera_id)
     folder = world.state / "cameras" / camera_id
     wrong += damaged(folder, record.generation)
     found = generation_files.opened(

@@ -25,6 +25,7 @@ def arm(request: dict[str, Any]) -> None:
             request["at"],
             request["until"],
             request["mode"],
+            request["reads"],
             "\n".join(request["roots"]).encode(),
             request["trace"].encode(),
         )
