@@ -293,7 +293,7 @@ def test_each_photo_that_is_bad_has_its_outcome_and_the_others_are_folded(
     }
     assert str(passed.bad[8]).endswith("cannot be decoded: 69x75, not 61x75")
     assert passed.bad[8].path == photos[7].path
-    assert passed.bad[11].reason == "cannot be read: Is a directory"
+    assert passed.bad[11].reason.startswith("cannot be read: Is a directory")
     assert passed.folded == (2, 4, 6, 10, 12)
     good = [data[number - 1] for number in passed.folded]
     assert_equal(after(task(tmp_path), passed), truth(good).state)
