@@ -128,7 +128,7 @@ def test_status_agrees_with_the_state(
     assert found["photos"]["folded"] == found["cameras"][0]["photos"] == 32
     assert main(["status", "--state", worked.state]) == 0
     shown = capsys.readouterr().out
-    assert "32 folded" in shown
+    assert "32 photos folded" in shown
     assert "on disk: " in shown
     assert "32 photos, 3 defects, 1 MB on disk\n" in shown
     assert found["cameras"][0]["folder_bytes"] < found["state_bytes"]

@@ -157,7 +157,7 @@ def test_copies_that_cannot_be_written_are_counted_and_said_once(
     out, err = capsys.readouterr()
     assert "copies: none written; 0 copies in all" in out
     assert (
-        f"hotpixeld: 32 copies waiting: {folder / 'repaired'}: a link or a file where a"
+        f"hotpixeld: {folder / 'repaired'}: 32 copies waiting: a link or a file where a"
         " folder belongs: move it away, or name another"
     ) in err
     (folder / "repaired").unlink()

@@ -25,6 +25,7 @@ from hotpixeld.engine.session import Session
 from hotpixeld.errors import LedgerError
 from hotpixeld.service.daemon import STOP, WAKE, Service
 from hotpixeld.service.systemd import Notifier
+from hotpixeld.store.state_folder import runtime_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,7 +281,10 @@ def test_the_daemon_publishes_its_status(
     start: Callable[..., Daemon], sensor: Sensor, folder: Path, tmp_path: Path
 ) -> None:
     daemon = start(folder)
-    published = tmp_path / "runtime" / "status.json"
+    (runtime, *_) = runtime_folders(
+        daemon.state, {"RUNTIME_DIRECTORY": str(tmp_path / "runtime")}
+    )
+    published = runtime / "status.json"
     daemon.until(published.exists, "nothing published")
     sensor.write(folder, 5)
     daemon.until(
@@ -397,5 +401,5 @@ def test_a_folder_for_copies_that_cannot_be_written_costs_no_photo(
 
     assert daemon.stop() == 0
     assert daemon.counts()["pending"] == 5
-    assert "no copy" in daemon.log.read_text()
+    assert "its copy waits: " in daemon.log.read_text()
     assert os.path.isfile(folder / "repaired")  # noqa: PTH113 - untouched

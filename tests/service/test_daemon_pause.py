@@ -24,9 +24,10 @@ def test_a_fault_is_logged_once_and_so_is_its_end(
     pause.end()
     pause.end()
 
+    full = "No space left on device: free some space there, or name a folder on another"
     assert pause.fault == ""
     assert [one.getMessage() for one in caplog.records] == [
-        "paused, tried again every 30 s: [Errno 28] No space left on device",
+        f"paused, tried again every 30 s: {full} disk",
         "resumed",
     ]
 

@@ -68,7 +68,9 @@ def test_on_a_read_only_mount_the_service_names_its_command(folder: Path) -> Non
     plain, service = seen(folder, read_only=True)
     where = f"{folder}/repaired: copies wait: "
 
-    assert plain == where + "it is on a read-only file system"
+    assert plain == where + (
+        "it is on a read-only file system: mount it for writing, or name another"
+    )
     assert service == where + (
         "not writable for the service: run `sudo hotpixeld-apply`"
     )

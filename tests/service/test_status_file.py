@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hotpixeld.engine.session import Session
-from hotpixeld.service.status_file import Publisher, published
+from hotpixeld.service.status_file import (
+    Publisher,
+    published,
+    status,
+    sweep,
+    working,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hotpixeld.config.model import Config
     from sensor import Sensor
@@ -106,3 +113,45 @@ def test_a_damaged_status_file_is_none(session: Session) -> None:
     (publisher.folder / "status.json").write_text('{"state": ')
 
     assert published(session.folder) is None
+
+
+def test_a_killed_daemon_is_told_by_its_lock_and_its_folder_is_swept(
+    session: Session, tmp_path: Path
+) -> None:
+    publisher = Publisher(session.folder)
+    publisher.publish(session, "1 folder", [], busy=False)
+    other = tmp_path / "other"
+
+    assert working(session.folder) == os.getpid()
+    assert working(other) is None
+    sweep(other)
+    assert published(session.folder) is not None
+    assert publisher._alive is not None
+    os.close(publisher._alive)  # as the kernel does when a process is killed
+    sweep(other)
+    assert published(session.folder) is None
+    assert not publisher.folder.exists()
+
+
+def test_two_daemons_of_one_user_publish_side_by_side(
+    session: Session, tmp_path: Path
+) -> None:
+    one, two = Publisher(session.folder), Publisher(tmp_path / "other")
+    one.publish(session, "one", [], busy=False)
+    two.publish(session, "two", [], busy=False)
+    two.withdraw()
+
+    current = published(session.folder)
+    assert current is not None
+    assert current["daemon"]["status"] == "one"
+
+
+def test_problems_beyond_the_limit_are_counted(session: Session) -> None:
+    for number in range(7):
+        path = Path(f"/import/{number}.jpg")
+        session.ledger.paths.record(path, "failed", reason="no photo")
+    some = status(session.ledger, session.config, 5)
+    everything = status(session.ledger, session.config, None)
+
+    assert (len(some["problems"]), some["problems_left_out"]) == (5, 2)
+    assert (len(everything["problems"]), everything["problems_left_out"]) == (7, 0)

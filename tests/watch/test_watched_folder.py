@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotpixeld.watch.survey import Findings, Ground, ImportFolder
+from hotpixeld.watch.walk import Closed
 from hotpixeld.watch.watched_folder import ALL, Pace, WatchedFolder
 
 FOLDER = ImportFolder(Path("/import"), settle_seconds=2.0)
@@ -205,16 +206,17 @@ def test_only_some_of_many_faults_are_shown_and_each_is_logged_once(
     watched: WatchedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     findings = there()
-    findings.faults = [
-        f"[Errno 5] Input/output error: '/import/{n}\n'" for n in range(9)
-    ]
+    findings.faults = [Closed(f"/import/{n}\n", "Input/output error") for n in range(9)]
     survey(watched, 0.0, findings)
     watched.note_loss(10.0)
     survey(watched, 10.0, findings)
 
-    assert len(caplog.messages) == 3
-    assert len(watched.faults()) == 4
-    assert (
-        watched.faults()[0] == "/import: [Errno 5] Input/output error: '/import/0\\x0a'"
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0] == "/import/0\\x0a: Input/output error"
+    assert caplog.messages[-1] == (
+        "/import: 6 more like this: `hotpixeld status --problems` has all"
     )
-    assert watched.faults()[-1] == "/import: and 6 more like this"
+    assert len(watched.faults()) == 4
+    assert watched.faults()[0] == "/import/0\\x0a: Input/output error"
+    assert watched.faults()[-1] == "/import: 6 more like this"
+    assert watched.closed() == findings.faults

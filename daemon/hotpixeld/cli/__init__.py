@@ -4,6 +4,7 @@
 - `commands`: what each command does, a function for each.
 - `run_once`: ``run --once``, from the photos in the folders to map and copies.
 - `forgetting`: `forget` and `relearn`: in numbers what will happen, and done.
+- `photo_status`: ``status PHOTO``, what became of one photo.
 - `terminal`: what people see: status, tables of defects, progress.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.

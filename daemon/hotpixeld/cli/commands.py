@@ -57,7 +57,9 @@ def opened(folder: Path) -> Iterator[Ledger]:
         reason = "no such state yet: has `hotpixeld run` used it?"
         raise LedgerError(f"{path}: {reason}") from error
     except OSError as error:
-        raise LedgerError(said(error)) from error
+        owner = state_folder.as_owner(folder)
+        advice = f"; {owner}hotpixeld ... --state {folder} may" if owner else ""
+        raise LedgerError(f"{said(error)}{advice}") from error
     ledger = Ledger(path, read_only=True)
     try:
         yield ledger
@@ -65,8 +67,20 @@ def opened(folder: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-def status(folder: Path, config: Config | None = None) -> Json:
+def status(
+    folder: Path,
+    config: Config | None = None,
+    most: int | None = status_file.PROBLEMS,
+) -> Json:
     """Return the status of a state: from its ledger, else as the daemon published it.
+
+    "daemon" is what a running daemon published, "killed" what one did that did not end by
+    itself, and "process" works on the state now.
+
+    Parameters
+    ----------
+    most : int or None
+        At most so many problems are named one by one; None is all.
 
     Raises
     ------
@@ -74,15 +88,21 @@ def status(folder: Path, config: Config | None = None) -> Json:
         Neither can be read.
     """
     published = status_file.published(folder)
+    process = status_file.working(folder)
+    daemon = published and published.get("daemon")
+    lives = {
+        "daemon": daemon if process is not None else None,
+        "killed": daemon if process is None else None,
+        "process": process,
+    }
     try:
         with opened(folder) as ledger:
-            current = status_file.status(ledger, config or Config())
+            current = status_file.status(ledger, config or Config(), most)
     except LedgerError:
         if published is None:
             raise
-        return published
-    daemon = published and published.get("daemon")
-    return {"state": str(folder), "daemon": daemon, **current}
+        return {**published, **lives}
+    return {"state": str(folder), **lives, **current}
 
 
 def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraRecord]:

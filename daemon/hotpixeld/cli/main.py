@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hotpixeld.cli import commands, copy_commands, forgetting, run_once, terminal
+from hotpixeld.cli import (
+    commands,
+    copy_commands,
+    forgetting,
+    photo_status,
+    run_once,
+    terminal,
+)
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config
 from hotpixeld.defect import Defect
@@ -20,6 +27,7 @@ from hotpixeld.errors import (
     ExitCode,
     HotpixeldError,
     PhotoError,
+    PhotoGoneError,
     RefusedError,
     exit_code,
     said,
@@ -27,7 +35,7 @@ from hotpixeld.errors import (
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.messages import plain
-from hotpixeld.service import daemon, logs
+from hotpixeld.service import daemon, logs, status_file
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
@@ -58,11 +66,29 @@ def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
     return for_folders(folders, loaded) if folders else loaded
 
 
-def _state(option: Path | None, config: Config, *, quiet: bool = False) -> Path:
-    """Return the state folder, and print which it is."""
+def _state(
+    option: Path | None, config: Config, *, quiet: bool = False, published: bool = False
+) -> Path:
+    """Return the state folder, and print which it is, and which is passed over.
+
+    Parameters
+    ----------
+    published : bool
+        What a service publishes of a state that this user may not read will do, if this
+        user has none.
+    """
     folder = state_folder.choose(option, config.state, os.environ)
+    closed = state_folder.closed_system_state(option, config.state, os.environ)
+    note = ""
+    if closed is not None:
+        is_new = not state_folder.ledger_file(folder).exists()
+        if published and is_new and status_file.published(closed) is not None:
+            folder, note = closed, " (as its service publishes it)"
+        else:
+            command = f"{state_folder.as_owner(closed)}hotpixeld ... --state {closed}"
+            note = f" (not the service's, which this user may not read: `{command}`)"
     if not quiet:
-        click.echo(f"state: {folder}", err=True)
+        click.echo(f"state: {folder}{note}", err=True)
     return folder
 
 
@@ -135,30 +161,44 @@ def run(
     folder = _state(state, first, quiet=quiet)
     # With `--once` the progress shows the photos, and the log only what went wrong.
     level = logging.WARNING if once or quiet else logging.INFO
-    logs.set_up(logging.ERROR if once and quiet else level)
-    if not once:
-        daemon.run(configuration, folder, jobs)
-        return ExitCode.OK
-    show = terminal.without_progress if quiet else terminal.with_progress
-    ran = run_once.run_once(first, folder, jobs, show)
+    with logs.sent(logging.ERROR if once and quiet else level):
+        if not once:
+            daemon.run(configuration, folder, jobs)
+            return ExitCode.OK
+        show = terminal.without_progress if quiet else terminal.with_progress
+        ran = run_once.run_once(first, folder, jobs, show)
     if not quiet:
         click.echo(run_once.summary(ran))
-    for fault in ran.faults:
+    for fault in ran.undone:
         click.echo(f"hotpixeld: {plain(fault)}", err=True)
-    return ExitCode.PARTLY if ran.faults else ExitCode.OK
+    return ExitCode.PARTLY if ran.undone else ExitCode.OK
 
 
 @program.command()
+@click.argument("photo", required=False, type=click.Path(path_type=Path))
+@click.option("--problems", is_flag=True, help="Name every problem, however many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared
-def status(*, as_json: bool, config: Path | None, state: Path | None) -> None:
-    """Show the cameras, the photos and what became of them."""
+def status(
+    *,
+    photo: Path | None,
+    problems: bool,
+    as_json: bool,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Show the cameras, the photos and what became of them, or of one PHOTO."""
     loaded = _configuration(config)
-    current = commands.status(_state(state, loaded), loaded)
-    if as_json:
-        click.echo(json.dumps(current, indent=1))
+    folder = _state(state, loaded, published=photo is None)
+    if photo is not None:
+        with commands.opened(folder) as ledger:
+            found = photo_status.of_photo(ledger, photo, loaded)
+        text = photo_status.text(found)
     else:
-        click.echo(terminal.status(current), nl=False)
+        most = None if problems else status_file.PROBLEMS
+        found = commands.status(folder, loaded, most)
+        text = terminal.status(found, None if problems else terminal.PROBLEMS)
+    click.echo(json.dumps(found, indent=1) if as_json else text, nl=as_json)
 
 
 @program.command(name="map")
@@ -247,16 +287,21 @@ def repair(
         raise click.BadParameter(str(error), param_hint="--pixel") from error
     loaded = _configuration(config)
     folder = _state(state, loaded)
-    failed = False
+    code = ExitCode.OK
     for path in photos:
         try:
             click.echo(
                 copy_commands.repair(path, named, output, loaded, folder, force=force)
             )
         except (PhotoError, RefusedError) as error:
-            failed = True
-            click.echo(f"{path}: {error.reason}", err=True)
-    return ExitCode.PHOTO if failed else ExitCode.OK
+            code = max(code, ExitCode.PHOTO)
+            is_gone = isinstance(error, PhotoGoneError)
+            reason = "no such file: check the spelling" if is_gone else error.reason
+            click.echo(plain(f"{path}: {reason}"), err=True)
+        except OSError as error:  # of the output
+            code = max(code, ExitCode.FAULT)
+            click.echo(plain(f"{path}: no copy: {said(error)}"), err=True)
+    return code
 
 
 @program.command()

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli.terminal import with_progress
 from hotpixeld.engine.session import Session, in_order
-from hotpixeld.errors import StateError, said
+from hotpixeld.errors import StateError, said, why
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
+from hotpixeld.service import status_file
 from hotpixeld.watch import survey
 from hotpixeld.watch import walk as watch_walk
 from hotpixeld.watch.settling import Tracker
+from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,24 +64,31 @@ class Ran:
         How many copies there are.
     cameras : list of str
         A line about each.
+    closed, links : list of Closed
+        Folders that could not be used, with why, and links that are not followed.
     faults : list of str
-        What could not be done, why, and what to do about it.
+        What else could not be done.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     copies: Counter[str] = field(default_factory=Counter)
     written: int = 0
     cameras: list[str] = field(default_factory=list)
+    closed: list[Closed] = field(default_factory=list)
+    links: list[Closed] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def undone(self) -> list[str]:
+        """Return what could not be done, why, and what to do about it."""
+        return [f"{path}: {reason}" for path, reason in self.closed] + self.faults
 
 
 def _no_report() -> None:
     """Report progress to nobody."""
 
 
-def _candidates(
-    config: Config, faults: list[str]
-) -> Iterator[tuple[Folder, Path, Signature]]:
+def _candidates(config: Config, ran: Ran) -> Iterator[tuple[Folder, Path, Signature]]:
     """Yield what lies in the folders, without our own output; note what is closed."""
     outputs = [folder.repaired for folder in config.folders]
     for folder in config.folders:
@@ -88,14 +97,15 @@ def _candidates(
             for candidate in walk:
                 yield folder, Path(candidate.path), candidate.signature
         except OSError as error:
-            faults.append(said(error))
-        faults += map(said, walk.faults)
+            ran.closed.append(Closed(str(folder.path), why(error)))
+        ran.closed += walk.faults
+        ran.links += walk.links
 
 
 def settled_photos(
     config: Config,
     session: Session,
-    faults: list[str],
+    ran: Ran,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
@@ -104,11 +114,11 @@ def settled_photos(
 
     Parameters
     ----------
-    faults : list of str
+    ran : Ran
         Gets what cannot be read, and files that do not settle.
     """
     candidates = {
-        path: (folder, seen) for folder, path, seen in _candidates(config, faults)
+        path: (folder, seen) for folder, path, seen in _candidates(config, ran)
     }
     unknown = session.unknown((path, seen) for path, (_, seen) in candidates.items())
     table = survey.mount_table()
@@ -126,7 +136,7 @@ def settled_photos(
     while (deadline := tracker.next_deadline(clock())) is not None:
         if clock() - began > PATIENCE_SECONDS:
             files = counted(len(tracker), "file")
-            faults.append(f"{files} still being written: run it again later")
+            ran.faults.append(f"{files} still being written: run it again later")
             break
         sleep(max(deadline - clock(), 0))
         ready += [
@@ -155,8 +165,9 @@ def run_once(
         The state cannot be used.
     """
     ran = Ran()
+    status_file.sweep(folder)
     with Session(config, folder, jobs, _no_report) as session:
-        photos = settled_photos(config, session, ran.faults)
+        photos = settled_photos(config, session, ran)
         photos = in_order(show(photos, len(photos), "sorting"))
         _take(session, photos, ran, show)
         try:
@@ -166,6 +177,8 @@ def run_once(
         _repair(session, ran, show)
         ran.copies["tidied"] += len(list(session.tidy_copies()))
         ran.cameras += _cameras(session.ledger, config)
+        with session.ledger.transaction():
+            session.ledger.folder_faults.replace([*ran.closed, *ran.links])
         ran.written = session.ledger.copies.written()
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
     return ran
@@ -197,20 +210,24 @@ def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:
 def _repair(session: Session, ran: Ran, show: Show) -> None:
     """Bring the copies up to date; note those that cannot be written now."""
     due = session.unrepaired()
-    waiting: Counter[str] = Counter()
+    waiting: Counter[Closed] = Counter()
     looked_at = 0
     try:
         for done in show(session.repair(due), len(due), "repairing"):
             looked_at += 1
             ran.copies[done.copy] += bool(done.copy)
-            waiting[done.reason] += done.outcome != "gone" and bool(done.reason)
+            if done.closed is not None:
+                waiting[done.closed] += 1
     except (
         OSError
     ) as error:  # the disk is full or faulty: the rest would fare no better
         rest = counted(len(due) - looked_at, "photo")
-        ran.faults.append(f"{said(error)}; {rest} not looked at for their copies yet")
-    for reason, count in (+waiting).items():
-        ran.faults.append(f"{counted(count, 'copy')} waiting: {reason}")
+        place = str(error.filename or "?")
+        reason = f"{why(error)}; {rest} not looked at for copies yet"
+        ran.closed.append(Closed(place, reason))
+    for (place, reason), count in waiting.items():
+        copies = counted(count, "copy")
+        ran.closed.append(Closed(place, f"{copies} waiting: {reason}"))
 
 
 def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
@@ -239,4 +256,5 @@ def summary(ran: Ran) -> str:
     copies = _numbers(ran.copies, COPY_WORDS) or "none written"
     in_all = f"{counted(ran.written, 'copy')} in all"
     lines = [f"photos: {photos}", f"copies: {copies}; {in_all}", *ran.cameras]
+    lines += [f"{path}: {reason}" for path, reason in ran.links]
     return "\n".join(map(plain, lines))

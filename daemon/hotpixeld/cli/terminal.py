@@ -59,6 +59,25 @@ PLAIN_SECONDS = 10.0
 """Seconds between two plain lines."""
 
 
+PROBLEMS = 20
+"""A status names at most so many photos, copies and folders one by one, each."""
+SEE_ALL = "`hotpixeld status --problems` lists all"
+
+COPY_WORDS = {
+    "lossless": ("copy", "repaired without loss"),
+    "reencoded": ("copy", "repaired and coded anew"),
+    "link": ("copy", "that is a link: nothing to repair"),
+    "copy": ("copy", "as the original: nothing to repair"),
+    "writing": ("copy", "being written"),
+    "withdrawn": ("copy", "removed: nothing left to repair"),
+    "deleted": ("copy", "deleted by somebody else: stays so"),
+    "foreign": ("copy", "left alone: changed by somebody else"),
+    "refused": ("photo", "that cannot be repaired"),
+    "by hand": ("copy", "repaired by the command `repair`"),
+}
+"""What stands in a status for what became of copies: of what so many, and how."""
+
+
 def size(number: int) -> str:
     """Return a number of bytes as people write it.
 
@@ -77,8 +96,8 @@ def _no_map(camera: Json) -> str:
 
 def _camera(camera: Json) -> str:
     """Return the line about one camera."""
-    known = camera["folded"] + camera["pending"]
-    line = f"{camera['id']}: {known} photos, {camera['defects']} defects"
+    photos = counted(camera["folded"] + camera["pending"], "photo")
+    line = f"{camera['id']}: {photos}, {counted(camera['defects'], 'defect')}"
     if camera["forgotten"]:
         line += f", {camera['forgotten']} forgotten"
     if camera["ignored"]:
@@ -91,15 +110,47 @@ def _camera(camera: Json) -> str:
             " list its pixels by hand, or add a few photos of other things"
         )
     if camera["pending"]:
-        line += f", {camera['pending']} photos not in a checkpoint yet"
+        line += f", {counted(camera['pending'], 'photo')} not in a checkpoint yet"
     line += f", {size(camera['folder_bytes'] + camera['spool_bytes'])} on disk"
     if camera["spool_bytes"]:
         line += f", {size(camera['spool_bytes'])} of it pending photos"
     return line
 
 
-def _problems(state: Json) -> list[str]:
-    """Return a line for every photo and copy that went wrong."""
+def _daemon(state: Json) -> list[str]:
+    """Return the lines about the daemon, and its faults that no folder has."""
+    daemon, killed, process = (
+        state.get(name) for name in ("daemon", "killed", "process")
+    )
+    if killed:
+        which = f"process {killed['pid']}, started {killed['since']}"
+        end = "was killed or crashed; what it had is safe: start it again"
+        return [f"daemon: not running: {which}, {end}"]
+    if not daemon:
+        works = f"; process {process} works on this state (`run --once`?)"
+        return [f"daemon: not running{works if process else ''}"]
+    since = f"process {daemon['pid']}, since {daemon['since']}"
+    work, places = daemon["status"], [place["path"] for place in state["folders"]]
+    for fault in reversed(daemon["faults"]):
+        work = work.removesuffix(f"; {plain(fault)}")
+    others = [
+        fault
+        for fault in daemon["faults"]
+        if not any(fault.startswith(f"{plain(place)}: ") for place in places)
+    ]
+    return [f"daemon: running, {since}", f"daemon: {work}", *others]
+
+
+def _up_to(lines: Sequence[str], most: int | None, left_out: int = 0) -> list[str]:
+    """Return at most `most` lines, and a line about the others, if there are any."""
+    shown = list(lines if most is None else lines[:most])
+    more = left_out + len(lines) - len(shown)
+    return shown + ([f"and {more:,} more like these: {SEE_ALL}"] if more else [])
+
+
+def _problems(state: Json, most: int | None) -> list[str]:
+    """Return a line for every folder, photo and copy that went wrong, or so many."""
+    folders = [f"{place['path']}: {place['reason']}" for place in state["folders"]]
     photos = [
         f"{photo['outcome']} {photo['path']}: {photo['reason']}"
         for photo in state["problems"]
@@ -108,24 +159,29 @@ def _problems(state: Json) -> list[str]:
         f"copy {copy['condition']} {copy['path']}: {copy['notes']}"
         for copy in state["copy_problems"]
     ]
-    return photos + copies
+    return [
+        *_up_to(folders, most),
+        *_up_to(photos, most, state["problems_left_out"]),
+        *_up_to(copies, most, state["copy_problems_left_out"]),
+    ]
 
 
-def status(state: Json) -> str:
-    """Return a status for people."""
-    daemon = state.get("daemon")
-    lines = [f"daemon: {daemon['status']}" if daemon else "daemon: not running"]
-    lines.append(f"on disk: {size(state['state_bytes'])}")
-    counts = {**state["photos"]}
-    counts |= {f"copies {how}": count for how, count in state["copies"].items()}
-    lines += [f"{count:8} {what}" for what, count in counts.items() if count]
+def status(state: Json, most: int | None = PROBLEMS) -> str:
+    """Return a status for people, with at most so many problems of a kind; None is all."""
+    lines = [*_daemon(state), f"on disk: {size(state['state_bytes'])}"]
+    for outcome, count in state["photos"].items():
+        if count:
+            lines.append(f"{counted(count, 'photo')} {outcome}")
+    for how, count in state["copies"].items():
+        what, words = COPY_WORDS.get(how, ("copy", how))
+        lines.append(f"{counted(count, what)} {words}")
     lines += [_camera(camera) for camera in state["cameras"]]
     lines += [
         f"{counted(former['copies'], 'copy')} at a former place: {former['place']};"
         " `hotpixeld tidy` removes what is not needed there"
         for former in state.get("former_copies", ())
     ]
-    return "\n".join(map(plain, lines + _problems(state))) + "\n"
+    return "\n".join(map(plain, lines + _problems(state, most))) + "\n"
 
 
 def _mark(listed: ListedPixel) -> str:
@@ -209,10 +265,11 @@ def _title(record: CameraRecord, pixels: Sequence[ListedPixel]) -> str:
     counts = pixel_list.counts(pixels)
     extra = [f", {counts[name]} {name}" for name in ("configured", "ignored")]
     known = "".join(text for text in extra if not text.startswith(", 0 "))
-    return (
-        f"{record.camera.id}: {counts['defects']} defects from {record.photos}"
-        f" photos{known}"
+    defects, photos = (
+        counted(counts["defects"], "defect"),
+        counted(record.photos, "photo"),
     )
+    return f"{record.camera.id}: {defects} from {photos}{known}"
 
 
 def tables(

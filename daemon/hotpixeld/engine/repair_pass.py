@@ -23,7 +23,7 @@ from hotpixeld.errors import (
     SkippedPhotoError,
     TruncatedPhotoError,
     UnreadablePhotoError,
-    said,
+    why,
 )
 from hotpixeld.files import (
     DISK_FAULTS,
@@ -72,15 +72,18 @@ class Done:
         "pending" (new, to be folded), "folded", "duplicate", "known" (here, before),
         "skipped", "failed", "waiting", "lost" or "gone".
     reason : str
-        Why it was skipped, failed or waits, or why its copy waits; else empty.
+        Why it was skipped, failed or waits; else empty.
     copy : str
         What was done to its copy: "written", "rewritten", "removed" or nothing.
+    closed : walk.Closed or None
+        The folder that its copy could not be written to.
     """
 
     path: Path
     outcome: str
     reason: str = ""
     copy: str = ""
+    closed: walk.Closed | None = None
 
 
 @dataclass(slots=True)
@@ -186,7 +189,7 @@ class RepairPass:
         self._workers = workers
         self._spool = spool
         self._wall = wall
-        self._waits: set[str] = set()  # why copies wait, as far as it was logged
+        self._closed: set[walk.Closed | None] = set()  # those that were logged
         self._memory = maps.earlier.memory
         self._copies = copy_writer.CopyWriter(
             ledger,
@@ -422,20 +425,20 @@ class RepairPass:
         """Write the copy, and say in one line what became of the photo."""
         if job.error is not None:
             return self._give_up(job, job.error)
-        copied, words, reason = "", "", ""
+        copied, words, closed = "", "", None
         try:
             copied, words = self._copy(job)
         except OSError as error:  # the photo stays due for repair
             if error.errno in DISK_FAULTS:
                 raise
             target = self._config.folder_of(job.path).copy_path(job.path)
-            reason = said(error, target.parent)
-            words = f", its copy waits: {reason}"
+            closed = walk.Closed(str(target.parent), why(error))
+            words = f", its copy waits: {closed.path}: {closed.reason}"
         except PhotoError as error:  # its folder is not watched any more
             return self._give_up(job, error)
         camera = job.camera.id if job.camera else "?"
-        is_news = bool(reason) and reason not in self._waits
-        self._waits |= {reason} - {""}
+        is_news = closed is not None and closed not in self._closed
+        self._closed |= {closed} - {None}
         log.log(
             logging.WARNING if is_news else job.log_level,
             "%s %s: %s%s",
@@ -445,7 +448,7 @@ class RepairPass:
             words,
             extra=job.fields(job.outcome, MessageId.PHOTO_DONE),
         )
-        return Done(job.path, job.outcome, reason, copied)
+        return Done(job.path, job.outcome, copy=copied, closed=closed)
 
     def _copy(self, job: Job) -> tuple[str, str]:
         """Bring the photo's copy up to date; return what was done, and the log's words."""

@@ -11,14 +11,13 @@ import faulthandler
 import logging
 import os
 import queue
-import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.intake import Intake
 from hotpixeld.engine.session import Session
-from hotpixeld.errors import ConfigError, LedgerError
+from hotpixeld.errors import ConfigError, LedgerError, said
 from hotpixeld.messages import MessageId, counted, plain
 from hotpixeld.service.sandbox import Access
 from hotpixeld.service.status_file import Publisher
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config.model import Config
+    from hotpixeld.watch.walk import Closed
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +97,15 @@ class Pause:
         try:
             yield
         except (OSError, LedgerError) as error:
+            words = said(error) if isinstance(error, OSError) else str(error)
             if not self.fault:
                 log.error(  # noqa: TRY400 - one line; the disk is at fault, not the code
                     "paused, tried again every %.0f s: %s",
                     PAUSE_SECONDS,
-                    error,
+                    words,
                     extra={"MESSAGE_ID": MessageId.DISK_FULL},
                 )
-            self.fault = str(error)
+            self.fault = words
             self.until = self._clock() + PAUSE_SECONDS
 
     def end(self) -> None:
@@ -149,10 +150,12 @@ class Service:
         self._maps_seen = -1
         self._pause = Pause(clock)
         self._refusal = self._last_photo = ""
+        self._closed: list[Closed] | None = None  # as the ledger has it
+        self._outputs_closed: list[Closed] = []
         self._was_woken = False
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder, clock)
-        self._canary = self._publisher.folder / f"canary-{os.getpid()}"
+        self._canary = self._publisher.folder / "canary"
         self._watcher = self._watch(session.config)
         self._access = Access(session.config, os.environ)
 
@@ -224,6 +227,7 @@ class Service:
             self._next_retry = self._clock() + RETRY_COPIES_SECONDS
             self._check_access()
             self._copies_due = self._find_copies_due()
+        self._keep_closed()
 
     def _take_photos(self) -> None:
         """Take a chunk of new photos to their outcomes."""
@@ -239,7 +243,16 @@ class Service:
     def _find_copies_due(self) -> list[tuple[Path, str]]:
         """Return the photos whose copies are due and can be written."""
         due = self._session.unrepaired()
+        self._outputs_closed = self._access.closed([path for path, _ in due])
         return [photo for photo in due if self._access.is_open(photo[0])]
+
+    def _keep_closed(self) -> None:
+        """Keep in the ledger which folders cannot be used, if that has changed."""
+        closed = [*self._watcher.closed(), *self._outputs_closed]
+        if closed != self._closed:
+            with self._session.ledger.transaction():
+                self._session.ledger.folder_faults.replace(closed)
+            self._closed = closed
 
     def _check_access(self) -> None:
         for fault in self._access.look():
@@ -359,7 +372,6 @@ class Service:
             with contextlib.suppress(OSError, LedgerError):
                 self._session.reset()
         self._publisher.withdraw()
-        shutil.rmtree(self._canary, ignore_errors=True)
         log.info("stopped")
 
 

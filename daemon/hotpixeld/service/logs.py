@@ -6,6 +6,7 @@ The journal needs the extra ``hotpixeld[systemd]``.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import os
 import time
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Final
 from hotpixeld.messages import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 try:
     from systemd import journal
 except ImportError:  # built from source only, so it is an extra
     journal = None
+
+log = logging.getLogger(__name__)
 
 _STANDARD_ERROR = 2
 
@@ -41,22 +44,25 @@ SAME_KEPT = 10_000
 """How many faults are remembered for that."""
 BURST_SECONDS, BURST = 600.0, 200
 """Of one kind, at most so many faults are logged in so long."""
+SEE_ALL = "`hotpixeld status --problems` has all photos"
 
 
 @dataclass(slots=True)
 class _Burst:
-    """How many faults of one kind came since `began`."""
+    """How many faults of one kind came since `began`, and the last one held back."""
 
     began: float
     passed: int = 0
     held_back: int = 0
+    example: str = ""
 
 
 class FaultLimit(logging.Filter):
     """Passes every record but repeated or very frequent faults.
 
     A photo that fails is logged once, however often it is tried again; a folder full of
-    them does not fill the log, whose next line then says how many were left out.
+    them does not fill the log: the last that passes says so, and the next one, or
+    `left_out` at the end, how many were left out.
 
     Parameters
     ----------
@@ -94,11 +100,26 @@ class FaultLimit(logging.Filter):
             self._bursts[kind] = burst = _Burst(now)
         if burst.passed >= BURST:
             burst.held_back += 1
+            burst.example = text
             return False
         burst.passed += 1
         if held_back:
             record.msg, record.args = "%s (%d more like this)", (text, held_back)
+        elif burst.passed == BURST:
+            minutes = BURST_SECONDS / 60
+            record.msg = "%s (more like this are left out for %.0f minutes: %s)"
+            record.args = text, minutes, SEE_ALL
         return True
+
+    def left_out(self) -> list[str]:
+        """Return, and forget, how many faults of each kind were left out to this day."""
+        lines = [
+            f"{burst.held_back:,} more like this were left out: {SEE_ALL}: {burst.example}"
+            for burst in self._bursts.values()
+            if burst.held_back
+        ]
+        self._bursts.clear()
+        return lines
 
 
 def _priority(level: int) -> int:
@@ -186,14 +207,21 @@ class PlainFormatter(logging.Formatter):
         return plain("\n".join([first, *rest]))
 
 
-def set_up(level: int) -> None:
+@contextlib.contextmanager
+def sent(level: int) -> Iterator[None]:
     """Send the program's log to where its standard error goes, from `level` on."""
     handler = journal_handler()
     if handler is None:
         handler = logging.StreamHandler()
         line = "%(asctime)s %(levelname)s %(message)s"
         handler.setFormatter(PlainFormatter(line, "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(FaultLimit())
+    limit = FaultLimit()
+    handler.addFilter(limit)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    try:
+        yield
+    finally:
+        for line in limit.left_out():
+            log.warning("%s", line)

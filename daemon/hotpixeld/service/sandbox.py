@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.load import load
-from hotpixeld.errors import ConfigError, ExitCode
-from hotpixeld.messages import plain
+from hotpixeld.errors import ConfigError, ExitCode, why
+from hotpixeld.messages import counted, plain
 from hotpixeld.watch import survey
+from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -183,11 +184,11 @@ def why_closed(folder: Folder, environment: Mapping[str, str]) -> str:
             return ""
         is_read_only = bool(os.statvfs(nearest).f_flag & os.ST_RDONLY)
     except OSError as error:
-        return f"{folder.repaired}: copies wait: {error.strerror}"
+        return f"{folder.repaired}: copies wait: {why(error)}"
     if is_read_only and command:
         cure = f"not writable for the service: run `{command}`"
     elif is_read_only:
-        cure = "it is on a read-only file system"
+        cure = "it is on a read-only file system: mount it for writing, or name another"
     else:
         cure = (
             f"user {os.getuid()} may not write to {nearest}: change its owner or mode"
@@ -207,21 +208,38 @@ class Access:
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
         self._config = config
         self._environment = environment
-        self._closed: set[Path] = set()
+        self._closed: dict[Path, Closed] = {}
         self.faults: list[str] = []
 
     def look(self) -> list[str]:
         """Look at every folder again; return the faults that are new."""
-        known, self.faults, self._closed = self.faults, [], set()
+        known, self.faults, self._closed = self.faults, [], {}
         for folder in self._config.folders:
-            if why := why_closed(folder, self._environment):
-                self._closed.add(folder.path)
-                self.faults.append(plain(why))
+            if fault := why_closed(folder, self._environment):
+                repaired = str(folder.repaired)
+                cure = fault.removeprefix(f"{repaired}: copies wait: ")
+                self._closed[folder.path] = Closed(repaired, cure)
+                self.faults.append(plain(fault))
         return [fault for fault in self.faults if fault not in known]
 
     def is_open(self, photo: Path) -> bool:
         """Return whether the copy of a photo can be written, as far as is known."""
         return not any(photo.is_relative_to(path) for path in self._closed)
+
+    def closed(self, due: Sequence[Path]) -> list[Closed]:
+        """Return the outputs that cannot be written to, with how many photos wait.
+
+        Parameters
+        ----------
+        due : sequence of Path
+            The photos that are to be looked at for their copies.
+        """
+        places = []
+        for folder, (repaired, cure) in self._closed.items():
+            count = sum(photo.is_relative_to(folder) for photo in due)
+            photos = counted(count, "photo")
+            places.append(Closed(repaired, f"copies of {photos} wait: {cure}"))
+        return places
 
 
 def main(arguments: Sequence[str]) -> int:

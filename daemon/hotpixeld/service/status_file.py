@@ -1,20 +1,23 @@
 """The status of a state folder: what the ledger says, and the file that the daemon publishes.
 
-Every user may read that file.
+Every user may read that file, and see by the lock beside it whether its daemon lives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import logging
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.detection.lives import scenes_needed
 from hotpixeld.engine.copy_places import EDITED, former_places
+from hotpixeld.errors import said
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
 from hotpixeld.store import disk_room, state_folder
@@ -34,7 +37,10 @@ PUBLISH_SECONDS = 5.0
 
 
 PROBLEMS = 1000
-"""At most so many photos are named one by one in a status."""
+"""At most so many photos, and copies, are named one by one in a status, unless all are
+asked for; the number of the others is in it."""
+_ALIVE = "alive"
+"""The lock file in a runtime folder."""
 
 Json = dict[str, Any]
 
@@ -53,13 +59,15 @@ def former_copies(ledger: Ledger) -> list[Json]:
     return former + [{"place": "elsewhere", "copies": rest}] * (rest > 0)
 
 
-def status(ledger: Ledger, config: Config) -> Json:
+def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     """Return the status of a state folder, ready for JSON.
 
     Parameters
     ----------
     config : Config
         Says how many scenes the next map needs, and what is configured and ignored.
+    most : int or None
+        At most so many problems are named one by one; None is all.
     """
     needed = scenes_needed(config.detection.min_photos)
     use = disk_room.use(ledger.folder, ledger)
@@ -88,43 +96,50 @@ def status(ledger: Ledger, config: Config) -> Json:
         )
     problems = [
         {"path": str(path.path), "outcome": path.outcome, "reason": path.reason}
-        for path in ledger.paths.with_reason(PROBLEMS)
+        for path in ledger.paths.with_reason(most)
     ]
     copies = [
         {"path": str(copy.target), "condition": copy.condition, "notes": copy.notes}
-        for copy in ledger.copies.with_notes(PROBLEMS)
+        for copy in ledger.copies.with_notes(most)
     ]
+    noted = len(copies)
     copies += [
         {"path": str(copy.target), "condition": "former", "notes": EDITED}
-        for copy in ledger.other_copies.edited(PROBLEMS)
+        for copy in ledger.other_copies.edited(most)
         if os.path.lexists(copy.target)
     ]
+    paths = ledger.paths.counts()
+    unused = sum(paths[outcome] for outcome in ("failed", "waiting", "skipped"))
     return {
         "cameras": cameras,
-        "photos": {**ledger.images.counts(), **ledger.paths.counts()},
+        "photos": {**ledger.images.counts(), **paths},
         "copies": ledger.copies.counts(),
         "state_bytes": use.total,
         "former_copies": former_copies(ledger),
+        "folders": [place._asdict() for place in ledger.folder_faults.all()],
         "problems": problems,
+        "problems_left_out": unused - len(problems),
         "copy_problems": copies,
+        "copy_problems_left_out": ledger.copies.count_with_notes() - noted,
     }
 
 
 def _folder(state: Path) -> Path:
-    """Return the first runtime folder that can be written, made when missing."""
+    """Return the first runtime folder that can be made and written to."""
     *candidates, last = state_folder.runtime_folders(state, os.environ)
     for folder in candidates:
-        try:
+        with contextlib.suppress(OSError):
             make_folder(folder, mode=0o755)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK | os.X_OK):
-            return folder
+            folder.chmod(0o755)  # whatever the umask says of copies
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+    with contextlib.suppress(OSError):  # said when it is published
+        make_folder(last)
     return last
 
 
 def published(state: Path) -> Json | None:
-    """Return the status that a daemon published, if it is about this state folder."""
+    """Return the status that a daemon published last; it may have been killed since."""
     for folder in state_folder.runtime_folders(state, os.environ):
         try:
             current = json.loads((folder / state_folder.STATUS_NAME).read_text())
@@ -133,6 +148,31 @@ def published(state: Path) -> Json | None:
         if isinstance(current, dict) and current.get("state") == str(state):
             return current
     return None
+
+
+def working(state: Path) -> int | None:
+    """Return the process that works on a state, 0 if unnamed, None if none does.
+
+    By the lock that it holds, which ends with it, however it ends; users who may not read
+    the state see the lock of the runtime folder.
+    """
+    with contextlib.suppress(OSError):
+        return state_folder.holder(state_folder.lock_file(state))
+    for folder in state_folder.runtime_folders(state, os.environ):
+        with contextlib.suppress(OSError):
+            if (process := state_folder.holder(folder / _ALIVE)) is not None:
+                return process
+    return None
+
+
+def sweep(state: Path) -> None:
+    """Remove the runtime folders of daemons that were killed, of this state and others."""
+    for own in state_folder.runtime_folders(state, os.environ):
+        for folder in own.parent.glob(f"{state_folder.RUNTIME_PREFIX}*"):
+            alive = folder / _ALIVE
+            with contextlib.suppress(OSError):  # another user's
+                if alive.is_file() and state_folder.holder(alive) is None:
+                    shutil.rmtree(folder)
 
 
 class Publisher:
@@ -156,7 +196,9 @@ class Publisher:
     def __init__(
         self, state: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        sweep(state)
         self.folder = _folder(state)
+        self._alive = self._live()
         self.text = ""
         self._news: object = None
         self._state = state
@@ -165,6 +207,17 @@ class Publisher:
         self._published = -PUBLISH_SECONDS
         self._busy = False
         self._fault = ""
+
+    def _live(self) -> int | None:
+        """Hold the lock by which other users see that this process lives."""
+        try:
+            alive = state_folder.hold(self.folder / _ALIVE, 0o644)
+            if alive is not None:
+                os.fchmod(alive, 0o644)
+        except OSError as error:
+            log.warning("status cannot be published: %s", said(error))
+            return None
+        return alive
 
     def publish(
         self, session: Session, text: str, faults: Sequence[str], *, busy: bool
@@ -198,10 +251,13 @@ class Publisher:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask says of copies
                 file.write(json.dumps(current, indent=1).encode())
         except OSError as error:
-            if str(error) != self._fault:
-                self._fault = str(error)
-                log.warning("status cannot be published: %s", error)
+            if said(error) != self._fault:
+                self._fault = said(error)
+                log.warning("status cannot be published: %s", self._fault)
 
     def withdraw(self) -> None:
         """Remove what was published: the daemon stops."""
-        (self.folder / state_folder.STATUS_NAME).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._alive is not None:
+            os.close(self._alive)
+            self._alive = None

@@ -4,7 +4,7 @@
 - `ledger`: one SQLite file, its transactions and its migrations; the only commit point.
 - `images`: its cameras and images, the order in which they came, which generation counts;
   the tallies of images, paths and copies.
-- `paths`: its paths: what became of every file.
+- `paths`: its paths: what became of every file; folders that cannot be used, and why.
 - `copies`: the copy of each path, and copies that are not current: former places, by hand.
 - `undo_records`: what leads from each copy back to its original.
 - `evidence_tables`: its suspects and samples, and the defects: the map.

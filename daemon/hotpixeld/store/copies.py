@@ -147,6 +147,9 @@ def _values(copy: Copy) -> tuple[object, ...]:
     )
 
 
+_TO_LOOK_AT = "(notes != '' OR condition IN ('foreign', 'refused'))"
+
+
 class Copies:
     """The table `copies`."""
 
@@ -167,6 +170,15 @@ class Copies:
         )
         found = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return found is not None
+
+    def with_identity(self, identity: str) -> Copy | None:
+        """Return a copy whose image is this one, a current one first."""
+        wanted = (bytes.fromhex(identity),)
+        for query in (_COPY, _OTHER):
+            row = self._connection.execute(query + "WHERE identity = ? LIMIT 1", wanted)
+            if (found := row.fetchone()) is not None:
+                return _copy(found)
+        return None
 
     def with_sha256(self, sha256: str) -> Copy | None:
         """Return a copy whose bytes have this SHA-256; looks through all of them."""
@@ -218,13 +230,17 @@ class Copies:
             for how in ("lossless", "reencoded", "link", "copy", "by hand")
         )
 
-    def with_notes(self, limit: int) -> list[Copy]:
+    def with_notes(self, limit: int | None) -> list[Copy]:
         """Return at most `limit` copies that carry notes or need the user's eye."""
-        query = _COPY + (
-            "WHERE notes != '' OR condition IN ('foreign', 'refused')"
-            " ORDER BY source LIMIT ?"
-        )
-        return [_copy(row) for row in self._connection.execute(query, (limit,))]
+        query = _COPY + f"WHERE {_TO_LOOK_AT} ORDER BY source LIMIT ?"
+        rows = self._connection.execute(query, (-1 if limit is None else limit,))
+        return [_copy(row) for row in rows]
+
+    def count_with_notes(self) -> int:
+        """Return how many copies `with_notes` has without a limit."""
+        query = f"SELECT count(*) FROM copies WHERE {_TO_LOOK_AT}"  # noqa: S608 - ours
+        (count,) = self._connection.execute(query).fetchone()
+        return int(count)
 
 
 class OtherCopies:
@@ -259,10 +275,11 @@ class OtherCopies:
         ).fetchone()
         return int(count)
 
-    def edited(self, limit: int) -> list[Copy]:
+    def edited(self, limit: int | None) -> list[Copy]:
         """Return at most `limit` of those at former places that were edited there."""
         query = _OTHER + "WHERE condition = 'edited' ORDER BY target LIMIT ?"
-        return [_copy(row) for row in self._connection.execute(query, (limit,))]
+        rows = self._connection.execute(query, (-1 if limit is None else limit,))
+        return [_copy(row) for row in rows]
 
     def record(self, copy: Copy) -> None:
         """Keep `copy`, in place of what was known of its target."""

@@ -270,6 +270,11 @@ class Images:
         row = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return None if row is None else _image(row)
 
+    def with_id(self, id_: int) -> Image | None:
+        """Return the image that a path holds; see `PathRecord.image`."""
+        row = self._connection.execute(_IMAGE + "WHERE id = ?", (id_,)).fetchone()
+        return None if row is None else _image(row)
+
     def admit(self, identity: str, camera: Camera, taken: Taken, now: float) -> Image:
         """Give a new image its place in its camera's sequence; it is pending.
 

@@ -116,6 +116,7 @@ STEPS = (
     _ADMITTED,
     _FORMER_COPIES,
     _UNLEARNED,
+    paths.FOLDER_FAULTS,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -142,6 +143,7 @@ SCHEMA = (
         for module in (images, paths, copies, undo_records, evidence_tables, hazards)
     )
     + images.TALLIES
+    + paths.FOLDER_FAULTS
 )
 """What a new ledger holds, of version `VERSION`."""
 
@@ -226,6 +228,7 @@ class Ledger:
         self.paths = paths.Paths(self.connection)
         self.copies = copies.Copies(self.connection)
         self.other_copies = copies.OtherCopies(self.connection)
+        self.folder_faults = paths.FolderFaults(self.connection)
         self.undo = undo_records.UndoRecords(self.connection)
         self.defects = evidence_tables.Defects(self.connection)
         self.samples = evidence_tables.SampleTables(self.connection)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld.files import Signature
 from hotpixeld.store.images import counts
+from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +32,12 @@ CREATE INDEX paths_by_image ON paths (image);
 CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
   WHERE outcome IN ('failed', 'waiting', 'skipped');
 CREATE INDEX paths_by_repair ON paths (repaired_with, image);
+"""
+
+FOLDER_FAULTS = """
+CREATE TABLE folder_faults (
+  path BLOB NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (path, reason)
+) WITHOUT ROWID;
 """
 
 
@@ -304,10 +311,50 @@ class Paths:
         names = ("duplicate", "skipped", "failed", "waiting")
         return {name: counted.get(name, 0) for name in names}
 
-    def with_reason(self, limit: int) -> list[PathRecord]:
+    def with_reason(self, limit: int | None) -> list[PathRecord]:
         """Return at most `limit` paths that were skipped, failed or wait, and why."""
         query = _PATH + (
             "WHERE outcome IN ('failed', 'waiting', 'skipped')"
             " ORDER BY outcome, folder, name LIMIT ?"
         )
-        return [_record(row) for row in self._connection.execute(query, (limit,))]
+        rows = self._connection.execute(query, (-1 if limit is None else limit,))
+        return [_record(row) for row in rows]
+
+
+MOST_CLOSED = 10_000
+"""So many are kept, and the number of the rest."""
+
+
+class FolderFaults:
+    """The table `folder_faults`: what of the watched folders cannot be used.
+
+    As of the last look, so that `status` can say it whoever looked: the daemon, or a run
+    that was done once.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def replace(self, closed: Iterable[Closed]) -> None:
+        """Keep what a look at all folders found, in place of the look before.
+
+        Call inside a transaction.
+        """
+        run = self._connection.execute
+        run("DELETE FROM folder_faults")
+        found = list(dict.fromkeys(closed))
+        for path, reason in found[:MOST_CLOSED]:
+            run("INSERT INTO folder_faults VALUES (?, ?)", (os.fsencode(path), reason))
+        if found[MOST_CLOSED:]:
+            more = f"{len(found) - MOST_CLOSED:,} more places like this, here and elsewhere"
+            run(
+                "INSERT INTO folder_faults VALUES (?, ?)",
+                (os.fsencode(found[MOST_CLOSED].path), more),
+            )
+
+    def all(self) -> list[Closed]:
+        """Return what cannot be used, by path."""
+        rows = self._connection.execute(
+            "SELECT path, reason FROM folder_faults ORDER BY path, reason"
+        )
+        return [Closed(os.fsdecode(path), reason) for path, reason in rows]

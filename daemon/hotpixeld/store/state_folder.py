@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import pwd
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +24,11 @@ if TYPE_CHECKING:
 
 SYSTEM_STATE = Path("/var/lib/hotpixeld")
 SYSTEM_RUNTIME = Path("/run/hotpixeld")
+RUNTIME_PREFIX = "state-"
+"""Runtime folders are named after it and the path of the state they are about."""
 STATUS_NAME = "status.json"
+LOCK_SECONDS = 0.5
+"""How long a lock may be held by one who only looks whether it is, as `holder` does."""
 
 
 def choose(
@@ -46,8 +53,30 @@ def choose(
     return (Path(home) if home else Path.home() / ".local/state") / "hotpixeld"
 
 
+def closed_system_state(
+    option: Path | None, configured: Path | None, environment: Mapping[str, str]
+) -> Path | None:
+    """Return the service's state, if `choose` passes it over as this user may not read it."""
+    if option or configured or environment.get("STATE_DIRECTORY"):
+        return None
+    is_passed_over = choose(None, None, environment) != SYSTEM_STATE
+    return SYSTEM_STATE if SYSTEM_STATE.is_dir() and is_passed_over else None
+
+
+def as_owner(path: Path) -> str:
+    """Return what to put before a command so that it may read `path`; empty if unknown."""
+    try:
+        owner = pwd.getpwuid(path.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return ""
+    return f"sudo -u {owner} "
+
+
 def runtime_folders(state: Path, environment: Mapping[str, str]) -> list[Path]:
-    """Return where a daemon may publish its status, the best place first."""
+    """Return where a daemon may publish its status, the best place first.
+
+    Below it each state has a folder of its own: several daemons may share the place.
+    """
     folders = []
     if given := environment.get("RUNTIME_DIRECTORY"):
         folders.append(Path(given.split(":")[0]))
@@ -58,7 +87,13 @@ def runtime_folders(state: Path, environment: Mapping[str, str]) -> list[Path]:
     if given := environment.get("XDG_RUNTIME_DIR"):
         folders.append(Path(given) / "hotpixeld")
     folders.append(state)
-    return folders
+    own = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+    return [folder / f"{RUNTIME_PREFIX}{own}" for folder in folders]
+
+
+def lock_file(state: Path) -> Path:
+    """Return the file that is locked by whoever works on the state."""
+    return state / "lock"
 
 
 def ledger_file(state: Path) -> Path:
@@ -96,6 +131,63 @@ def footprint_file(state: Path, camera_id: str) -> Path:
     return camera_folder(state, camera_id) / "footprint.json"
 
 
+def holder(path: Path) -> int | None:
+    """Return the process that holds a lock file, None if none does, 0 if it is unnamed.
+
+    Raises
+    ------
+    OSError
+        This user may not read the file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        name = os.read(descriptor, 20).strip()
+        return int(name) if name.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Return whether the lock is ours; wait for one who only looks at it."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def hold(path: Path, mode: int = 0o600) -> int | None:
+    """Hold a lock file; return the descriptor whose closing releases it.
+
+    Its content is the process's number.  None if another process holds it.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, mode)
+    if not _try_lock(descriptor):
+        os.close(descriptor)
+        return None
+    with contextlib.suppress(OSError):  # on a full disk it is held without a name
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
 def lock(folder: Path) -> int:
     """Hold the state folder; return the descriptor whose closing releases it.
 
@@ -103,20 +195,14 @@ def lock(folder: Path) -> int:
     ------
     StateInUseError
         Another process holds it; says which.
+    OSError
+        The folder cannot be used.
     """
-    path = folder / "lock"
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
+    path = lock_file(folder)
+    descriptor = hold(path)
+    if descriptor is None:
         raise StateInUseError(
-            f"{folder}: in use by another hotpixeld, process {holder}: stop it first, or"
-            " name another --state"
-        ) from error
-    with contextlib.suppress(OSError):  # on a full disk it is held without a name
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+            f"{folder}: in use by another hotpixeld, process {holder(path) or 'unknown'}:"
+            " stop it first, or name another --state"
+        )
     return descriptor

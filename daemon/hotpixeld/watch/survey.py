@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.files import Signature
     from hotpixeld.watch.events import EventKind, Events
+    from hotpixeld.watch.walk import Closed
 
 TABLE = "/proc/self/mountinfo"
 
@@ -266,8 +267,8 @@ class Findings:
         Folders in it that the kernel does not watch, though it should.
     is_renewed : bool
         It was watched anew, so that before this walk anything may have happened.
-    faults : list of str
-        What could not be read below it.
+    faults, links : list of Closed
+        What could not be read below it, and what links below it lead elsewhere.
     seconds : float
         How long the walk took, without the waiting for its hints to be taken.
     """
@@ -278,7 +279,8 @@ class Findings:
     limit: OSError | None = None
     unwatched: list[str] = field(default_factory=list)
     is_renewed: bool = False
-    faults: list[str] = field(default_factory=list)
+    faults: list[Closed] = field(default_factory=list)
+    links: list[Closed] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -376,7 +378,8 @@ class Survey:
                 if not part:
                     raise
             entered |= walk.folders
-            findings.faults += map(str, walk.faults)
+            findings.faults += walk.faults
+            findings.links += walk.links
         if self.events is not None and self.wanted and not findings.silent:
             started = time.monotonic()
             watched = self.events.kernel_watches()

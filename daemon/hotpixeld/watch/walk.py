@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hotpixeld.errors import why
 from hotpixeld.files import Signature
 
 if TYPE_CHECKING:
@@ -45,6 +46,20 @@ class Candidate(NamedTuple):
 
     path: str
     signature: Signature
+
+
+class Closed(NamedTuple):
+    """A place in a watched folder that is not looked at, or not all of it.
+
+    Attributes
+    ----------
+    path : str
+    reason : str
+        Why, and what to do about it, in plain words.
+    """
+
+    path: str
+    reason: str
 
 
 def is_ignored(name: str) -> bool:
@@ -136,7 +151,8 @@ class Walk:
     """One walk below a folder: an iterator of candidates, folder by folder, by name.
 
     Symlinks are not followed, and a folder that `is_ignored` is not entered.  A folder
-    below that cannot be read is noted in `faults` and passed over.
+    below that cannot be read is noted in `faults` and passed over, one behind a link in
+    `links`, unless it is walked anyway.
 
     Parameters
     ----------
@@ -149,13 +165,16 @@ class Walk:
     ----------
     folders : dict
         Every folder entered so far: its path, and its identity.
-    faults : list of OSError
+    faults : list of Closed
         What could not be read.
+    links : list of Closed
+        Links to folders elsewhere.
     """
 
     def __init__(self, root: str | Path, excluded: Collection[Path] = ()) -> None:
         self.folders: dict[str, Identity] = {}
-        self.faults: list[OSError] = []
+        self.faults: list[Closed] = []
+        self.links: list[Closed] = []
         self._root = os.fspath(root)
         self._excluded = {os.fspath(path) for path in excluded}
         self._excluded_identities = _identities(excluded)
@@ -204,9 +223,21 @@ class Walk:
                     candidate = _candidate(entry)
                     if candidate is not None:
                         yield candidate
+                elif entry.is_symlink() and not is_ignored(entry.name):
+                    self._note_link(entry)
             except OSError as error:
                 self._note(error)
 
     def _note(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            self.faults.append(error)
+            self.faults.append(Closed(error.filename or self._root, why(error)))
+
+    def _note_link(self, entry: os.DirEntry[str]) -> None:
+        """Note a link to a folder that is neither walked nor one of our outputs."""
+        if not entry.is_dir():
+            return
+        target = os.path.realpath(entry.path)
+        ours = [os.path.realpath(self._root), *map(os.path.realpath, self._excluded)]
+        if not any(Path(target).is_relative_to(folder) for folder in ours):
+            reason = f"a link, not followed: watch {target} itself, under `folders`"
+            self.links.append(Closed(entry.path, reason))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotpixeld.messages import MessageId, plain
+from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +93,8 @@ class WatchedFolder:
         self._renew = False
         self._was_renewed = False
         self._unwatched: dict[str, float] = {}  # folders in it, and since when
-        self._faults: tuple[str, ...] = ()
+        self._faults: tuple[Closed, ...] = ()
+        self._links: tuple[Closed, ...] = ()
 
     @property
     def is_polled(self) -> bool:
@@ -170,6 +172,7 @@ class WatchedFolder:
 
     def _judge_whole(self, findings: Findings, rest: float, now: float) -> None:
         self._note_faults(findings.faults)
+        self._links = tuple(findings.links)
         if self.wants_events and not findings.silent and findings.limit is None:
             self._judge_watches(findings.unwatched, now)
         interval = self._pace.poll if self.is_polled else self._pace.walk
@@ -209,11 +212,17 @@ class WatchedFolder:
             )
         self._silent = silent
 
-    def _note_faults(self, faults: Iterable[str]) -> None:
-        faults = tuple(map(plain, faults))
-        for fault in faults[:_FAULTS_SHOWN]:
-            if fault not in self._faults:
-                _log.warning("%s: cannot read all of it: %s", self._path, fault)
+    def _note_faults(self, faults: Iterable[Closed]) -> None:
+        faults = tuple(faults)
+        news = [fault for fault in faults if fault not in self._faults]
+        for path, reason in news[:_FAULTS_SHOWN]:
+            where = plain(path)
+            _log.warning("%s: %s", where, reason)
+        if (more := len(news) - _FAULTS_SHOWN) > 0:
+            _log.warning(
+                "%s: %d more like this: `hotpixeld status --problems` has all",
+                *(self._path, more),
+            )
         self._faults = faults
 
     def _judge_watches(self, unwatched: Iterable[str], now: float) -> None:
@@ -257,10 +266,17 @@ class WatchedFolder:
         """Return what is wrong with it, in plain words."""
         faults = []
         if self.offline:
-            faults.append(f"offline: {self.offline}")
+            faults.append(f"{self._path}: offline: {self.offline}")
         if self._limited_until is not None:
-            faults.append(_LIMIT % self._pace.poll)
-        faults += self._faults[:_FAULTS_SHOWN]
-        if len(self._faults) > _FAULTS_SHOWN:
-            faults.append(f"and {len(self._faults) - _FAULTS_SHOWN} more like this")
-        return [f"{self._path}: {fault}" for fault in faults]
+            faults.append(f"{self._path}: {_LIMIT % self._pace.poll}")
+        for path, reason in self._faults[:_FAULTS_SHOWN]:
+            faults.append(f"{plain(path)}: {reason}")
+        if (more := len(self._faults) - _FAULTS_SHOWN) > 0:
+            faults.append(f"{self._path}: {more} more like this")
+        return faults
+
+    def closed(self) -> list[Closed]:
+        """Return every place in it that is not looked at, itself first."""
+        path = str(self.folder.path)
+        own = [Closed(path, f"offline: {self.offline}")] if self.offline else []
+        return [*own, *self._faults, *self._links]

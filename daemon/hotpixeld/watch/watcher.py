@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from hotpixeld.watch.walk import Closed
+
 _log = logging.getLogger(__name__)
 
 
@@ -139,6 +141,10 @@ class Watcher:
     def faults(self) -> list[str]:
         """Return what is wrong with the folders, in plain words, for the status."""
         return [fault for watched in self._folders for fault in watched.faults()]
+
+    def closed(self) -> list[Closed]:
+        """Return every place in the folders that is not looked at, for the ledger."""
+        return [place for watched in self._folders for place in watched.closed()]
 
     # News
 

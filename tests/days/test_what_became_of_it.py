@@ -1,0 +1,214 @@
+"""Asking: what became of this photo, what went wrong, does the daemon live."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shutil
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from days.world import Answer
+from hotpixeld.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from days.world import Body, Home
+
+NOBODY = 65534 if os.geteuid() == 0 else os.geteuid()
+"""A user who is not root."""
+
+
+def _become_nobody() -> None:
+    """Go on as a user whom modes bind."""
+    if os.geteuid() == 0:
+        for late in ("utf-8-sig", "latin-1", "ascii"):  # not readable for another
+            codecs.lookup(late)
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def _end_as(arguments: list[str], out: Path, err: Path) -> None:
+    """Run a command in this process, as nobody, and end it."""
+    code = 99
+    try:
+        for number, file in ((1, out), (2, err)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115
+        _become_nobody()
+        code = main(arguments)
+    except BaseException:  # noqa: BLE001 - this process must end here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def as_nobody(home: Home, *arguments: str, give: bool = True) -> Answer:
+    """Run a command as a user whom modes bind; all is theirs, if `give`."""
+    if os.geteuid() == 0:
+        for parent in [home.root, *home.root.parents][:-2]:
+            parent.chmod(0o755)
+        for path in [home.root, *home.root.rglob("*")] if give else []:
+            os.lchown(path, NOBODY, NOBODY)
+    out, err = home.root.parent / "nobody.out", home.root.parent / "nobody.err"
+    if not (process := os.fork()):  # another user may not start this interpreter
+        os.environ["RUNTIME_DIRECTORY"] = str(home.root / "nobody")
+        _end_as([*arguments, "--config", str(home.config)], out, err)
+    _, status = os.waitpid(process, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return Answer(code, out.read_text(), err.read_text())
+
+
+def test_who_asks_for_one_photo_is_told_its_outcome_camera_and_copy(
+    home: Home, body: Body
+) -> None:
+    photo, *_ = body.shoot(home.photos, 16)
+    home.once()
+    told = home.hotpixeld("status", photo).out.splitlines()
+    found = home.hotpixeld("status", photo, "--json").json
+
+    assert told[0] == str(photo)
+    assert told[1] == "  folded: learned from"
+    assert told[2].startswith("  camera: nikon-d80-3012345-")
+    copy = home.photos / "repaired" / f"c_{photo.name}"
+    assert told[4].startswith(f"  copy: {copy}: written, ")
+    assert " pixels repaired: " in told[4]
+    assert (found["outcome"], found["copy"]["path"]) == ("folded", str(copy))
+    assert {tuple(pixel) for pixel in found["copy"]["pixels"]} <= body.xy
+
+
+def test_who_asks_for_a_text_file_named_like_a_photo_is_told_why_it_was_refused(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 1)
+    text = home.photos / "letter.jpg"
+    text.write_text("Dear Anna")
+    home.once()
+
+    assert "failed: cannot be used: not a usable JPEG" in (
+        home.hotpixeld("status", text).out
+    )
+
+
+def test_who_asks_for_a_renamed_photo_or_a_copy_is_told_what_it_is(
+    home: Home, body: Body
+) -> None:
+    photo, *_ = body.shoot(home.photos, 16)
+    home.once()
+    elsewhere = home.root / "sent to anna.jpg"
+    shutil.copy(photo, elsewhere)
+    copy = home.photos / "repaired" / f"c_{photo.name}"
+
+    assert f"the same image: {photo}" in home.hotpixeld("status", elsewhere).out
+    assert f"a copy that hotpixeld wrote of {photo}" in (
+        home.hotpixeld("status", copy).out
+    )
+
+
+def test_who_asks_for_a_photo_that_nobody_saw_is_told_so_by_the_exit_code_too(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 1)
+    home.once()
+    answer = home.hotpixeld("status", home.root / "none.jpg", code=3)
+
+    assert "there is no such file" in answer.err
+
+
+def test_of_a_thousand_and_more_bad_photos_the_number_of_the_others_is_told(
+    home: Home,
+) -> None:
+    for number in range(1030):
+        (home.photos / f"{number:04d}.jpg").write_text("no photo")
+    run = home.once(code=6)
+    short = home.hotpixeld("status").out
+    found = home.hotpixeld("status", "--json").json
+    everything = home.hotpixeld("status", "--problems").out
+
+    assert "all 1,030 new photos failed" in run.err
+    assert "830 more like this were left out: `hotpixeld status --problems`" in run.err
+    assert short.count("failed /") == 20
+    assert "and 1,010 more like these: `hotpixeld status --problems` lists all" in short
+    assert (len(found["problems"]), found["problems_left_out"]) == (1000, 30)
+    assert everything.count("failed /") == 1030
+    assert "more like these" not in everything
+
+
+def test_a_linked_subfolder_is_in_the_status_of_a_run_and_of_the_daemon(
+    home: Home, body: Body
+) -> None:
+    elsewhere = home.root / "elsewhere"
+    body.shoot(elsewhere, 1)
+    (home.photos / "linked").symlink_to(elsewhere)
+    (home.photos / "again").symlink_to(home.photos)
+    told = f"{home.photos / 'linked'}: a link, not followed: watch {elsewhere} itself"
+    run = home.once()
+    after_run = home.hotpixeld("status").out
+    (home.photos / "linked").unlink()
+    daemon = home.daemon().idle()
+    daemon.until(lambda: not home.status()["folders"], "the link is still told")
+    daemon.stop()
+
+    assert told in run.out
+    assert told in after_run
+    assert str(home.photos / "again") not in after_run
+
+
+def test_an_unreadable_subfolder_is_in_the_status(home: Home, body: Body) -> None:
+    closed = home.photos / "closed"
+    body.shoot(closed, 1)
+    body.shoot(home.photos, 1)
+    closed.chmod(0)
+    run = as_nobody(home, "run", "--once")
+    told = as_nobody(home, "status")
+
+    assert run.code == 6
+    assert f"{closed}: Permission denied: user {NOBODY} may not" in run.err
+    assert f"{closed}: Permission denied: user {NOBODY} may not" in told.out
+
+
+def test_a_state_of_another_user_is_refused_and_the_command_that_may_is_named(
+    home: Home, body: Body
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give the state to another")
+    body.shoot(home.photos, 1)
+    home.once()
+    refused = as_nobody(home, "map", give=False)
+    run = as_nobody(home, "run", "--once", give=False)
+
+    assert refused.code == run.code == 4
+    assert f"{home.state}/ledger.sqlite3: Permission denied: user" in refused.err
+    assert f"sudo -u root hotpixeld ... --state {home.state} may" in refused.err
+    assert f"{home.state}/lock: Permission denied: user {NOBODY} may not" in run.err
+
+
+def test_a_killed_daemon_is_told_and_leaves_nothing_behind(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 2)
+    daemon = home.daemon().idle()
+    running = home.hotpixeld("status")
+    daemon.kill()
+    killed = home.hotpixeld("status")
+    home.once()
+    afterwards = home.hotpixeld("status")
+
+    assert f"daemon: running, process {daemon.process.pid}, since " in running.out
+    assert f"daemon: not running: process {daemon.process.pid}, started" in killed.out
+    assert "was killed or crashed; what it had is safe: start it again" in killed.out
+    assert "daemon: not running\n" in afterwards.out
+    assert not list((home.system / "runtime").rglob("status.json"))
+
+
+def test_a_daemon_that_was_stopped_is_not_called_killed(home: Home) -> None:
+    home.daemon().idle().stop()
+
+    assert "daemon: not running\n" in home.hotpixeld("status").out
