@@ -135,7 +135,7 @@ def at_every_call(
             code = once(zygote, world, Fault(mode, at, at, world.roots, str(trace)))
             wrong = right_after(world) + retried(world)
             expected = (
-                {-signal.SIGKILL} if mode in {Mode.KILL, Mode.TORN} else {0, 1, 4}
+                {-signal.SIGKILL} if mode in {Mode.KILL, Mode.TORN} else {0, 1, 4, 6}
             )
             if code not in expected:
                 wrong.append(f"exit code {code}")

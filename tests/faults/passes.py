@@ -216,7 +216,7 @@ def _photos_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> N
         trace.unlink()
         code = once(zygote, world, fault(Mode.EIO, at))
         wrong = right_after(world)
-        wrong += [f"exit code {code}"] if code not in {0, 1} else []
+        wrong += [f"exit code {code}"] if code not in {0, 1, 6} else []
         wrong += after_a_last_run(zygote, world)
         lines = trace.read_text().splitlines()
         where = lines[at - 1] if at <= len(lines) else "not reached"
@@ -347,7 +347,7 @@ def _changed_at(
     was_there = run.while_stopped(lambda: back.append(harm()))
     code, text = run.wait(), run.text()
     wrong = right_after(world) + ([] if was_there else ["not reached"])
-    wrong += [f"exit code {code}"] if code not in {0, 1} else []
+    wrong += [f"exit code {code}"] if code not in {0, 1, 6} else []
     wrong += [text[-1500:]] if "Traceback" in text else []
     for one in back:
         one()
