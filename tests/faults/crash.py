@@ -27,10 +27,18 @@ class Table:
     """Tries and losses, a row a fault."""
 
     def __init__(self) -> None:
+        self.calls: dict[str, int] = {}
         self.tries: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
         self.remarks: list[str] = []
         self.peaks: dict[str, int] = {}
+
+    def spread(self, fault: str, calls: Sequence[T], most: int) -> Sequence[T]:
+        """Return the calls that are tried: all, or `most` of them, evenly spread."""
+        self.calls[fault] = len(calls)
+        if len(calls) <= most:
+            return calls
+        return [calls[index * len(calls) // most] for index in range(most)]
 
     def note(self, fault: str, wrong: list[str], what: str = "") -> None:
         """Count one try."""
@@ -41,9 +49,10 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table as the README shows it."""
-        rows = [f"| {name} | {count} | {self.losses[name]} |"
+        rows = [f"| {name} | {self.calls.get(name, '')} | {count} | {self.losses[name]} |"
                 for name, count in self.tries.items()]  # fmt: skip
-        return "\n".join(["| fault | tries | losses |", "|---|---|---|", *rows])
+        head = ["| fault | calls | tries | losses |", "|---|---|---|---|"]
+        return "\n".join([*head, *rows])
 
 
 def once(zygote: Zygote, world: World, fault: Fault | None = None) -> int:
@@ -114,13 +123,6 @@ def places(mode: Mode, lines: list[str]) -> list[int]:
     ]
 
 
-def spread(all_: Sequence[T], most: int) -> Sequence[T]:
-    """Return all, or `most` of them, evenly spread."""
-    if len(all_) <= most:
-        return all_
-    return [all_[index * len(all_) // most] for index in range(most)]
-
-
 def at_every_call(
     zygote: Zygote, root: Path, table: Table, modes: Iterable[Mode], most: int
 ) -> None:
@@ -128,7 +130,8 @@ def at_every_call(
     world = filled(root)
     unharmed = calls(zygote, world)
     for mode in modes:
-        for at in spread(places(mode, unharmed), most):
+        row = name_of(mode, "run --once")
+        for at in table.spread(row, places(mode, unharmed), most):
             world.reset()
             trace = world.root / "trace"
             trace.unlink(missing_ok=True)
@@ -144,7 +147,7 @@ def at_every_call(
             wrong += in_the_end(world)
             lines = trace.read_text().splitlines()
             where = lines[at - 1] if at <= len(lines) else ""
-            table.note(name_of(mode, "run --once"), wrong, where)
+            table.note(row, wrong, where)
 
 
 def daemon_at_every_call(
@@ -154,12 +157,13 @@ def daemon_at_every_call(
     world = filled(root)
     unharmed = calls(zygote, world)
     for mode in modes:
-        for at in spread(places(mode, unharmed), most):
+        row = name_of(mode, "daemon")
+        for at in table.spread(row, places(mode, unharmed), most):
             world.reset()
             (world.root / "trace").unlink(missing_ok=True)
             fault = Fault(mode, at, at + 1, world.roots, str(world.root / "trace"))
             wrong = _pauses(zygote, world, fault)
-            table.note(name_of(mode, "daemon"), wrong, f"at {at}")
+            table.note(row, wrong, f"at {at}")
 
 
 def daemon_killed_at_every_call(
@@ -172,11 +176,12 @@ def daemon_killed_at_every_call(
     table.note("no fault, daemon", wrong)
     unharmed = (world.root / "trace").read_text().splitlines()
     for mode in modes:
-        for at in spread(places(mode, unharmed), most):
+        row = name_of(mode, "daemon")
+        for at in table.spread(row, places(mode, unharmed), most):
             world.reset()
             fault = Fault(mode, at, at, world.roots)
             wrong = _lives(zygote, world, fault, -signal.SIGKILL)
-            table.note(name_of(mode, "daemon"), wrong, unharmed[at - 1])
+            table.note(row, wrong, unharmed[at - 1])
 
 
 def _lives(zygote: Zygote, world: World, fault: Fault, expected: int) -> list[str]:

@@ -25,7 +25,6 @@ from faults.crash import (
     once,
     places,
     retried,
-    spread,
 )
 from faults.hotpixel import PATCH, Fault, Mode
 from faults.world import World, right_after
@@ -176,7 +175,9 @@ def at_every_call(
     unharmed, states = due.undisturbed(zygote, listed)
     first = next(number for number, line in enumerate(unharmed) if _MADE.search(line))
     for mode in modes:
-        for at in spread([at for at in places(mode, unharmed) if at > first], most):
+        row = name_of(mode, "daemon's pass")
+        calls = [at for at in places(mode, unharmed) if at > first]
+        for at in table.spread(row, calls, most):
             due.put_back()
             roots, is_fatal = (due.world.state,), mode in {Mode.KILL, Mode.TORN}
             until = at if is_fatal else at + 1
@@ -192,7 +193,7 @@ def at_every_call(
                 wrong += [f"then exit code {code}: {text[-600:]}"] if code else []
             wrong += due.wrong_in_the_end(zygote, states)
             where = lines[at - 1] if at <= len(lines) else "not reached"
-            table.note(name_of(mode, "daemon's pass"), wrong, where)
+            table.note(row, wrong, where)
 
 
 def unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> None:
@@ -211,7 +212,8 @@ def _photos_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> N
     if once(zygote, world, fault()):
         raise AssertionError(world.log.read_text())
     unharmed = trace.read_text().splitlines()
-    for at in spread(range(1, len(unharmed) + 1), most):
+    row = "EIO at a read of a photo, run --once"
+    for at in table.spread(row, range(1, len(unharmed) + 1), most):
         world.reset()
         trace.unlink()
         code = once(zygote, world, fault(Mode.EIO, at))
@@ -220,7 +222,7 @@ def _photos_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> N
         wrong += after_a_last_run(zygote, world)
         lines = trace.read_text().splitlines()
         where = lines[at - 1] if at <= len(lines) else "not reached"
-        table.note("EIO at a read of a photo, run --once", wrong, where)
+        table.note(row, wrong, where)
 
 
 def _state_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> None:
@@ -233,7 +235,8 @@ def _state_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> No
     ):
         listed = Fault(roots=roots, trace=str(due.trace), reads=True)
         unharmed, states = due.undisturbed(zygote, listed)
-        for at in spread(range(1, len(unharmed) + 1), most):
+        row = f"EIO at a read of {what}, daemon's pass"
+        for at in table.spread(row, range(1, len(unharmed) + 1), most):
             due.put_back()
             fault = Fault(Mode.EIO, at, at, roots, str(due.trace), reads=True)
             code, text = due.fold_all(zygote, fault)
@@ -247,7 +250,7 @@ def _state_unreadable(zygote: Zygote, root: Path, table: Table, most: int) -> No
             wrong += due.wrong_in_the_end(zygote, states)
             lines = due.trace.read_text().splitlines()
             where = lines[at - 1] if at <= len(lines) else "not reached"
-            table.note(f"EIO at a read of {what}, daemon's pass", wrong, where)
+            table.note(row, wrong, where)
 
 
 def _flip_end(path: Path) -> None:
@@ -278,7 +281,8 @@ def damaged_while_read(zygote: Zygote, root: Path, table: Table, most: int) -> N
     roots = (due.world.state / "cameras",)
     listed = Fault(roots=roots, trace=str(due.trace), reads=True)
     unharmed, states = due.undisturbed(zygote, listed)
-    for at, path in spread(list(_to_be_read(unharmed)), most):
+    row = "generation damaged while a pass reads it"
+    for at, path in table.spread(row, list(_to_be_read(unharmed)), most):
         due.put_back()
         fault = Fault(Mode.STOP, at, at, roots, str(due.trace), reads=True)
         daemon = due.start(zygote, fault)
@@ -290,7 +294,7 @@ def damaged_while_read(zygote: Zygote, root: Path, table: Table, most: int) -> N
         if text.count("the one before it is used") != 1:
             wrong.append(f"not said once: {text[-600:]}")
         wrong += due.wrong_in_the_end(zygote, states)
-        table.note("generation damaged while a pass reads it", wrong, unharmed[at - 1])
+        table.note(row, wrong, unharmed[at - 1])
 
 
 def _back(path: Path, data: bytes) -> Callable[[], None]:
@@ -366,14 +370,15 @@ def changed_while_read(zygote: Zygote, root: Path, table: Table, most: int) -> N
         raise AssertionError(world.log.read_text())
     unharmed = trace.read_text().splitlines()
     for what, harm in HARMS:
-        for at in spread(range(1, len(unharmed) + 1), most):
+        row = f"photo {what} while it is read"
+        for at in table.spread(row, range(1, len(unharmed) + 1), most):
             for name in ("again.JPG", "aside.JPG"):
                 path.with_name(name).unlink(missing_ok=True)
             path.write_bytes(data)
             world.reset()
             stop = replace(fault, mode=Mode.STOP, at=at)
             wrong = _changed_at(zygote, world, stop, partial(harm, world, path))
-            table.note(f"photo {what} while it is read", wrong, unharmed[at - 1])
+            table.note(row, wrong, unharmed[at - 1])
 
 
 SPOOLS = (("of 3 photos", [2_000_000_000, 3]), ("of 30,000 bytes", [30_000, 1000]))
