@@ -223,3 +223,12 @@ cameras:
     assert "3: folders[1]: path '/a' is listed twice: remove one" in found
     assert "5: cameras[0].pixels[0]: x 7 is outside the 7-pixel width" in found
     assert len(found) == 7
+
+
+def test_two_bodies_of_one_model_may_be_told_apart_by_their_folders() -> None:
+    cameras = "cameras: [{name: anna, model: D80}, {name: ben, model: D80}]"
+    folders = "folders: [{path: /a, camera: anna}, {path: /b, camera: ben}]"
+
+    assert problems(f"{folders}\n{cameras}") == []
+    (fault,) = problems(cameras)
+    assert "is the same camera as cameras[0]" in fault

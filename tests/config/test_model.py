@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,12 +150,62 @@ def test_a_folder_names_the_camera_of_photos_without_identity() -> None:
     porch, plain = Folder(path=Path("/a"), camera="porch"), Folder(path=Path("/b"))
     entry = CameraConfig(name="porch", size=(60, 40), pixels=(Pixel(x=1, y=2),))
     config = Config(folders=(porch, plain), cameras=(entry,))
-    camera = config.camera_of(porch, 60, 40)
+    nobody = Camera("", "", "", 60, 40)
+    camera = config.camera_of(porch, nobody)
 
     assert camera == Camera("", "porch", "", 60, 40)
-    assert config.camera_of(plain, 60, 40) is None
+    assert config.camera_of(plain, nobody) == nobody
     assert config.camera_entries(camera) == (entry,)
     assert config.camera_entries(FULL) == ()  # it is about that folder's photos only
+
+
+D80 = Camera("NIKON CORPORATION", "NIKON D80", "", 60, 40)
+
+
+def bodies() -> Config:
+    """Return two bodies of one model without serial, each with a folder of its own."""
+    cameras = (
+        CameraConfig(name="anna", model="nikon d80", pixels=(Pixel(x=1, y=2),)),
+        CameraConfig(name="ben", model="NIKON D80", pixels=(Pixel(x=3, y=4),)),
+        CameraConfig(name="carla", model="NIKON D80", serial="77"),
+        CameraConfig(model="NIKON D80", ignore=(Point(x=9, y=9),)),
+    )
+    folders = tuple(
+        Folder(path=Path(f"/{name}"), camera=name) for name in ("anna", "ben", "carla")
+    )
+    return Config(folders=folders, cameras=cameras)
+
+
+def test_folders_tell_bodies_of_one_model_apart_that_have_no_serial() -> None:
+    config = bodies()
+    anna, ben, carla = (config.camera_of(folder, D80) for folder in config.folders)
+    general = config.cameras[3]
+
+    assert [one.serial for one in (anna, ben, carla)] == ["anna", "ben", "77"]
+    assert len({anna.id, ben.id, carla.id, D80.id}) == 4
+    assert config.bodies == {"anna", "ben"}
+    assert config.camera_entries(anna) == (config.cameras[0], general)
+    assert config.camera_entries(ben) == (config.cameras[1], general)
+    assert config.camera_entries(carla)[-2:] == (config.cameras[2], general)
+
+
+def test_a_folder_does_not_overrule_what_a_photo_says() -> None:
+    config = bodies()
+    anna = config.folders[0]
+    theirs = replace(D80, serial="5"), replace(D80, model="NIKON D90")
+
+    assert [config.camera_of(anna, one) for one in theirs] == list(theirs)
+
+
+def test_the_map_of_such_a_body_can_be_copied_into_the_configuration() -> None:
+    config = bodies()
+    anna = config.camera_of(config.folders[0], D80)
+    entry = CameraConfig(
+        make=anna.make, model=anna.model, serial=anna.serial, size=(60, 40)
+    )
+    config = config.model_copy(update={"cameras": (*config.cameras, entry)})
+
+    assert entry in config.camera_entries(anna)
 
 
 def test_an_entry_without_identity_that_no_folder_names_is_about_all() -> None:

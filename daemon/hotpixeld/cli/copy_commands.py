@@ -18,6 +18,7 @@ from hotpixeld.engine import copy_places, copy_writer
 from hotpixeld.engine.copy_places import BY_HAND
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
 from hotpixeld.engine.output_folder import OutputFolder
+from hotpixeld.engine.repair_pass import camera_of
 from hotpixeld.errors import LedgerError, PhotoError
 from hotpixeld.files import make_folder, write, write_new
 from hotpixeld.jpeg import markers
@@ -207,9 +208,12 @@ def _repaired(
 
 def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelList:
     """Return the pixel list of the photo's camera, as the daemon would use it."""
-    camera = photo_file.camera(photo)
+    camera = camera_of(photo, config)
     if ledger is None:
         return pixel_list.repairable(config, camera, [camera], [], photo.metadata)
+    if (image := ledger.images.find(photo.identity)) is not None:
+        known = ledger.images.camera(image.camera)
+        camera = known.camera if known else camera
     cameras = [record.camera for record in ledger.images.cameras()]
     detected = ledger.defects.of(camera.id)
     return pixel_list.repairable(

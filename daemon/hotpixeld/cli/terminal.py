@@ -98,6 +98,8 @@ def _camera(camera: Json) -> str:
     """Return the line about one camera."""
     photos = counted(camera["folded"] + camera["pending"], "photo")
     line = f"{camera['id']}: {photos}, {counted(camera['defects'], 'defect')}"
+    if camera["same_body"]:
+        line += f", same body as {' and '.join(camera['same_body'])}"
     if camera["forgotten"]:
         line += f", {camera['forgotten']} forgotten"
     if camera["ignored"]:

@@ -107,7 +107,8 @@ def check(value: Entry, document: Document, context: dict[str, Any]) -> Iterator
         name = entry.get("camera")
         if isinstance(name, str) and name not in names:
             yield Fault(("folders", index, "camera"), _unknown_camera(name, names))
-    yield from _claimed_twice(cameras, document)
+    bodies = {entry.get("camera") for _, entry in folders}
+    yield from _claimed_twice(cameras, bodies, document)
     for index, entry in cameras:
         yield from _pixel_faults(("cameras", index), entry, document)
 
@@ -161,9 +162,15 @@ def _unknown_camera(name: str, names: list[object]) -> str:
 
 
 def _claimed_twice(
-    entries: list[tuple[int, Entry]], document: Document
+    entries: list[tuple[int, Entry]], bodies: set[object], document: Document
 ) -> Iterator[Fault]:
-    """Yield a fault for each entry that an earlier one makes ambiguous."""
+    """Yield a fault for each entry that an earlier one makes ambiguous.
+
+    Parameters
+    ----------
+    bodies : set of str
+        Names that folders name: two bodies of one model may be told apart by them alone.
+    """
     claims: dict[object, int] = {}
     names: dict[str, int] = {}
     who = [
@@ -171,7 +178,8 @@ def _claimed_twice(
         for index, entry in entries
     ]
     for index, camera in _sound(CAMERA, who):
-        alone = None if camera.has_identity else camera.name
+        is_body = camera.name in bodies and not camera.serial
+        alone = camera.name if is_body or not camera.has_identity else None
         first = claims.setdefault((camera.identity, camera.size, alone), index)
         if first != index:
             line = document.place(("cameras", first)).line

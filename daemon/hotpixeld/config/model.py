@@ -174,7 +174,7 @@ class CameraConfig(Model):
     """
 
     name: str | None = Field(default=None, min_length=1)
-    """Your name for it, for `camera` in a folder."""
+    """Your name for it: for `camera` in a folder, and for commands."""
     make: str | None = None
     """Maker as in EXIF; upper or lower case."""
     model: str | None = None
@@ -205,17 +205,28 @@ class CameraConfig(Model):
         return any(part is not None for part in self.identity)
 
     def camera(self, width: int, height: int) -> Camera:
-        """Return the camera of photos that a folder says belong to this entry."""
-        model = self.model if self.has_identity else self.name
-        return Camera(self.make or "", model or "", self.serial or "", width, height)
+        """Return the camera of photos that a folder says belong to this entry.
+
+        Its name stands for what it leaves out: the model, else the serial number.
+        """
+        name = self.name or ""
+        if not self.has_identity:
+            return Camera("", name, "", width, height)
+        serial = self.serial or name
+        return Camera(self.make or "", self.model or "", serial, width, height)
 
     def matches(self, camera: Camera) -> bool:
         """Return whether this entry is about `camera`."""
-        theirs = (_plain(camera.make), _plain(camera.model), _bare(camera.serial))
-        return self.size in {None, (camera.width, camera.height)} and all(
-            mine is None or mine == other
-            for mine, other in zip(self.identity, theirs, strict=True)
-        )
+        is_its_size = self.size in {None, (camera.width, camera.height)}
+        serial = self.identity[2]
+        is_its_serial = serial in {None, _bare(camera.serial)}
+        return is_its_size and is_its_serial and self.may_be(camera)
+
+    def may_be(self, camera: Camera) -> bool:
+        """Return whether `camera` has this entry's make and model."""
+        make, model, _ = self.identity
+        is_its_make = make in {None, _plain(camera.make)}
+        return is_its_make and model in {None, _plain(camera.model)}
 
 
 class Folder(Model):
@@ -230,7 +241,7 @@ class Folder(Model):
     )
     """Name of a copy: text before {name}, the photo's own name."""
     camera: str | None = None
-    """Name of the entry in `cameras` that photos without camera identity belong to."""
+    """Name of the entry in `cameras` that photos without a serial number are from."""
     edited: Literal["skip", "fold"] = "skip"
     """What to do with photos that software has cropped, rotated or resized."""
     unchanged: Literal["skip", "link", "copy"] = "skip"
@@ -359,23 +370,41 @@ class Config(Model):
     copies: Copies = Copies()
     limits: Limits = Limits()
 
+    @property
+    def bodies(self) -> set[str]:
+        """Return the names of bodies that folders name, and that show no serial number.
+
+        The name stands in its place: photos in two such folders, of two bodies of one
+        model, are told apart by nothing else.
+        """
+        named = {folder.camera for folder in self.folders}
+        return {
+            entry.name
+            for entry in self.cameras
+            if entry.name and entry.name in named and not entry.serial
+        }
+
     def camera_entries(self, camera: Camera) -> tuple[CameraConfig, ...]:
         """Return the entries about `camera`, in the order of the file.
 
-        An entry that a folder names, and that has no make, model or serial, is about
-        that folder's photos without identity only.
+        An entry about one of the `bodies` is about no other of them; one that has no make
+        and model either, about the photos of its folders only.
         """
-        named = {folder.camera for folder in self.folders if folder.camera}
+        bodies = self.bodies
+        shown = replace(camera, serial="") if camera.serial in bodies else camera
         size = (camera.width, camera.height)
+
+        def is_meant(entry: CameraConfig) -> bool:
+            if entry.name not in bodies:
+                return True
+            if camera.serial in bodies:
+                return entry.name == camera.serial
+            return entry.has_identity or entry.camera(*size) == camera
+
         return tuple(
             entry
             for entry in self.cameras
-            if entry.matches(camera)
-            and (
-                entry.has_identity
-                or entry.name not in named
-                or entry.camera(*size) == camera
-            )
+            if (entry.matches(camera) or entry.matches(shown)) and is_meant(entry)
         )
 
     def folder_of(self, photo: Path) -> Folder:
@@ -391,12 +420,22 @@ class Config(Model):
                 return folder
         raise SkippedPhotoError(photo, "in no folder of the configuration")
 
-    def camera_of(self, folder: Folder, width: int, height: int) -> Camera | None:
-        """Return the camera of a photo without identity in `folder`, if it names one."""
+    def camera_of(self, folder: Folder, shown: Camera) -> Camera:
+        """Return the camera of a photo in `folder`: as it shows, or as the folder says.
+
+        Parameters
+        ----------
+        shown : Camera
+            As the photo says; without make and model where it says nothing.
+        """
         for entry in self.cameras:
-            if folder.camera is not None and entry.name == folder.camera:
-                return entry.camera(width, height)
-        return None
+            if folder.camera is None or entry.name != folder.camera or shown.serial:
+                continue
+            if not (shown.make or shown.model):
+                return entry.camera(shown.width, shown.height)
+            if entry.may_be(shown):
+                return replace(shown, serial=entry.serial or entry.name or "")
+        return shown
 
     def configured_defects(
         self, camera: Camera, when: dt.datetime | None, *, largest: bool

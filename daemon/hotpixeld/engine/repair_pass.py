@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hotpixeld.camera import Camera
 from hotpixeld.engine import copy_writer, decode_trial
 from hotpixeld.errors import (
     PhotoError,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.copy_writer import RepairResult
     from hotpixeld.engine.maps import Maps
@@ -159,6 +159,24 @@ class _UnderWay:
         ahead = sum(one.bytes for one, _ in self.read)
         few = not self.read or ahead + job.bytes <= self._memory.ahead
         return few and self.has_room(job)
+
+
+def camera_of(source: Photo, config: Config) -> Camera:
+    """Return the camera that a photo shows that it is from, or that its folder says.
+
+    Raises
+    ------
+    SkippedPhotoError
+        Neither does.
+    """
+    about = source.metadata
+    with contextlib.suppress(SkippedPhotoError):  # it is in no watched folder
+        folder = config.folder_of(source.path)
+        size = about.width, about.height
+        shown = Camera(about.make, about.model, about.serial, *size)
+        if (named := config.camera_of(folder, shown)) != shown:
+            return named
+    return photo_file.camera(source)
 
 
 class RepairPass:
@@ -330,8 +348,6 @@ class RepairPass:
         if places.is_own(photo, image):
             raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
         job.camera = self._camera_unless_edited(photo)
-        named = any(one.serial for one in self._config.camera_entries(job.camera))
-        job.camera = self._ledger.aliases.resolve(job.camera, may_appear=not named)
         job.image = self._known(photo)
         record = self._ledger.paths.find(job.path)
         is_there = record is not None and image is not None and record.image == image.id
@@ -359,14 +375,23 @@ class RepairPass:
 
     def _camera_unless_edited(self, source: Photo) -> Camera:
         """Return the photo's camera; an edited photo is refused, or one without camera."""
-        about, folder = source.metadata, self._config.folder_of(source.path)
-        named = self._config.camera_of(folder, about.width, about.height)
-        has_identity = about.make or about.model
-        camera = named if named and not has_identity else photo_file.camera(source)
-        why = edit_detection.why_edited(about) if folder.edited == "skip" else None
+        folder = self._config.folder_of(source.path)
+        camera = camera_of(source, self._config)
+        why = (
+            edit_detection.why_edited(source.metadata)
+            if folder.edited == "skip"
+            else None
+        )
         if why:
             raise SkippedPhotoError(source.path, why)
-        return camera
+        return self._body(camera)
+
+    def _body(self, camera: Camera) -> Camera:
+        """Return the camera that is meant: the one whose serial has appeared or changed."""
+        if camera.serial in self._config.bodies:
+            return camera
+        named = any(one.serial for one in self._config.camera_entries(camera))
+        return self._ledger.aliases.resolve(camera, may_appear=not named)
 
     def _known(self, source: Photo) -> Image | None:
         image = self._ledger.images.find(source.identity)

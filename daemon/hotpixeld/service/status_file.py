@@ -21,11 +21,13 @@ from hotpixeld.errors import said
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
 from hotpixeld.store import disk_room, state_folder
+from hotpixeld.store.images import bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.session import Session
     from hotpixeld.store.ledger import Ledger
@@ -59,6 +61,20 @@ def former_copies(ledger: Ledger) -> list[Json]:
     return former + [{"place": "elsewhere", "copies": rest}] * (rest > 0)
 
 
+def _body(camera: Camera) -> tuple[str, str, str]:
+    """Return what the cameras of one body have in common."""
+    return camera.make, camera.model, bare(camera.serial) or camera.serial
+
+
+def _same_body(camera: Camera, known: Sequence[Camera]) -> list[str]:
+    """Return the ids of cameras that are the same body, of photos of other sizes."""
+    return [
+        other.id
+        for other in known
+        if camera.serial and _body(other) == _body(camera) and other != camera
+    ]
+
+
 def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     """Return the status of a state folder, ready for JSON.
 
@@ -82,6 +98,7 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
             {
                 "id": record.camera.id,
                 **dataclasses.asdict(record.camera),
+                "same_body": _same_body(record.camera, known),
                 "photos": record.photos,
                 "weight": record.weight,
                 **counts,
