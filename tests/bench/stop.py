@@ -75,7 +75,7 @@ def stopped(root: Path, moment: float, *how: str) -> float | None:
 
 
 def main() -> None:
-    """Print the longest and the median of each size and way."""
+    """Print the longest and the median of each size and way: most stops are the daemon's."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", type=float, nargs="*", default=[12, 45, 100])
@@ -90,12 +90,15 @@ def main() -> None:
                 *(options.folder, root / "import", options.photos, megapixels),
                 progressive=2,
             )
-            for name, how in (("daemon", ()), ("once", ("--once",))):
-                count = options.moments // 3 * (2 if name == "daemon" else 1)
+            for name, count, how in (
+                ("daemon", options.moments, ()),
+                ("once", options.moments // 5, ("--once",)),
+            ):
                 whole = undisturbed(root, *how)
                 moments = rng.uniform(START_SECONDS, whole, count).tolist()
                 found = [(stopped(root, moment, *how), moment) for moment in moments]
                 took = [(seconds, at) for seconds, at in found if seconds is not None]
+                print(*(f"{at:.1f}:{seconds:.2f}" for seconds, at in sorted(took)))
                 longest, at = max(took)
                 print(
                     f"{megapixels:g} MP, {name}: {len(took)} moments of {whole:.0f} s,"

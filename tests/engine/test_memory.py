@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import steps
+from hotpixeld.config.model import CameraConfig
+from hotpixeld.engine import copy_writer
 from hotpixeld.engine.memory import BASE, LEAST_BESIDE, Memory
+from hotpixeld.engine.repair_pass import Job, _UnderWay
+from hotpixeld.repair.pixel_list import PixelList
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hotpixeld.config.model import Config
+    from hotpixeld.engine.copy_writer import RepairResult
+    from hotpixeld.engine.session import Session
+    from hotpixeld.photo.photo_file import Photo
+    from sensor import Sensor
+
+    Open = Callable[..., Session]
 
 LIMIT = 300_000_000
 
@@ -58,3 +77,74 @@ def test_coefficients_of_several_scans_are_held_one_photo_at_a_time() -> None:
             assert not done.wait(0.05)
     thread.join()
     assert done.is_set()
+
+
+def test_without_room_for_two_photos_they_are_repaired_one_by_one_in_their_order(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = sensor.write(folder, 6)
+    entry = CameraConfig.model_validate({"make": None, "pixels": ((9, 5),)})
+    session = open_session(config.model_copy(update={"cameras": (entry,)}))
+    session.maps.earlier.memory.work = 1
+    under_way: list[Path] = []
+    most = 0
+    repair = copy_writer.repair
+
+    def watched(source: Photo, *args: Any, **kwargs: Any) -> RepairResult:
+        nonlocal most
+        under_way.append(source.path)
+        most = max(most, len(under_way))
+        try:
+            return repair(source, *args, **kwargs)
+        finally:
+            under_way.remove(source.path)
+
+    monkeypatch.setattr(copy_writer, "repair", watched)
+    done = list(session.take(photos))
+
+    assert [(one.path, one.outcome) for one in done] == [
+        (path, "pending") for path in photos
+    ]
+    assert len(list((folder / "repaired").iterdir())) == 6
+    assert most == 1
+
+
+def test_a_photo_without_room_beside_a_pass_ends_it_and_all_are_folded_later(
+    open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    photos = sensor.write(folder, 17)
+    session = open_session()
+    list(session.take(photos[:16]))
+    session.learning.yield_to_repairs(now=True)
+    session.learning.keep_up()
+    before = session.learning.is_busy
+    share = session.maps.earlier.memory
+    share.upkeep = share.work
+    (done,) = session.take(photos[16:])
+
+    assert (before, session.learning.is_busy) == (True, False)
+    assert done.outcome == "pending"
+    assert share.upkeep == 0
+    (record,) = session.ledger.images.cameras()
+    while session.ledger.images.counts(record.camera.id)["pending"]:
+        steps.fold(session, record.camera.id)
+    assert session.ledger.images.counts(record.camera.id)["folded"] == 17
+
+
+def test_what_is_given_up_is_not_read_and_not_repaired() -> None:
+    memory, reading = Memory(LIMIT, 0, 2), Future[Job]()
+    under_way = _UnderWay(memory)
+    listed = Job(Path("b.jpg"), pixels=PixelList((), (), ""), bytes=7)
+    under_way.read.append((Job(Path("a.jpg"), bytes=5), reading))
+    under_way.repaired.append((listed, Future[Job]()))
+    assert under_way.has_room(Job(Path("c.jpg"), bytes=1))
+    assert memory.photos == 13
+    under_way.give_up()
+
+    assert reading.cancelled()
+    assert listed.pixels is None
+    assert memory.photos == 0

@@ -193,7 +193,7 @@ class Learning:
         self._maps = maps
         self._earlier = maps.earlier
         self._memory = maps.earlier.memory
-        self._memory.make_room = self.stop
+        self._memory.make_room = self._make_room
         self._upkeep = upkeep
         self._spool = spool
         self._wall = wall
@@ -610,6 +610,13 @@ class Learning:
         self._hold(0)
         self._work = None
         self._stop[0] = 0
+
+    def _make_room(self) -> None:
+        """End what is being made for a photo that has no room beside it; keep what is done."""
+        if self._work is not None and self._work.future.done():
+            self._commit()
+        else:
+            self.stop()
 
     def tidy_camera(self, camera_id: str) -> None:
         """Remove what the ledger does not name from a camera's folder."""

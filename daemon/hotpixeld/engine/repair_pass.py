@@ -154,6 +154,14 @@ class _UnderWay:
         self._memory.photos = held + job.bytes
         return self._memory.has_room()
 
+    def give_up(self) -> None:
+        """Leave for another time what was not begun; admitted photos are kept all the same."""
+        for _, reading in self.read:
+            reading.cancel()
+        for job, _ in self.repaired:
+            job.pixels = None
+        self._memory.photos = 0
+
     def may_read(self, job: Job) -> bool:
         """Return whether one more photo may be read ahead: a few small ones, or one."""
         ahead = sum(one.bytes for one, _ in self.read)
@@ -278,7 +286,7 @@ class RepairPass:
             while under_way.read or under_way.repaired:
                 yield from self._forward(under_way, admit)
         finally:
-            self._memory.photos = 0
+            under_way.give_up()
 
     def _forward(
         self, under_way: _UnderWay, admit: Callable[[Job], None]
@@ -429,10 +437,11 @@ class RepairPass:
         """Make the bytes of the copy; keep a pending photo for its learning pass."""
         if job.outcome == "pending" and job.patient and job.camera is not None:
             self._keep(job, job.camera)
-        if job.photo is not None and job.pixels is not None:
-            with self._memory.holding(photo_file.coefficient_bytes(job.photo)):
+        photo, pixels = job.photo, job.pixels  # these go where all is given up
+        if photo is not None and pixels is not None:
+            with self._memory.holding(photo_file.coefficient_bytes(photo)):
                 job.repaired = copy_writer.repair(
-                    *(job.photo, None, job.pixels, job.known, self._config.repair),
+                    *(photo, None, pixels, job.known, self._config.repair),
                     memory=self._memory.work,
                 )
 
