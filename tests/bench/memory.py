@@ -42,8 +42,6 @@ LOOK_SECONDS = 0.02
 QUIET_SECONDS = 5.0
 MOST_SECONDS = 1800.0
 PHOTOS, PROGRESSIVE = 24, 3
-A_CAMERA = 16
-"""Photos of each of many cameras: as many as a map needs."""
 ROOT = Path("/sys/fs/cgroup")
 
 
@@ -267,6 +265,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="*", default=[12, 24, 45, 100])
     parser.add_argument("--daemon", type=float, nargs="*", default=[12, 45, 100])
     parser.add_argument("--cameras", type=int, default=20, help="of 12 MP; 0 for none")
+    parser.add_argument("--each", type=int, default=16, help="photos of each of those")
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--photos", type=int, default=PHOTOS)
     parser.add_argument("--limit", type=int, default=LIMIT, help="in bytes")
@@ -277,7 +276,7 @@ def main() -> None:
         name = f"12 MP, {options.cameras} cameras in turn, once"
         cases.append((name, 12.0, options.cameras, once))
     for name, megapixels, cameras, run in cases:
-        count = options.photos if cameras == 1 else cameras * A_CAMERA
+        count = options.photos if cameras == 1 else cameras * options.each
         with tempfile.TemporaryDirectory(prefix="hotpixeld-bench-") as temporary:
             root = Path(temporary)
             photos = material.enlarged(
@@ -285,7 +284,7 @@ def main() -> None:
                 root / "import",
                 count,
                 megapixels,
-                progressive=PROGRESSIVE * cameras,
+                progressive=PROGRESSIVE * max(cameras // 4, 1),
                 cameras=cameras,
             )
             measured = run(root, photos, options.jobs, options.limit)

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Measure how long SIGTERM takes to end the program, at random moments of its work.
+"""Measure how long SIGTERM takes to end the daemon, at random moments of its work.
 
-    python tests/bench/stop.py FOLDER [--sizes MP ...] [--moments N] [--photos N]
+    python tests/bench/stop.py FOLDER [--sizes MP ...] [--moments N] [--photos N] [--seconds N]
 
-FOLDER holds photos of one camera, which are enlarged.  Each run begins with an empty state
-and all photos, and ends at a moment between its start and the end of all work, which one
-undisturbed run tells: photos are read, copied and repaired, folded, and the map is made.
+FOLDER holds photos of one camera, which are enlarged.  The daemon begins with none of them
+known, and is stopped and started again and again: while it reads, copies and repairs photos
+and folds them, and then, from a state that holds all photos and has no map, while it makes
+that.  A moment is up to `--seconds` after a start.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import shutil
 import signal
 import statistics
@@ -18,95 +21,113 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import material
 import memory
 import numpy as np
 
-START_SECONDS = 0.5
-MOST_SECONDS = 600.0
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START_SECONDS = 1.0
+MOST_SECONDS = 900.0
+MAP = "map of"
 
 
-def undisturbed(root: Path, *how: str) -> float:
-    """Return how many seconds all work takes."""
-    clear(root)
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon; it is stopped after the block."""
+    command = memory.program(root, None)
     with (
-        (root / "log").open("wb") as log,
-        subprocess.Popen(
-            memory.program(root, None, *how), stdout=log, stderr=log
-        ) as process,
+        (root / "log").open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,
     ):
-        began = time.monotonic()
-        is_quiet = memory.quiet(process.pid)
-        while process.poll() is None and not is_quiet():
-            time.sleep(0.1)
-            if time.monotonic() > began + MOST_SECONDS:
-                break
-        idle = memory.QUIET_SECONDS if process.poll() is None else 0.0
-        process.terminate()
-    return time.monotonic() - began - idle
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
-def clear(root: Path) -> None:
-    """Remove all that runs before have left."""
-    shutil.rmtree(root / "state", ignore_errors=True)
-    shutil.rmtree(root / "import" / "repaired", ignore_errors=True)
-
-
-def stopped(root: Path, moment: float, *how: str) -> float | None:
-    """Return how long a stop takes after so many seconds, None where all was done."""
-    clear(root)
-    with (
-        (root / "log").open("wb") as log,
-        subprocess.Popen(
-            memory.program(root, None, *how), stdout=log, stderr=log
-        ) as process,
-    ):
+def stopped(root: Path, moment: float) -> float:
+    """Return how long a stop takes after so many seconds."""
+    with running(root) as process:
         time.sleep(moment)
-        if process.poll() is not None:
-            return None
         asked = time.monotonic()
         process.send_signal(signal.SIGTERM)
         status = process.wait()
         took = time.monotonic() - asked
-    if status not in {0, -signal.SIGTERM}:
+    if status:
         raise SystemExit(f"ended with {status}: {(root / 'log').read_text()[-2000:]}")
     return took
 
 
+def has_done(root: Path, words: str) -> bool:
+    """Return whether the log says that something was done."""
+    return words in (root / "log").read_text()
+
+
+def clear(root: Path) -> None:
+    """Remove all that runs before have left."""
+    for left in (root / "state", root / "import" / "repaired"):
+        shutil.rmtree(left, ignore_errors=True)
+    (root / "log").write_bytes(b"")
+
+
+def fold(root: Path, photos: int) -> None:
+    """Let the daemon fold all photos, and stop it before it has a map."""
+    clear(root)
+    with running(root):
+        end = time.monotonic() + MOST_SECONDS
+        while not has_done(root, f": {photos} photos") and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def measure(
+    name: str, root: Path, moments: list[float], is_over: Callable[[], bool]
+) -> None:
+    """Print how long stops took, until all is done."""
+    found: list[tuple[float, float]] = []
+    for moment in moments:
+        if is_over():
+            break
+        found.append((stopped(root, moment), moment))
+    longest, at = max(found, default=(0.0, 0.0))
+    print(
+        f"{name}: {len(found)} stops, median"
+        f" {statistics.median(one for one, _ in found) if found else 0:.2f} s, longest"
+        f" {longest:.2f} s ({at:.1f} s after the start); load {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
+
+
 def main() -> None:
-    """Print the longest and the median of each size and way: most stops are the daemon's."""
+    """Stop the daemon while it learns, and while it makes a map."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", type=float, nargs="*", default=[12, 45, 100])
     parser.add_argument("--moments", type=int, default=30)
     parser.add_argument("--photos", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     rng = np.random.default_rng(1)
     for megapixels in options.sizes:
         with tempfile.TemporaryDirectory(prefix="hotpixeld-bench-") as temporary:
-            root = Path(temporary)
+            root, half = Path(temporary), options.moments // 2
             material.enlarged(
-                *(options.folder, root / "import", options.photos, megapixels),
-                progressive=2,
+                options.folder, root / "import", options.photos, megapixels
             )
-            for name, count, how in (
-                ("daemon", options.moments, ()),
-                ("once", options.moments // 5, ("--once",)),
-            ):
-                whole = undisturbed(root, *how)
-                moments = rng.uniform(START_SECONDS, whole, count).tolist()
-                found = [(stopped(root, moment, *how), moment) for moment in moments]
-                took = [(seconds, at) for seconds, at in found if seconds is not None]
-                print(*(f"{at:.1f}:{seconds:.2f}" for seconds, at in sorted(took)))
-                longest, at = max(took)
-                print(
-                    f"{megapixels:g} MP, {name}: {len(took)} moments of {whole:.0f} s,"
-                    f" SIGTERM to exit: median"
-                    f" {statistics.median(one for one, _ in took):.2f} s, longest"
-                    f" {longest:.2f} s (at {at:.1f} s)",
-                    flush=True,
-                )
+            moments = rng.uniform(START_SECONDS, options.seconds, 2 * half).tolist()
+            clear(root)
+            measure(
+                f"{megapixels:g} MP, repairs and passes",
+                *(root, moments[:half], lambda root=root: has_done(root, MAP)),
+            )
+            fold(root, options.photos)
+            measure(
+                f"{megapixels:g} MP, map",
+                *(root, moments[half:], lambda root=root: has_done(root, MAP)),
+            )
 
 
 if __name__ == "__main__":
