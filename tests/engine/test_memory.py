@@ -123,8 +123,9 @@ def test_a_photo_without_room_beside_a_pass_ends_it_and_all_are_folded_later(
     session.learning.keep_up()
     before = session.learning.is_busy
     share = session.maps.earlier.memory
-    share.upkeep = share.work
+    work, share.work = share.work, 1
     (done,) = session.take(photos[16:])
+    share.work = work
 
     assert (before, session.learning.is_busy) == (True, False)
     assert done.outcome == "pending"

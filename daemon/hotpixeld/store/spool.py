@@ -77,7 +77,8 @@ def _of_original(descriptor: int, size: int) -> Iterator[memoryview]:
 
 def _identity(descriptor: int) -> str | None:
     """Return the identity of a photo's file, None where it is no whole photo."""
-    data = b"".join(map(bytes, _pieces(descriptor, os.fstat(descriptor).st_size)))
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size, 0)  # in one piece: no copies of it in memory
     try:
         structure = markers.parse(data)
     except markers.MarkerError:
