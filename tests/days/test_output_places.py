@@ -64,6 +64,7 @@ def test_another_folder_for_copies_is_named_and_the_old_one_tidied(
     taken(home)
     home.configure_folder(repaired=home.root / "fixed")
     taken(home)
+    assert "16 copies at a former place" in home.once().out
     assert copies_in(home.root / "fixed") == names(16)
     assert copies_in(home.photos / "repaired") == names(16)
     asked = home.hotpixeld("tidy", "--dry-run")

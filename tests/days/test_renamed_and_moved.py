@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from days.world import files
+from faults.hotpixel import Fault, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,38 @@ def test_a_photo_is_copied_and_both_have_their_copies(home: Home, body: Body) ->
     assert (copies / "c_IMG_0003.JPG").exists()
     assert (copies / "best" / "c_one.jpg").exists()
     assert home.status()["photos"]["duplicate"] == 1
+
+
+def test_a_photo_is_copied_elsewhere_and_deleted_later(home: Home, body: Body) -> None:
+    copies = start(home, body)
+    home.drop_copy(home.photos / "IMG_0003.JPG", home.photos / "best" / "one.jpg")
+    home.once()
+    (home.photos / "IMG_0003.JPG").unlink()
+    home.configure(cameras=[{"model": body.model, "pixels": [[60, 30]]}])
+    home.once()
+
+    assert (copies / "c_IMG_0003.JPG").exists()
+    assert home.status()["former_copies"] == [{"place": str(copies), "copies": 1}]
+    home.hotpixeld("tidy", "--yes")
+    assert not (copies / "c_IMG_0003.JPG").exists()
+    assert (copies / "best" / "c_one.jpg").exists()
+
+
+def test_photos_are_moved_to_another_watched_folder(home: Home, body: Body) -> None:
+    start(home, body)
+    sorted_ = home.root / "sorted"
+    sorted_.mkdir()
+    folders = [*home.settings["folders"], {"path": str(sorted_), "settle_seconds": 0.1}]
+    home.configure(folders=folders)
+    home.once()
+    for path in sorted(home.photos.glob("IMG_000*")):
+        path.rename(sorted_ / path.name)
+    home.once()
+
+    assert len(files(sorted_ / "repaired")) == 10
+    assert len(files(home.photos / "repaired")) == 6
+    assert home.folded() == 16
+    assert set(home.copies().values()) == {"written"}
 
 
 def test_two_photos_swap_their_names(home: Home, body: Body) -> None:
@@ -279,3 +312,33 @@ def test_undo_works_for_the_copy_of_a_renamed_photo(home: Home, body: Body) -> N
     home.hotpixeld("undo", copies / "c_sunset.jpg", "--output", back)
 
     assert back.read_bytes() == original
+
+
+def test_the_power_fails_at_any_moment_while_copies_follow(
+    home: Home, body: Body
+) -> None:
+    """One photo is renamed and all copies get another name; killed at some of the calls."""
+    body.shoot(home.photos, 3)
+    home.configure(cameras=[{"model": body.model, "pixels": [*map(list, body.xy)]}])
+    home.once()
+    (home.photos / "IMG_0001.JPG").rename(home.photos / "sunset.jpg")
+    home.configure_folder(name="fixed_{name}")
+    spare, folders = home.root / "spare", (home.photos, home.state)
+    for folder in folders:
+        shutil.copytree(folder, spare / folder.name)
+    trace = home.system / "trace"
+    home.once(fault=Fault(roots=folders, trace=str(trace)))
+    calls = len(trace.read_text().splitlines())
+    wanted = home.written()
+    assert calls > 20
+    for at in range(calls // 8, calls, calls // 8):
+        for folder in folders:
+            shutil.rmtree(folder)
+            shutil.copytree(spare / folder.name, folder)
+        home.once(fault=Fault(Mode.KILL, at, roots=folders), code=None)
+        home.once()
+
+        assert home.written() == wanted, at
+        assert set(home.copies().values()) == {"written"}
+        home.hotpixeld("tidy", "--yes")
+        assert len(home.written()) == 3, at

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.terminal import with_progress
+from hotpixeld.cli.terminal import former_copies, with_progress
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import StateError, said, why
 from hotpixeld.messages import counted, plain
@@ -62,6 +62,8 @@ class Ran:
         How many copies were written, rewritten or removed.
     written : int
         How many copies there are.
+    former : list of str
+        A line about each former place of copies.
     cameras : list of str
         A line about each.
     closed, links : list of Closed
@@ -73,6 +75,7 @@ class Ran:
     outcomes: Counter[str] = field(default_factory=Counter)
     copies: Counter[str] = field(default_factory=Counter)
     written: int = 0
+    former: list[str] = field(default_factory=list)
     cameras: list[str] = field(default_factory=list)
     closed: list[Closed] = field(default_factory=list)
     links: list[Closed] = field(default_factory=list)
@@ -180,6 +183,7 @@ def run_once(
         with session.ledger.transaction():
             session.ledger.folder_faults.replace([*ran.closed, *ran.links])
         ran.written = session.ledger.copies.written()
+        ran.former += former_copies(status_file.former_copies(session.ledger))
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
     return ran
 
@@ -255,6 +259,7 @@ def summary(ran: Ran) -> str:
     photos = _numbers(ran.outcomes, OUTCOME_WORDS) or "nothing new"
     copies = _numbers(ran.copies, COPY_WORDS) or "none written"
     in_all = f"{counted(ran.written, 'copy')} in all"
-    lines = [f"photos: {photos}", f"copies: {copies}; {in_all}", *ran.cameras]
+    lines = [f"photos: {photos}", f"copies: {copies}; {in_all}", *ran.former]
+    lines += ran.cameras
     lines += [f"{path}: {reason}" for path, reason in ran.links]
     return "\n".join(map(plain, lines))

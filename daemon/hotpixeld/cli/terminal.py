@@ -168,6 +168,15 @@ def _problems(state: Json, most: int | None) -> list[str]:
     ]
 
 
+def former_copies(places: Iterable[Json]) -> list[str]:
+    """Return a line for every former place of copies."""
+    return [
+        f"{counted(former['copies'], 'copy')} at a former place: {former['place']};"
+        " `hotpixeld tidy` removes what is not needed there"
+        for former in places
+    ]
+
+
 def status(state: Json, most: int | None = PROBLEMS) -> str:
     """Return a status for people, with at most so many problems of a kind; None is all."""
     lines = [*_daemon(state), f"on disk: {size(state['state_bytes'])}"]
@@ -178,11 +187,7 @@ def status(state: Json, most: int | None = PROBLEMS) -> str:
         what, words = COPY_WORDS.get(how, ("copy", how))
         lines.append(f"{counted(count, what)} {words}")
     lines += [_camera(camera) for camera in state["cameras"]]
-    lines += [
-        f"{counted(former['copies'], 'copy')} at a former place: {former['place']};"
-        " `hotpixeld tidy` removes what is not needed there"
-        for former in state.get("former_copies", ())
-    ]
+    lines += former_copies(state.get("former_copies", ()))
     return "\n".join(map(plain, lines + _problems(state, most))) + "\n"
 
 

@@ -8,6 +8,7 @@ configuration goes back.  A copy whose photo was renamed follows it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from dataclasses import replace
@@ -46,13 +47,29 @@ def follow(ledger: Ledger, config: Config) -> None:
     if ledger.other_copies.places() == places:
         return
     with ledger.transaction():
-        for source, target in ledger.copies.targets():
-            folder = _folder_of(config, source)
-            if folder is not None and folder.copy_path(source) != target:
-                ledger.paths.set_repaired_with(source, None)
+        for source in _misplaced(ledger, config):
+            ledger.paths.set_repaired_with(Path(source), None)
         for folder in config.folders:
             ledger.paths.forget_skipped(folder.repaired)
         ledger.other_copies.set_places(places)
+
+
+def _misplaced(ledger: Ledger, config: Config) -> Iterator[str]:
+    """Yield the photos in watched folders whose copies are elsewhere."""
+
+    @functools.lru_cache(maxsize=64)
+    def around(parent: str) -> str | None:
+        """Return what stands before the name of a photo in the path of its copy."""
+        photo = Path(parent, "x")
+        folder = _folder_of(config, photo)
+        # `name` ends in the photo's own, see `Folder`.
+        return None if folder is None else str(folder.copy_path(photo))[:-1]
+
+    for source, target in ledger.copies.targets():
+        parent, _, name = source.rpartition("/")
+        before = around(parent)
+        if before is not None and target != before + name:
+            yield source
 
 
 def _folder_of(config: Config, photo: Path) -> Folder | None:
@@ -239,6 +256,29 @@ class CopyPlaces:
             self._ledger.paths.rename(record.path, photo.path)
             self._ledger.undo.rename(record.path, photo.path)
         log.info("renamed: %s is %s now", record.path, photo.path)
+
+    def leave_behind(self, path: Path, config: Config) -> None:
+        """Have the copy of a photo that is gone be former, if the photo lives on.
+
+        It does where another of its paths is there, with a copy of its own: a program moved
+        the photo by writing it anew before it removed the old file.
+        """
+        copy, record = self._ledger.copies.find(path), self._ledger.paths.find(path)
+        folder = _folder_of(config, path)
+        is_gone = folder is not None and _has_entries(folder.path)
+        is_gone = is_gone and not os.path.lexists(path)
+        if copy is None or copy.condition != "written" or not record or not is_gone:
+            return
+        now = BY_HAND if copy.method == BY_HAND else "former"
+        for other in self._ledger.paths.holding(record.image or 0, 0, _MOST_NAMES):
+            current = self._ledger.copies.find(other.path)
+            lives_on = current is not None and current.condition == "written"
+            if lives_on and other.path != path and os.path.lexists(other.path):
+                with self._ledger.transaction():
+                    left = replace(copy, source=other.path, condition=now, notes="")
+                    self._ledger.other_copies.record(left)
+                    self._ledger.copies.forget(path)
+                return
 
     def is_own(self, photo: Photo, image: Image | None) -> bool:
         """Return whether a file is a copy that we wrote, wherever it is now.

@@ -512,6 +512,8 @@ class RepairPass:
         if job.version is not None or isinstance(error, PhotoGoneError):
             with self._ledger.transaction():
                 self._ledger.paths.mark_unseen(job.path, job.version)
+            if isinstance(error, PhotoGoneError):
+                self._copies.places.leave_behind(job.path, self._config)
             log.debug("gone or replaced: %s: %s", job.path, error.reason)
             return Done(job.path, "gone", error.reason)
         outcome = "failed"

@@ -50,15 +50,19 @@ Json = dict[str, Any]
 def former_copies(ledger: Ledger) -> list[Json]:
     """Return where copies lie at former places, and how many there are.
 
-    Beyond the first thousand they are counted without looking whether they still exist.
+    Beyond the first thousand they are counted, at the last place, without looking whether
+    they still exist.
     """
     shown = ledger.other_copies.former(PROBLEMS)
-    places = former_places([copy for copy in shown if os.path.lexists(copy.target)])
     rest = ledger.other_copies.count_former() - len(shown)
+    there = [copy for copy in shown if rest or os.path.lexists(copy.target)]
+    places = former_places(there)
     former = [
         {"place": str(place), "copies": len(copies)} for place, copies in places.items()
     ]
-    return former + [{"place": "elsewhere", "copies": rest}] * (rest > 0)
+    if rest:
+        former[-1]["copies"] = len(places[list(places)[-1]]) + rest
+    return former
 
 
 def _body(camera: Camera) -> tuple[str, str, str]:

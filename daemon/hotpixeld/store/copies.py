@@ -206,12 +206,12 @@ class Copies:
         query = "DELETE FROM copies WHERE source = ?"
         self._connection.execute(query, (os.fsencode(source),))
 
-    def targets(self) -> Iterator[tuple[Path, Path]]:
-        """Yield source and target of every copy."""
+    def targets(self) -> Iterator[tuple[str, str]]:
+        """Yield the paths of source and target of every copy, as text: there are many."""
         for source, target in self._connection.execute(
             "SELECT source, target FROM copies"
         ):
-            yield Path(os.fsdecode(source)), Path(os.fsdecode(target))
+            yield os.fsdecode(source), os.fsdecode(target)
 
     def unfinished(self) -> list[Copy]:
         """Return the copies that were being written when the process ended."""
