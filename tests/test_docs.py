@@ -212,8 +212,9 @@ def test_the_yaml_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
     assert len(config.cameras[0].pixels) == 2
 
 
-def test_every_test_that_the_table_of_faults_names_is_there() -> None:
-    table = (ROOT / "tests/faults/README.md").read_text()
+@pytest.mark.parametrize("readme", ["tests/faults/README.md", "README.md"])
+def test_every_test_that_a_table_names_is_there(readme: str) -> None:
+    table = (ROOT / readme).read_text()
     named = {
         (module, test)
         for module, tests in re.findall(r"(test_\w+): ((?:`test_\w+`(?:, )?)+)", table)
@@ -225,5 +226,6 @@ def test_every_test_that_the_table_of_faults_names_is_there() -> None:
         for test in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
     }
 
+    assert named
     assert len(named) == len(set(re.findall(r"`(test_\w+)`", table)))
     assert named <= there

@@ -69,7 +69,7 @@ def test_another_folder_for_copies_is_named_and_the_old_one_tidied(
     assert copies_in(home.photos / "repaired") == names(16)
     asked = home.hotpixeld("tidy", "--dry-run")
     assert f"{home.photos / 'repaired'}: 16 copies would be removed" in asked.out
-    assert "add --yes" in home.hotpixeld("tidy", code=2).err
+    assert "--yes" in home.hotpixeld("tidy", code=2).err
     assert copies_in(home.photos / "repaired") == names(16)
     home.hotpixeld("tidy", "--yes")
 

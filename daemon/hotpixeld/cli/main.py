@@ -355,10 +355,8 @@ def tidy(
     click.echo(text)
     if dry_run or not count:
         return ExitCode.OK
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("nothing was removed: add --yes")
-        click.confirm("Remove them?", abort=True)
+    if not _agreed("Remove them?", yes=yes):
+        return _declined()
     text, removed = copy_commands.tidy(folder, loaded, dry_run=False)
     click.echo(text)
     return ExitCode.OK if removed == count else ExitCode.FAULT
