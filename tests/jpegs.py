@@ -119,3 +119,36 @@ def second_image_offset(data: bytes) -> int:
     base = data.index(b"MPF\0") + 4
     (offset,) = struct.unpack_from("<I", data, base + 26 + 16 + 8)
     return int(base + offset)
+
+
+TURNS = {"mirror": 1, "rotate 90": 5, "rotate 180": 6}
+"""The numbers that libturbojpeg gives some of its transforms."""
+
+
+class _Transform(ctypes.Structure):
+    _fields_ = (
+        ("region", ctypes.c_int * 4),
+        ("op", ctypes.c_int),
+        ("options", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("custom_filter", ctypes.c_void_p),
+    )
+
+
+def turned(data: bytes, how: str) -> bytes:
+    """Return a JPEG flipped or turned without loss, its metadata as they are."""
+    library = ctypes.CDLL(SONAME)
+    library.tjInitTransform.restype = ctypes.c_void_p
+    library.tjFree.argtypes = library.tjDestroy.argtypes = [ctypes.c_void_p]
+    handle = library.tjInitTransform()
+    buffer, size = ctypes.c_void_p(), ctypes.c_ulong()
+    transform = _Transform(op=TURNS[how])
+    failed = library.tjTransform(
+        *(ctypes.c_void_p(handle), data, ctypes.c_ulong(len(data)), 1),
+        *(ctypes.byref(buffer), ctypes.byref(size), ctypes.byref(transform), 0),
+    )
+    assert not failed
+    out = ctypes.string_at(buffer, size.value)
+    library.tjFree(buffer)
+    library.tjDestroy(handle)
+    return out

@@ -20,6 +20,8 @@ attach
     What follows the image, still found where it was; new scans put into a file.
 dct_blocks
     Samples and coefficients of 8x8 blocks, and the rounding of both.
+derivation
+    Whether a photo was made of another: saved again, flipped, turned.
 compare
     What differs between a photo and its copy.
 bit_comparison

@@ -69,6 +69,12 @@ def samples(coefficients: Coefficients, table: QuantisationTable) -> Float32:
     return np.asarray(flat.reshape(-1, 8, 8) + np.float32(128))
 
 
+def transformed(levels: Float32) -> Float32:
+    """Return the coefficients of (n, 8, 8) samples, in levels: neither divided nor rounded."""
+    flat = (levels - np.float32(128)).reshape(-1, 64) @ _DCT_OF_BLOCK.T
+    return np.asarray(flat.reshape(-1, 8, 8))
+
+
 def expected_size(total: Float32, count: NDArray[np.intp]) -> Float32:
     """Return the expected size of coefficients, from the blocks around each block.
 

@@ -8,6 +8,8 @@ makernote
     TIFF directories, and the body's serial number in what makers write.
 edit_detection
     The evidence that software has changed the pixels.
+fingerprint
+    What is kept of a photo, so that its copies are recognised.
 
 May import `jpeg`, `statistics`, `files` and what lies below them; writes nothing.
 

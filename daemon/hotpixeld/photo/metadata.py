@@ -72,6 +72,8 @@ class Metadata:
         The size that EXIF claims.
     thumbnail : bytes or None
         A JPEG file.
+    maker_note : bytes
+        As the camera wrote it; empty where there is none.
     """
 
     width: int
@@ -91,6 +93,7 @@ class Metadata:
     exif_width: int | None
     exif_height: int | None
     thumbnail: bytes | None
+    maker_note: bytes
 
 
 def _time(date: str, fraction: str) -> dt.datetime | None:
@@ -211,6 +214,7 @@ def read(data: bytes, path: Path) -> Metadata:
         exif_width=exif.number(_PIXEL_X) or None,
         exif_height=exif.number(_PIXEL_Y) or None,
         thumbnail=_thumbnail(first),
+        maker_note=exif.raw(makernote.MAKER_NOTE),
     )
 
 
