@@ -3,6 +3,7 @@
 - `session`: all that works on one state folder; what the daemon and `run --once` call.
 - `intake`: hints to photos that are due, once they have settled.
 - `repair_pass`: one photo from its path to its place in the ledger and its copy.
+- `recognition`: whether a new photo is a copy or a version of a known one, or its original.
 - `copy_writer`: what is repaired in a photo, and when its copy may be touched.
 - `copy_places`: where copies are as the configuration changes and photos are renamed.
 - `output_folder`: a folder with copies, in which others write, too.

@@ -454,6 +454,8 @@ class Learning:
                 ledger.images.limit_pass(camera_id, self._next_most(work.record))
                 if work.suspects is not None:
                     for image, samples in zip(folded, passed.samples, strict=True):
+                        if ledger.images.with_id(image.id) is None:
+                            continue  # a version, whose original came meanwhile
                         photo = sampled(image, image.taken, work.suspects, samples)
                         ledger.samples.record(camera_id, photo)
         self._spool.drop(

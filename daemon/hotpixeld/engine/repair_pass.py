@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.camera import Camera
 from hotpixeld.engine import copy_writer, decode_trial
+from hotpixeld.engine.recognition import Recognition
 from hotpixeld.errors import (
     PhotoError,
     PhotoGoneError,
@@ -33,7 +34,7 @@ from hotpixeld.files import (
     open_regular,
 )
 from hotpixeld.messages import MessageId, counted
-from hotpixeld.photo import edit_detection, photo_file
+from hotpixeld.photo import edit_detection, fingerprint, photo_file
 from hotpixeld.store import disk_room
 from hotpixeld.store.images import Taken
 from hotpixeld.store.spool import OriginalError
@@ -217,6 +218,7 @@ class RepairPass:
         self._wall = wall
         self._closed: set[walk.Closed | None] = set()  # those that were logged
         self._memory = maps.earlier.memory
+        self._recognition = Recognition(ledger, maps.earlier)
         self._copies = copy_writer.CopyWriter(
             ledger,
             config.limits.max_bytes,
@@ -362,24 +364,43 @@ class RepairPass:
         if image is not None and not is_there:
             places.follow_rename(photo, image, self._config)
             record = self._ledger.paths.find(job.path)
-        new = job.image is None
-        if new:
-            photo_file.check_decodable(photo, self._memory.work)
-        # A photo in the spool is known after a power cut, too: its file may be gone then.
-        with self._ledger.transaction(durable=new and job.patient):
-            if job.image is None:
-                taken = Taken.of(photo.metadata)
-                job.image = self._ledger.images.admit(
-                    photo.identity, job.camera, taken, self._wall()
-                )
-            same = record and record.image == job.image.id and record.outcome == "image"
+        if job.image is None:
+            self._admit_new(job, photo, job.camera)
+            return
+        same = record and record.image == job.image.id and record.outcome == "image"
+        with self._ledger.transaction():
             self._ledger.paths.record(
                 job.path,
-                "image" if new or same else "duplicate",
+                "image" if same else "duplicate",
                 image=job.image.id,
                 signature=photo.signature,
             )
-        job.outcome = "pending" if new else "known" if same else "duplicate"
+        job.outcome = "known" if same else "duplicate"
+
+    def _admit_new(self, job: Job, photo: Photo, camera: Camera) -> None:
+        """Give a new image its place, unless it was made of a known one, or that of it."""
+        photo_file.check_decodable(photo, self._memory.work)
+        ledger, own = self._ledger, fingerprint.of(photo)
+        versions = self._config.folder_of(job.path).edited == "skip"
+        kinship = self._recognition.kinship(photo, own, camera, versions=versions)
+        if kinship is not None and not kinship.is_original:
+            raise SkippedPhotoError(job.path, kinship.reason(kinship.path))
+        # A photo in the spool is known after a power cut, too: its file may be gone then.
+        with ledger.transaction(durable=job.patient):
+            image = None
+            if kinship is not None:
+                image = self._recognition.give_way(kinship, photo, camera)
+            if image is None:
+                taken = Taken.of(photo.metadata)
+                image = ledger.images.admit(photo.identity, camera, taken, self._wall())
+                ledger.fingerprints.record(image.id, own)
+            ledger.paths.record(
+                job.path, "image", image=image.id, signature=photo.signature
+            )
+        if kinship is not None:
+            self._spool.drop([kinship.image.identity])
+        job.image = image
+        job.outcome = "pending" if image.outcome == "pending" else "known"
 
     def _camera_unless_edited(self, source: Photo) -> Camera:
         """Return the photo's camera; an edited photo is refused, or one without camera."""

@@ -4,6 +4,7 @@
 - `ledger`: one SQLite file, its transactions and its migrations; the only commit point.
 - `images`: its cameras and images, the order in which they came, which generation counts;
   the tallies of images, paths and copies.
+- `fingerprints`: by what copies and versions of its images are recognised.
 - `paths`: its paths: what became of every file; folders that cannot be used, and why.
 - `copies`: the copy of each path, and copies that are not current: former places, by hand.
 - `undo_records`: what leads from each copy back to its original.

@@ -3,7 +3,7 @@
 One SQLite file (WAL), so that one transaction commits all.  It is the single commit
 point: a generation counts once `Images.commit_generation` names it and marks the images
 that it holds as folded; until then they are pending.
-The tables themselves are in `images`, `paths`, `copies`, `undo_records`,
+The tables themselves are in `images`, `fingerprints`, `paths`, `copies`, `undo_records`,
 `evidence_tables` and `hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
@@ -18,6 +18,7 @@ from hotpixeld.errors import LedgerError, said_by_sqlite
 from hotpixeld.store import (
     copies,
     evidence_tables,
+    fingerprints,
     hazards,
     images,
     paths,
@@ -117,6 +118,7 @@ STEPS = (
     _FORMER_COPIES,
     _UNLEARNED,
     paths.FOLDER_FAULTS,
+    fingerprints.SCHEMA,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -140,7 +142,15 @@ def statements(script: str) -> Iterator[str]:
 SCHEMA = (
     "".join(
         module.SCHEMA
-        for module in (images, paths, copies, undo_records, evidence_tables, hazards)
+        for module in (
+            images,
+            fingerprints,
+            paths,
+            copies,
+            undo_records,
+            evidence_tables,
+            hazards,
+        )
     )
     + images.TALLIES
     + paths.FOLDER_FAULTS
@@ -225,6 +235,7 @@ class Ledger:
         self.aliases = images.Aliases(self.connection)
         self.images = images.Images(self.connection)
         self.generations = images.Generations(self.connection)
+        self.fingerprints = fingerprints.Fingerprints(self.connection)
         self.paths = paths.Paths(self.connection)
         self.copies = copies.Copies(self.connection)
         self.other_copies = copies.OtherCopies(self.connection)

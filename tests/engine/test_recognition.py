@@ -1,0 +1,180 @@
+"""Which of two files is the photo, and what becomes of the other; older ledgers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hotpixeld.config.load import for_folders
+from hotpixeld.defect import Defect, Kind
+from hotpixeld.repair import lossless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hotpixeld.engine.session import Session
+    from sensor import Sensor
+
+
+@pytest.fixture
+def pair(sensor: Sensor, folder: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Return a photo in the folder, and its copy elsewhere."""
+    (photo,) = sensor.write(folder, 1)
+    defects = tuple(Defect(one.row, one.col, Kind.HOT) for one in sensor.defects)
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(lossless.repaired(photo.read_bytes(), defects).data)
+    return photo, copy
+
+
+def duplicated(file: Path, place: Path) -> Path:
+    return Path(shutil.copy(file, place))
+
+
+def took(session: Session, path: Path) -> tuple[str, str]:
+    (done,) = session.take([path])
+    return done.outcome, done.reason
+
+
+def test_the_copy_of_a_known_photo_is_skipped(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    took(session, photo)
+    place = duplicated(copy, photo.with_name("found.jpg"))
+
+    assert took(session, place) == ("skipped", f"a repaired copy of {photo}")
+
+
+def test_the_original_takes_the_place_of_its_copy(
+    pair: tuple[Path, Path], open_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    first = duplicated(copy, photo.with_name("a.jpg"))
+    again = duplicated(copy, photo.with_name("b.jpg"))
+    assert [took(session, path)[0] for path in (first, again)] == [
+        "pending",
+        "duplicate",
+    ]
+    assert took(session, photo) == ("pending", "")
+    ledger = session.ledger
+    (image,) = ledger.images.pending(next(ledger.images.cameras()).camera.id)
+
+    assert image.sequence == 1
+    assert ledger.paths.of_image(image.id) == [photo]
+    for path in (first, again):
+        record = ledger.paths.find(path)
+        assert record is not None
+        assert (record.outcome, record.reason) == (
+            "skipped",
+            f"a repaired copy of {photo}",
+        )
+    assert [one.name for one in (tmp_path / "state/spool").iterdir()] == [
+        image.identity
+    ]
+
+
+def test_it_does_so_after_a_restart_and_when_the_copy_is_folded(
+    sensor: Sensor,
+    pair: tuple[Path, Path],
+    open_session: Callable[..., Session],
+    folder: Path,
+) -> None:
+    photo, copy = pair
+    photo.rename(copy.with_name("photo.jpg"))
+    duplicated(copy, folder / "a.jpg")
+    others = sensor.write(folder, 18, start=1)
+    session = open_session()
+    list(session.take([folder / "a.jpg", *others]))
+    assert len(list(session.learning.all_at_once())) == 19
+    copy.with_name("photo.jpg").rename(photo)
+    session = open_session()
+
+    assert took(session, photo) == ("known", "")
+    assert session.ledger.images.counts()["folded"] == 19
+    record = session.ledger.paths.find(folder / "a.jpg")
+    assert record is not None
+    assert record.reason == f"a repaired copy of {photo}"
+    # It is as any folded photo is: repaired, and known when it is seen again.
+    assert (folder / "repaired" / f"c_{photo.name}").is_file()
+    assert took(session, photo) == ("known", "")
+
+
+def test_where_the_known_file_is_gone_the_first_is_the_photo(
+    pair: tuple[Path, Path], open_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    first = photo.with_name("a.jpg")
+    duplicated(copy, first)
+    took(session, first)
+    first.unlink()
+    for spooled in (tmp_path / "state/spool").iterdir():
+        spooled.unlink()
+
+    assert took(session, photo) == ("skipped", f"a repaired copy of {first}")
+
+
+def test_photos_of_an_older_ledger_are_recognised_by_their_files(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    took(session, photo)
+    with session.ledger.transaction():
+        session.ledger.connection.execute("DELETE FROM fingerprints")
+    duplicated(copy, photo.with_name("b.jpg"))
+
+    assert took(session, photo.with_name("b.jpg"))[0] == "skipped"
+    count = session.ledger.connection.execute("SELECT count(*) FROM fingerprints")
+    assert count.fetchone() == (1,)
+
+
+def test_a_camera_without_a_clock_is_looked_up_by_its_picture(
+    sensor: Sensor, folder: Path, open_session: Callable[..., Session]
+) -> None:
+    photos = sensor.write(folder, 3)
+    for photo in photos:
+        data = photo.read_bytes().replace(b"2024:03:01 12:", b"    :  :     :")
+        photo.write_bytes(data)
+    defects = (Defect(sensor.defects[0].row, sensor.defects[0].col, Kind.HOT),)
+    copy = folder / "z.jpg"
+    copy.write_bytes(lossless.repaired(photos[0].read_bytes(), defects).data)
+    session = open_session()
+
+    assert [took(session, photo)[0] for photo in photos] == ["pending"] * 3
+    assert took(session, copy)[0] == "skipped"
+
+
+def test_the_photo_of_another_camera_is_none_of_its_relatives(
+    pair: tuple[Path, Path], open_session: Callable[..., Session], folder: Path
+) -> None:
+    photo, copy = pair
+    session = open_session(for_folders([folder]))
+    took(session, photo)
+    other = photo.with_name("other.jpg")
+    other.write_bytes(copy.read_bytes().replace(b"Model One", b"Model Two"))
+
+    assert took(session, other)[0] == "pending"
+
+
+def test_an_original_that_was_lost_comes_back_after_its_copy(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    took(session, photo)
+    ledger = session.ledger
+    (image,) = ledger.images.pending(next(ledger.images.cameras()).camera.id)
+    with ledger.transaction():
+        ledger.images.mark_lost(image)
+        ledger.paths.mark_unseen(photo, None)
+    assert took(session, duplicated(copy, photo.with_name("a.jpg")))[0] == "pending"
+
+    assert took(session, photo) == ("pending", "")
+    assert ledger.images.counts()["pending"] == 1
+    assert ledger.images.counts()["lost"] == 0
