@@ -114,7 +114,7 @@ class ExitCode(IntEnum):
     DIFFERENT = 5
     """`diff` found more than the blocks of a repair."""
     PARTLY = 6
-    """`run --once` could not do all of it."""
+    """`run --once` could not do all of it, or `check-config` found a path closed now."""
     CONFIG = 78
     """The configuration has faults (EX_CONFIG of sysexits.h)."""
 

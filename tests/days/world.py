@@ -231,6 +231,10 @@ class Home:
         """Take what is there: `run --once`."""
         return self.hotpixeld("run", "--once", "--jobs", "1", **how)
 
+    def once_quietly(self, **how: Any) -> Answer:
+        """Take what is there, as cron does: `run --once --quiet`."""
+        return self.hotpixeld("run", "--once", "--quiet", "--jobs", "1", **how)
+
     def status(self, *arguments: str) -> Json:
         """Return what `status --json` prints."""
         return self.hotpixeld("status", "--json", *arguments).json

@@ -6,8 +6,12 @@ What `run` does is elsewhere: once, in `run_once`; the daemon's loop is `service
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import itertools
 import logging
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.model import Config
@@ -24,15 +28,14 @@ from hotpixeld.files import (
 )
 from hotpixeld.jpeg import compare, markers
 from hotpixeld.repair import lossless, pixel_list
-from hotpixeld.service import status_file
+from hotpixeld.service import sandbox, status_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
     from hotpixeld.formats.map_formats import CameraMaps
     from hotpixeld.service.status_file import Json
@@ -103,6 +106,51 @@ def status(
             raise
         return {**published, **lives}
     return {"state": str(folder), **lives, **current}
+
+
+def closed_paths(config: Config, state: Path | None) -> Iterator[str]:
+    """Yield what cannot be used now of the places that a configuration names.
+
+    As the user meets it who asks; a folder on a medium that is not plugged in is none of
+    the configuration's faults.
+
+    Parameters
+    ----------
+    state : Path or None
+        The state folder, if one is named.
+    """
+    for folder in config.folders:
+        try:
+            with os.scandir(folder.path):
+                pass
+        except OSError as error:
+            yield said(error)
+        if fault := sandbox.why_closed(folder, os.environ):
+            yield fault
+    for one, two in itertools.permutations(config.folders, 2):
+        yield from _in_the_way(one, two)
+    if state is not None:
+        place = sandbox.existing(state)
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            closed = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+            yield f"{state}: the state cannot be written: {said(closed)}"
+
+
+def _in_the_way(one: Folder, two: Folder) -> Iterator[str]:
+    """Yield why one watched folder, or its output, is in the way of another.
+
+    By where they really are: what their names alone tell is a fault of the configuration.
+    """
+    here, there, output = (
+        Path(os.path.realpath(path)) for path in (one.path, two.path, one.repaired)
+    )
+    if here.is_relative_to(there) and (here != there or one.path > two.path):
+        yield f"{one.path}: lies in the watched {two.path}, by a link: remove one"
+    if output.is_relative_to(there) and not output.is_relative_to(here):
+        yield (
+            f"{one.repaired}: copies go into the watched {two.path}, where another state"
+            " would learn from them: name a folder outside"
+        )
 
 
 def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraRecord]:

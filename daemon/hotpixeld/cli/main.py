@@ -34,7 +34,7 @@ from hotpixeld.errors import (
 )
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
-from hotpixeld.messages import plain
+from hotpixeld.messages import counted, plain
 from hotpixeld.service import daemon, logs, status_file
 from hotpixeld.store import state_folder
 
@@ -434,11 +434,17 @@ def relearn(
 @program.command(name="check-config")
 @click.argument("file", type=click.Path(path_type=Path))
 @shared
-def check_config(file: Path, *, config: Path | None, state: Path | None) -> None:
-    """Check a configuration FILE; name every fault."""
-    del config, state  # every command takes them; this one looks at FILE
+def check_config(file: Path, *, config: Path | None, state: Path | None) -> ExitCode:
+    """Check a configuration FILE: name every fault, and every path that is closed now."""
+    del config  # every command takes it; this one looks at FILE
     loaded = _configuration(file)
-    click.echo(f"{file}: {len(loaded.folders)} folders, {len(loaded.cameras)} cameras")
+    folders = counted(len(loaded.folders), "folder")
+    cameras = counted(len(loaded.cameras), "camera")
+    click.echo(f"{file}: {folders}, {cameras}")
+    closed = list(commands.closed_paths(loaded, state or loaded.state))
+    for fault in closed:
+        click.echo(f"hotpixeld: {plain(fault)}", err=True)
+    return ExitCode.PARTLY if closed else ExitCode.OK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -349,7 +349,8 @@ def _bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress, _above(progress):
+    progress = Progress(*columns, console=Console(stderr=True))
+    with _above(progress), progress:  # in this order: a bar puts itself before stderr
         task = progress.add_task(label, total=total)
         for item in items:
             yield item

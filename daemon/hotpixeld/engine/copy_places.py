@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.output_folder import OutputFolder, is_same_file, place_of
-from hotpixeld.errors import SkippedPhotoError
+from hotpixeld.errors import SkippedPhotoError, said
 from hotpixeld.store.copies import Copy
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _in_words(error: OSError, copy: Copy) -> str:
-    return f"{error.strerror}: {error.filename or copy.target}"
+    return said(error, None if error.filename else copy.target)
 
 
 class CopyPlaces:

@@ -21,6 +21,7 @@ from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
+from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId
 from hotpixeld.repair import footprint
@@ -345,7 +346,7 @@ class Maps:
                     make_folder(path.parent)
                     write(path, text)
             except OSError as error:  # the next map is written anyway
-                log.warning("not in line with the configuration: %s", error)
+                log.warning("not in line with the configuration: %s", said(error))
 
     def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""

@@ -12,6 +12,7 @@ It follows from the configuration, and is fixed when the service starts.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.load import load
-from hotpixeld.errors import ConfigError, ExitCode, why
+from hotpixeld.errors import ConfigError, ExitCode, said
 from hotpixeld.messages import counted, plain
 from hotpixeld.watch import survey
 from hotpixeld.watch.walk import Closed
@@ -160,7 +161,7 @@ def reveal(arguments: Sequence[str]) -> int:
     return ExitCode.OK
 
 
-def _nearest(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """Return the path itself if it exists, else the nearest folder above it that does."""
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -179,20 +180,21 @@ def why_closed(folder: Folder, environment: Mapping[str, str]) -> str:
     if not os.path.lexists(folder.path):
         return ""  # the watcher says that it is not there
     try:
-        nearest = _nearest(folder.repaired)
-        if os.access(nearest, os.W_OK | os.X_OK):
+        place = existing(folder.repaired)
+        if not place.is_dir():
+            code = errno.ENOTDIR
+            raise NotADirectoryError(code, os.strerror(code), str(place))
+        if os.access(place, os.W_OK | os.X_OK):
             return ""
-        is_read_only = bool(os.statvfs(nearest).f_flag & os.ST_RDONLY)
+        is_read_only = bool(os.statvfs(place).f_flag & os.ST_RDONLY)
     except OSError as error:
-        return f"{folder.repaired}: copies wait: {why(error)}"
+        return f"{folder.repaired}: copies wait: {said(error)}"
     if is_read_only and command:
         cure = f"not writable for the service: run `{command}`"
     elif is_read_only:
         cure = "it is on a read-only file system: mount it for writing, or name another"
     else:
-        cure = (
-            f"user {os.getuid()} may not write to {nearest}: change its owner or mode"
-        )
+        cure = f"user {os.getuid()} may not write to {place}: change its owner or mode"
     return f"{folder.repaired}: copies wait: {cure}"
 
 

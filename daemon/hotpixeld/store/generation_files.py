@@ -25,7 +25,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from hotpixeld import files
-from hotpixeld.errors import CheckpointError
+from hotpixeld.errors import CheckpointError, said
 from hotpixeld.files import Checksum
 from hotpixeld.statistics.generation import (
     FORMATS,
@@ -140,9 +140,7 @@ class _Plane:
             except OSError as error:
                 if error.errno != errno.EIO:
                     raise  # not the file's fault
-                raise CheckpointError(
-                    f"{self._path}: cannot be read: {error}"
-                ) from error
+                raise CheckpointError(said(error, self._path)) from error
             if not got:
                 raise self._damaged("it ends too early")
             done, self._offset = done + got, self._offset + got

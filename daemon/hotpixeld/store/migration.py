@@ -27,7 +27,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from hotpixeld import files
-from hotpixeld.errors import CheckpointError
+from hotpixeld.errors import CheckpointError, said
 from hotpixeld.files import Checksum
 from hotpixeld.messages import MessageId
 from hotpixeld.statistics.generation import (
@@ -161,7 +161,7 @@ def _verify(
     except OSError as error:
         if error.errno != errno.EIO:
             raise  # not the file's fault: too many open files, no permission
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+        raise CheckpointError(said(error, path)) from error
     return checksum.hexdigest()
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hotpixeld.errors import why
 from hotpixeld.watch import walk as watch_walk
 
 if TYPE_CHECKING:
@@ -330,7 +331,7 @@ class Survey:
             if self.events is not None and self.before is not None:
                 self.events.unwatch(self.before.real)
             findings.ground = None
-            findings.offline = error.strerror or str(error)
+            findings.offline = why(error)
         finally:
             self.attached()
         return findings

@@ -1,0 +1,204 @@
+"""What the commands say: exit codes for scripts, what went wrong and what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults.hotpixel import Fault, Mode
+
+if TYPE_CHECKING:
+    from days.world import Body, Home
+
+
+def test_cron_hears_nothing_while_all_is_well_and_of_each_error_once(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 2)
+    folders = home.settings["folders"]
+    well = home.once_quietly()
+    missing = home.root / "unplugged"
+    home.configure(folders=[*folders, {"path": str(missing)}])
+    body.shoot(home.photos, 1)
+    partly = home.once_quietly(code=6)
+
+    assert (well.out, well.err) == ("", "")
+    assert partly.err == (
+        f"hotpixeld: {missing}: No such file or directory: check the spelling, or plug in"
+        " or mount what it is on\n"
+    )
+    assert home.folded() == 3
+
+
+def test_an_output_on_a_full_or_read_only_disk_is_told_with_what_waits(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    out = home.photos / "repaired"
+    out.mkdir()
+    read_only = home.once(code=6, fault=Fault(Mode.EROFS, 1, 10**6, (out,)))
+    told = home.hotpixeld("status").out
+    full = home.once(code=6, fault=Fault(Mode.ENOSPC, 1, 10**6, (out,)))
+    free = home.once()
+
+    assert f"{out}: 16 copies waiting: Read-only file system: it is mounted" in told
+    assert "copies: none written; 0 copies in all" in read_only.out
+    assert ": No space left on device: free some space there" in full.err
+    assert "16 photos not looked at for copies yet" in full.err
+    assert "copies: 16 written; 16 copies in all" in free.out
+    assert "waiting" not in home.hotpixeld("status").out
+
+
+def test_a_state_on_a_full_disk_is_exit_code_4_and_named(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 4)
+    fault = Fault(Mode.ENOSPC, 1, 10**6, (home.state,))
+    answer = home.once(code=4, fault=fault)
+
+    assert f"{home.state}" in answer.err.splitlines()[-1]
+    assert "free some space there" in answer.err
+    assert "Errno" not in answer.err
+    assert home.once().code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("diff", "none.jpg", "none.jpg"), 3),
+        (("undo", "none.jpg"), 3),
+        (("repair", "none.jpg"), 3),
+        (("status", "none.jpg"), 3),
+        (("map", "--output", "/proc/none/map.json"), 1),
+        (("map", "--state", "/proc/none"), 4),
+        (("status", "--state", "/proc/none"), 4),
+        (("run", "--once", "--state", "/proc/none"), 4),
+        (("check-config", "none.yaml"), 78),
+        (("map", "--format", "none"), 2),
+    ],
+)
+def test_a_mistyped_name_is_told_with_the_exit_code_of_the_readme(
+    home: Home, body: Body, command: tuple[str, ...], code: int
+) -> None:
+    body.shoot(home.photos, 1)
+    home.once()
+    answer = home.hotpixeld(*command, code=code)
+    last = answer.err.splitlines()[-1]
+
+    assert "Errno" not in answer.err
+    assert "Traceback" not in answer.err
+    assert "none" in last
+
+
+def test_check_config_tells_what_of_its_paths_is_closed_now(home: Home) -> None:
+    well = home.hotpixeld("check-config", home.config)
+    output = home.root / "a file"
+    output.write_text("no folder")
+    other = home.root / "other"
+    other.mkdir()
+    (home.root / "link").symlink_to(home.photos)
+    home.configure(
+        folders=[
+            {"path": str(home.photos), "repaired": str(output)},
+            {"path": str(home.root / "unplugged")},
+            {"path": str(other), "repaired": str(home.root / "link" / "copies")},
+        ]
+    )
+    closed = home.hotpixeld("check-config", home.config, code=6).err
+
+    assert "1 folder, 0 cameras" in well.out
+    assert f"{output}: copies wait: {output}: Not a directory" in closed
+    assert f"{home.root / 'unplugged'}: No such file or directory" in closed
+    assert f"copies go into the watched {home.photos}, where another state" in closed
+
+
+def test_one_photo_is_not_1_photos_and_two_are(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 1)
+    home.once()
+    one = home.hotpixeld("status").out
+    body.shoot(home.photos, 1)
+    home.once()
+    two = home.hotpixeld("status").out
+
+    assert "1 photo pending" in one
+    assert ": 1 photo, 0 defects, no map yet" in one
+    assert "2 photos pending" in two
+
+
+def test_photos_of_an_earlier_run_that_are_learned_now_are_not_nothing_new(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 3)
+    home.once()
+    body.shoot(home.photos, 1)
+    second = home.once()
+
+    assert "photos: 3 earlier ones folded, 1 folded" in second.out
+
+
+def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
+    home: Home, body: Body
+) -> None:
+    first, second, _ = sorted(body.xy)
+    camera = {"model": body.model, "pixels": [list(first)]}
+    home.configure(cameras=[camera])
+    body.shoot(home.photos, 2)
+    written = home.once()
+    home.configure(cameras=[camera | {"pixels": [list(first), list(second)]}])
+    rewritten = home.once()
+    daemon = home.daemon().idle()
+    home.configure(cameras=[camera])
+    log = daemon.reload().log
+    daemon.stop()
+    home.configure(cameras=[])
+    removed = home.once()
+
+    assert "copies: 2 written; 2 copies in all" in written.out
+    assert "copies: 2 rewritten: the map changed; 2 copies in all" in rewritten.out
+    assert log.count("copy rewritten: the map changed, 1 pixel\n") == 2
+    assert "copies: 2 removed: nothing left to repair; 0 copies in all" in removed.out
+    assert "2 copies removed: nothing left to repair" in home.hotpixeld("status").out
+
+
+def test_on_a_terminal_the_log_stands_above_the_bar_each_line_whole(
+    home: Home,
+) -> None:
+    for number in range(3):
+        (home.photos / f"{'long name ' * 12}{number}.jpg").write_text("no photo")
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "hotpixeld", "run", "--once"]
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(leader, 1 << 16):
+                shown.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    done = subprocess.run(
+        [*command, "--config", home.config],
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        check=False,
+    )
+    os.close(follower)
+    reader.join()
+    os.close(leader)
+    lines = b"".join(shown).decode().replace("\r", "\n").split("\n")
+
+    assert done.returncode == 6
+    told = [line for line in lines if "WARNING failed" in line]
+    assert len(told) == 3
+    assert all(
+        line.endswith(".jpg: not a usable JPEG: not a JPEG file") for line in told
+    )
+    assert not any("━" in line for line in told)
