@@ -20,11 +20,14 @@ import pytest
 import steps
 import whole_frames
 from hotpixeld import files
-from hotpixeld.engine import learning, memory
+from hotpixeld.config.model import CameraConfig, Pixel, Repair
+from hotpixeld.engine import copy_writer, learning, memory
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
+from hotpixeld.files import Signature
 from hotpixeld.jpeg import decoder
 from hotpixeld.photo import photo_file
+from hotpixeld.repair import pixel_list
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.state_folder import lock
@@ -659,6 +662,48 @@ def test_photos_of_a_camera_without_listed_pixels_are_not_read_again(
     session.reconfigure(config.model_copy(update={"folders": (copying,)}))
 
     assert [path for path, _ in session.unrepaired()] == photos
+
+
+def test_copies_are_made_anew_once_where_their_pixels_are_repaired_in_another_way(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The daemon leaves them: later evidence changes how they are with every map."""
+    listed = CameraConfig(pixels=(Pixel(x=9, y=9), Pixel(x=30, y=20)))
+    session = open_session(config.model_copy(update={"cameras": (listed,)}))
+    photos = sensor.write(folder, 4)
+    take(session, *photos)
+    assert {done.copy for done in session.repair(session.unrepaired())} == {"written"}
+    copies = sorted((folder / "repaired").iterdir())
+    before = [Signature.of(path.stat()) for path in copies]
+    assert len(copies) == len(photos)
+    assert session.unrepaired(once=True) == []
+
+    monkeypatch.setattr(pixel_list, "fill", lambda *_: "another")
+    session.reconfigure(session.config)
+    assert session.unrepaired() == []
+    due = session.unrepaired(once=True)
+    assert [path for path, _ in due] == photos
+    # The same bytes come of it: they are not written again.
+    assert {done.copy for done in session.repair(due)} == {""}
+    assert session.unrepaired(once=True) == []
+    assert [Signature.of(path.stat()) for path in copies] == before
+
+    monkeypatch.setattr(pixel_list, "fill", lambda *_: "a third")
+    adaptive = copy_writer.repaired_bytes
+
+    def with_mean(data: bytes, defects: Any, settings: Repair, *how: Any) -> Any:
+        mean = settings.model_copy(update={"fill": "neighbours"})
+        return adaptive(data, defects, mean, *how)
+
+    monkeypatch.setattr(copy_writer, "repaired_bytes", with_mean)
+    session.reconfigure(session.config)
+    due = session.unrepaired(once=True)
+    assert "rewritten" in {done.copy for done in session.repair(due)}
+    assert session.unrepaired(once=True) == []
 
 
 def test_there_is_no_progress_while_a_pass_hangs_whatever_photos_do(

@@ -213,7 +213,7 @@ def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:
 
 def _repair(session: Session, ran: Ran, show: Show) -> None:
     """Bring the copies up to date; note those that cannot be written now."""
-    due = session.unrepaired()
+    due = session.unrepaired(once=True)
     waiting: Counter[Closed] = Counter()
     looked_at = 0
     try:

@@ -416,7 +416,9 @@ class Maps:
         if kept is not None and self._config.repair.pixels != "configured":
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
-        return replace(listed, footprint=self._footprint(camera.id))
+        version = self.version(camera, with_fill=True)
+        learned = self._footprint(camera.id)
+        return replace(listed, version=version, footprint=learned)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -442,13 +444,19 @@ class Maps:
             self._config, camera, self._cameras(), detected
         )
 
-    def version(self, camera: Camera) -> str:
-        """Return the version of a camera's pixel list: it changes when the list does."""
+    def version(self, camera: Camera, *, with_fill: bool = False) -> str:
+        """Return the version of a camera's pixel list: it changes when the list does.
+
+        Or `with_fill` that, a point, and the version of how its pixels are repaired.
+        """
         cameras = self._cameras()
         key = camera.id, is_largest(camera, cameras)
         if key not in self._versions:
             detected = self._ledger.defects.of(camera.id)
-            self._versions[key] = repair_pixel_list.version(
-                self._config, camera, cameras, detected
+            listed = (self._config, camera, cameras, detected)
+            fill = repair_pixel_list.fill(
+                repair_pixel_list.certain(*listed), self._footprint(camera.id)
             )
-        return self._versions[key]
+            self._versions[key] = f"{repair_pixel_list.version(*listed)}.{fill}"
+        version = self._versions[key]
+        return version if with_fill else version.partition(".")[0]

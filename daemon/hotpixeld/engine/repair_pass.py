@@ -103,6 +103,8 @@ class Job:
     seen: Signature | None = None  # the file, just before it was read
     patient: bool = True  # a photo that is cut short waits for its end
     version: str | None = None  # of the pixel list, where the photo is looked at again
+    repaired_with: str = ""  # that of the look before
+    is_kept: bool = False  # its copy stays as it is, whatever is listed now
     bytes: int = 0  # of memory, from its reading to its end
 
     @property
@@ -111,6 +113,26 @@ class Job:
         again = self.version is not None
         is_written = self.repaired is not None and self.repaired.repaired is not None
         return logging.DEBUG if again and not is_written else logging.INFO
+
+    @property
+    def is_renewed(self) -> bool:
+        """Return whether its copy is made anew, although its pixels are the same."""
+        with_fill = self.version is not None and "." in self.version
+        return with_fill and not self.is_kept and self.repaired_with != self.version
+
+    @property
+    def checked_with(self) -> str:
+        """Return the version that the photo is checked against now.
+
+        Of a copy that is left as it is, with the fill that it has.
+        """
+        version = self.pixels.version if self.pixels else ""
+        same = self.repaired is not None and self.repaired.pixels == self.known
+        if same and not self.is_renewed:
+            listed, _, _ = version.partition(".")
+            _, _, fill = self.repaired_with.partition(".")
+            return f"{listed}.{fill}"
+        return version
 
     @property
     def signature(self) -> Signature | None:
@@ -445,6 +467,9 @@ class RepairPass:
             if job.image is not None and self._maps.keeps(job.camera, job.image):
                 kept = self._repaired_in_copy(job.photo, job.known)
             job.pixels = self._maps.listed_for(job.camera, job.photo.metadata, kept)
+            record = self._ledger.paths.find(job.path)
+            job.repaired_with = (record and record.repaired_with) or ""
+            job.is_kept = kept is not None
 
     def _repaired_in_copy(self, photo: Photo, known: Pixels | None) -> Pixels:
         """Return what the copy of a photo has repaired, wherever it is now."""
@@ -461,8 +486,9 @@ class RepairPass:
         photo, pixels = job.photo, job.pixels  # these go where all is given up
         if photo is not None and pixels is not None:
             with self._memory.holding(photo_file.coefficient_bytes(photo)):
+                known = None if job.is_renewed else job.known
                 job.repaired = copy_writer.repair(
-                    *(photo, None, pixels, job.known, self._config.repair),
+                    *(photo, None, pixels, known, self._config.repair),
                     memory=self._memory.work,
                 )
 
@@ -510,16 +536,17 @@ class RepairPass:
         if not (job.photo and job.repaired and job.pixels):
             return "", ""
         folder = self._config.folder_of(job.path)
+        before = self._ledger.copies.find(job.path)
         copy = self._copies.update(job.photo, folder, job.repaired)
         with self._ledger.transaction():
-            self._ledger.paths.set_repaired_with(job.path, job.pixels.version)
+            self._ledger.paths.set_repaired_with(job.path, job.checked_with)
         if copy is None or copy.condition == "withdrawn":
             is_removed = copy is not None and job.known is not None
             return ("removed", "") if is_removed else ("", "")
         pixels = counted(len(copy.pixels), "pixel")
         if copy.condition != "written":
             return "", f", copy {copy.condition}, {pixels}"
-        if copy.pixels == job.known:
+        if before and before.sha256 == copy.sha256 and before.target == copy.target:
             return "", f", copy as it was, {pixels}"
         if job.known is not None and job.version is not None:
             return "rewritten", f", copy rewritten: the map changed, {pixels}"

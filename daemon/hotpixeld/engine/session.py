@@ -19,7 +19,7 @@ from hotpixeld.engine.maps import Maps
 from hotpixeld.engine.memory import Memory
 from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.engine.repair_pass import RepairPass
-from hotpixeld.engine.sampling import EarlierPhotos
+from hotpixeld.engine.sampling import JUDGED, EarlierPhotos
 from hotpixeld.engine.workers import Workers
 from hotpixeld.errors import StateError, said
 from hotpixeld.files import make_folder, sweep
@@ -244,14 +244,18 @@ class Session:
         finally:
             self.learning.yield_to_repairs(now=False)
 
-    def unrepaired(self) -> list[tuple[Path, str]]:
+    def unrepaired(self, *, once: bool = False) -> list[tuple[Path, str]]:
         """Return the photos not yet checked against their camera's present pixel list.
 
-        With the version of that list, for `repair`.
+        With the version of that list, for `repair`.  In a run that is done `once`, copies
+        of a camera's first photos, as many as a map looks back on, are due, too, where
+        their pixels would be repaired in another way now.
         """
         past = self.config.repair.past
         versions = {
-            known.camera.id: self.maps.version(known.camera)
+            known.camera.id: self.maps.version(
+                known.camera, with_fill=once and known.photos <= JUDGED
+            )
             for known in self.ledger.images.cameras()
         }
         due = self.ledger.paths.to_repair(versions, past=past)

@@ -212,6 +212,16 @@ def version(
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
+def fill(defects: Iterable[Defect], footprint: Footprint | None) -> str:
+    """Return the version of how a list's pixels are repaired: it changes what copies hold.
+
+    Evidence that comes later changes it a little with every map, and no pixel of the list.
+    """
+    shapes = [(each.row, each.col, each.kind, each.radius) for each in defects]
+    learned = footprint.to_json() if footprint else ""
+    return hashlib.sha256(f"{shapes}{learned}".encode()).hexdigest()[:8]
+
+
 def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
     """Return whether a photo taken at `when` may lie in the defect's life.
 

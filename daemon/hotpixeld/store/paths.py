@@ -257,7 +257,8 @@ class Paths:
         ----------
         versions : mapping
             The present version of each camera's list, by the camera's id.  No two
-            cameras have the same.
+            cameras have the same.  One without a point is that of the list alone: what
+            stands behind the point of a photo's own does not count then.
         past : bool
             Without it, only the photos that were never checked against any.
 
@@ -270,7 +271,13 @@ class Paths:
         held: list[str | None] = [None]
         if past:
             held += [version for (version,) in run(_VERSIONS)]
-        stale = [version for version in held if version not in versions.values()]
+        present = set(versions.values())
+        stale = [
+            version
+            for version in held
+            if version is None
+            or present.isdisjoint({version, version.partition(".")[0]})
+        ]
         rows = [row for version in stale for row in run(_UNREPAIRED, (version,))]
         return [
             (_join(folder, name), versions[camera])
