@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ from days.world import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from days.world import Body, Home
 
@@ -323,3 +323,56 @@ def test_another_folder_is_watched_in_turn_with_the_same_state(
     assert home.folded() == 22
     assert set(home.copies().values()) == {"written"}
     assert len(home.copies()) == 22
+
+
+def test_tidy_follows_no_link(home: Home, body: Body) -> None:
+    body.shoot(home.photos / "day1", 16)
+    home.once()
+    home.configure_folder(repaired=home.root / "fixed")
+    home.once()
+    old, safe = home.photos / "repaired" / "day1", home.root / "safe"
+    shutil.move(old, safe)
+    old.symlink_to(safe)
+    said = home.hotpixeld("tidy", "--yes").out
+
+    assert copies_in(safe) == names(16)
+    assert said.count("stays: ") == 16
+
+
+def test_a_second_state_has_its_copies_in_the_same_folder(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    before = {path: path.stat() for path in (home.photos / "repaired").iterdir()}
+    other = home.also("state2")
+    other.once()
+
+    assert other.folded() == home.folded() == 16
+    assert set(other.copies().values()) == {"written"}
+    for path, status in before.items():
+        assert path.stat().st_ino == status.st_ino, "written again"
+    body.shoot(home.photos, 2)
+    other.once()
+    home.once()
+    assert copies_in(home.photos / "repaired") == names(18)
+    assert set(home.copies().values()) == {"written"}
+    assert home.status()["copy_problems"] == other.status()["copy_problems"] == []
+
+
+def test_skipped_files_of_a_folder_that_holds_copies_now_are_not_listed(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos / "trip", 16)
+    home.configure_folder(path=home.photos / "trip")
+    home.once()
+    home.configure_folder(path=home.photos)
+    home.once()
+    assert len(home.status()["problems"]) == 16
+    output = home.photos / "trip" / "repaired"
+    home.configure_folder(repaired=output)
+    home.once()
+
+    listed = [Path(one["path"]) for one in home.status()["problems"]]
+    assert not any(path.is_relative_to(output) for path in listed)
+    assert home.folded() == 16

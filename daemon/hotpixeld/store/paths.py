@@ -231,8 +231,8 @@ class Paths:
         root = os.fsencode(folder)
         self._connection.execute(
             "DELETE FROM paths WHERE outcome = 'skipped'"
-            " AND (folder = ?1 OR (folder > ?1 || x'2f' AND folder < ?1 || x'30'))",
-            (root,),
+            " AND (folder = ? OR (folder > ? AND folder < ?))",
+            (root, root + b"/", root + b"0"),  # the character after the slash
         )
 
     def of_camera(self, camera_id: str) -> dict[int, list[PathRecord]]:
