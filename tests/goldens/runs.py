@@ -177,11 +177,14 @@ def _told(places: Places) -> tuple[object, ...]:
 
 
 def _lists(places: Places) -> Items:
-    """Return the lists and dates, as `history` prints them."""
+    """Return the detected lists and their dates, as `history` prints them."""
     found = json.loads(_program(places, "history", "--json", *_told(places)).stdout)
     items: Items = {}
     for camera in found["cameras"]:
         for one in camera["pixels"]:
+            # What is configured or ignored was no part of it in version 0.1.
+            if one["source"] == "configured" or one["ignored"]:
+                continue
             key = _new_key(items, f"{camera['id']} pixel {one['x']},{one['y']}")
             items[key] = _pixel(one)
             items[key.replace(" pixel ", " life ")] = _life(one)
@@ -233,6 +236,8 @@ def _repaired_by_hand(places: Places, pixels: Iterable[str]) -> Items:
     items = _checksums(places.by_hand, "by hand")
     for line in sorted(done.stderr.splitlines()):
         name, _, reason = places.short(line).partition(": ")
+        if name == "state":  # what was taken is told now
+            continue
         items[f"by hand problem {name}"] = reason
     return items
 

@@ -328,7 +328,8 @@ def listing(
     Returns
     -------
     list of ListedPixel
-        From the top left on.
+        From the top left on; but those that the method by variance detected come first,
+        in its order, which is all that it says of them.
     """
     largest = is_largest(camera, cameras)
     ignored = config.ignored(camera, largest=largest)
@@ -346,7 +347,15 @@ def listing(
         ListedPixel(one, ignored=suspects.is_ignored(one.row, one.col, ignored))
         for one in found
     ]
-    return sorted(out, key=_place_and_time)
+    rank = {}
+    if config.detection.method == "variance":
+        rank = {(one.row, one.col): place for place, one in enumerate(detected)}
+
+    def key(pixel: ListedPixel) -> tuple[int, tuple[int, int, dt.datetime]]:
+        site = pixel.defect.row, pixel.defect.col
+        return rank.get(site, len(rank)), _place_and_time(pixel)
+
+    return sorted(out, key=key)
 
 
 def _place_and_time(pixel: ListedPixel) -> tuple[int, int, dt.datetime]:
