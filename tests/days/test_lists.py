@@ -158,3 +158,36 @@ def test_a_pixel_that_the_service_mended_ends_with_it(home: Home) -> None:
     assert found.pop((mended.col, mended.row))["until"] == when
     assert [one["until"] for one in found.values()] == [None, None]
     assert len(found) == 2
+
+
+def test_a_service_that_was_known_from_the_first_day_hides_nothing_of_the_past(
+    home: Home,
+) -> None:
+    mended, *others = scattered(3, HEIGHT, WIDTH, levels=(70, 90))
+    mended = Planted(mended.row, mended.col, mended.level, until=32)
+    body = Body(defects=(mended, *others))
+    when = (START + dt.timedelta(minutes=32)).isoformat()
+    home.configure(cameras=[{"model": body.model, "serviced": when}])
+    body.shoot(home.photos, 64)
+    home.once()
+
+    found = pixels(home)
+    assert found.pop((mended.col, mended.row))["until"] == when
+    assert [one["until"] for one in found.values()] == [None, None]
+    assert repaired(home) == body.xy
+
+
+def test_the_day_of_a_service_is_corrected(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 48)
+    home.once()
+    maps, copies = home.maps(), files(home.photos)
+    for minutes in (16, 32):
+        when = (START + dt.timedelta(minutes=minutes)).isoformat()
+        home.configure(cameras=[{"model": body.model, "serviced": when}])
+        home.once()
+        assert [one["until"] for one in pixels(home).values()] == [None] * 3
+    home.configure(cameras=[])
+    home.once()
+
+    assert home.maps() == maps
+    assert files(home.photos).keys() == copies.keys()

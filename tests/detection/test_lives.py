@@ -100,13 +100,20 @@ def test_an_ended_life_that_is_found_again_stays_one() -> None:
     assert (one.after, one.by, one.until) == (known.after, known.by, TIMES[4])
 
 
-def test_a_service_ends_what_lived_before_it() -> None:
+def test_a_service_parts_what_lived_before_from_what_came_after() -> None:
     old, new = replace(SURE, by=TIMES[1]), replace(SURE, row=30, col=40, by=TIMES[4])
     past = replace(SURE, by=TIMES[0], until=TIMES[1])
+    stopped = replace(SURE, by=TIMES[0], until=TIMES[3])
 
-    ended = lives.serviced([old, new, past], TIMES[3])
+    before, after = lives.at_service([old, new, past, stopped], TIMES[3])
 
-    assert [one.until for one in ended] == [TIMES[3], None, TIMES[1]]
+    assert before == [old, past, replace(stopped, until=None)]
+    assert after == [new]
+    assert [one.until for one in lives.ended(before, TIMES[3])] == [
+        TIMES[3],
+        TIMES[1],
+        TIMES[3],
+    ]
 
 
 def test_a_pixel_that_a_service_did_not_mend_has_one_life() -> None:
@@ -134,6 +141,7 @@ def test_after_a_service_only_later_photos_judge() -> None:
 
     assert [one.captured for one in late.photos] == TIMES[4:]
     assert late.suspects.shape == (2, 2)
+    assert [one.captured for one in table().before(TIMES[4]).photos] == TIMES[:4]
 
 
 def test_a_verdict_needs_no_more_scenes_than_photos() -> None:

@@ -329,6 +329,10 @@ class Conditions:
         return cls(np.zeros(photos), np.zeros(photos))
 
 
+def _is_before(photo: SampledPhoto, when: dt.datetime) -> bool:
+    return photo.captured is not None and photo.captured < when
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceTable:
     """The samples of a camera's photos at its suspects, and at the controls.
@@ -349,11 +353,15 @@ class EvidenceTable:
 
     def since(self, when: dt.datetime) -> EvidenceTable:
         """Return the photos taken at `when` or later, or at an unknown time."""
-        numbers = [
-            number
-            for number, photo in enumerate(self.photos)
-            if photo.captured is None or photo.captured >= when
-        ]
+        return self._only([not _is_before(photo, when) for photo in self.photos])
+
+    def before(self, when: dt.datetime) -> EvidenceTable:
+        """Return the photos taken before `when`."""
+        return self._only([_is_before(photo, when) for photo in self.photos])
+
+    def _only(self, chosen: list[bool]) -> EvidenceTable:
+        """Return the chosen photos."""
+        numbers = [number for number, is_chosen in enumerate(chosen) if is_chosen]
         photos = [self.photos[number] for number in numbers]
         return EvidenceTable(
             self.sites, self.suspects[numbers], self.controls[numbers], photos

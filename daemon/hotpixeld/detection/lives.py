@@ -108,13 +108,28 @@ def scenes_needed(min_photos: int) -> int:
     return min(SCENES, min_photos)
 
 
-def serviced(former: Iterable[Defect], when: dt.datetime) -> list[Defect]:
-    """Return the map after a service: what lived before has ended."""
+def at_service(
+    former: Iterable[Defect], when: dt.datetime
+) -> tuple[list[Defect], list[Defect]]:
+    """Return the lives that began before a service, and those after it.
+
+    Those that it ended go on for as long as the photos before it say.
+    """
+    before: list[Defect] = []
+    after: list[Defect] = []
+    for life in former:
+        began = life.by or life.after
+        if began is not None and began >= when:
+            after.append(life)
+        else:
+            before.append(replace(life, until=None) if life.until == when else life)
+    return before, after
+
+
+def ended(defects: Iterable[Defect], when: dt.datetime) -> list[Defect]:
+    """Return the lives, those that go on ended by a service."""
     return [
-        replace(defect, until=when)
-        if defect.until is None and (defect.by is None or defect.by < when)
-        else defect
-        for defect in former
+        replace(life, until=when) if life.until is None else life for life in defects
     ]
 
 

@@ -143,12 +143,18 @@ def find(
     settings = config.detection
     if settings.method == "variance":
         return suspects.lowest_variance(state, VARIANCE_COUNT)
-    if serviced := config.serviced(camera):
-        table, former = table.since(serviced), lives.serviced(former, serviced)
-    if len(table.photos) < settings.min_photos:
-        return former
     needed = lives.scenes_needed(settings.min_photos)
-    return lives.defects(state, table, former, needed)
+
+    def judged(part: EvidenceTable, known: list[Defect]) -> list[Defect]:
+        if len(part.photos) < settings.min_photos:
+            return known
+        return lives.defects(state, part, known, needed)
+
+    if (when := config.serviced(camera)) is None:
+        return judged(table, former)
+    earlier, later = lives.at_service(former, when)
+    past = lives.ended(judged(table.before(when), earlier), when)
+    return past + judged(table.since(when), later)
 
 
 def _new_suspects(
@@ -179,13 +185,9 @@ def _is_afresh(task: MapTask, photos: int) -> bool:
     """Return whether a map of so many photos needs nothing of the map before.
 
     All of them are sampled, so that it says nothing that they do not; and the same photos
-    give the same map, whichever way they came.  A service is known from it alone.
+    give the same map, whichever way they came.
     """
-    return (
-        task.look_back == JUDGED
-        and photos == len(task.known.photos)
-        and not task.config.serviced(task.camera)
-    )
+    return task.look_back == JUDGED and photos == len(task.known.photos)
 
 
 def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> MadeMap:
