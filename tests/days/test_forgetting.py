@@ -245,3 +245,28 @@ def test_a_camera_whose_checkpoints_are_damaged_is_learned_again(
 
     assert counts(learned) == {"folded": 17}
     assert before.items() <= files(learned.photos).items()
+
+
+def test_forgetting_twice_does_nothing_the_second_time_and_relearning_neither(
+    learned: Home,
+) -> None:
+    learned.hotpixeld("forget", camera(learned), "--yes")
+    again = learned.hotpixeld("forget", camera(learned))
+
+    assert "that is not forgotten" in again.out
+    assert counts(learned) == {"forgotten": 16}
+    for _ in range(2):
+        learned.hotpixeld("relearn", camera(learned))
+    assert "no photo of" in learned.hotpixeld("relearn", camera(learned)).out
+    learned.once()
+    assert counts(learned) == {"folded": 16}
+
+
+def test_forgetting_between_relearn_and_the_next_run_holds(learned: Home) -> None:
+    before = files(learned.photos)
+    learned.hotpixeld("relearn", camera(learned))
+    learned.hotpixeld("forget", camera(learned), "--yes")
+    learned.once()
+
+    assert counts(learned) == {"forgotten": 16}
+    assert files(learned.photos) == before

@@ -191,3 +191,28 @@ def test_the_day_of_a_service_is_corrected(home: Home, body: Body) -> None:
 
     assert home.maps() == maps
     assert files(home.photos).keys() == copies.keys()
+
+
+def test_a_daemon_takes_a_service_into_account_at_its_reload_or_start(
+    home: Home,
+) -> None:
+    mended, *others = scattered(3, HEIGHT, WIDTH, levels=(70, 90))
+    mended = Planted(mended.row, mended.col, mended.level, until=32)
+    body = Body(defects=(mended, *others))
+    body.shoot(home.photos, 64)
+    home.once()
+    place = mended.col, mended.row
+    days = [(START + dt.timedelta(minutes=minutes)).isoformat() for minutes in (40, 32)]
+    entries = [{"model": body.model, "serviced": when} for when in days]
+    home.configure(cameras=entries[:1])
+    daemon = home.daemon()
+    daemon.until(lambda: pixels(home)[place]["until"] is not None, "no map")
+    daemon.idle()
+    home.configure(cameras=entries[1:])
+    maps = daemon.log.count("map of")
+    daemon.reload()
+    daemon.until(lambda: daemon.log.count("map of") > maps, "no map")
+    daemon.stop()
+
+    assert pixels(home)[place]["until"] == days[1]
+    assert len(pixels(home)) == 3

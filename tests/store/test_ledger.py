@@ -428,7 +428,7 @@ def test_falling_back_makes_what_the_checkpoint_before_lacks_pending(
             counts = Counts(photos, float(photos))
             ledger.images.commit_generation(CAMERA.id, counts, sequence=photos)
     with ledger.transaction():
-        ledger.images.set_mapped(CAMERA.id, 3, 2.5)
+        ledger.images.set_mapped(CAMERA.id, 3, 2.5, "contrast")
     assert ledger.generations.previous(CAMERA.id) == 1
     with ledger.transaction(durable=True):
         assert ledger.generations.fall_back(CAMERA.id) == 1

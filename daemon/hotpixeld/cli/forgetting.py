@@ -76,7 +76,7 @@ class Plan:
     gone : set of int
         Ids of those that cannot be read any more where they were.
     learned : str
-        What is deleted.
+        What is deleted; empty if nothing is.
     stays : str
         What is not.
     """
@@ -96,6 +96,11 @@ class Plan:
     def count_gone(self, images: tuple[Image, ...]) -> int:
         """Return how many of the images are gone."""
         return sum(image.id in self.gone for image in images)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is going to happen."""
+        return not (self.taken or self.earlier or self.learned)
 
     @property
     def loses(self) -> int:
@@ -151,12 +156,15 @@ class _Files:
 
 
 def _learned(ledger: Ledger, camera: Camera) -> str:
-    """Return in words what was learned of a camera."""
+    """Return in words what was learned of a camera; empty if nothing."""
+    record, found = ledger.images.camera(camera.id), ledger.defects.of(camera.id)
+    if not (record and record.generation) and not found:
+        return ""
     folder = state_folder.camera_folder(ledger.folder, camera.id)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     samples = counted(ledger.samples.count(camera.id), "photo")
-    defects = counted(lives.places(ledger.defects.of(camera.id)), "defect")
+    defects = counted(lives.places(found), "defect")
     return (
         f"{size / 1e6:,.1f} MB of checkpoints, the samples of {samples},"
         f" a map of {defects}"
@@ -228,6 +236,8 @@ def to_forget(
 
 def forget_text(plan: Plan) -> str:
     """Return what `forget` is going to do, in numbers."""
+    if plan.is_empty:
+        return plain(f"nothing is known of {plan.camera.id} that is not forgotten")
     pending = plan.count(plan.taken, "pending")
     lines = [f"to be forgotten: {plan.subject}"]
     if pending:
@@ -236,7 +246,8 @@ def forget_text(plan: Plan) -> str:
         gone = plan.count_gone(plan.earlier)
         but = f", but for {gone:,} whose files are gone" if gone else ""
         lines.append(f"to be folded again: {len(plan.earlier):,} earlier ones{but}")
-    lines.append(f"deleted: {plan.learned}")
+    if plan.learned:
+        lines.append(f"deleted: {plan.learned}")
     lines.append(f"stay as they are: {plan.stays}")
     back = len(plan.taken) - plan.count_gone(plan.taken)
     lines.append(
@@ -249,12 +260,13 @@ def forget_text(plan: Plan) -> str:
 def forget(ledger: Ledger, plan: Plan) -> str:
     """Do it; return in words what was done."""
     camera_id = plan.camera.id
+    _unpublish(ledger, camera_id)
     with ledger.transaction(durable=True):
         ledger.images.forget(camera_id, plan.since)
         _drop(ledger, camera_id)
     for image in plan.taken:
         (state_folder.spool(ledger.folder) / image.identity).unlink(missing_ok=True)
-    _remove_files(ledger, camera_id)
+    _tidy(ledger, camera_id)
     return plain(f"forgot {plan.subject}")
 
 
@@ -264,12 +276,16 @@ def _drop(ledger: Ledger, camera_id: str) -> None:
     ledger.samples.forget(camera_id)
 
 
-def _remove_files(ledger: Ledger, camera_id: str) -> None:
-    """Remove what the ledger names no more: generations, map and footprint."""
-    folder = state_folder.camera_folder(ledger.folder, camera_id)
-    generation_files.tidy(folder, 0, None)
+def _unpublish(ledger: Ledger, camera_id: str) -> None:
+    """Remove map and footprint, before the ledger's word: what it names is made again."""
     for file in (state_folder.map_file, state_folder.footprint_file):
         file(ledger.folder, camera_id).unlink(missing_ok=True)
+
+
+def _tidy(ledger: Ledger, camera_id: str) -> None:
+    """Remove the generations that the ledger names no more."""
+    folder = state_folder.camera_folder(ledger.folder, camera_id)
+    generation_files.tidy(folder, 0, None)
 
 
 def to_relearn(
@@ -308,6 +324,8 @@ def to_relearn(
 
 def relearn_text(plan: Plan) -> str:
     """Return what `relearn` is going to do, in numbers."""
+    if plan.is_empty:
+        return plain(f"no photo of {plan.camera.id} is to be taken again")
     outcomes = Counter(image.outcome for image in plan.taken)
     were = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
     lines = [f"to be taken again: {plan.subject}" + (f" ({were})" if were else "")]
@@ -315,7 +333,8 @@ def relearn_text(plan: Plan) -> str:
         lines[0] += f", but for {gone:,} whose files are in no watched folder now"
     if plan.loses:
         lines.append(f"what {plan.loses:,} of those have taught is lost")
-    lines.append(f"deleted, and made anew: {plan.learned}")
+    if plan.learned:
+        lines.append(f"deleted, and made anew: {plan.learned}")
     lines.append(f"stay as they are until then: {plan.stays}")
     return "\n".join(map(plain, lines))
 
@@ -323,12 +342,13 @@ def relearn_text(plan: Plan) -> str:
 def relearn(ledger: Ledger, plan: Plan) -> str:
     """Do it; return in words what was done."""
     camera_id = plan.camera.id
+    _unpublish(ledger, camera_id)
     with ledger.transaction(durable=True):
         for image in plan.taken:
             ledger.paths.mark_unseen_of(image.id)
         ledger.images.relearn(camera_id, [image.id for image in plan.taken])
         _drop(ledger, camera_id)
-    _remove_files(ledger, camera_id)
+    _tidy(ledger, camera_id)
     back = counted(len(plan.taken) - plan.count_gone(plan.taken), "photo")
     return plain(
         f"{back} of {camera_id} will be learned again by the service once it is started,"

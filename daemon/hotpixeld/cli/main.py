@@ -388,7 +388,7 @@ def forget(
     with commands.opened(folder) if dry_run else forgetting.held(folder) as ledger:
         plan = forgetting.to_forget(ledger, loaded, camera, since)
         click.echo(forgetting.forget_text(plan))
-        if dry_run:
+        if dry_run or plan.is_empty:
             return ExitCode.OK
         if not _agreed("Forget it?", yes=yes):
             return _declined()
@@ -423,7 +423,7 @@ def relearn(
     with commands.opened(folder) if dry_run else forgetting.held(folder) as ledger:
         plan = forgetting.to_relearn(ledger, loaded, camera, since)
         click.echo(forgetting.relearn_text(plan))
-        if dry_run:
+        if dry_run or plan.is_empty:
             return ExitCode.OK
         if plan.loses and not _agreed("Learn again without them?", yes=yes):
             return _declined()

@@ -282,8 +282,8 @@ class Learning:
         if not self._memory.of_pass:
             return
         cameras = list(self._ledger.images.cameras())
-        unmapped = (one for one in cameras if self._may_map(one))
-        stale = next((one for one in unmapped if one.mapped != one.photos), None)
+        mappable = (one for one in cameras if self._may_map(one))
+        stale = next((one for one in mappable if self._maps.is_stale(one)), None)
         if stale is not None:
             self._begin_map(stale, LOOK_BACK)
         elif (record := self._pass_due()) is not None:

@@ -157,6 +157,13 @@ def find(
     return past + judged(table.since(when), later)
 
 
+def _settings(config: Config, camera: Camera) -> str:
+    """Return what a change of makes another map of the same photos."""
+    detection, when = config.detection, config.serviced(camera)
+    serviced = when.isoformat() if when else "never"
+    return f"{detection.method}, {detection.min_photos} photos, serviced {serviced}"
+
+
 def _new_suspects(
     task: MapTask, state: State, trace: Trace, at_step: Callable[[], None]
 ) -> Suspects:
@@ -282,6 +289,11 @@ class Maps:
         largest = is_largest(camera, self._cameras())
         return self._config.ignored(camera, largest=largest)
 
+    def is_stale(self, record: CameraRecord) -> bool:
+        """Return whether a map is of other photos than the state, or by other settings."""
+        settings = _settings(self._config, record.camera)
+        return record.mapped != record.photos or record.mapped_by != settings
+
     def task(self, record: CameraRecord, look_back: int) -> MapTask:
         """Return what the map of a camera is made from; see `MapTask`."""
         camera = record.camera
@@ -317,7 +329,9 @@ class Maps:
             for photo in made.sampled:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
-            self._ledger.images.set_mapped(camera.id, made.photos, made.scenes)
+            self._ledger.images.set_mapped(
+                camera.id, made.photos, made.scenes, _settings(made.task.config, camera)
+            )
         self._versions.clear()
         self.made += 1
         before = not_ignored(made.task.former, ignored)

@@ -33,7 +33,8 @@ CREATE TABLE cameras (
   m2_sha256 TEXT NOT NULL DEFAULT '',
   mapped INTEGER NOT NULL DEFAULT 0,        -- photos in the state when last mapped
   scenes REAL NOT NULL DEFAULT 0,           -- different ones among the newest, then
-  pass_photos INTEGER NOT NULL DEFAULT 0    -- most in the next pass; 0: as many as fit
+  pass_photos INTEGER NOT NULL DEFAULT 0,   -- most in the next pass; 0: as many as fit
+  mapped_by TEXT NOT NULL DEFAULT ''        -- the settings that the map was made by
 ) WITHOUT ROWID;
 CREATE TABLE images (
   id INTEGER PRIMARY KEY, identity BLOB NOT NULL UNIQUE,
@@ -186,6 +187,8 @@ class CameraRecord:
         Photos that still count.
     pass_photos : int
         Most photos in the next pass; 0 is without limit.
+    mapped_by : str
+        The settings that the map was made by.
     """
 
     camera: Camera
@@ -197,6 +200,7 @@ class CameraRecord:
     photos: int
     weight: float
     pass_photos: int
+    mapped_by: str = ""
 
 
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
@@ -206,7 +210,7 @@ _IMAGE = (
 )
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
-    " scenes, generation, photos, weight, pass_photos FROM cameras "
+    " scenes, generation, photos, weight, pass_photos, mapped_by FROM cameras "
 )
 
 
@@ -232,7 +236,9 @@ def _image(
 
 
 def _record(
-    row: tuple[str, str, str, int, int, int, int, int, float, int, int, float, int],
+    row: tuple[
+        str, str, str, int, int, int, int, int, float, int, int, float, int, str
+    ],
 ) -> CameraRecord:
     return CameraRecord(Camera(*row[:5]), *row[5:])
 
@@ -417,11 +423,13 @@ class Images:
             (camera_id, sequence),
         )
 
-    def set_mapped(self, camera_id: str, photos: int, scenes: float) -> None:
-        """Record how many photos and scenes there were when the map was made."""
+    def set_mapped(
+        self, camera_id: str, photos: int, scenes: float, settings: str
+    ) -> None:
+        """Record by which settings, of how many photos and scenes the map was made."""
         self._connection.execute(
-            "UPDATE cameras SET mapped = ?, scenes = ? WHERE id = ?",
-            (photos, scenes, camera_id),
+            "UPDATE cameras SET mapped = ?, scenes = ?, mapped_by = ? WHERE id = ?",
+            (photos, scenes, settings, camera_id),
         )
 
     def camera(self, camera_id: str) -> CameraRecord | None:

@@ -106,6 +106,7 @@ UPDATE images SET admitted = CAST(strftime('%s', 'now') AS REAL)
 """
 _FORMER_COPIES = "ALTER TABLE copies ADD COLUMN original BLOB;" + copies.OTHER_COPIES
 _UNLEARNED = "ALTER TABLE images ADD COLUMN unlearned INTEGER NOT NULL DEFAULT 0;"
+_MAPPED_BY = "ALTER TABLE cameras ADD COLUMN mapped_by TEXT NOT NULL DEFAULT '';"
 
 STEPS = (
     # The tallies have not changed since.
@@ -119,6 +120,7 @@ STEPS = (
     _UNLEARNED,
     paths.FOLDER_FAULTS,
     fingerprints.SCHEMA,
+    _MAPPED_BY,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
