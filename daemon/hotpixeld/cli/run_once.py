@@ -42,7 +42,7 @@ OUTCOME_WORDS = {"earlier": "earlier ones folded"}
 """Outcomes whose word in the summary is not their own."""
 COPY_WORDS = {
     "written": "written",
-    "rewritten": "rewritten: the list changed",
+    "rewritten": "rewritten: the map changed",
     "removed": "removed: nothing left to repair",
     "tidied": "removed from a former place",
 }

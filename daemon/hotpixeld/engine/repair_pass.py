@@ -549,7 +549,7 @@ class RepairPass:
         if before and before.sha256 == copy.sha256 and before.target == copy.target:
             return "", f", copy as it was, {pixels}"
         if job.known is not None and job.version is not None:
-            return "rewritten", f", copy rewritten: the list changed, {pixels}"
+            return "rewritten", f", copy rewritten: the map changed, {pixels}"
         return "written", f", copy written, {pixels}"
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
