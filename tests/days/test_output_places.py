@@ -176,6 +176,21 @@ def test_old_copies_are_tidied_by_themselves_where_that_is_configured(
     assert copies_in(home.root / "fixed") == names(16)
 
 
+def test_what_cannot_be_tidied_by_itself_is_said_once_a_run(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    home.configure_folder(repaired=home.root / "fixed")
+    home.once()
+    (home.root / "fixed" / "c_IMG_0001.JPG").unlink()
+    home.configure(copies={"tidy": True})
+    said = home.once().err
+
+    assert said.count("1 copy at former places not removed, such as") == 1
+    assert copies_in(home.photos / "repaired") == {"c_IMG_0001.JPG"}
+
+
 def test_tidying_is_switched_on_later(home: Home, body: Body) -> None:
     body.shoot(home.photos, 16)
     home.once()

@@ -23,6 +23,7 @@ from hotpixeld.engine.sampling import JUDGED, EarlierPhotos
 from hotpixeld.engine.workers import Workers
 from hotpixeld.errors import StateError, said
 from hotpixeld.files import make_folder, sweep
+from hotpixeld.messages import counted
 from hotpixeld.photo import metadata
 from hotpixeld.store import migration, state_folder
 from hotpixeld.store.ledger import Ledger
@@ -288,12 +289,19 @@ class Session:
 
     def tidy_copies(self) -> Generator[Path]:
         """Remove copies at former places, where that is configured; yield each."""
-        if self.config.copies.tidy:
-            max_bytes = self.config.limits.max_bytes
-            for copy, reason in copy_places.tidied(self.ledger, max_bytes):
-                self.progress()
-                if not reason:
-                    yield copy.target
+        if not self.config.copies.tidy:
+            return
+        stay: list[str] = []
+        max_bytes = self.config.limits.max_bytes
+        for copy, reason in copy_places.tidied(self.ledger, max_bytes):
+            self.progress()
+            if not reason:
+                yield copy.target
+            else:
+                stay.append(f"{copy.target}: {reason}")
+        if stay:
+            copies = counted(len(stay), "copy")
+            log.warning("%s at former places not removed, such as %s", copies, stay[0])
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Check photos against their camera's present pixel list; write what changes."""
