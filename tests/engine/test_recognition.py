@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hotpixeld.config import load
 from hotpixeld.config.load import for_folders
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.repair import lossless
@@ -102,6 +103,35 @@ def test_it_does_so_after_a_restart_and_when_the_copy_is_folded(
     # It is as any folded photo is: repaired, and known when it is seen again.
     assert (folder / "repaired" / f"c_{photo.name}").is_file()
     assert took(session, photo) == ("known", "")
+
+
+def test_what_was_made_of_the_copy_goes_with_it(
+    sensor: Sensor,
+    pair: tuple[Path, Path],
+    open_session: Callable[..., Session],
+    folder: Path,
+) -> None:
+    """The copy, alone, was a photo, and a pixel that it still shows was repaired."""
+    photo, _ = pair
+    original = photo.read_bytes()
+    photo.unlink()
+    one, *others = sensor.defects
+    data = lossless.repaired(original, (Defect(one.row, one.col, Kind.HOT),)).data
+    photo.with_name("c_IMG.JPG").write_bytes(data)
+    pixels = [[each.col, each.row] for each in others]
+    text = f"""
+folders: [{{path: {folder}}}]
+cameras: [{{model: Model One, size: [280, 200], pixels: {pixels}}}]
+"""
+    session = open_session(load.parse(text, folder / "hotpixeld.yaml"))
+    took(session, photo.with_name("c_IMG.JPG"))
+    made = folder / "repaired" / "c_c_IMG.JPG"
+    assert made.is_file()
+    photo.write_bytes(original)
+    took(session, photo)
+
+    assert not made.exists()
+    assert (folder / "repaired" / f"c_{photo.name}").is_file()
 
 
 def test_where_the_known_file_is_gone_the_first_is_the_photo(

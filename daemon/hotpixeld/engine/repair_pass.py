@@ -407,6 +407,7 @@ class RepairPass:
         kinship = self._recognition.kinship(photo, own, camera, versions=versions)
         if kinship is not None and not kinship.is_original:
             raise SkippedPhotoError(job.path, kinship.reason(kinship.path))
+        places = ledger.paths.of_image(kinship.image.id) if kinship else []
         # A photo in the spool is known after a power cut, too: its file may be gone then.
         with ledger.transaction(durable=job.patient):
             image = None
@@ -421,6 +422,9 @@ class RepairPass:
             )
         if kinship is not None:
             self._spool.drop([kinship.image.identity])
+        for path in places:
+            if (record := ledger.paths.find(path)) and record.outcome == "skipped":
+                self._copies.withdraw(path)
         job.image = image
         job.outcome = "pending" if image.outcome == "pending" else "known"
 
