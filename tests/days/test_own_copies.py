@@ -111,6 +111,19 @@ def test_a_copy_is_seen_by_another_daemon_before_its_original(
     assert {outcomes[f"inbox/IMG_{n:04d}.JPG"] for n in range(16)} == {"image"}
 
 
+def test_a_folder_of_edited_photos_is_folded_and_the_copies_in_it_are_not(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos / "day1", 16)
+    home.configure_folder(path=home.photos / "day1")
+    home.once()
+    other = home.also("state2")
+    other.configure_folder(path=home.photos, edited="fold")
+    other.once()
+
+    assert_learned_from_originals_only(other, body)
+
+
 def test_a_copy_alone_is_a_photo(home: Home, body: Body) -> None:
     body.shoot(home.photos, 16)
     home.once()

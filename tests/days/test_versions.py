@@ -126,6 +126,22 @@ def test_an_edited_photo_is_refused_with_its_reason(home: Home, body: Body) -> N
     assert record.reason == f"a version of {first}: flipped or turned"
 
 
+def test_a_photo_is_edited_in_place(home: Home, body: Body) -> None:
+    """Its copy is of the photo as it was, and stays."""
+    first, *_ = body.shoot(home.photos, 16)
+    home.once()
+    written = home.written()
+    first.write_bytes(VERSIONS["saved again"](first))
+    home.daemon().idle().stop()
+    with home.ledger() as ledger:
+        (record,) = ledger.paths.with_reason(10)
+
+    assert record.path == first
+    assert record.reason == "a version of the photo that was here before: saved again"
+    assert home.folded() == 16
+    assert home.written() == written
+
+
 def test_photos_are_exported_smaller_by_a_program_that_tells_nothing(
     home: Home, body: Body
 ) -> None:

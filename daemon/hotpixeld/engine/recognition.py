@@ -9,7 +9,8 @@ Candidates are the known photos of the same camera and capture time.  Equal meta
 decide nothing: some cameras write the same MakerNote into every photo, and without
 fractions of a second a whole series has one capture time.  What decides is the coded data
 (`photo.fingerprint`), the coefficients (`jpeg.derivation`), or that the camera's thumbnail
-or MakerNote stands in a file that another program laid out.
+or MakerNote stands in a file that another program laid out, or in the place of the known
+photo, which is gone.
 
 Of two files, the original is the one that the other follows from; of a photo and its
 repaired copy, the one with the sharper spots in the blocks that differ: a repair only takes
@@ -76,7 +77,7 @@ class Kinship:
     _what: str
     _how: str = ""
 
-    def reason(self, original: Path) -> str:
+    def reason(self, original: Path | str) -> str:
         """Return why the one that is not the original is not learned."""
         return f"{self._what} of {original}" + (f": {self._how}" if self._how else "")
 
@@ -147,7 +148,8 @@ def _is_carried_over(known: _Sight, new: _Sight) -> bool:
     same_note = _same(one.note, two.note)
     if known.size not in {new.size, new.size[::-1]}:
         return same_note  # a camera that writes two sizes lays out both alike
-    lost = bool(one.thumbnail) != bool(two.thumbnail)
+    # Two files that can be compared, and do not agree, may be neighbours in a series.
+    lost = bool(one.thumbnail) != bool(two.thumbnail) or known.photo is None
     return _same(one.thumbnail, two.thumbnail) or (same_note and lost)
 
 
@@ -291,7 +293,11 @@ class Recognition:
     ) -> Kinship | None:
         forth, back = _agreements(known, new)
         follows = forth.follows or back.follows
-        if not (follows or _is_carried_over(known, new)):
+        if not (
+            follows
+            or _is_carried_over(known, new)
+            or self._is_in_place(relative, known, new)
+        ):
             return None
         if forth.is_recoded and known.photo and new.photo:
             blocks = _differing(known.photo, new.photo)
@@ -306,6 +312,13 @@ class Recognition:
         elif known.size not in {new.size, new.size[::-1]}:
             how = "of another size"
         return Kinship(*self._image(relative), is_original, _VERSION, how)
+
+    def _is_in_place(self, relative: Relative, known: _Sight, new: _Sight) -> bool:
+        """Return whether a photo is where the known one was, with its MakerNote."""
+        places = self._ledger.paths.of_image(relative.id)
+        is_there = new.photo is not None and new.photo.path in places
+        same_note = _same(known.fingerprint.note, new.fingerprint.note)
+        return is_there and known.photo is None and same_note
 
     def give_way(self, kinship: Kinship, new: Photo, camera: Camera) -> Image | None:
         """Have the original stand for what was made of it; in a transaction.

@@ -406,7 +406,9 @@ class RepairPass:
         versions = self._config.folder_of(job.path).edited == "skip"
         kinship = self._recognition.kinship(photo, own, camera, versions=versions)
         if kinship is not None and not kinship.is_original:
-            raise SkippedPhotoError(job.path, kinship.reason(kinship.path))
+            is_there = kinship.path != job.path
+            original = kinship.path if is_there else "the photo that was here before"
+            raise SkippedPhotoError(job.path, kinship.reason(original))
         places = ledger.paths.of_image(kinship.image.id) if kinship else []
         # A photo in the spool is known after a power cut, too: its file may be gone then.
         with ledger.transaction(durable=job.patient):
