@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from days.world import files
 from hotpixeld.errors import ExitCode
@@ -270,3 +271,25 @@ def test_forgetting_between_relearn_and_the_next_run_holds(learned: Home) -> Non
 
     assert counts(learned) == {"forgotten": 16}
     assert files(learned.photos) == before
+
+
+def test_what_must_not_be_learned_any_more_is_left_out_when_it_is_learned_again(
+    home: Home, body: Body
+) -> None:
+    home.configure_folder(edited="fold")
+    (cropped, *_) = body.shoot(home.photos, 17)
+    with Image.open(cropped) as image:
+        exif = image.getexif()
+        exif[0x0131] = "Adobe Photoshop CS6 (Windows)"
+        image.save(cropped, quality=95, exif=exif)
+    home.once()
+    assert counts(home) == {"folded": 17}
+    home.configure_folder(edited="skip")
+    home.hotpixeld("relearn", camera(home))
+    home.once()
+
+    assert counts(home) == {"folded": 16}
+    (problem,) = home.status()["problems"]
+    assert problem["path"] == str(cropped)
+    assert "Photoshop" in problem["reason"]
+    assert "nothing new" in home.once().out

@@ -579,6 +579,8 @@ class RepairPass:
             self._ledger.paths.record(
                 job.path, outcome, reason=error.reason, signature=job.signature
             )
+            if job.identity and outcome != "waiting":
+                self._ledger.images.drop_lost(job.identity)
         failed = outcome == "failed"
         message_id = MessageId.PHOTO_FAILED if failed else MessageId.PHOTO_SKIPPED
         log.log(

@@ -374,12 +374,24 @@ class Images:
         )
 
     def remove(self, image: Image) -> None:
-        """Drop a pending image that cannot be decoded, and a camera that had no other.
+        """Drop an image that is not to be folded, and a camera that had no other.
 
         Call inside a transaction; no path may hold it any more.
         """
         self._connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
         self._drop_if_empty(image.camera)
+
+    def drop_lost(self, identity: str) -> None:
+        """Drop a lost image that was found and refused, unless a path holds it still.
+
+        Call inside a transaction.
+        """
+        image = self.find(identity)
+        if image is None or image.outcome != "lost":
+            return
+        query = "SELECT 1 FROM paths WHERE image = ? LIMIT 1"
+        if self._connection.execute(query, (image.id,)).fetchone() is None:
+            self.remove(image)
 
     def _drop_if_empty(self, camera_id: str) -> None:
         """Drop a camera that has no image, and of which nothing was learned."""
