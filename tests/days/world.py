@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from faults.hotpixel import Fault, Process, Zygote
 
 HEIGHT, WIDTH = 88, 120
-DEADLINE = 60.0
+DEADLINE = 30.0
 """Seconds after which what has not come will not come."""
 
 Json = dict[str, Any]
@@ -249,9 +249,9 @@ class Home:
             (one["x"], one["y"]) for camera in self.maps() for one in camera["pixels"]
         }
 
-    def daemon(self) -> Daemon:
-        """Start the daemon: `run`, in the foreground."""
-        return Daemon(self)
+    def daemon(self, fault: Fault | None = None) -> Daemon:
+        """Start the daemon: `run`, in the foreground; it may die of a `fault`."""
+        return Daemon(self, fault)
 
     # What there is
 
@@ -325,12 +325,13 @@ class Home:
 class Daemon:
     """A `hotpixeld run` of a home."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, fault: Fault | None = None) -> None:
         self._home = home
         self._log = home.system / "log"
         self._before = len(self._all())
-        self.process = home._start("run", "--jobs", "1", log=self._log)
-        self.until(lambda: "watching" in self.log, "no start")
+        self.process = home._start("run", "--jobs", "1", log=self._log, fault=fault)
+        if fault is None:
+            self.until(lambda: "watching" in self.log, "no start")
 
     def _all(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -343,19 +344,24 @@ class Daemon:
     def until(self, reached: Callable[[], bool], what: str) -> None:
         """Wait until something is so; the daemon must live as long."""
         if not self.process.until(reached, DEADLINE):
-            raise AssertionError(f"{what}\n{self.log[-2000:]}")
+            raise AssertionError(f"{what}\n{self.log[-3000:]}")
 
     def idle(self) -> Daemon:
         """Wait until all photos are known as they are, and the daemon has no work."""
-        self.until(self._is_idle, "never idle")
+        self.until(self.is_idle, "never idle")
         return self
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """Return whether all photos are known as they are, and there is no work."""
+        if not (self._home.state / "ledger.sqlite3").exists():
+            return False
         # The ledger first: the daemon says that it is busy before it writes there.
         with self._home.ledger() as ledger:
             for path in self._home.candidates():
-                known = ledger.paths.find(path)
-                if known is None or known.signature not in {None, stat_photo(path)}:
+                known, now = ledger.paths.find(path), stat_photo(path)
+                if known is None or now is None:
+                    return False
+                if known.signature and not now.is_still(known.signature):
                     return False
         daemon = self._home.status()["daemon"]
         return daemon is not None and not daemon["busy"]
