@@ -37,13 +37,22 @@ def cameras(home: Home) -> list[str]:
         return [record.camera.id for record in ledger.images.cameras()]
 
 
+_MADE_AGAIN = {
+    "suspects": "DISTINCT camera",
+    "samples": "image, camera",
+    "defects": "camera, row, col, verdict ->> 'after', verdict ->> 'until'",
+}
+"""What is looked at of tables that each run once makes again: see `Learning.all_at_once`."""
+
+
 def everything(user: User) -> Dump:
     """Return all that a run could change: files and rows of the ledger."""
     found: Dump = {str(path): [stamp(path)] for path in user.tree()}
     with user.home.ledger() as ledger:
         query = "SELECT name FROM sqlite_master WHERE type = 'table'"
         for (table,) in ledger.connection.execute(query).fetchall():
-            rows = ledger.connection.execute(f"SELECT * FROM {table}")  # noqa: S608
+            what = _MADE_AGAIN.get(table, "*")
+            rows = ledger.connection.execute(f"SELECT {what} FROM {table}")  # noqa: S608
             found[f"table {table}"] = list(rows)
     return found
 
@@ -85,14 +94,14 @@ def _touched(user: User) -> Iterator[str]:
 def _torn(user: User) -> Iterator[str]:
     """Yield what was written and is not whole; note the identities of what is."""
     for path in user.copies():
-        status = path.stat()
         try:
+            status = path.stat()
             user.own.add(_identity(path, status.st_ino, status.st_mtime_ns))
         except FileNotFoundError:  # renewed or withdrawn just now, by the daemon
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
             yield f"{path} is no whole photo: {error}"
-    user.own -= user.photos
+    user.own -= user.photos.keys()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -116,7 +125,7 @@ def _folded(user: User) -> Iterator[str]:
         return  # not made yet
     known = dict(rows)
     yield from (f"a copy is learned: {one}" for one in known.keys() & user.own)
-    strange = known.keys() - user.photos - user.own
+    strange = known.keys() - user.photos.keys() - user.own
     yield from (f"what is no photo is learned: {one}" for one in strange)
     if user.calm:
         for record in records:
@@ -248,7 +257,8 @@ def _copy(
         return
     if copy.pixels and copy.method == "lossless":
         data = copy.target.read_bytes()
-        if not _is_repair(photo.data, data):
+        # A rating that the photo was given since is not in its copy.
+        if not any(_is_repair(one, data) for one in user.photos[photo.identity]):
             yield f"{copy.target} is no repair of {photo.path}"
 
 

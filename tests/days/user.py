@@ -68,8 +68,11 @@ class User:
     ----------
     files : dict of Path to Mine
         What the user put there.
-    photos, own : set of str
-        The identities of all photos that were ever taken, and of all that was written.
+    photos : dict of str to list of bytes
+        The files of every photo that was ever taken, by its identity: as it was taken,
+        and with each rating that it was given.
+    own : set of str
+        The identities of all that was ever written.
     gone : set of Path
         Where the user took a copy away, or changed it.
     calm : bool
@@ -79,7 +82,7 @@ class User:
     home: Home
     bodies: list[Body] = field(default_factory=_bodies)
     files: dict[Path, Mine] = field(default_factory=dict)
-    photos: set[str] = field(default_factory=set)
+    photos: dict[str, list[bytes]] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     gone: set[Path] = field(default_factory=set)
     daemon: Daemon | None = None
@@ -94,6 +97,9 @@ class User:
 
     def kept(self, path: Path, kind: str) -> None:
         """Note a file as the user's."""
+        if kind == "photo":
+            data = path.read_bytes()
+            self.photos.setdefault(identity(data), []).insert(0, data)
         self.files[path] = Mine(kind, sha256(path), stamp(path))
         self.gone.add(path)
 
@@ -157,7 +163,6 @@ class User:
         """Note photos that a camera took."""
         for path in paths:
             self.kept(path, "photo")
-            self.photos.add(identity(path.read_bytes()))
 
     def reloaded(self) -> None:
         """Have a running daemon read the configuration that was changed."""

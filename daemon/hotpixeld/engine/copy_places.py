@@ -163,12 +163,15 @@ class CopyPlaces:
         there = OutputFolder.of(folder, self._max_bytes).sha256_of(target)
         here = None if copy.target == target else self._sha256_at_old_place(copy)
         taken = self._ledger.other_copies.find(target)
+        before = self._ledger.copies.find(source)
         new = Copy(source, target, "withdrawn")
         if taken is not None and there == taken.sha256:
             method = BY_HAND if taken.condition == BY_HAND else taken.method
             new = replace(taken, source=source, condition="written", method=method)
         elif copy.sha256 and there == copy.sha256:
             new = replace(copy, source=source, target=target, condition="written")
+        elif before and before.target == target and there == before.sha256:
+            new = before  # of the photo that had this name: it is to be replaced
         elif here is None and self._was_deleted(copy, source, folder, now):
             new = replace(copy, source=source, target=target, condition="deleted")
         with self._ledger.transaction():

@@ -295,6 +295,14 @@ class Paths:
             (version, *_split(path)),
         )
 
+    def set_signature(self, path: Path, signature: Signature) -> None:
+        """Record what `stat` says now of a file whose content is the same."""
+        self._connection.execute(
+            "UPDATE paths SET inode = ?, size = ?, mtime_ns = ?, ctime_ns = ?"
+            " WHERE folder = ? AND name = ?",
+            (*signature, *_split(path)),
+        )
+
     def mark_unseen(self, path: Path, version: str | None) -> None:
         """Record that the file at `path` is gone or another; seen again, it is read.
 
