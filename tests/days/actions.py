@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 XMP = (
     b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'>%d</x:xmpmeta>"
 )
+OUTPUTS = ("repaired", "fixed", "../elsewhere/out")
+NAMES = ("c_{name}", "r-{name}")
 MOST_PHOTOS = 40
 """Originals that lie in the folders at once: what a step costs grows with them."""
 
@@ -206,7 +208,10 @@ def _copy(user: User, random_: Random) -> Path | None:
 def delete_copy(user: User, random_: Random) -> str | None:
     """Delete a copy."""
     path = _copy(user, random_)
-    return user.remove(path) if path else None
+    if path is None:
+        return None
+    user.spoil(path)
+    return user.remove(path)
 
 
 @action(2)
@@ -215,6 +220,7 @@ def edit_copy(user: User, random_: Random) -> str | None:
     path = _copy(user, random_)
     if path is None:
         return None
+    user.spoil(path)
     if random_.random() < 0.5:
         data = with_segment(path.read_bytes(), app(0xE1, XMP % 5))
         user.put(path, data, user.kind(path))
@@ -229,6 +235,7 @@ def move_copy(user: User, random_: Random) -> str | None:
     path = _copy(user, random_)
     if path is None:
         return None
+    user.spoil(path)
     if random_.random() < 0.5:
         return user.move(path, path.with_name(f"best_{path.name[-40:]}"))
     return user.move(path, user.new_place(random_, path, "moved"))
@@ -282,7 +289,7 @@ def ignore(user: User, random_: Random) -> str:
 def pixels(user: User, random_: Random) -> str:
     """List a pixel by hand, or none any more."""
     body = random_.choice(user.bodies)
-    x, y = random_.choice([*sorted(body.xy), (50, 50)])
+    x, y = random_.choice(sorted(body.xy))
     was = user.entry(body).get("pixels")
     user.set_entry(body, pixels=None if was else [[x, y]], ignore=None)
     return f"{body.serial} {x},{y}: {'no more' if was else 'from now on'}"
@@ -313,6 +320,45 @@ def which(user: User, random_: Random) -> str:
     user.home.configure(repair={"pixels": what})
     user.reloaded()
     return what
+
+
+@action(3)
+def output(user: User, random_: Random) -> str:
+    """Have copies go to another place, or by another name."""
+    place, name = random_.choice(OUTPUTS), random_.choice(NAMES)
+    user.home.configure_folder(repaired=place, name=name)
+    user.reloaded()
+    return f"{place}/{name}"
+
+
+@action(2)
+def tidied(user: User, _: Random) -> str:
+    """Have copies at former places removed by themselves, or kept."""
+    was = bool(user.home.settings.get("copies"))
+    user.home.configure(copies={} if was else {"tidy": True})
+    user.reloaded()
+    return "no more" if was else "from now on"
+
+
+@action(2)
+def tidy(user: User, _: Random) -> str | None:
+    """Remove the copies at former places."""
+    if not truths.cameras(user.home):
+        return None
+    user.home.hotpixeld("tidy", "--yes")
+    return ""
+
+
+@action(2)
+def repair(user: User, random_: Random) -> str | None:
+    """Repair a photo by hand; it may say no."""
+    path = _original(user, random_)
+    if path is None:
+        return None
+    where = ("--output", user.home.photos / "hand") if random_.random() < 0.3 else ()
+    user.home.hotpixeld("repair", path, *where, code=None)
+    user.calm = False
+    return f"{user.home.name(path)} {where and user.home.name(where[1])}"
 
 
 @action(2)

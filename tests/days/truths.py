@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
 
 from days.user import stamp
 from days.world import sha256
@@ -23,8 +27,9 @@ if TYPE_CHECKING:
     from hotpixeld.config.model import Config
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.store.copies import Copy
     from hotpixeld.store.ledger import Ledger
-    from hotpixeld.store.paths import Copy, PathRecord
+    from hotpixeld.store.paths import PathRecord
 
 Dump = dict[str, list[object]]
 
@@ -148,14 +153,15 @@ def _unknown(user: User, ledger: Ledger) -> Iterator[str]:
     """Yield the photos that are not what they should be in the ledger."""
     for path in user.home.candidates():
         mine, record = user.files.get(path), ledger.paths.find(path)
-        if mine is None:
-            yield f"{path} was written where photos are looked for"
-        elif record is None:
+        if record is None:
             yield f"{path} is not known"
-        elif mine.kind == "photo":
+        elif mine is not None and mine.kind == "twin":
+            continue
+        elif mine is not None and mine.kind == "photo":
             yield from _uncounted(ledger, record)
         elif record.image is not None or not record.reason:
-            yield f"{path}, of kind {mine.kind}, is {record.outcome}"
+            kind = mine.kind if mine else "copy"
+            yield f"{path}, of kind {kind}, is {record.outcome}"
 
 
 def _uncounted(ledger: Ledger, record: PathRecord) -> Iterator[str]:
@@ -183,7 +189,9 @@ def _examined(path: Path, *_stamp: int) -> Photo:
 def _shown(identity: str, key: str) -> tuple[tuple[int, int], ...]:
     """Return the x, y of what a photo shows of a list."""
     photo, pixels = _asked[identity, key]
-    seen = pixel_list.visible(photo_file.decode(photo), pixels.detected)
+    with Image.open(io.BytesIO(photo.data)) as image:
+        frame = np.asarray(image.convert("RGB"))
+    seen = pixel_list.visible(frame, pixels.detected)
     sites = {(one.row, one.col) for one in (*pixels.configured, *seen)}
     return tuple((col, row) for row, col in sorted(sites))
 
@@ -227,15 +235,18 @@ def _copies(
         if copy is not None and copy.condition == "written":
             yield from _copy(user, photo, copy, wanted, folder.copy_path(path))
         elif copy is not None and copy.condition in {"deleted", "foreign", "refused"}:
-            yield from _without(user, copy, explained)
+            yield from _without(user, photo, copy, explained)
         elif wanted or folder.unchanged != "skip":
             how = copy.condition if copy else "none"
             yield f"{path} shows {wanted}, and its copy is {how}"
 
 
-def _without(user: User, copy: Copy, explained: set[Path]) -> Iterator[str]:
+def _without(
+    user: User, photo: Photo, copy: Copy, explained: set[Path]
+) -> Iterator[str]:
     """Yield copies that are missing and should not be, or of which nothing is said."""
-    if copy.condition != "refused" and copy.target not in user.gone:
+    touched = copy.target in user.gone or photo.identity in user.spoilt
+    if copy.condition != "refused" and not touched:
         yield f"{copy.target} is {copy.condition}, and nobody did that"
     if copy.condition != "deleted" and copy.target not in explained:
         yield f"{copy.target} is {copy.condition}, and status says nothing"
@@ -269,17 +280,16 @@ def _is_repair(original: bytes, copy: bytes) -> bool:
 
 def _strays(user: User, ledger: Ledger) -> Iterator[str]:
     """Yield copies that lie there unknown, and known ones that do not lie there."""
-    rows = ledger.connection.execute("SELECT source FROM copies").fetchall()
-    known = {}
-    for (source,) in rows:
-        copy = ledger.copies.find(Path(source.decode()))
-        if copy is not None and copy.condition == "written":
-            known[copy.target] = copy
+    rows = ledger.connection.execute(
+        "SELECT target, lower(hex(sha256)) FROM copies WHERE condition = 'written'"
+        " UNION SELECT target, lower(hex(sha256)) FROM other_copies"
+    )
+    known = {Path(target.decode()): hash_ for target, hash_ in rows}
     written = {path for path in user.tree() if path not in user.files}
     for path in written - known.keys():
         yield f"{path} is nobody's"
     for path in known.keys() - written - user.gone:
         yield f"{path} is written, says the ledger, and is not there"
     for path in known.keys() & written - user.gone:
-        if sha256(path) != known[path].sha256:
+        if sha256(path) != known[path]:
             yield f"{path} is not what was written"

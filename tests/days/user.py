@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ class Mine:
     ----------
     kind : str
         "photo" (as a camera took it, whatever its name and metadata), "own" (what
-        hotpixeld wrote, put somewhere by the user), "edit", "torn" or "other".
+        hotpixeld wrote, put somewhere by the user), "twin" (likewise, of a photo without
+        a defect: the same image), "edit", "torn" or "other".
     sha256, stamp : str, tuple
         Of the file, as the user left it.
     """
@@ -74,7 +76,9 @@ class User:
     own : set of str
         The identities of all that was ever written.
     gone : set of Path
-        Where the user took a copy away, or changed it.
+        Where the user took a file away, or put or changed one.
+    spoilt : set of str
+        The identities of photos of whose copies the user took one away, or changed it.
     calm : bool
         Whether everything that was due has been done since the last change.
     """
@@ -85,6 +89,7 @@ class User:
     photos: dict[str, list[bytes]] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     gone: set[Path] = field(default_factory=set)
+    spoilt: set[str] = field(default_factory=set)
     daemon: Daemon | None = None
     calm: bool = False
 
@@ -128,11 +133,21 @@ class User:
         self.gone.add(path)
         return self.home.name(path)
 
+    def spoil(self, path: Path) -> None:
+        """Note that the user is about to take a copy away, or to change it."""
+        query = (
+            "SELECT lower(hex(original)) FROM copies WHERE target = ?1"
+            " UNION SELECT lower(hex(original)) FROM other_copies WHERE target = ?1"
+        )
+        with self.home.ledger() as ledger:
+            rows = ledger.connection.execute(query, (os.fsencode(path),))
+            self.spoilt.update(original for (original,) in rows)
+
     def kind(self, path: Path) -> str:
         """Return the kind of a file that the user is about to take."""
         if path in self.files:
             return self.files[path].kind
-        return "photo" if identity(path.read_bytes()) in self.photos else "own"
+        return "twin" if identity(path.read_bytes()) in self.photos else "own"
 
     def originals(self) -> list[Path]:
         """Return the photos in the import folders, in an order that is always the same."""
