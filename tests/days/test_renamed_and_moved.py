@@ -118,6 +118,21 @@ def test_a_photo_is_copied_and_both_have_their_copies(home: Home, body: Body) ->
     assert home.status()["photos"]["duplicate"] == 1
 
 
+def test_a_photo_takes_the_name_of_another_whose_copy_is_there(
+    home: Home, body: Body
+) -> None:
+    copies = start(home, body)
+    (copies / "c_IMG_0004.JPG").unlink()
+    (home.photos / "IMG_0004.JPG").replace(home.photos / "IMG_0003.JPG")
+    home.once()
+    said = home.hotpixeld(
+        "diff", home.photos / "IMG_0003.JPG", copies / "c_IMG_0003.JPG"
+    )
+
+    assert "identical but for " in said.out
+    assert home.copies()["photos/repaired/c_IMG_0003.JPG"] == "written"
+
+
 def test_a_photo_is_copied_elsewhere_and_deleted_later(home: Home, body: Body) -> None:
     copies = start(home, body)
     home.drop_copy(home.photos / "IMG_0003.JPG", home.photos / "best" / "one.jpg")

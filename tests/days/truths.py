@@ -42,12 +42,14 @@ def cameras(home: Home) -> list[str]:
         return [record.camera.id for record in ledger.images.cameras()]
 
 
-_MADE_AGAIN = {
+_LOOKED_AT = {
+    # Not the ctime: where two photos swapped names, a link to one is removed for the other.
+    "paths": "folder, name, outcome, reason, image, inode, size, mtime_ns, repaired_with",
     "suspects": "DISTINCT camera",
     "samples": "image, camera",
     "defects": "camera, row, col, verdict ->> 'after', verdict ->> 'until'",
 }
-"""What is looked at of tables that each run once makes again: see `Learning.all_at_once`."""
+"""What is looked at of tables of which a run that is done once makes some again."""
 
 
 def everything(user: User) -> Dump:
@@ -56,7 +58,7 @@ def everything(user: User) -> Dump:
     with user.home.ledger() as ledger:
         query = "SELECT name FROM sqlite_master WHERE type = 'table'"
         for (table,) in ledger.connection.execute(query).fetchall():
-            what = _MADE_AGAIN.get(table, "*")
+            what = _LOOKED_AT.get(table, "*")
             rows = ledger.connection.execute(f"SELECT {what} FROM {table}")  # noqa: S608
             found[f"table {table}"] = list(rows)
     return found
@@ -200,13 +202,15 @@ _asked: dict[tuple[str, str], tuple[Photo, PixelList]] = {}
 
 
 def expected(
-    photo: Photo, config: Config, ledger: Ledger
+    photo: Photo, config: Config, ledger: Ledger, copy: Copy | None
 ) -> tuple[tuple[int, int], ...]:
     """Return the x, y of what must be repaired in a photo."""
     image = ledger.images.find(photo.identity)
     record = ledger.images.camera(image.camera) if image else None
-    if record is None:
+    if image is None or record is None:
         return ()
+    if image.outcome == "forgotten" or image.is_unlearned:
+        return copy.pixels if copy is not None else ()  # it stays as it is
     known = [one.camera for one in ledger.images.cameras()]
     detected = ledger.defects.of(record.camera.id)
     pixels = pixel_list.repairable(
@@ -231,7 +235,7 @@ def _copies(
         if record is None or record.outcome not in {"image", "duplicate"}:
             continue  # `_unknown` says it
         photo, folder = _now(path), config.folder_of(path)
-        wanted = expected(photo, config, ledger)
+        wanted = expected(photo, config, ledger, copy)
         if copy is not None and copy.condition == "written":
             yield from _copy(user, photo, copy, wanted, folder.copy_path(path))
         elif copy is not None and copy.condition in {"deleted", "foreign", "refused"}:

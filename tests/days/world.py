@@ -16,6 +16,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import os
 import shutil
 import signal
 import struct
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hotpixeld.store import state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch.walk import Walk, stat_photo
 from sensor import START, Planted, Sensor, scattered, write_jpeg
@@ -267,7 +269,7 @@ class Home:
     def outputs(self) -> list[Path]:
         """Return the folders that copies go to."""
         return [
-            Path(one["path"]) / one.get("repaired", "repaired")
+            Path(os.path.normpath(Path(one["path"]) / one.get("repaired", "repaired")))
             for one in self.settings["folders"]
         ]
 
@@ -348,23 +350,33 @@ class Daemon:
 
     def idle(self) -> Daemon:
         """Wait until all photos are known as they are, and the daemon has no work."""
-        self.until(self.is_idle, "never idle")
+        if not self.process.until(lambda: not self.under_way(), DEADLINE):
+            raise AssertionError(f"{self.under_way()}\n{self.log[-3000:]}")
         return self
 
-    def is_idle(self) -> bool:
-        """Return whether all photos are known as they are, and there is no work."""
+    def under_way(self) -> str:
+        """Return what the daemon has not done yet, empty if it is idle."""
         if not (self._home.state / "ledger.sqlite3").exists():
-            return False
+            return "no ledger yet"
         # The ledger first: the daemon says that it is busy before it writes there.
         with self._home.ledger() as ledger:
             for path in self._home.candidates():
                 known, now = ledger.paths.find(path), stat_photo(path)
                 if known is None or now is None:
-                    return False
+                    return f"not known yet: {path}"
                 if known.signature and not now.is_still(known.signature):
-                    return False
-        daemon = self._home.status()["daemon"]
-        return daemon is not None and not daemon["busy"]
+                    return f"not known as it is: {path}"
+        try:
+            # What `status --json` prints of the daemon, without a process each time.
+            where = {"RUNTIME_DIRECTORY": str(self._home.system / "runtime")}
+            folder = state_folder.runtime_folders(self._home.state, where)[0]
+            published = (folder / state_folder.STATUS_NAME).read_text()
+            daemon = json.loads(published)["daemon"]
+        except FileNotFoundError:
+            return "no status yet"
+        if daemon["pid"] != self.process.pid:
+            return "no status yet of this daemon"
+        return f"busy: {daemon['status']}" if daemon["busy"] else ""
 
     def stop(self) -> Daemon:
         """Stop it as systemd does."""

@@ -170,7 +170,7 @@ class CopyPlaces:
             new = replace(taken, source=source, condition="written", method=method)
         elif copy.sha256 and there == copy.sha256:
             new = replace(copy, source=source, target=target, condition="written")
-        elif before and before.target == target and there == before.sha256:
+        elif before and before.target == target and there and there == before.sha256:
             new = before  # of the photo that had this name: it is to be replaced
         elif here is None and self._was_deleted(copy, source, folder, now):
             new = replace(copy, source=source, target=target, condition="deleted")
@@ -204,7 +204,8 @@ class CopyPlaces:
         self, copy: Copy, source: Path, target: Path, here: str | None, now: str
     ) -> None:
         """Keep what is known of a copy at its old place, unless it is gone from there."""
-        if here == "" or (here is None and copy.target.parent.is_dir()):
+        is_gone = copy.condition == "deleted" or copy.target.parent.is_dir()
+        if here == "" or (here is None and is_gone):
             return
         if here is not None and is_same_file(copy.target, target):
             return

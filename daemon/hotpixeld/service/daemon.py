@@ -331,6 +331,7 @@ class Service:
                 self._check_access()
                 self._copies_due = self._find_copies_due()
                 self._is_tidied = not config.copies.tidy
+                self._publish()  # that it is busy, before the line that may be waited for
                 folders = counted(len(config.folders), "folder")
                 log.info("reloaded: watching %s", folders)
                 self._reload_wanted = False
