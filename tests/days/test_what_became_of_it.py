@@ -13,6 +13,7 @@ import pytest
 
 from days.world import Answer
 from hotpixeld.cli.main import main
+from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,9 @@ def _end_as(arguments: list[str], out: Path, err: Path) -> None:
         os._exit(code)
 
 
-def as_nobody(home: Home, *arguments: str, give: bool = True) -> Answer:
+def as_nobody(
+    home: Home, *arguments: str, give: bool = True, configured: bool = True
+) -> Answer:
     """Run a command as a user whom modes bind; all is theirs, if `give`."""
     if os.geteuid() == 0:
         for parent in [home.root, *home.root.parents][:-2]:
@@ -59,8 +62,10 @@ def as_nobody(home: Home, *arguments: str, give: bool = True) -> Answer:
             os.lchown(path, NOBODY, NOBODY)
     out, err = home.root.parent / "nobody.out", home.root.parent / "nobody.err"
     if not (process := os.fork()):  # another user may not start this interpreter
-        os.environ["RUNTIME_DIRECTORY"] = str(home.root / "nobody")
-        _end_as([*arguments, "--config", str(home.config)], out, err)
+        runtime = home.root / "nobody" if configured else home.system / "runtime"
+        os.environ["RUNTIME_DIRECTORY"] = str(runtime)
+        config = ["--config", str(home.config)] if configured else []
+        _end_as([*arguments, *config], out, err)
     _, status = os.waitpid(process, 0)
     code = os.waitstatus_to_exitcode(status)
     return Answer(code, out.read_text(), err.read_text())
@@ -212,3 +217,25 @@ def test_a_daemon_that_was_stopped_is_not_called_killed(home: Home) -> None:
     home.daemon().idle().stop()
 
     assert "daemon: not running\n" in home.hotpixeld("status").out
+
+
+def test_a_user_beside_the_service_sees_its_status_and_is_told_the_command_for_more(
+    home: Home, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user beside the service")
+    monkeypatch.setattr(state_folder, "SYSTEM_STATE", home.state)
+    body.shoot(home.photos, 2)
+    daemon = home.daemon().idle()
+    running = as_nobody(home, "status", give=False, configured=False)
+    other = as_nobody(home, "map", give=False, configured=False)
+    daemon.kill()
+    killed = as_nobody(home, "status", give=False, configured=False)
+
+    assert f"state: {home.state} (as its service publishes it)" in running.err
+    assert f"daemon: running, process {daemon.process.pid}, since " in running.out
+    assert "2 photos pending" in running.out
+    assert other.code == 4
+    assert "(not the service's, which this user may not read: " in other.err
+    assert f"`sudo -u root hotpixeld ... --state {home.state}`" in other.err
+    assert f"not running: process {daemon.process.pid}, started" in killed.out
