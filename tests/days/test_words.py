@@ -143,6 +143,20 @@ def test_photos_of_an_earlier_run_that_are_learned_now_are_not_nothing_new(
     assert "photos: 3 earlier ones folded, 1 folded" in second.out
 
 
+def test_photos_that_are_relearned_are_told_as_learned_again(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 17)
+    home.once()
+    home.hotpixeld("forget", "nikon", "--yes")
+    nothing = home.once()
+    home.hotpixeld("relearn", "nikon", "--yes")
+    again = home.once()
+
+    assert "photos: nothing new" in nothing.out
+    assert "photos: 17 learned again" in again.out
+
+
 def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
     home: Home, body: Body
 ) -> None:
@@ -155,14 +169,14 @@ def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
     rewritten = home.once()
     daemon = home.daemon().idle()
     home.configure(cameras=[camera])
-    log = daemon.reload().log
+    told = "copy rewritten: the map changed, 1 pixel\n"
+    daemon.reload().until(lambda: daemon.log.count(told) == 2, "not told")
     daemon.stop()
     home.configure(cameras=[])
     removed = home.once()
 
     assert "copies: 2 written; 2 copies in all" in written.out
     assert "copies: 2 rewritten: the map changed; 2 copies in all" in rewritten.out
-    assert log.count("copy rewritten: the map changed, 1 pixel\n") == 2
     assert "copies: 2 removed: nothing left to repair; 0 copies in all" in removed.out
     assert "2 copies removed: nothing left to repair" in home.hotpixeld("status").out
 

@@ -520,7 +520,7 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(
     assert_same(only_state(session), folded(photos[:6] + photos[7:]))
     assert session.ledger.path == tmp_path / "state" / "ledger.sqlite3"
     (message,) = [one for one in caplog.messages if "the one before it is used" in one]
-    assert "4 photos are folded again" in message
+    assert "4 photos to be folded again" in message
 
 
 def test_a_checkpoint_that_can_be_read_the_second_time_is_kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,8 @@ def test_a_killed_daemon_is_told_by_its_lock_and_its_folder_is_swept(
     assert publisher._alive is not None
     os.close(publisher._alive)  # as the kernel does when a process is killed
     sweep(other)
+    assert published(session.folder) is not None
+    sweep(other, lambda: time.time() + 86_500)
     assert published(session.folder) is None
     assert not publisher.folder.exists()
 

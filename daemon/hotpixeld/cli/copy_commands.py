@@ -183,7 +183,8 @@ def repair(
 def _in_words(result: RepairResult, repaired: Repaired) -> str:
     notes = "".join(f"; {note}" for note in repaired.notes)
     pixels = " ".join(f"{x},{y}" for x, y in result.pixels)
-    return f"{repaired.method}, {repaired.blocks} blocks, pixels {pixels}{notes}"
+    blocks = counted(repaired.blocks, "block")
+    return f"{repaired.method}, {blocks}, pixels {pixels}{notes}"
 
 
 def _repaired(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.cli.terminal import former_copies, with_progress
-from hotpixeld.engine.session import Session, in_order
-from hotpixeld.errors import StateError, said, why
+from hotpixeld.engine.session import Session, in_order, state_errors
+from hotpixeld.errors import why
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
 from hotpixeld.service import status_file
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
 """How long a file may go on changing before the run does without it."""
 
-OUTCOME_WORDS = {"earlier": "earlier ones folded"}
+OUTCOME_WORDS = {"earlier": "earlier ones folded", "again": "learned again"}
 """Outcomes whose word in the summary is not their own."""
 COPY_WORDS = {
     "written": "written",
@@ -57,7 +57,7 @@ class Ran:
     ----------
     outcomes : Counter
         How many photos came to which outcome; "earlier" are those that were folded, and
-        had been pending before this run.
+        had been pending before this run, "again" those that had been folded before.
     copies : Counter
         How many copies were written, rewritten or removed.
     written : int
@@ -173,10 +173,8 @@ def run_once(
         photos = settled_photos(config, session, ran)
         photos = in_order(show(photos, len(photos), "sorting"))
         _take(session, photos, ran, show)
-        try:
+        with state_errors(folder):  # of photos there are none here
             _learn(session, set(photos), ran, show)
-        except OSError as error:  # photos are no errors here, so it is the state's disk
-            raise StateError(said(error)) from error
         _repair(session, ran, show)
         ran.copies["tidied"] += len(list(session.tidy_copies()))
         ran.cameras += _cameras(session.ledger, config)
@@ -207,7 +205,8 @@ def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:
     pending = session.ledger.images.counts()["pending"]
     for done in show(session.learning.all_at_once(), pending, "folding"):
         is_earlier = done.outcome == "folded" and done.path not in new
-        ran.outcomes["earlier" if is_earlier else done.outcome] += 1
+        outcome = "earlier" if is_earlier else done.outcome
+        ran.outcomes["again" if done.again else outcome] += 1
     ran.outcomes["pending"] = session.ledger.images.counts()["pending"]
 
 

@@ -465,12 +465,15 @@ class Learning:
             self.commits += 1
             self.tidy_camera(camera_id)
             log.info(
-                "checkpoint of %s: %d photos",
+                "checkpoint of %s: %s",
                 camera_id,
-                passed.generation.counts.photos,
+                counted(passed.generation.counts.photos, "photo"),
                 extra={"MESSAGE_ID": MessageId.CHECKPOINT_WRITTEN, "CAMERA": camera_id},
             )
-        return done + [Done(self._sources(one).path, "folded") for one in folded]
+        return done + [
+            Done(self._sources(one).path, "folded", again=one.is_unlearned)
+            for one in folded
+        ]
 
     @staticmethod
     def _next_most(record: CameraRecord) -> int:
@@ -550,9 +553,8 @@ class Learning:
             self._ledger.images.limit_pass(camera_id, record.pass_photos)
         self.tidy_camera(camera_id)
         log.error(
-            "checkpoint damaged, the one before it is used and %d photos are folded"
-            " again: %s",
-            lacking,
+            "checkpoint damaged, the one before it is used and %s to be folded again: %s",
+            counted(lacking, "photo"),
             damage,
             extra={"MESSAGE_ID": MessageId.CHECKPOINT_DAMAGED, "CAMERA": camera_id},
         )

@@ -23,7 +23,7 @@ from hotpixeld.detection.score_test import scenes
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
-from hotpixeld.messages import MessageId
+from hotpixeld.messages import MessageId, counted
 from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair.pixel_list import not_ignored
@@ -336,7 +336,7 @@ class Maps:
         self.made += 1
         before = not_ignored(made.task.former, ignored)
         now = not_ignored(made.defects, ignored)
-        self.last = f"{camera.id}, {lives.places(now)} defects"
+        self.last = f"{camera.id}, {counted(lives.places(now), 'defect')}"
         self._log(camera.id, before, now)
 
     def _published(
@@ -392,9 +392,9 @@ class Maps:
         before = {(defect.row, defect.col): defect for defect in former}
         now = {(defect.row, defect.col): defect for defect in found}
         log.info(
-            "map of %s: %d defects",
+            "map of %s: %s",
             camera_id,
-            len(now),
+            counted(len(now), "defect"),
             extra={"MESSAGE_ID": MessageId.MAP_WRITTEN, "CAMERA": camera_id},
         )
         new = [("new", now[site]) for site in now.keys() - before.keys()]

@@ -78,6 +78,8 @@ class Done:
         What was done to its copy: "written", "rewritten", "removed" or nothing.
     closed : walk.Closed or None
         The folder that its copy could not be written to.
+    again : bool
+        Whether it was folded before, and taken out since.
     """
 
     path: Path
@@ -85,6 +87,7 @@ class Done:
     reason: str = ""
     copy: str = ""
     closed: walk.Closed | None = None
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -556,7 +559,7 @@ class RepairPass:
         pixels = counted(len(copy.pixels), "pixel")
         if copy.condition != "written":
             return "", f", copy {copy.condition}, {pixels}"
-        if before and before.sha256 == copy.sha256 and before.target == copy.target:
+        if before == copy:
             return "", f", copy as it was, {pixels}"
         if job.known is not None and job.version is not None:
             return "rewritten", f", copy rewritten: the map changed, {pixels}"

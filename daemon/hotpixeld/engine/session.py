@@ -76,12 +76,17 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _state_errors() -> Iterator[None]:
-    """Translate what the operating system refuses of the state folder."""
+def state_errors(folder: Path) -> Iterator[None]:
+    """Translate what the operating system refuses of the state folder.
+
+    Raises
+    ------
+    StateError
+    """
     try:
         yield
     except OSError as error:
-        raise StateError(said(error)) from error
+        raise StateError(said(error, None if error.filename else folder)) from error
 
 
 class Session:
@@ -116,7 +121,7 @@ class Session:
         self.folder = folder
         self._wall = wall
         self._jobs = jobs
-        with _state_errors():
+        with state_errors(folder):
             make_folder(folder, mode=0o700)
             self._lock = state_folder.lock(folder)
             self.ledger = Ledger(state_folder.ledger_file(folder))
@@ -126,7 +131,7 @@ class Session:
         self._upkeep = Workers(1, progress)
         self._use(config)
         try:
-            with _state_errors():
+            with state_errors(folder):
                 migration.migrate(self.ledger, progress)
                 self._tidy()
                 self.maps.publish_all()

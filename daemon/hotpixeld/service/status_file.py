@@ -41,6 +41,8 @@ PUBLISH_SECONDS = 5.0
 PROBLEMS = 1000
 """At most so many photos, and copies, are named one by one in a status, unless all are
 asked for; the number of the others is in it."""
+SWEPT_SECONDS = 86_400.0
+"""For so long the status of a killed daemon's state says that it was killed."""
 _ALIVE = "alive"
 """The lock file in a runtime folder."""
 
@@ -186,13 +188,18 @@ def working(state: Path) -> int | None:
     return None
 
 
-def sweep(state: Path) -> None:
-    """Remove the runtime folders of daemons that were killed, of this state and others."""
+def sweep(state: Path, wall: Callable[[], float] = time.time) -> None:
+    """Remove the runtime folders of daemons that were killed.
+
+    Of this state at once; of others after a day, in which their status says so.
+    """
     for own in state_folder.runtime_folders(state, os.environ):
         for folder in own.parent.glob(f"{state_folder.RUNTIME_PREFIX}*"):
             alive = folder / _ALIVE
             with contextlib.suppress(OSError):  # another user's
-                if alive.is_file() and state_folder.holder(alive) is None:
+                is_old = wall() - folder.stat().st_mtime > SWEPT_SECONDS
+                is_due = alive.is_file() and (folder == own or is_old)
+                if is_due and state_folder.holder(alive) is None:
                     shutil.rmtree(folder)
 
 
