@@ -559,7 +559,8 @@ class RepairPass:
         pixels = counted(len(copy.pixels), "pixel")
         if copy.condition != "written":
             return "", f", copy {copy.condition}, {pixels}"
-        if before == copy:
+        as_before = before and (before.condition, before.target, before.sha256)
+        if as_before == ("written", copy.target, copy.sha256):
             return "", f", copy as it was, {pixels}"
         if job.known is not None and job.version is not None:
             return "rewritten", f", copy rewritten: the map changed, {pixels}"
