@@ -358,7 +358,7 @@ def test_several_scans_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> No
     first = replace(task(tmp_path), size=Size(400, 600))
     passed = learn(first, waiting, Means(needed - 1, rows=16))
 
-    assert "limit is " in passed.bad[2].reason
+    assert f"need {needed} bytes of memory" in passed.bad[2].reason
     assert passed.bad[2].reason.endswith("; see `limits: memory` in the configuration")
     assert learn(first, waiting[1:2], Means(3 * needed)).folded == (2,)
 
