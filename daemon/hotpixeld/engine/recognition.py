@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_COMPARED = 4
-"""Known photos whose coefficients are compared with a new one's, a third of a second each:
-where a clock stands still, all photos have one capture time."""
+"""Known photos whose coefficients are compared with a new one's, 0.15 s each at 12 MP: where
+a clock stands still, all photos have one capture time."""
 MOST_BLOCKS, OF_ALL = 64, 0.02
 """Blocks that may differ in a repaired copy: so many, or this part of all."""
 _COPY, _VERSION = "a repaired copy", "a version"

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.jpeg import coefficients, dct_blocks, markers
+from hotpixeld.jpeg import coefficients, dct_blocks, entropy, markers, scans
+from hotpixeld.jpeg.bits import CodedDataError
 from hotpixeld.jpeg.coefficients import Area
+from hotpixeld.jpeg.scans import ScanError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.dct_blocks import Coefficients, Float32
     from hotpixeld.jpeg.markers import Structure
 
+Place = tuple[int, int]
+"""Row and column."""
 ALIKE = 0.97
 """Of the coefficients that say anything, so many lie within half a step."""
 FEWEST = 200
@@ -121,7 +125,7 @@ def _is_full(structure: Structure) -> bool:
     return (first.h, first.v) == structure.sampling
 
 
-def _grid(structure: Structure) -> list[tuple[int, int]]:
+def _grid(structure: Structure) -> list[Place]:
     """Return blocks spread over the picture, without those near its edges."""
     sides = [
         np.unique(np.linspace(2, length // 8 - 3, _SIDE).astype(int)).tolist()
@@ -131,9 +135,7 @@ def _grid(structure: Structure) -> list[tuple[int, int]]:
     return list(itertools.product(*sides)) if len(sides) == 2 else []
 
 
-def _sources(
-    turn: Turn, size: tuple[int, int], places: list[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def _sources(turn: Turn, size: tuple[int, int], places: list[Place]) -> list[Place]:
     """Return where in the other picture the pixels of some blocks come from.
 
     The top left of 8x8 pixels, each, for a picture of which `size` (rows, columns) was
@@ -164,11 +166,24 @@ def _turned_sizes(turn: Turn, structure: Structure) -> set[tuple[int, int]]:
     return {(height, width), whole}
 
 
-def _levels(
-    found: list[Coefficients], places: list[tuple[int, int]], table: Float32
-) -> Float32:
+def _blocks(data: bytes, structure: Structure, places: list[Place]) -> Coefficients:
+    """Return luma blocks, (n, 8, 8) int16, by their rows and columns.
+
+    A sequential photo is walked and needs no more memory than they; of one with several
+    scans libturbojpeg holds all coefficients.
+    """
+    index = np.array([(0, row, column) for row, column in places], np.int64)
+    try:
+        coded = scans.coded_scans(data, structure)
+        walked = entropy.walk(data, coded, index, to_patch=False)
+    except (ScanError, CodedDataError):
+        areas = [Area(0, row, column, row + 1, column + 1) for row, column in places]
+        return np.concatenate(coefficients.read(data, areas)).reshape(-1, 8, 8)
+    return walked.coefficients(index)
+
+
+def _levels(blocks: Coefficients, places: list[Place], table: Float32) -> Float32:
     """Return the levels of 8x8 pixels at `places`, from the 2x2 blocks that hold them."""
-    blocks = np.stack(found).reshape(-1, 8, 8)
     levels = dct_blocks.samples(blocks, table).reshape(-1, 2, 2, 8, 8)
     levels = levels.transpose(0, 1, 3, 2, 4).reshape(-1, 16, 16)
     return np.stack(
@@ -218,22 +233,22 @@ def agreement(data: bytes, other: bytes) -> Agreement:
     if not (turns and places and _is_full(one) and _is_full(two)):
         return Agreement(NO_TURN)
     table, other_table = steps(data, one), steps(other, two)
-    areas = [Area(0, row, column, row + 1, column + 1) for row, column in places]
-    own = np.concatenate(coefficients.read(data, areas)).reshape(-1, 8, 8)
+    own = _blocks(data, one, places)
     trials = [
         (turn, _sources(turn, turned, places))
         for turn in turns
         for turned in _turned_sizes(turn, one)
     ]
-    areas = [
-        Area(0, y // 8, x // 8, y // 8 + 2, x // 8 + 2)
+    wanted = [
+        (y // 8 + down, x // 8 + across)
         for _, sources in trials
         for y, x in sources
+        for down, across in itertools.product((0, 1), repeat=2)
     ]
-    found = coefficients.read(other, areas)
+    found = _blocks(other, two, wanted)
     best = Agreement(NO_TURN)
     for turn, sources in trials:
-        part, found = found[: len(places)], found[len(places) :]
+        part, found = found[: 4 * len(places)], found[4 * len(places) :]
         levels = turn.apply(_levels(part, sources, other_table))
         expected = dct_blocks.transformed(levels) / table
         here = _agreement(turn, own, expected, table)
@@ -241,7 +256,7 @@ def agreement(data: bytes, other: bytes) -> Agreement:
     return best
 
 
-def curvature(data: bytes, places: list[tuple[int, int]]) -> float:
+def curvature(data: bytes, places: list[Place]) -> float:
     """Return how sharply levels change inside some blocks of a photo's luma.
 
     The energy of the Laplacian: an edge has little for its height, a spot has much.  The
@@ -260,7 +275,6 @@ def curvature(data: bytes, places: list[tuple[int, int]]) -> float:
     CodecError, MarkerError
         The photo cannot be read to its end.
     """
-    areas = [Area(0, row, column, row + 1, column + 1) for row, column in places]
-    table = steps(data, markers.parse(data))
-    found = np.concatenate(coefficients.read(data, areas)) * table
+    structure = markers.parse(data)
+    found = _blocks(data, structure, places) * steps(data, structure)
     return float(((found.astype(np.float64) * _LAPLACIAN) ** 2).sum())
