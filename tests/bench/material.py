@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import itertools
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,8 +19,26 @@ if TYPE_CHECKING:
 MOMENT = dt.datetime(2024, 3, 1, 12)
 
 
+_TIME = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
+_HEAD = 1 << 16
+
+
+def _later(data: bytes, minutes: int) -> bytes:
+    """Return a photo with all times in its head so much later."""
+
+    def later(found: re.Match[bytes]) -> bytes:
+        with contextlib.suppress(ValueError):
+            time = dt.datetime.strptime(found[0].decode(), "%Y:%m:%d %H:%M:%S")
+            time += dt.timedelta(minutes=minutes)
+            return f"{time:%Y:%m:%d %H:%M:%S}".encode()
+        return found[0]
+
+    return _TIME.sub(later, data[:_HEAD]) + data[_HEAD:]
+
+
 def another(data: bytes, number: int) -> bytes:
-    """Return the same picture as another image: with an unused quantisation table."""
+    """Return the same picture as another shot, with an unused quantisation table."""
+    data = _later(data, number)
     digits = bytes((number >> shift & 15) + 1 for shift in range(0, 32, 4))
     payload = bytes([3]) + digits + bytes([1]) * 56
     return data[:2] + b"\xff\xdb" + (67).to_bytes(2, "big") + payload + data[2:]
