@@ -165,6 +165,21 @@ def test_photos_are_moved_to_another_watched_folder(home: Home, body: Body) -> N
     assert set(home.copies().values()) == {"written"}
 
 
+def test_a_photo_is_rated_whose_repair_changes_no_bit(home: Home, body: Body) -> None:
+    (photo,) = body.shoot(home.photos)
+    home.configure(cameras=[{"model": body.model, "pixels": [[5, 5]]}])
+    home.once()
+    copy = home.photos / "repaired" / f"c_{photo.name}"
+    assert copy.read_bytes() == photo.read_bytes()
+    photo.write_bytes(photo.read_bytes() + b"rating")
+    home.drop_copy(copy, home.photos / "album" / copy.name)
+    home.once()
+
+    assert home.outcomes()[f"photos/{photo.name}"] == "image"
+    assert home.outcomes()[f"photos/album/{copy.name}"] == "skipped"
+    assert home.folded() == 1
+
+
 def test_two_photos_swap_their_names(home: Home, body: Body) -> None:
     copies = start(home, body)
     one, two = home.photos / "IMG_0003.JPG", home.photos / "IMG_0004.JPG"

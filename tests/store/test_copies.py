@@ -69,6 +69,11 @@ def test_former_copies_are_own_and_edited_ones_apart(ledger: Ledger) -> None:
     assert ledger.copies.is_own(sha(2))
     assert ledger.copies.is_own(sha(9))
     assert not ledger.copies.is_own(sha(3)), "the photo itself"
+    same = replace(FORMER, target=Path("/old/c_3.jpg"), identity=sha(3))
+    ledger.other_copies.record(same)
+    ledger.copies.record(replace(same, condition="written"))
+    assert same.is_plain
+    assert not ledger.copies.is_own(sha(3)), "no bit was changed"
 
 
 def test_the_way_back_from_a_former_copy_is_kept(ledger: Ledger) -> None:

@@ -298,7 +298,7 @@ class CopyPlaces:
             return True
         for record in self._ledger.paths.holding(image.id, 0, _MOST_NAMES):
             copy = self._ledger.copies.find(record.path)
-            if copy is None or copy.method not in {"link", "copy"}:
+            if copy is None or not copy.is_plain:
                 continue
             has_its_name = photo.path.name == copy.target.name != record.path.name
             if copy.target == photo.path or has_its_name:

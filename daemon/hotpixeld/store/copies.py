@@ -98,6 +98,11 @@ class Copy:
     notes: str = ""
     rewrites: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it is the photo itself: nothing showed, or no bit changed."""
+        return self.method in {"link", "copy"} or "" != self.identity == self.original
+
     def is_of(self, original: str) -> bool:
         """Return whether it is a copy of the photo with this identity, as far as known."""
         return self.original in {"", original}
@@ -163,10 +168,14 @@ class Copies:
         return None if row is None else _copy(row)
 
     def is_own(self, identity: str) -> bool:
-        """Return whether an image with this identity is a copy that we wrote."""
+        """Return whether an image with this identity is a copy that we wrote.
+
+        Where a repair changed no bit, it is the photo.
+        """
         query = (
-            "SELECT 1 FROM copies WHERE identity = ?1"
-            " UNION ALL SELECT 1 FROM other_copies WHERE identity = ?1 LIMIT 1"
+            "SELECT 1 FROM copies WHERE identity = ?1 AND identity IS NOT original"
+            " UNION ALL SELECT 1 FROM other_copies"
+            " WHERE identity = ?1 AND identity IS NOT original LIMIT 1"
         )
         found = self._connection.execute(query, (bytes.fromhex(identity),)).fetchone()
         return found is not None
