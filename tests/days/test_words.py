@@ -128,7 +128,7 @@ def test_one_photo_is_not_1_photos_and_two_are(home: Home, body: Body) -> None:
     two = home.hotpixeld("status").out
 
     assert "1 photo pending" in one
-    assert ": 1 photo, 0 defects, no map yet" in one
+    assert ": 1 photo, no map yet: 16 photos needed\n" in one
     assert "2 photos pending" in two
 
 

@@ -241,9 +241,13 @@ def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
         detected = ledger.defects.of(record.camera.id)
         listed = pixel_list.listing(config, record.camera, cameras, detected)
         dropped = ledger.images.is_dropped(record)
-        photos = "dropped to its list" if dropped else counted(record.photos, "photo")
+        pending = ledger.images.counts(record.camera.id)["pending"]
+        photos = counted(record.photos + pending, "photo")
         defects = counted(pixel_list.counts(listed)["defects"], "defect")
-        yield f"{record.camera.id}: {photos}, {defects}"
+        if not record.mapped and not dropped:
+            defects += f", no map yet: {config.detection.min_photos} photos needed"
+        known = "dropped to its list" if dropped else photos
+        yield f"{record.camera.id}: {known}, {defects}"
 
 
 def _numbers(counts: Counter[str], words: Mapping[str, str]) -> str:

@@ -87,36 +87,52 @@ def size(number: int) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
 
 
+WORTH_TELLING = 500_000
+"""Bytes on disk of one camera: fewer are not told."""
+
+
 def _no_map(camera: Json) -> str:
     """Return why there is no map of the present state."""
     if camera["dropped"]:
         return "dropped to its list"
-    return "no new map yet" if camera["defects"] else "no map yet"
+    new = "new " if camera["defects"] else ""
+    return f"no {new}map yet: {counted(camera['photos_needed'], 'photo')} needed"
+
+
+def _pixels(camera: Json) -> Iterator[str]:
+    """Yield what there is to say of a camera's list, and of what it lacks."""
+    if camera["mapped"] or camera["defects"]:
+        yield counted(camera["defects"], "defect")
+    if camera["same_body"]:
+        yield f"same body as {' and '.join(camera['same_body'])}"
+    if camera["forgotten"]:
+        yield f"{camera['forgotten']} forgotten"
+    if camera["ignored"]:
+        yield f"{camera['ignored']} ignored"
+    if not camera["mapped"]:
+        yield _no_map(camera)
+    elif camera["scenes"] < camera["scenes_needed"]:
+        yield (
+            f"{camera['scenes']:.0f} scenes, {camera['scenes_needed']} needed:"
+            " list its pixels by hand, or add a few photos of other things"
+        )
+
+
+def _room(camera: Json) -> Iterator[str]:
+    """Yield what a camera takes on disk."""
+    taken = camera["folder_bytes"] + camera["spool_bytes"]
+    if taken >= WORTH_TELLING:
+        yield f"{size(taken)} on disk"
+        if camera["spool_bytes"] >= WORTH_TELLING:
+            yield f"{size(camera['spool_bytes'])} of it pending photos"
 
 
 def _camera(camera: Json) -> str:
     """Return the line about one camera."""
-    photos = counted(camera["folded"] + camera["pending"], "photo")
-    line = f"{camera['id']}: {photos}, {counted(camera['defects'], 'defect')}"
-    if camera["same_body"]:
-        line += f", same body as {' and '.join(camera['same_body'])}"
-    if camera["forgotten"]:
-        line += f", {camera['forgotten']} forgotten"
-    if camera["ignored"]:
-        line += f", {camera['ignored']} ignored"
-    if not camera["mapped"]:
-        line += f", {_no_map(camera)}"
-    if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:
-        line += (
-            f", {camera['scenes']:.0f} scenes, {camera['scenes_needed']} needed:"
-            " list its pixels by hand, or add a few photos of other things"
-        )
-    if camera["pending"]:
-        line += f", {counted(camera['pending'], 'photo')} not in a checkpoint yet"
-    line += f", {size(camera['folder_bytes'] + camera['spool_bytes'])} on disk"
-    if camera["spool_bytes"]:
-        line += f", {size(camera['spool_bytes'])} of it pending photos"
-    return line
+    parts = [counted(camera["folded"] + camera["pending"], "photo")]
+    if camera["pending"] and camera["folded"]:
+        parts.append(f"{camera['pending']:,} of them pending")
+    return f"{camera['id']}: {', '.join([*parts, *_pixels(camera), *_room(camera)])}"
 
 
 def _daemon(state: Json) -> list[str]:

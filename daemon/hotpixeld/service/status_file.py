@@ -111,6 +111,7 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
                 "mapped": record.mapped,
                 "scenes": round(record.scenes, 1),
                 "scenes_needed": needed,
+                "photos_needed": config.detection.min_photos,
                 **pixel_list.counts(listed),
                 "dropped": ledger.images.is_dropped(record),
                 "folder_bytes": use.folders[record.camera.id],
