@@ -85,6 +85,20 @@ def test_copies_are_renamed_and_put_into_the_import_folder_of_another_state(
     assert_learned_from_originals_only(other, body)
 
 
+def test_a_copy_comes_back_to_the_state_that_wrote_it(home: Home, body: Body) -> None:
+    photos = body.shoot(home.photos, 16)
+    home.once()
+    home.drop_copy(
+        home.photos / "repaired" / f"c_{photos[0].name}", home.photos / "copy.jpg"
+    )
+    home.once()
+
+    assert_learned_from_originals_only(home, body)
+    assert reasons(home, "copy") == {
+        f"a repaired copy of {photos[0]}, written by hotpixeld"
+    }
+
+
 def test_a_copy_is_seen_by_another_daemon_before_its_original(
     home: Home, body: Body
 ) -> None:

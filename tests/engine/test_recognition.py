@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hotpixeld.camera import Camera
 from hotpixeld.config import load
 from hotpixeld.config.load import for_folders
 from hotpixeld.defect import Defect, Kind
+from hotpixeld.photo.fingerprint import Fingerprint
 from hotpixeld.repair import lossless
+from hotpixeld.store.fingerprints import MOST_RELATIVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,3 +212,26 @@ def test_an_original_that_was_lost_comes_back_after_its_copy(
     assert took(session, photo) == ("pending", "")
     assert ledger.images.counts()["pending"] == 1
     assert ledger.images.counts()["lost"] == 0
+
+
+def test_of_many_photos_of_one_second_the_likeliest_are_looked_at(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, _ = pair
+    session = open_session()
+    took(session, photo)
+    ledger = session.ledger
+    (image,) = ledger.images.pending(next(ledger.images.cameras()).camera.id)
+    camera = Camera("Maker", "Model One", "0123456", 280, 200)
+    own = Fingerprint(b"", b"note", b"thumb", b"", b"")
+    with ledger.transaction():
+        ledger.fingerprints.record(image.id, own)
+        for number in range(2 * MOST_RELATIVES):
+            last = ledger.images.admit(f"{number:064x}", camera, image.taken, 0.0)
+            ledger.fingerprints.record(last.id, replace(own, note=b"another"))
+    found = ledger.fingerprints.relatives(image.captured, own)
+
+    assert len(found) == MOST_RELATIVES
+    assert found[0].id == image.id
+    assert found[0].fingerprint == own
+    assert found[1].id == image.id + 2 * MOST_RELATIVES

@@ -381,7 +381,9 @@ class RepairPass:
             return
         image, places = self._ledger.images.find(photo.identity), self._copies.places
         if places.is_own(photo, image):
-            raise SkippedPhotoError(job.path, "a copy that hotpixeld wrote")
+            copy = self._ledger.copies.with_identity(photo.identity)
+            what = f"a repaired copy of {copy.source}" if copy else "a plain copy"
+            raise SkippedPhotoError(job.path, f"{what}, written by hotpixeld")
         job.camera = self._camera_unless_edited(photo)
         job.image = self._known(photo)
         record = self._ledger.paths.find(job.path)

@@ -27,6 +27,10 @@ CREATE INDEX images_by_time ON images (captured) WHERE captured IS NOT NULL;
 """
 
 
+MOST_RELATIVES = 16
+"""Where a clock stands still, all photos have one capture time."""
+
+
 class Relative(NamedTuple):
     """An image that another may be a copy or a version of.
 
@@ -80,7 +84,8 @@ class Fingerprints:
     ) -> list[Relative]:
         """Return the images taken at that time, or whose coded data begin alike.
 
-        The newest first; none that was lost.
+        Those with the same thumbnail and MakerNote first, then the newest; at most
+        `MOST_RELATIVES`, none that was lost.
         """
         where, value = (
             (" JOIN fingerprints ON image = images.id WHERE head = ?", fingerprint.head)
@@ -90,11 +95,15 @@ class Fingerprints:
                 captured.isoformat(),
             )
         )
-        query = f"{_RELATIVE}{where} AND outcome != 'lost' ORDER BY images.id DESC"
+        query = (
+            f"{_RELATIVE}{where} AND outcome != 'lost' ORDER BY"
+            " (thumbnail IS ?) + (note IS ?) DESC, images.id DESC LIMIT ?"
+        )
+        order = fingerprint.thumbnail, fingerprint.note, MOST_RELATIVES
         return [
             Relative(image, make, model, (height, width), _fingerprint(rest))
             for image, make, model, height, width, *rest in self._connection.execute(
-                query, (value,)
+                query, (value, *order)
             )
         ]
 
