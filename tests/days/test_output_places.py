@@ -54,6 +54,8 @@ def test_first_a_subfolder_is_watched_then_its_parent(
     assert home.folded() == 16, "an own copy was learned"
     assert home.status()["former_copies"] == [{"place": str(old), "copies": 16}]
     assert f"16 copies at a former place: {old}" in home.hotpixeld("status").out
+    home.hotpixeld("tidy", "--yes")
+    assert home.status()["problems"] == [], "what is gone is still listed"
 
 
 @WAYS

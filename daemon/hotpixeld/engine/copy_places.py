@@ -358,6 +358,7 @@ class CopyPlaces:
                     return reason
                 self._at(copy).remove(copy.target)
                 others.forget(copy.target)
+                self._ledger.paths.forget_skipped(copy.target)
                 current = self._ledger.copies.find(copy.source) or copy
                 self._ledger.undo.forget(copy.source, but=current.sha256)
         except OSError as error:

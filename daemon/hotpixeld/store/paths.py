@@ -226,10 +226,14 @@ class Paths:
             (*_split(new), *_split(path)),
         )
 
-    def forget_skipped(self, folder: Path) -> None:
-        """Drop the skipped paths in a folder and below: nobody looks there any more."""
-        root = os.fsencode(folder)
-        self._connection.execute(
+    def forget_skipped(self, path: Path) -> None:
+        """Drop a skipped path, and those below it: nobody looks there any more."""
+        run, root = self._connection.execute, os.fsencode(path)
+        run(
+            "DELETE FROM paths WHERE outcome = 'skipped' AND folder = ? AND name = ?",
+            _split(path),
+        )
+        run(
             "DELETE FROM paths WHERE outcome = 'skipped'"
             " AND (folder = ? OR (folder > ? AND folder < ?))",
             (root, root + b"/", root + b"0"),  # the character after the slash
