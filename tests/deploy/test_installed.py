@@ -695,6 +695,9 @@ def test_the_status_is_for_every_user(shared: Service, annas: Service) -> None:
         told = one.machine.run(*command, user="nobody")
 
         assert f'"state": "{one.state}"' in told
+    unnamed = shared.machine.run("hotpixeld", "status", user="nobody")
+    assert f"state: {shared.state} (as its service publishes it)" in unnamed
+    assert "daemon: running, process " in unnamed
 
 
 def test_a_user_runs_it_without_an_administrator(installed: Machine) -> None:
@@ -726,9 +729,9 @@ def test_a_user_runs_it_without_an_administrator(installed: Machine) -> None:
     status = ("hotpixeld", "status", "--state", service.state)
 
     assert control("is-active", "hotpixeld") == "active\n"
-    until(lambda: "4 pending" in installed.run(*status), "her photos are known")
+    until(lambda: "4 photos pending" in installed.run(*status), "her photos are known")
     control("disable", "--now", "hotpixeld")
-    assert "4 pending" in installed.run(*status)
+    assert "4 photos pending" in installed.run(*status)
     assert service.spooled() == 4
 
 
