@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from days.world import Body, Home, files
 from hotpixeld.engine import session
-from sensor import scattered
+from sensor import START, scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +96,29 @@ def test_real_photos_that_came_in_batches_end_in_the_same_list_and_copies(
 
     assert ends[0] == ends[1]
     assert any("repaired" in name for name in ends[0][1])
+
+
+def test_a_pixel_that_was_mended_long_before_the_first_run_is_listed_with_its_dates(
+    tmp_path: Path, programs: Zygote
+) -> None:
+    """A map looks back on the newest photos, so a long run makes one for each so many."""
+    mended, newer, always = scattered(3, 88, 120, seed=3, levels=(90,))
+    defects = replace(mended, until=50), replace(newer, onset=70), always
+    camera = Body(defects=defects)
+    home = Home(tmp_path / "home", programs)
+    camera.shoot(home.photos, 180)
+    home.once()
+    lives = {(one["x"], one["y"]): one for one in home.maps()[0]["pixels"]}
+
+    assert set(lives) == camera.xy
+    moment = {number: at(number) for number in (49, 50, 69, 70)}
+    assert lives[mended.col, mended.row]["until"] in {moment[49], moment[50]}
+    since = lives[newer.col, newer.row]["since"]
+    assert since["after"] in {None, moment[69]}
+    assert since["by"] >= moment[70]
+    assert lives[always.col, always.row]["until"] is None
+
+
+def at(number: int) -> str:
+    """Return when a photo was taken."""
+    return f"{START + dt.timedelta(minutes=number):%Y-%m-%dT%H:%M:%S}"

@@ -69,8 +69,8 @@ after a map is to be listed within 40, of which some come while it is made."""
 PATIENCE_SECONDS = 86_400.0
 """After so long a pending photo is folded, however few there are."""
 MOST_IN_A_PASS = 128
-"""In a run that is done once, passes end after each multiple of it. Lists made earlier would
-change nothing: the newest `JUDGED` photos are sampled at the last one."""
+"""In a run that is done once, passes end after each multiple of it, with a map for which its
+photos are all sampled, as many as a map looks back on: none between two maps is left out."""
 YIELD_SECONDS = 0.25
 """How long a pass rests at a strip's border while photos are repaired."""
 
@@ -324,7 +324,7 @@ class Learning:
                 break
             at_place = record.photos and next_place(record.photos - 1) == record.photos
             if at_place and self._may_map(record) and record.mapped != record.photos:
-                self._begin_map(record, 0)
+                self._begin_map(record, JUDGED)
                 self._finish()
             self._begin_pass(record, next_place(record.photos) - record.photos)
             yield from self._finish()

@@ -76,7 +76,7 @@ class MapTask:
         The map before.
     look_back : int
         Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
-        suspect, 0 is none at all.
+        suspect.
     """
 
     config: Config
@@ -239,13 +239,13 @@ def _made(
     found = task.former
     for search in range(SEARCHES + 1):
         wanted = [(image, task.files[image.id]) for image in chosen]
-        sampled = earlier.sample(wanted, known.suspects, at_step)
+        sampled = earlier.sample(wanted, known, at_step)
         if search and not sampled:
             break
         again += sampled
         known = known.with_samples(sampled)
         found = judge(known.table(), task.former)
-        if new is not None and task.look_back:
+        if new is not None:
             chosen = Coverage.of(known, len(task.former)).to_date(found)
         else:
             chosen = []

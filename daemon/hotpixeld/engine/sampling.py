@@ -184,6 +184,23 @@ class Evidence:
         samples = {**self.samples, **{photo.image: photo for photo in new}}
         return Evidence(self.camera, self.photos, self.suspects, self.sites, samples)
 
+    def begun(self, image: Image) -> tuple[Samples, NDArray[np.intp]]:
+        """Return what is known of a photo at the present suspects, then at the controls.
+
+        And the numbers of those at which it was not sampled: their places are empty.
+        """
+        controls = len(evidence.controls(self.camera.height, self.camera.width))
+        suspects = len(self.suspects.sites)
+        begun: Samples = np.zeros(suspects + controls, evidence.SAMPLE)
+        former = self.samples.get(image.id)
+        if former is None:
+            return begun, np.arange(len(begun))
+        columns = _columns(self.sites[former.version], self.suspects.sites)
+        known = columns >= 0
+        begun[:suspects][known] = former.samples[:-controls][columns[known]]
+        begun[suspects:] = former.samples[-controls:]
+        return begun, np.flatnonzero(~known)
+
     def table(self) -> EvidenceTable:
         """Return the samples of the newest photos at the present suspects."""
         newest = sorted(self.samples, reverse=True)[:JUDGED]
@@ -360,31 +377,34 @@ class EarlierPhotos:
     def sample(
         self,
         wanted: Iterable[tuple[Image, Sequence[Path]]],
-        suspects: Suspects,
+        known: Evidence,
         at_photo: Callable[[], None],
     ) -> list[SampledPhoto]:
         """Sample images again; those of which no file is left are missing.
 
         Parameters
         ----------
+        known : Evidence
+            Its present suspects are sampled, where they were not yet.
         at_photo : callable
             Called for each; what it raises ends all.
         """
+        height, width = known.camera.height, known.camera.width
+        sites = with_controls(known.suspects, height, width)
 
         def one(image: Image, paths: Sequence[Path]) -> SampledPhoto | None:
             at_photo()
             for photo in self.examined(image, paths):
-                size = photo.structure.height, photo.structure.width
-                sites = with_controls(suspects, *size)
+                samples, lacking = known.begun(image)
                 try:
                     with (
                         self.memory.holding(photo_file.coefficient_bytes(photo)),
                         self._ledger.hazards.under_way(image.identity),
                     ):
-                        samples = sample(photo, sites)
+                        samples[lacking] = sample(photo, sites[lacking])
                     # The ledger may not know how it was taken: version 0.1 did not ask.
                     taken = Taken.of(photo.metadata)
-                    return sampled(image, taken, suspects, samples)
+                    return sampled(image, taken, known.suspects, samples)
                 except CodecError as error:
                     log.debug("not decoded again: %s", error)
             return None
