@@ -141,29 +141,32 @@ def touch(user: User, random_: Random) -> str | None:
     return user.home.name(path)
 
 
-def _saved(path: Path, software: str = "") -> bytes:
-    """Return what an editor makes of a photo: another image, its EXIF kept."""
+def _saved(path: Path, random_: Random) -> bytes:
+    """Return what a program makes of a photo: another picture, with its name in EXIF."""
     buffer = io.BytesIO()
     with Image.open(path) as image:
         exif = image.getexif()
-        if software:
-            exif[0x0131] = software
-        image.point(lambda level: min(level + 2, 255)).save(
-            buffer, "JPEG", quality=90, exif=exif
-        )
+        exif[0x0131] = "GIMP 2.10"
+        pictures: list[Callable[[], Image.Image]] = [
+            lambda: image.point(lambda level: min(level + 2, 255)),
+            lambda: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            lambda: image.transpose(Image.Transpose.ROTATE_90),
+            lambda: image.resize((image.width // 2, image.height // 2)),
+        ]
+        random_.choice(pictures)().save(buffer, "JPEG", quality=90, exif=exif)
     return buffer.getvalue()
 
 
 @action(3)
 def edit(user: User, random_: Random) -> str | None:
-    """Save a photo with an editor, beside it or over it."""
+    """Save a photo with a program, beside it or over it."""
     path = _original(user, random_)
     if path is None:
         return None
     place = path
     if random_.random() < 0.5:
         place = user.new_place(random_, path, "edit")
-    user.put(place, _saved(path, "GIMP 2.10"), "edit")
+    user.put(place, _saved(path, random_), "edit")
     return f"{user.home.name(path)} -> {user.home.name(place)}"
 
 
@@ -225,7 +228,7 @@ def edit_copy(user: User, random_: Random) -> str | None:
         data = with_segment(path.read_bytes(), app(0xE1, XMP % 5))
         user.put(path, data, user.kind(path))
     else:
-        user.put(path, _saved(path, "GIMP 2.10"), "edit")
+        user.put(path, _saved(path, random_), "edit")
     return user.home.name(path)
 
 
@@ -289,7 +292,7 @@ def ignore(user: User, random_: Random) -> str:
 def pixels(user: User, random_: Random) -> str:
     """List a pixel by hand, or none any more."""
     body = random_.choice(user.bodies)
-    x, y = random_.choice(sorted(body.xy))
+    x, y = random_.choice([*sorted(body.xy), (50, 50)])
     was = user.entry(body).get("pixels")
     user.set_entry(body, pixels=None if was else [[x, y]], ignore=None)
     return f"{body.serial} {x},{y}: {'no more' if was else 'from now on'}"
@@ -401,6 +404,20 @@ def once(user: User, random_: Random) -> str | None:
         _run_once(user)
         truths.same(before, truths.everything(user))
         return "twice"
+    return ""
+
+
+@action(1)
+def second(user: User, _: Random) -> str | None:
+    """Run it once with another state, on the same folders, its copies elsewhere."""
+    if not truths.cameras(user.home):
+        return None
+    if user.second is None:
+        user.second = user.home.also("second")
+        user.second.configure(folders=user.home.settings["folders"])
+        user.second.configure_folder(repaired=user.home.root / "second" / "copies")
+    user.second.hotpixeld("run", "--once", "--jobs", "1", code=None)
+    truths.nothing_learned(user, user.second)
     return ""
 
 

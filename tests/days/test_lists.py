@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from days.world import HEIGHT, WIDTH, Body, files
 from hotpixeld.config.load import load
-from sensor import START, Planted, scattered
+from sensor import START, Planted, scattered, write_jpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,3 +218,17 @@ def test_a_daemon_takes_a_service_into_account_at_its_reload_or_start(
 
     assert pixels(home)[place]["until"] == days[1]
     assert len(pixels(home)) == 3
+
+
+def test_a_pixel_is_listed_that_is_sound_and_the_photo_is_renamed(home: Home) -> None:
+    """Nothing is changed in its copy: the photo is not taken for a copy for that."""
+    photo = home.photos / "sky.jpg"
+    write_jpeg(photo, np.full((88, 120, 3), 128, np.uint8))
+    home.configure(cameras=[{"model": "Model One", "pixels": [[50, 50]]}])
+    home.once()
+    photo.rename(home.photos / "evening.jpg")
+    home.once()
+
+    assert home.outcomes() == {"photos/evening.jpg": "image"}
+    assert home.copies() == {"photos/repaired/c_evening.jpg": "written"}
+    assert home.written() == {"photos/repaired/c_evening.jpg"}

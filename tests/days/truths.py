@@ -36,10 +36,25 @@ Dump = dict[str, list[object]]
 
 def cameras(home: Home) -> list[str]:
     """Return the IDs of the cameras that the state knows."""
-    if not (home.state / "ledger.sqlite3").exists():
-        return []
+    try:
+        with home.ledger() as ledger:
+            return [record.camera.id for record in ledger.images.cameras()]
+    except LedgerError:
+        return []  # not made yet
+
+
+def nothing_learned(user: User, home: Home) -> None:
+    """Check that a state learned no copy whose original it has learned."""
+    made_of = "SELECT lower(hex(identity)), lower(hex(original)) FROM "
+    with user.home.ledger() as ledger:
+        query = f"{made_of} copies UNION {made_of} other_copies"
+        originals = dict(ledger.connection.execute(query).fetchall())
     with home.ledger() as ledger:
-        return [record.camera.id for record in ledger.images.cameras()]
+        rows = ledger.connection.execute("SELECT lower(hex(identity)) FROM images")
+        known = {identity for (identity,) in rows}
+    both = [one for one in known & user.own if originals.get(one) in known]
+    if both:
+        raise AssertionError(f"the second state learned copies: {both}")
 
 
 _LOOKED_AT = {
@@ -157,13 +172,21 @@ def _unknown(user: User, ledger: Ledger) -> Iterator[str]:
         mine, record = user.files.get(path), ledger.paths.find(path)
         if record is None:
             yield f"{path} is not known"
-        elif mine is not None and mine.kind == "twin":
+        elif _is_twin(user, path):
             continue
         elif mine is not None and mine.kind == "photo":
             yield from _uncounted(ledger, record)
         elif record.image is not None or not record.reason:
             kind = mine.kind if mine else "copy"
             yield f"{path}, of kind {kind}, is {record.outcome}"
+
+
+def _is_twin(user: User, path: Path) -> bool:
+    """Return whether a file is a copy of the same image as its photo."""
+    mine = user.files.get(path)
+    if mine is None:
+        return _now(path).identity in user.photos
+    return mine.kind == "twin"
 
 
 def _uncounted(ledger: Ledger, record: PathRecord) -> Iterator[str]:
@@ -284,15 +307,20 @@ def _is_repair(original: bytes, copy: bytes) -> bool:
 
 def _strays(user: User, ledger: Ledger) -> Iterator[str]:
     """Yield copies that lie there unknown, and known ones that do not lie there."""
-    rows = ledger.connection.execute(
-        "SELECT target, lower(hex(sha256)) FROM copies WHERE condition = 'written'"
-        " UNION SELECT target, lower(hex(sha256)) FROM other_copies"
+    query = "SELECT target, lower(hex(sha256)) FROM "
+    current, former = (
+        {
+            Path(target.decode()): hash_
+            for target, hash_ in ledger.connection.execute(query + where)
+        }
+        for where in ("copies WHERE condition = 'written'", "other_copies")
     )
-    known = {Path(target.decode()): hash_ for target, hash_ in rows}
+    known = former | current
     written = {path for path in user.tree() if path not in user.files}
     for path in written - known.keys():
         yield f"{path} is nobody's"
-    for path in known.keys() - written - user.gone:
+    # A former one may be gone: `status` names those that are there.
+    for path in current.keys() - written - user.gone:
         yield f"{path} is written, says the ledger, and is not there"
     for path in known.keys() & written - user.gone:
         if sha256(path) != known[path]:

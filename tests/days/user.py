@@ -91,6 +91,7 @@ class User:
     gone: set[Path] = field(default_factory=set)
     spoilt: set[str] = field(default_factory=set)
     daemon: Daemon | None = None
+    second: Home | None = None
     calm: bool = False
 
     def tree(self) -> list[Path]:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hotpixeld.errors import LedgerError
 from hotpixeld.store import state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch.walk import Walk, stat_photo
@@ -356,16 +357,17 @@ class Daemon:
 
     def under_way(self) -> str:
         """Return what the daemon has not done yet, empty if it is idle."""
-        if not (self._home.state / "ledger.sqlite3").exists():
-            return "no ledger yet"
         # The ledger first: the daemon says that it is busy before it writes there.
-        with self._home.ledger() as ledger:
-            for path in self._home.candidates():
-                known, now = ledger.paths.find(path), stat_photo(path)
-                if known is None or now is None:
-                    return f"not known yet: {path}"
-                if known.signature and not now.is_still(known.signature):
-                    return f"not known as it is: {path}"
+        try:
+            with self._home.ledger() as ledger:
+                for path in self._home.candidates():
+                    known, now = ledger.paths.find(path), stat_photo(path)
+                    if known is None or now is None:
+                        return f"not known yet: {path}"
+                    if known.signature and not now.is_still(known.signature):
+                        return f"not known as it is: {path}"
+        except LedgerError as error:
+            return str(error)
         try:
             # What `status --json` prints of the daemon, without a process each time.
             where = {"RUNTIME_DIRECTORY": str(self._home.system / "runtime")}
