@@ -738,3 +738,20 @@ def test_paths_are_sorted_by_capture_time_then_name(tmp_path: Path) -> None:
     found = in_order(tmp_path.iterdir())
 
     assert [path.name for path in found] == ["z.jpg", "a.jpg", "b.jpg", "0.jpg"]
+
+
+def test_a_photo_by_anothers_name_is_new_though_its_copy_was_due_first(
+    config: Config, open_session: Open, sensor: Sensor, folder: Path
+) -> None:
+    watched = config.folders[0].model_copy(update={"unchanged": "link"})
+    session = open_session(config.model_copy(update={"folders": (watched,)}))
+    photos = sensor.write(folder, 2)
+    list(session.take(photos, once=True))
+    list(session.repair(session.unrepaired()))
+    assert session.changed(photos) == [], "a link beside it made a photo look changed"
+    away = folder.parent / "away"
+    for old, new in (photos[0], away), (photos[1], photos[0]), (away, photos[1]):
+        old.rename(new)
+    list(session.repair([(path, "another version") for path in photos]))
+
+    assert session.changed(photos) == photos

@@ -550,10 +550,10 @@ class RepairPass:
         before = self._ledger.copies.find(job.path)
         copy = self._copies.update(job.photo, folder, job.repaired)
         # A hard link beside it changes the ctime of a photo: it need not be read again.
-        now = walk.stat_photo(job.path)
+        now, seen = walk.stat_photo(job.path), self._ledger.paths.find(job.path)
         with self._ledger.transaction():
             self._ledger.paths.set_repaired_with(job.path, job.checked_with)
-            if now is not None and now.is_still(job.photo.signature):
+            if now and seen and seen.signature and now.is_still(seen.signature):
                 self._ledger.paths.set_signature(job.path, now)
         if copy is None or copy.condition == "withdrawn":
             is_removed = copy is not None and job.known is not None
