@@ -195,6 +195,47 @@ def test_a_state_of_another_user_is_refused_and_the_command_that_may_is_named(
     assert f"{home.state}/lock: Permission denied: user {NOBODY} may not" in run.err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("forget", "nikon", "--yes"),
+        ("relearn", "nikon", "--yes"),
+        ("tidy", "--yes"),
+        ("repair", "{photo}"),
+        ("undo", "{photo}"),
+    ],
+)
+def test_whatever_is_asked_of_a_closed_state_it_is_exit_code_4_and_the_command_is_named(
+    home: Home, body: Body, command: tuple[str, ...]
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give the state to another")
+    (photo,) = body.shoot(home.photos, 1)
+    home.once()
+    arguments = [part.format(photo=photo) for part in command]
+    refused = as_nobody(home, *arguments, give=False)
+    home.state.chmod(0o755)  # it may be looked into, and not written to
+    locked = as_nobody(home, *arguments, give=False)
+
+    assert refused.code == 4
+    assert f"sudo -u root hotpixeld ... --state {home.state} may" in refused.err
+    assert locked.code != 1
+
+
+def test_a_photo_is_not_repaired_by_a_state_that_is_a_file_or_is_not_there(
+    home: Home, body: Body
+) -> None:
+    (photo,) = body.shoot(home.photos, 1)
+    file = home.root / "a file"
+    file.write_text("no state")
+    none = home.root / "none"
+    refused = home.hotpixeld("repair", photo, "--state", file, code=4)
+    unknown = home.hotpixeld("repair", photo, "--state", none)
+
+    assert f"{file}/ledger.sqlite3: Not a directory" in refused.err
+    assert f"{photo}: nothing to repair; there is no state {none}" in unknown.out
+
+
 def test_a_killed_daemon_is_told_and_leaves_nothing_behind(
     home: Home, body: Body
 ) -> None:

@@ -44,6 +44,45 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def closed(folder: Path, error: OSError) -> LedgerError:
+    """Return that a state cannot be used: why, and who may, if it is another's."""
+    is_anothers = isinstance(error, PermissionError)
+    owner = state_folder.as_owner(folder) if is_anothers else ""
+    advice = f"; {owner}hotpixeld ... --state {folder} may" if owner else ""
+    return LedgerError(f"{said(error)}{advice}")
+
+
+def has_ledger(folder: Path) -> bool:
+    """Return whether a state folder has a ledger, whatever state that is in.
+
+    Raises
+    ------
+    LedgerError
+        This user may not look, or it is no folder.
+    """
+    try:
+        state_folder.ledger_file(folder).stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise closed(folder, error) from error
+    return True
+
+
+def existing_ledger(folder: Path) -> Path:
+    """Return the file of the ledger of a state folder.
+
+    Raises
+    ------
+    LedgerError
+        There is none, or this user may not look.
+    """
+    path = state_folder.ledger_file(folder)
+    if not has_ledger(folder):
+        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
+    return path
+
+
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Ledger]:
     """Open the ledger of a state folder for reading, beside a running daemon.
@@ -53,16 +92,7 @@ def opened(folder: Path) -> Iterator[Ledger]:
     LedgerError
         There is none, or it cannot be used.
     """
-    path = state_folder.ledger_file(folder)
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        reason = "no such state yet: has `hotpixeld run` used it?"
-        raise LedgerError(f"{path}: {reason}") from error
-    except OSError as error:
-        owner = state_folder.as_owner(folder)
-        advice = f"; {owner}hotpixeld ... --state {folder} may" if owner else ""
-        raise LedgerError(f"{said(error)}{advice}") from error
+    path = existing_ledger(folder)
     ledger = Ledger(path, read_only=True)
     try:
         yield ledger

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.cli import commands
 from hotpixeld.config.model import Folder
 from hotpixeld.engine import copy_places, copy_writer
 from hotpixeld.engine.copy_places import BY_HAND
@@ -45,18 +46,15 @@ def _is_writable(state: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(state: Path) -> Iterator[Ledger | None]:
-    """Open the ledger of a state, to write to it if that is allowed; None without one.
+def _opened(state: Path) -> Iterator[Ledger]:
+    """Open the ledger of a state, to write to it if that is allowed.
 
     Raises
     ------
     LedgerError
-        It cannot be used, or is of another version.
+        There is none, it cannot be used, or is of another version.
     """
-    path = state_folder.ledger_file(state)
-    if not path.is_file():
-        yield None
-        return
+    path = commands.existing_ledger(state)
     ledger = Ledger(path, read_only=True)  # an older one is not for us to change
     try:
         if _is_writable(state):
@@ -155,13 +153,18 @@ def repair(
     ------
     PhotoError, RefusedError
         The photo cannot be used, or another file is in the copy's place.
+    LedgerError
+        There is a state, and it cannot be used.
     """
     limits = config.limits
     photo = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
-    with _opened(state) as ledger:
+    ledger: Ledger | None
+    is_known = commands.has_ledger(state)
+    with _opened(state) if is_known else contextlib.nullcontext() as ledger:
         result = _repaired(photo, named, config, ledger)
         if result.repaired is None:
-            return f"{path}: nothing to repair"
+            unknown = "" if ledger else f"; there is no state {state}"
+            return f"{path}: nothing to repair{unknown}"
         target = _target(path, output, _folders(config, ledger))
         reason = _why_not(target, result, ledger, limits.max_bytes, force=force)
         if reason:
@@ -176,8 +179,8 @@ def repair(
                 raise PhotoError(path, f"{target.path}: {copy.notes}")
         else:
             _write_elsewhere(photo, target, result, ledger, limits.max_bytes)
-    known = "" if ledger else f"; not recorded, as there is no state {state}"
-    return f"{path} -> {target.path}: {_in_words(result, result.repaired)}{known}"
+    unknown = "" if ledger else f"; not recorded, as there is no state {state}"
+    return f"{path} -> {target.path}: {_in_words(result, result.repaired)}{unknown}"
 
 
 def _in_words(result: RepairResult, repaired: Repaired) -> str:
@@ -340,11 +343,6 @@ def tidy(state: Path, config: Config, *, dry_run: bool) -> tuple[str, int]:
         The state cannot be used, or not written to.
     """
     with _opened(state) as ledger:
-        if ledger is None:
-            path = state_folder.ledger_file(state)
-            raise LedgerError(
-                f"{path}: no such state yet: has `hotpixeld run` used it?"
-            )
         if not dry_run and not _is_writable(state):
             raise LedgerError(f"{state}: you may not write to it: be the state's user")
         max_bytes = config.limits.max_bytes

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
 from hotpixeld.detection import lives
-from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError
+from hotpixeld.errors import HotpixeldError, PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
 from hotpixeld.store import generation_files, state_folder
@@ -46,10 +46,11 @@ def held(folder: Path) -> Iterator[Ledger]:
     LedgerError
         There is no ledger, or it cannot be used.
     """
-    path = state_folder.ledger_file(folder)
-    if not path.is_file():
-        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
-    lock = state_folder.lock(folder)
+    path = commands.existing_ledger(folder)
+    try:
+        lock = state_folder.lock(folder)
+    except OSError as error:
+        raise commands.closed(folder, error) from error
     try:
         ledger = Ledger(path)
         try:
