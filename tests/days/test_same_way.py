@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,6 +77,28 @@ def test_photos_that_came_another_way_end_in_the_same_list_and_copies(
     maps, copies = came_of(home)
 
     assert maps == at_once[0]
+    assert copies == at_once[1]
+
+
+def test_photos_whose_later_half_came_first_give_the_same_pixels_and_dates(
+    tmp_path: Path, programs: Zygote, at_once: tuple[object, dict[str, str]]
+) -> None:
+    """Not the same scores: the state depends on the order, in its last bits."""
+    home, camera = Home(tmp_path / "later-first", programs), body()
+    camera.shoot(tmp_path / "card", PHOTOS // 2)
+    camera.shoot(home.photos, PHOTOS - PHOTOS // 2)
+    home.once()
+    for photo in (tmp_path / "card").iterdir():
+        home.drop_copy(photo, home.photos / photo.name)
+    maps, copies = came_of(home)
+
+    def lives(maps: Any) -> set[tuple[Any, ...]]:
+        return {
+            (one["x"], one["y"], str(one["since"]), one["until"])
+            for one in maps[0]["pixels"]
+        }
+
+    assert lives(maps) == lives(at_once[0])
     assert copies == at_once[1]
 
 

@@ -68,6 +68,17 @@ def test_a_sure_defect_ends_when_the_photos_deny_it() -> None:
     assert one.until == TIMES[2]
 
 
+def test_photos_from_before_it_began_do_not_end_a_life() -> None:
+    """Older photos may be imported later: they cannot show it."""
+    began = replace(SURE, after=TIMES[2], by=TIMES[3])
+
+    votes = support(-4, -4, -4, 0, 0, 0)
+    assert lives.carried_on([began], [], table(), votes) == [began]
+    votes = support(-4, -4, -4, -4, -4, -4)
+    (one,) = lives.carried_on([began], [], table(), votes)
+    assert one.until == TIMES[3]
+
+
 def test_what_was_never_sure_is_dropped() -> None:
     unsure = replace(SURE, score=3.0)
 

@@ -7,6 +7,7 @@ photos of its life a defect shows, and how strongly at which exposures, is its a
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -22,7 +23,6 @@ from hotpixeld.statistics import trace
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Sequence
 
     from hotpixeld.defect import Defect
@@ -249,18 +249,22 @@ def _continued(defect: Defect, former: Defect | None) -> Defect:
 def _ended(defect: Defect, table: EvidenceTable, verdicts: Verdicts) -> Defect | None:
     """Return what is left of a defect that the newest photos do not prove any more.
 
-    It lives on while their votes against it are too few; one that was never sure is dropped.
+    It lives on while their votes against it are too few, those from before it began left
+    out; one that was never sure is dropped.
     """
     numbers = {(row, col): site for site, (row, col) in enumerate(table.sites.tolist())}
     site = numbers.get((defect.row, defect.col))
     if site is None or not suspects.is_certain(defect):
         return None
-    votes = verdicts.support[:, site]
+    times = [photo.captured for photo in table.photos]
+    began = defect.by or dt.datetime.min
+    before = np.array([when is not None and when < began for when in times], np.bool_)
+    votes = np.where(before, 0.0, verdicts.support[:, site])
     if float(votes.sum()) > DISPROVED:
         return defect
-    times = [photo.captured for photo in table.photos]
     showing = np.flatnonzero(votes > 0)
-    gone = int(showing[-1]) + 1 if len(showing) else 0
+    first = np.count_nonzero(before)
+    gone = int(showing[-1]) + 1 if len(showing) else int(first)
     return replace(defect, until=times[min(gone, len(times) - 1)])
 
 

@@ -146,7 +146,7 @@ class Evidence:
     ----------
     camera : Camera
     photos : sequence of Image
-        Newest first, by the order in which they came.
+        Newest first, by the order in which they are folded.
     suspects : Suspects
         The present ones.
     sites : mapping of int to (N, 2) intp
@@ -203,7 +203,8 @@ class Evidence:
 
     def table(self) -> EvidenceTable:
         """Return the samples of the newest photos at the present suspects."""
-        newest = sorted(self.samples, reverse=True)[:JUDGED]
+        places = {photo.id: place for place, photo in enumerate(self.photos)}
+        newest = sorted(self.samples, key=lambda one: places.get(one, JUDGED))[:JUDGED]
         photos = sorted(
             (self.samples[image] for image in newest),
             key=lambda one: (one.captured or dt.datetime.max, one.image),

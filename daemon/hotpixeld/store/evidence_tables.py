@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 KEPT = 256
 """Photos of a camera whose samples are kept: more than its state remembers."""
 
+_NEWEST = (
+    " FROM samples JOIN images ON images.id = samples.image"
+    " WHERE samples.camera = ? ORDER BY sequence DESC"
+)
+"""The samples of a camera, those of the photo that was folded last first."""
+
 SCHEMA = """
 CREATE TABLE suspects (
   camera TEXT NOT NULL REFERENCES cameras, version INTEGER NOT NULL,
@@ -111,17 +117,16 @@ class SampleTables:
                 photo.samples.tobytes(),
             ),
         )
-        run(
-            "DELETE FROM samples WHERE camera = ?1 AND image <= (SELECT image FROM"
-            " samples WHERE camera = ?1 ORDER BY image DESC LIMIT 1 OFFSET ?2)",
-            (camera_id, KEPT),
+        older = run("SELECT image" + _NEWEST + " LIMIT -1 OFFSET ?", (camera_id, KEPT))
+        self._connection.executemany(
+            "DELETE FROM samples WHERE image = ?", older.fetchall()
         )
 
     def newest(self, camera_id: str, count: int) -> list[SampledPhoto]:
-        """Return the samples of the photos admitted last, by capture time."""
+        """Return the samples of the last photos of the sequence, by capture time."""
         rows = self._connection.execute(
-            "SELECT image, captured, exposure_seconds, iso, focal_mm, version, packed"
-            " FROM samples WHERE camera = ? ORDER BY image DESC LIMIT ?",
+            "SELECT image, samples.captured, samples.exposure_seconds, samples.iso,"
+            " samples.focal_mm, version, packed" + _NEWEST + " LIMIT ?",
             (camera_id, count),
         )
         photos = [_sampled_photo(row) for row in rows]
@@ -131,11 +136,9 @@ class SampleTables:
         )
 
     def versions(self, camera_id: str, count: int) -> dict[int, int]:
-        """Return at which list each of the photos admitted last was sampled, by image."""
+        """Return at which list the last photos of the sequence were sampled, by image."""
         rows = self._connection.execute(
-            "SELECT image, version FROM samples WHERE camera = ?"
-            " ORDER BY image DESC LIMIT ?",
-            (camera_id, count),
+            "SELECT image, version" + _NEWEST + " LIMIT ?", (camera_id, count)
         )
         return dict(rows.fetchall())
 

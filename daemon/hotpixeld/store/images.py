@@ -334,9 +334,9 @@ class Images:
         return [_image(row) for row in self._connection.execute(query, (camera_id,))]
 
     def newest(self, camera_id: str, count: int) -> list[Image]:
-        """Return the images that are folded, those admitted last first."""
+        """Return the images that are folded, the last ones of the sequence first."""
         query = _IMAGE + (
-            "WHERE camera = ? AND outcome = 'folded' ORDER BY id DESC LIMIT ?"
+            "WHERE camera = ? AND outcome = 'folded' ORDER BY sequence DESC LIMIT ?"
         )
         rows = self._connection.execute(query, (camera_id, count))
         return [_image(row) for row in rows]
