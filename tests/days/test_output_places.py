@@ -109,6 +109,42 @@ def test_another_name_for_copies(home: Home, body: Body, taken: Have) -> None:
     assert copies_in(home.photos / "repaired") == names(16, "fixed_")
 
 
+def test_the_name_of_copies_is_changed_and_back_and_nothing_is_written(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    old = home.photos / "repaired"
+    before = {path: path.stat() for path in old.iterdir()}
+    home.configure_folder(name="r_{name}")
+    other = home.once().out
+    home.configure_folder(name=None)
+    back = home.once().out
+
+    assert "copies: 16 written; 16 copies in all" in other
+    assert "copies: 16 found as they were written; 16 copies in all" in back
+    for path, status in before.items():
+        now = path.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
+    assert copies_in(old) == names(16) | names(16, "r_")
+    assert home.folded() == 16
+    assert set(home.copies().values()) == {"written"}
+
+
+def test_another_folder_and_another_map_at_once(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    home.configure_folder(repaired=home.root / "fixed")
+    home.once()
+    camera = {"model": body.model, "pixels": [[60, 30]]}
+    home.configure_folder(repaired=None)
+    home.configure(cameras=[camera])
+    told = home.once().out
+
+    assert "rewritten: the map changed" in told
+    assert "the configuration changed" not in told
+
+
 @WAYS
 def test_the_folder_for_copies_is_changed_and_changed_back(
     home: Home, body: Body, taken: Have
@@ -239,8 +275,9 @@ def test_the_folder_of_copies_is_moved_by_hand_and_the_configuration_follows(
     shutil.move(home.photos / "repaired", home.root / "fixed")
     before = {path: path.stat() for path in (home.root / "fixed").iterdir()}
     home.configure_folder(repaired=home.root / "fixed")
-    home.once()
+    told = home.once().out
 
+    assert "copies: 16 found as they were written; 16 copies in all" in told
     assert set(home.copies().values()) == {"written"}
     assert copies_in(home.photos / "repaired") == set()
     assert home.status()["former_copies"] == []

@@ -181,6 +181,17 @@ def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
     assert "2 copies removed: nothing left to repair" in home.hotpixeld("status").out
 
 
+def test_another_fill_says_that_copies_were_rewritten_for_the_configuration(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    home.configure(repair={"fill": "neighbours"})
+    told = home.once().out
+
+    assert "16 rewritten: the configuration changed; 16 copies in all" in told
+
+
 def test_on_a_terminal_the_log_stands_above_the_bar_each_line_whole(
     home: Home,
 ) -> None:

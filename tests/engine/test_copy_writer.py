@@ -71,7 +71,8 @@ def update(
     settings = Folder.model_validate({"path": str(folder), "unchanged": unchanged})
     known = copies.places.known(source, settings)
     result = repair(source, None, listed, known, Repair())
-    return copies.update(source, settings, result)
+    copy, _ = copies.update(source, settings, result)
+    return copy
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -282,7 +283,9 @@ def test_a_photo_that_cannot_be_repaired_says_why(
 ) -> None:
     outside = PixelList((Defect(row=500, col=1),), (), "v")
     result = repair(source, None, outside, None, Repair())
-    copy = copies.update(source, Folder.model_validate({"path": str(folder)}), result)
+    copy, _ = copies.update(
+        source, Folder.model_validate({"path": str(folder)}), result
+    )
 
     assert isinstance(result, RepairResult)
     assert "outside" in result.refused
@@ -420,7 +423,7 @@ def test_copies_go_where_the_configuration_says_now(
     update(copies, source, folder, ONE)
     moved = Folder.model_validate({"path": str(folder), "repaired": "fixed"})
     result = repair(source, None, PixelList((), (ONE, TWO), "v"), None, Repair())
-    copy = copies.update(source, moved, result)
+    copy, _ = copies.update(source, moved, result)
 
     assert copy is not None
     assert copy.target == folder / "fixed" / "sub" / "c_IMG_1.JPG"

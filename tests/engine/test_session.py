@@ -702,7 +702,7 @@ def test_copies_are_made_anew_once_where_their_pixels_are_repaired_in_another_wa
     monkeypatch.setattr(copy_writer, "repaired_bytes", with_mean)
     session.reconfigure(session.config)
     due = session.unrepaired(once=True)
-    assert "rewritten" in {done.copy for done in session.repair(due)}
+    assert "renewed" in {done.copy for done in session.repair(due)}
     assert session.unrepaired(once=True) == []
 
 

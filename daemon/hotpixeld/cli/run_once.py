@@ -43,6 +43,8 @@ OUTCOME_WORDS = {"earlier": "earlier ones folded", "again": "learned again"}
 COPY_WORDS = {
     "written": "written",
     "rewritten": "rewritten: the map changed",
+    "renewed": "rewritten: the configuration changed",
+    "found": "found as they were written",
     "removed": "removed: nothing left to repair",
     "tidied": "removed from a former place",
 }
@@ -59,7 +61,7 @@ class Ran:
         How many photos came to which outcome; "earlier" are those that were folded, and
         had been pending before this run, "again" those that had been folded before.
     copies : Counter
-        How many copies were written, rewritten or removed.
+        How many copies were written, found, rewritten or removed.
     written : int
         How many copies there are.
     former : list of str

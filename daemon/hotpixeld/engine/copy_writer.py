@@ -205,20 +205,29 @@ class CopyWriter:
         self._undo = undo
         self._over = frozenset({"renamed", "former"} if tidy else {"renamed"})
         self._swept: set[Path] = set()
+        self._files = 0  # put in their places
 
     def update(
         self, source: Photo, folder: Folder, result: RepairResult
-    ) -> Copy | None:
-        """Bring the copy of `source` in line with `result`; return its record.
+    ) -> tuple[Copy | None, bool]:
+        """Bring the copy of `source` in line with `result`.
+
+        Returns
+        -------
+        Copy or None
+            Its record.
+        bool
+            Whether a file was put in its place; else what is there was there before.
 
         Raises
         ------
         OSError
             The copy cannot be written now (disk full, folder not writable).
         """
+        before = self._files
         copy = self._updated(source, folder, result)
         self.places.tidy(source.path, self._over)
-        return copy
+        return copy, self._files > before
 
     def _updated(
         self, source: Photo, folder: Folder, result: RepairResult
@@ -340,6 +349,7 @@ class CopyWriter:
         self._sweep(output, new)
         if found != sha256:
             output.write(copy.target, repaired.data, mtime_ns)
+            self._files += 1
         new = replace(new, condition="written")
         with self._ledger.transaction():
             self._ledger.copies.record(new)
@@ -406,4 +416,5 @@ class CopyWriter:
         self._record(new)
         self._sweep(output, new)
         method = output.place(source, copy.target, unchanged)
+        self._files += 1
         return self._record(replace(new, condition="written", method=method))

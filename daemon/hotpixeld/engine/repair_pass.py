@@ -61,6 +61,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_COPY_WORDS = {
+    "written": "written",
+    "rewritten": "rewritten: the map changed",
+    "renewed": "rewritten: the configuration changed",
+    "found": "found as it was written",
+}
+"""What the log says of a copy for `Done.copy`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -75,7 +83,9 @@ class Done:
     reason : str
         Why it was skipped, failed or waits; else empty.
     copy : str
-        What was done to its copy: "written", "rewritten", "removed" or nothing.
+        What was done to its copy: "written", "rewritten" (other pixels are repaired in
+        it), "renewed" (the same ones in another way), "found" (where it is wanted now, as
+        it would be written), "removed" or nothing.
     closed : walk.Closed or None
         The folder that its copy could not be written to.
     again : bool
@@ -151,6 +161,12 @@ class Job:
     def identity(self) -> str:
         """Return the identity of the photo; empty before it was examined."""
         return self.photo.identity if self.photo else ""
+
+    def written(self, pixels: Pixels) -> str:
+        """Return what it is, see `Done.copy`, that a copy with `pixels` was written."""
+        if self.known is None or self.version is None:
+            return "written"
+        return "renewed" if self.known == pixels else "rewritten"
 
     def fields(self, outcome: str, message_id: MessageId) -> dict[str, object]:
         """Return the journal's fields about the photo; see `logs.FIELDS`."""
@@ -548,7 +564,7 @@ class RepairPass:
             return "", ""
         folder = self._config.folder_of(job.path)
         before = self._ledger.copies.find(job.path)
-        copy = self._copies.update(job.photo, folder, job.repaired)
+        copy, is_written = self._copies.update(job.photo, folder, job.repaired)
         # A hard link beside it changes the ctime of a photo: it need not be read again.
         now, seen = walk.stat_photo(job.path), self._ledger.paths.find(job.path)
         with self._ledger.transaction():
@@ -564,9 +580,8 @@ class RepairPass:
         as_before = before and (before.condition, before.target, before.sha256)
         if as_before == ("written", copy.target, copy.sha256):
             return "", f", copy as it was, {pixels}"
-        if job.known is not None and job.version is not None:
-            return "rewritten", f", copy rewritten: the map changed, {pixels}"
-        return "written", f", copy written, {pixels}"
+        done = job.written(copy.pixels) if is_written else "found"
+        return done, f", copy {_COPY_WORDS[done]}, {pixels}"
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
         """Record why a photo is not folded, now or ever."""
