@@ -141,6 +141,36 @@ def test_a_pixel_that_was_mended_long_before_the_first_run_is_listed_with_its_da
     assert lives[always.col, always.row]["until"] is None
 
 
+def test_more_photos_than_a_map_looks_back_on_end_in_the_same_pixels_however_they_came(
+    tmp_path: Path, programs: Zygote
+) -> None:
+    """In batches their dates agree with those of a run over all; relearned, to the byte."""
+    mended, newer, always = scattered(3, 88, 120, seed=3, levels=(90,))
+    defects = replace(mended, until=50), replace(newer, onset=70), always
+    once, batches = (Home(tmp_path / name, programs) for name in ("once", "batches"))
+    Body(defects=defects).shoot(once.photos, 150)
+    once.once()
+    camera = Body(defects=defects)
+    for count in (40, 60, 50):
+        camera.shoot(batches.photos, count)
+        batches.once()
+    (expected,), (found,) = once.maps(), batches.maps()
+
+    for one, other in zip(expected["pixels"], found["pixels"], strict=True):
+        assert (one["x"], one["y"]) == (other["x"], other["y"])
+        assert _overlap(one["since"], other["since"])
+        assert one["until"] == other["until"]
+    batches.hotpixeld("relearn", found["id"], "--yes")
+    batches.once()
+    assert batches.maps() == once.maps()
+
+
+def _overlap(one: dict[str, str | None], other: dict[str, str | None]) -> bool:
+    """Return whether a beginning may be the same moment as another: after, up to by."""
+    after = max(one["after"] or "", other["after"] or "")
+    return after < min(one["by"] or "9", other["by"] or "9")
+
+
 def at(number: int) -> str:
     """Return when a photo was taken."""
     return f"{START + dt.timedelta(minutes=number):%Y-%m-%dT%H:%M:%S}"
