@@ -69,6 +69,10 @@ class SkippedPhotoError(PhotoError):
     """It must not be folded: edited, without camera identity, or not a file at all."""
 
 
+class KnownPhotoError(SkippedPhotoError):
+    """It is no photo of its own: a copy, or a version, of a known one."""
+
+
 class RefusedError(HotpixeldError):
     """A photo cannot be repaired; nothing was changed.
 

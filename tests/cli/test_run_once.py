@@ -139,7 +139,7 @@ def test_a_run_in_which_every_photo_failed_is_no_success(
 
     assert main(run) == ExitCode.PARTLY
     assert (
-        "the only new photo failed: `hotpixeld status` says why"
+        "the only new photo cannot be used: `hotpixeld status` says why"
         in capsys.readouterr().err
     )
     assert main([*run, "-q"]) == ExitCode.OK

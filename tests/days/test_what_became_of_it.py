@@ -137,7 +137,8 @@ def test_of_a_thousand_and_more_bad_photos_the_number_of_the_others_is_told(
     found = home.hotpixeld("status", "--json").json
     everything = home.hotpixeld("status", "--problems").out
 
-    assert "all 1,030 new photos failed" in run.err
+    assert "not one of 1,030 new photos can be used" in run.err
+    assert "photos: 1,030 failed" in run.out
     assert "830 more like this were left out: `hotpixeld status --problems`" in run.err
     assert short.count("failed /") == 20
     assert "and 1,010 more like these: `hotpixeld status --problems` lists all" in short

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults.hotpixel import Fault, Mode
+from sensor import START, write_jpeg
 
 if TYPE_CHECKING:
     from days.world import Body, Home
@@ -54,6 +55,55 @@ def test_an_output_on_a_full_or_read_only_disk_is_told_with_what_waits(
     assert "16 photos not looked at for copies yet" in full.err
     assert "copies: 16 written; 16 copies in all" in free.out
     assert "waiting" not in home.hotpixeld("status").out
+
+
+def test_photos_none_of_which_can_be_used_are_told_by_the_exit_code_once(
+    home: Home, body: Body
+) -> None:
+    sensor = body.sensor
+    write_jpeg(home.photos / "edited.jpg", sensor.frame(90), START, software="GIMP")
+    (home.photos / "damaged.jpg").write_text("no photo")
+    neither = home.once_quietly(code=6)
+    known = home.once_quietly()
+    (photo,) = body.shoot(home.photos, 1)
+    write_jpeg(home.photos / "more.jpg", sensor.frame(91), START, software="GIMP")
+    one = home.once_quietly()
+    home.drop_copy(photo, home.photos / "again.jpg")
+    again = home.once_quietly()
+
+    assert neither.err == (
+        "hotpixeld: not one of 2 new photos can be used: `hotpixeld status` says why\n"
+    )
+    assert known.err == one.err == again.err == ""
+    assert home.outcomes()["photos/again.jpg"] == "duplicate"
+
+
+def test_other_files_in_the_places_of_all_copies_are_told_by_the_exit_code(
+    home: Home, body: Body
+) -> None:
+    out = home.photos / "repaired"
+    out.mkdir()
+    photos = body.shoot(home.photos, 16)
+    for photo in photos:
+        (out / f"c_{photo.name}").write_text("mine")
+    none = home.once(code=6)
+    told = home.hotpixeld("status").out
+    for photo in photos[1:]:
+        (out / f"c_{photo.name}").unlink()
+    camera = {"model": body.model, "pixels": [[5, 7]]}
+    home.configure(cameras=[camera])
+    others = home.once()
+
+    assert "copies: 16 left alone: another file is in the place; 0 copies" in none.out
+    assert none.err.endswith(
+        "hotpixeld: 16 copies due and none written: `hotpixeld status --problems` says"
+        " why\n"
+    )
+    assert "c_IMG_0000.JPG: another file is in its place" in told
+    assert (
+        "copies: 1 left alone: another file is in the place, 15 written" in others.out
+    )
+    assert (out / f"c_{photos[0].name}").read_text() == "mine"
 
 
 def test_a_state_on_a_full_disk_is_exit_code_4_and_named(

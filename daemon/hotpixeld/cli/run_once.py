@@ -47,6 +47,8 @@ COPY_WORDS = {
     "found": "found as they were written",
     "removed": "removed: nothing left to repair",
     "tidied": "removed from a former place",
+    "foreign": "left alone: another file is in the place",
+    "refused": "not written: the photo cannot be repaired",
 }
 """What became of copies in this run, in the words of its summary."""
 
@@ -61,7 +63,7 @@ class Ran:
         How many photos came to which outcome; "earlier" are those that were folded, and
         had been pending before this run, "again" those that had been folded before.
     copies : Counter
-        How many copies were written, found, rewritten or removed.
+        How many copies were written, found, rewritten, removed, or could not be.
     written : int
         How many copies there are.
     former : list of str
@@ -191,13 +193,17 @@ def run_once(
 def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:
     """Take new photos to their place in the ledger."""
     outcomes: Counter[str] = Counter()
+    unusable = 0
     taken = session.take(photos, once=True, ordered=True)
     for done in show(taken, len(photos), "reading"):
         outcomes[done.outcome] += 1
-    if photos and outcomes["failed"] == len(photos):
-        one = len(photos) == 1
-        subject = "the only new photo" if one else f"all {len(photos):,} new photos"
-        ran.faults.append(f"{subject} failed: `hotpixeld status` says why")
+        unusable += done.unusable
+    if unusable and not outcomes["pending"] + outcomes["known"]:
+        subject = "the only new photo"
+        if unusable > 1:
+            subject = f"not one of {unusable:,} new photos"
+        verb = "cannot" if unusable == 1 else "can"
+        ran.faults.append(f"{subject} {verb} be used: `hotpixeld status` says why")
     del outcomes["pending"]  # until it is folded
     ran.outcomes += outcomes
 
@@ -233,6 +239,13 @@ def _repair(session: Session, ran: Ran, show: Show) -> None:
     for (place, reason), count in waiting.items():
         copies = counted(count, "copy")
         ran.closed.append(Closed(place, f"{copies} waiting: {reason}"))
+    undone = ran.copies["foreign"] + ran.copies["refused"]
+    if undone and undone == ran.copies.total():
+        copies = counted(undone, "copy")
+        ran.faults.append(
+            f"{copies} due and none written: `hotpixeld status --problems` says why"
+        )
+    del ran.copies["kept"]
 
 
 def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
@@ -255,7 +268,7 @@ def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
 def _numbers(counts: Counter[str], words: Mapping[str, str]) -> str:
     """Return the counts on one line."""
     return ", ".join(
-        f"{count} {words.get(what, what)}" for what, count in counts.items()
+        f"{count:,} {words.get(what, what)}" for what, count in counts.items()
     )
 
 

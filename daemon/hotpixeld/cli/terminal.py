@@ -106,9 +106,9 @@ def _pixels(camera: Json) -> Iterator[str]:
     if camera["same_body"]:
         yield f"same body as {' and '.join(camera['same_body'])}"
     if camera["forgotten"]:
-        yield f"{camera['forgotten']} forgotten"
+        yield f"{camera['forgotten']:,} forgotten"
     if camera["ignored"]:
-        yield f"{camera['ignored']} ignored"
+        yield f"{camera['ignored']:,} ignored"
     if not camera["mapped"]:
         yield _no_map(camera)
     elif camera["scenes"] < camera["scenes_needed"]:

@@ -20,6 +20,7 @@ from hotpixeld.camera import Camera
 from hotpixeld.engine import copy_writer, decode_trial
 from hotpixeld.engine.recognition import Recognition
 from hotpixeld.errors import (
+    KnownPhotoError,
     PhotoError,
     PhotoGoneError,
     SkippedPhotoError,
@@ -85,11 +86,14 @@ class Done:
     copy : str
         What was done to its copy: "written", "rewritten" (other pixels are repaired in
         it), "renewed" (the same ones in another way), "found" (where it is wanted now, as
-        it would be written), "removed" or nothing.
+        it would be written), "removed", "kept" as it was, or why it could not be:
+        "foreign", "refused"; else empty.
     closed : walk.Closed or None
         The folder that its copy could not be written to.
     again : bool
         Whether it was folded before, and taken out since.
+    unusable : bool
+        Whether it failed, or was skipped for what it is itself.
     """
 
     path: Path
@@ -98,6 +102,7 @@ class Done:
     copy: str = ""
     closed: walk.Closed | None = None
     again: bool = False
+    unusable: bool = False
 
 
 @dataclass(slots=True)
@@ -399,7 +404,7 @@ class RepairPass:
         if places.is_own(photo, image):
             copy = self._ledger.copies.with_identity(photo.identity)
             what = f"a repaired copy of {copy.source}" if copy else "a plain copy"
-            raise SkippedPhotoError(job.path, f"{what}, written by hotpixeld")
+            raise KnownPhotoError(job.path, f"{what}, written by hotpixeld")
         job.camera = self._camera_unless_edited(photo)
         job.image = self._known(photo)
         record = self._ledger.paths.find(job.path)
@@ -429,7 +434,7 @@ class RepairPass:
         if kinship is not None and not kinship.is_original:
             is_there = kinship.path != job.path
             original = kinship.path if is_there else "the photo that was here before"
-            raise SkippedPhotoError(job.path, kinship.reason(original))
+            raise KnownPhotoError(job.path, kinship.reason(original))
         places = ledger.paths.of_image(kinship.image.id) if kinship else []
         # A photo in the spool is known after a power cut, too: its file may be gone then.
         with ledger.transaction(durable=job.patient):
@@ -576,10 +581,11 @@ class RepairPass:
             return ("removed", "") if is_removed else ("", "")
         pixels = counted(len(copy.pixels), "pixel")
         if copy.condition != "written":
-            return "", f", copy {copy.condition}, {pixels}"
+            told = copy.condition if copy.condition in {"foreign", "refused"} else ""
+            return told, f", copy {copy.condition}, {pixels}"
         as_before = before and (before.condition, before.target, before.sha256)
         if as_before == ("written", copy.target, copy.sha256):
-            return "", f", copy as it was, {pixels}"
+            return "kept", f", copy as it was, {pixels}"
         done = job.written(copy.pixels) if is_written else "found"
         return done, f", copy {_COPY_WORDS[done]}, {pixels}"
 
@@ -616,4 +622,6 @@ class RepairPass:
             error.reason,
             extra=job.fields(outcome, message_id),
         )
-        return Done(job.path, outcome, error.reason)
+        is_known = isinstance(error, KnownPhotoError)
+        unusable = outcome != "waiting" and not is_known
+        return Done(job.path, outcome, error.reason, unusable=unusable)
