@@ -335,6 +335,24 @@ def test_plain_copies_at_a_former_place_are_no_photos(home: Home, body: Body) ->
     assert copies_in(home.photos / "repaired") == {f"trip/{one}" for one in names(16)}
 
 
+@pytest.mark.parametrize("unchanged", ["link", "copy"])
+def test_plain_copies_are_sent_to_and_fro_and_tidied(
+    home: Home, body: Body, unchanged: str
+) -> None:
+    body.shoot(home.photos, 16)
+    home.configure(repair={"pixels": "configured"})
+    for repaired in ("repaired", "fixed", "repaired", "fixed"):
+        home.configure_folder(repaired=repaired, unchanged=unchanged)
+        home.once()
+
+    old = home.photos / "repaired"
+    assert home.written() == {f"photos/fixed/{one}" for one in names(16)}
+    assert home.status()["former_copies"] == [{"place": str(old), "copies": 16}]
+    home.hotpixeld("tidy", "--yes")
+    assert copies_in(old) == set()
+    assert copies_in(home.photos / "fixed") == names(16)
+
+
 def test_the_new_folder_for_copies_is_the_old_one_by_a_link(
     home: Home, body: Body
 ) -> None:

@@ -133,6 +133,20 @@ def test_a_photo_takes_the_name_of_another_whose_copy_is_there(
     assert home.copies()["photos/repaired/c_IMG_0003.JPG"] == "written"
 
 
+def test_a_photo_takes_the_name_of_another_as_copies_go_elsewhere(
+    home: Home, body: Body
+) -> None:
+    copies = start(home, body)
+    (home.photos / "IMG_0004.JPG").replace(home.photos / "IMG_0003.JPG")
+    home.configure_folder(repaired=home.root / "fixed")
+    home.once()
+
+    assert len(files(home.root / "fixed")) == 15
+    assert home.status()["former_copies"] == [{"place": str(copies), "copies": 16}]
+    home.hotpixeld("tidy", "--yes")
+    assert not copies.exists() or files(copies) == {}
+
+
 def test_a_photo_is_copied_elsewhere_and_deleted_later(home: Home, body: Body) -> None:
     copies = start(home, body)
     home.drop_copy(home.photos / "IMG_0003.JPG", home.photos / "best" / "one.jpg")

@@ -163,7 +163,9 @@ class CopyPlaces:
         there = OutputFolder.of(folder, self._max_bytes).sha256_of(target)
         here = None if copy.target == target else self._sha256_at_old_place(copy)
         taken = self._ledger.other_copies.find(target)
-        before = self._ledger.copies.find(source)
+        before = self._ledger.copies.find(source) if copy.source != source else None
+        elsewhere = before if before and before.target != target else None
+        past = self._sha256_at_old_place(elsewhere) if elsewhere else None
         new = Copy(source, target, "withdrawn")
         if taken is not None and there == taken.sha256:
             method = BY_HAND if taken.condition == BY_HAND else taken.method
@@ -178,6 +180,8 @@ class CopyPlaces:
             self._ledger.other_copies.forget(target)
             if copy.target != target and copy.sha256:
                 self._leave(copy, source, target, here, now)
+            if elsewhere and elsewhere.sha256:  # of the photo that had this name, too
+                self._leave(elsewhere, source, target, past, "former")
             if copy.source != source:
                 self._ledger.copies.forget(copy.source)
             self._ledger.copies.record(new)

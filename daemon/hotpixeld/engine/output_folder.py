@@ -153,13 +153,18 @@ class OutputFolder:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to one file, by a link or a bind mount.
+    """Return whether two paths lead to one entry of a folder, by a link or a bind mount.
+
+    Two hard links of one photo, made by ``unchanged: link``, are two copies.
 
     Raises
     ------
     OSError
     """
     try:
-        return one.samefile(other)
+        if not one.samefile(other):
+            return False
+        only = one.stat().st_nlink == 1
+        return only or (one.name == other.name and one.parent.samefile(other.parent))
     except FileNotFoundError:
         return False
