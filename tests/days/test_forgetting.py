@@ -61,6 +61,17 @@ def test_forget_says_in_numbers_what_will_happen_and_does_nothing_unasked(
     assert counts(learned) == {"folded": 16}
 
 
+def test_of_a_camera_without_a_map_forget_names_none(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 2)
+    home.once()
+    body.shoot(home.photos, 1)
+    home.once()
+    said = home.hotpixeld("forget", camera(home), "--dry-run").out
+
+    assert "to be forgotten: 3 photos" in said
+    assert " 0 " not in said
+
+
 @pytest.mark.parametrize(("answer", "is_done"), [("y", True), ("n", False)])
 def test_forget_asks_on_a_terminal(
     learned: Home, answer: str, *, is_done: bool

@@ -146,6 +146,18 @@ def test_the_copy_would_be_put_among_the_photos_of_a_state_that_cannot_know(
     assert not other.exists()
 
 
+def test_a_copy_is_named_in_place_of_its_original(home: Home, body: Body) -> None:
+    photo, copy = start(home, body)
+    before = files(home.photos)
+    elsewhere = home.drop_copy(copy, home.root / "desk" / "sent.jpg")
+    for path in (copy, elsewhere):
+        said = home.hotpixeld("repair", path, "--pixel", "5,5", code=3).err
+        assert f"a copy that hotpixeld wrote of {photo}: repair that" in said
+
+    assert files(home.photos) == before
+    assert list(files(elsewhere.parent)) == ["sent.jpg"]
+
+
 def test_photos_of_one_name_are_repaired_into_one_folder(
     home: Home, body: Body
 ) -> None:

@@ -117,6 +117,19 @@ def test_who_asks_for_a_renamed_photo_or_a_copy_is_told_what_it_is(
     )
 
 
+def test_who_asks_for_a_copy_at_a_former_place_is_told_what_it_is(
+    home: Home, body: Body
+) -> None:
+    photo, *_ = body.shoot(home.photos, 16)
+    home.once()
+    home.configure_folder(repaired=home.root / "fixed")
+    home.once()
+    former = home.photos / "repaired" / f"c_{photo.name}"
+    told = home.hotpixeld("status", former).out
+
+    assert told == f"{former}: a copy that hotpixeld wrote of {photo}\n"
+
+
 def test_who_asks_for_a_photo_that_nobody_saw_is_told_so_by_the_exit_code_too(
     home: Home, body: Body
 ) -> None:

@@ -231,6 +231,32 @@ def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
     assert "2 copies removed: nothing left to repair" in home.hotpixeld("status").out
 
 
+def test_copies_that_are_not_as_written_are_told_without_saying_by_whom(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    first = home.root / "fixed" / "c_IMG_0000.JPG"
+    first.parent.mkdir()
+    first.write_bytes(b"mine")
+    home.configure_folder(repaired=first.parent)
+    home.once()
+    (first.parent / "c_IMG_0001.JPG").unlink()
+    home.configure(cameras=[{"model": body.model, "pixels": [[60, 30]]}])
+    home.once()
+    told = home.hotpixeld("status").out
+
+    assert "1 copy left alone: another file is in its place, or it was changed" in told
+    assert "1 copy deleted since: stays so" in told
+
+
+def test_a_renamed_photo_is_told_as_such(home: Home, body: Body) -> None:
+    (photo,) = body.shoot(home.photos, 1)
+    home.once()
+    photo.rename(photo.with_name("sunset.jpg"))
+
+    assert "photos: 1 renamed or seen before" in home.once().out
+
+
 def test_another_fill_says_that_copies_were_rewritten_for_the_configuration(
     home: Home, body: Body
 ) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hotpixeld.cli import commands
 from hotpixeld.config.model import Folder
 from hotpixeld.engine import copy_places, copy_writer
-from hotpixeld.engine.copy_places import BY_HAND
+from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_of
@@ -152,7 +152,7 @@ def repair(
     Raises
     ------
     PhotoError, RefusedError
-        The photo cannot be used, or another file is in the copy's place.
+        The photo cannot be used or is a copy of ours, or another file is in the place.
     LedgerError
         There is a state, and it cannot be used.
     """
@@ -190,6 +190,13 @@ def _in_words(result: RepairResult, repaired: Repaired) -> str:
     return f"{repaired.method}, {blocks}, pixels {pixels}{notes}"
 
 
+def _own(photo: Photo, ledger: Ledger, max_bytes: int) -> Copy | None:
+    """Return the copy of ours that a photo is, if it is one."""
+    by_name = replace(photo, path=Path(os.path.abspath(photo.path)))  # noqa: PTH100
+    image = ledger.images.find(photo.identity)
+    return CopyPlaces(ledger, max_bytes).own(by_name, image)
+
+
 def _repaired(
     photo: Photo, named: tuple[Defect, ...], config: Config, ledger: Ledger | None
 ) -> RepairResult:
@@ -200,6 +207,9 @@ def _repaired(
     PhotoError, RefusedError
     """
     settings = config.repair
+    if own := ledger and _own(photo, ledger, config.limits.max_bytes):
+        reason = f"a copy that hotpixeld wrote of {own.source}: repair that instead"
+        raise PhotoError(photo.path, reason)
     if named:
         repaired = copy_writer.repaired_bytes(photo.data, named, settings)
         return RepairResult(named, repaired)

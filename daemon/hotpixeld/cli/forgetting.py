@@ -164,12 +164,13 @@ def _learned(ledger: Ledger, camera: Camera) -> str:
     folder = state_folder.camera_folder(ledger.folder, camera.id)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    samples = counted(ledger.samples.count(camera.id), "photo")
-    defects = counted(lives.places(found), "defect")
-    return (
-        f"{size / 1e6:,.1f} MB of checkpoints, the samples of {samples},"
-        f" a map of {defects}"
+    samples, defects = ledger.samples.count(camera.id), lives.places(found)
+    parts = (
+        f"{size / 1e6:,.1f} MB of checkpoints" if size else "",
+        f"the samples of {counted(samples, 'photo')}" if samples else "",
+        f"a map of {counted(defects, 'defect')}" if defects else "",
     )
+    return ", ".join(filter(None, parts))
 
 
 def _stays(ledger: Ledger, paths: dict[int, list[PathRecord]]) -> str:
@@ -178,7 +179,7 @@ def _stays(ledger: Ledger, paths: dict[int, list[PathRecord]]) -> str:
     copies = [ledger.copies.find(path) for path in places]
     written = sum(copy is not None and copy.condition == "written" for copy in copies)
     photos = counted(len(places), "photo")
-    return f"{photos} and {counted(written, 'copy')}"
+    return f"{photos} and {counted(written, 'copy')}" if written else photos
 
 
 def _one_camera(ledger: Ledger, config: Config, named: str) -> Camera:

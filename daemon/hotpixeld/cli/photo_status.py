@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.engine.copy_places import CopyPlaces
 from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
@@ -40,7 +41,7 @@ CONDITIONS = {
     "writing": "being written",
     "written": "written",
     "withdrawn": "removed: nothing left to repair",
-    "deleted": "deleted by somebody else, and stays so",
+    "deleted": "deleted since, and stays so",
     "foreign": "left alone",
     "refused": "none",
 }
@@ -65,17 +66,19 @@ def of_photo(ledger: Ledger, path: Path, config: Config) -> Json:
     PhotoError
         Nobody here has ever seen it.
     """
+    image, limits = None, config.limits
+    with contextlib.suppress(PhotoError):  # else it may be known by its name
+        name = next(_names(path, config))
+        photo = photo_file.examine(name, limits.max_bytes, limits.max_pixels)
+        image = ledger.images.find(photo.identity)
+        if copy := CopyPlaces(ledger, limits.max_bytes).own(photo, image):
+            return {"photo": str(path), "outcome": "copy", "copy": _copy(copy)}
     for name in _names(path, config):
         if record := ledger.paths.find(name):
             return _known(ledger, record)
-    with contextlib.suppress(PhotoError):
-        limits = config.limits
-        photo = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
-        if copy := ledger.copies.with_identity(photo.identity):
-            return {"photo": str(path), "outcome": "copy", "copy": _copy(copy)}
-        if image := ledger.images.find(photo.identity):
-            places = [str(place) for place in ledger.paths.of_image(image.id)]
-            return {"photo": str(path), **_image(ledger, image), "known_at": places}
+    if image is not None:
+        places = [str(place) for place in ledger.paths.of_image(image.id)]
+        return {"photo": str(path), **_image(ledger, image), "known_at": places}
     there = "" if path.exists() else "there is no such file, and "
     reason = f"{there}no file of this name was seen: is its folder watched?"
     raise PhotoError(path, reason)

@@ -38,7 +38,11 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
 """How long a file may go on changing before the run does without it."""
 
-OUTCOME_WORDS = {"earlier": "earlier ones folded", "again": "learned again"}
+OUTCOME_WORDS = {
+    "earlier": "earlier ones folded",
+    "again": "learned again",
+    "known": "renamed or seen before",
+}
 """Outcomes whose word in the summary is not their own."""
 COPY_WORDS = {
     "written": "written",

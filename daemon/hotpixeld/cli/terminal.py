@@ -70,8 +70,8 @@ COPY_WORDS = {
     "copy": ("copy", "as the original: nothing to repair"),
     "writing": ("copy", "being written"),
     "withdrawn": ("copy", "removed: nothing left to repair"),
-    "deleted": ("copy", "deleted by somebody else: stays so"),
-    "foreign": ("copy", "left alone: changed by somebody else"),
+    "deleted": ("copy", "deleted since: stays so"),
+    "foreign": ("copy", "left alone: another file is in its place, or it was changed"),
     "refused": ("photo", "that cannot be repaired"),
     "by hand": ("copy", "repaired by the command `repair`"),
 }

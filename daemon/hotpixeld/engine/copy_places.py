@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 BY_HAND = "by hand"
 """Condition and method of copies that `hotpixeld repair` made of pixels that it was told."""
 EDITED = "changed since it was written"
-"""Why a former copy is left for good."""
+"""Why a copy is left for good."""
 _MOST_NAMES = 8
 """Of one image are looked at, to see which of them was renamed."""
 
@@ -288,26 +288,26 @@ class CopyPlaces:
                     self._ledger.copies.forget(path)
                 return
 
-    def is_own(self, photo: Photo, image: Image | None) -> bool:
-        """Return whether a file is a copy that we wrote, wherever it is now.
+    def own(self, photo: Photo, image: Image | None) -> Copy | None:
+        """Return the copy of ours that a file is, wherever it is now; None if it is none.
 
         A copy of a photo that showed nothing is the photo again: its place or name tells.
         """
         if self._ledger.copies.is_own(photo.identity):
-            return True
+            return self._ledger.copies.with_identity(photo.identity)
         if image is None:
-            return False
+            return None
         other = self._ledger.other_copies.find(photo.path)
         if other is not None and other.is_of(photo.identity):
-            return True
+            return other
         for record in self._ledger.paths.holding(image.id, 0, _MOST_NAMES):
             copy = self._ledger.copies.find(record.path)
             if copy is None or not copy.is_plain:
                 continue
             has_its_name = photo.path.name == copy.target.name != record.path.name
             if copy.target == photo.path or has_its_name:
-                return True
-        return False
+                return copy
+        return None
 
     # Tidying
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
+from hotpixeld.engine.copy_places import BY_HAND, EDITED, CopyPlaces
 from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.errors import RefusedError
 from hotpixeld.jpeg import markers
@@ -294,7 +294,7 @@ class CopyWriter:
             copy.target,
             extra={"MESSAGE_ID": MessageId.COPY_LEFT_ALONE},
         )
-        return replace(copy, condition="foreign", notes="changed by somebody else")
+        return replace(copy, condition="foreign", notes=EDITED)
 
     def _record(self, copy: Copy) -> Copy:
         if copy != self._ledger.copies.find(copy.source):

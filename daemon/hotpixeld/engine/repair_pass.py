@@ -401,10 +401,10 @@ class RepairPass:
         if photo is None:
             return
         image, places = self._ledger.images.find(photo.identity), self._copies.places
-        if places.is_own(photo, image):
-            copy = self._ledger.copies.with_identity(photo.identity)
-            what = f"a repaired copy of {copy.source}" if copy else "a plain copy"
-            raise KnownPhotoError(job.path, f"{what}, written by hotpixeld")
+        if (copy := places.own(photo, image)) is not None:
+            how = "plain" if copy.is_plain else "repaired"
+            what = f"a {how} copy of {copy.source}, written by hotpixeld"
+            raise KnownPhotoError(job.path, what)
         job.camera = self._camera_unless_edited(photo)
         job.image = self._known(photo)
         record = self._ledger.paths.find(job.path)
