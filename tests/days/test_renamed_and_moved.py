@@ -133,15 +133,20 @@ def test_a_photo_takes_the_name_of_another_whose_copy_is_there(
     assert home.copies()["photos/repaired/c_IMG_0003.JPG"] == "written"
 
 
+@pytest.mark.parametrize("is_blocked", [False, True], ids=["at_once", "blocked_first"])
 def test_a_photo_takes_the_name_of_another_as_copies_go_elsewhere(
-    home: Home, body: Body
+    home: Home, body: Body, *, is_blocked: bool
 ) -> None:
-    copies = start(home, body)
+    copies, fixed = start(home, body), home.root / "fixed"
     (home.photos / "IMG_0004.JPG").replace(home.photos / "IMG_0003.JPG")
-    home.configure_folder(repaired=home.root / "fixed")
+    home.configure_folder(repaired=fixed)
+    if is_blocked:
+        fixed.write_text("no folder")
+        home.once(code=6)
+        fixed.unlink()
     home.once()
 
-    assert len(files(home.root / "fixed")) == 15
+    assert len(files(fixed)) == 15
     assert home.status()["former_copies"] == [{"place": str(copies), "copies": 16}]
     home.hotpixeld("tidy", "--yes")
     assert not copies.exists() or files(copies) == {}

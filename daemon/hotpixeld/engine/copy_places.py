@@ -213,6 +213,11 @@ class CopyPlaces:
             return
         if here is not None and is_same_file(copy.target, target):
             return
+        self._record_former(copy, source, here, now)
+
+    def _record_former(
+        self, copy: Copy, source: Path, here: str | None, now: str
+    ) -> None:
         ours = here in {None, copy.sha256, copy.former}
         condition = BY_HAND if copy.method == BY_HAND else now
         sha256 = here if ours and here else copy.sha256
@@ -257,7 +262,11 @@ class CopyPlaces:
                 self._settle(copy, photo.path, folder, now)
             except OSError as error:  # it is settled when it can be written
                 log.debug("copy cannot follow now: %s: %s", copy.target, error)
+                other = self._ledger.copies.find(photo.path)
+                past = self._sha256_at_old_place(other) if other else None
                 with self._ledger.transaction():
+                    if other and past:  # of the photo that had this name
+                        self._record_former(other, photo.path, past, "former")
                     self._ledger.copies.forget(copy.source)
                     self._ledger.copies.record(replace(copy, source=photo.path))
         with self._ledger.transaction():
