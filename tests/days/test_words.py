@@ -38,6 +38,18 @@ def test_cron_hears_nothing_while_all_is_well_and_of_each_error_once(
     assert home.folded() == 3
 
 
+def test_cron_hears_the_advice_of_check_config_from_that_only(
+    home: Home, body: Body
+) -> None:
+    home.configure(cameras=[{"model": body.model, "pixels": [[5, 7]]}])
+    body.shoot(home.photos, 2)
+    quiet = home.once_quietly()
+    advised = home.hotpixeld("check-config", home.config).err
+
+    assert (quiet.out, quiet.err) == ("", "")
+    assert "cameras[0]: pixels without `size` are taken for" in advised
+
+
 def test_an_output_on_a_full_or_read_only_disk_is_told_with_what_waits(
     home: Home, body: Body
 ) -> None:

@@ -58,10 +58,12 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return config(state(command))
 
 
-def _configuration(config: Path | None, folders: Sequence[Path] = ()) -> Config:
+def _configuration(
+    config: Path | None, folders: Sequence[Path] = (), *, quiet: bool = False
+) -> Config:
     """Return the configuration; folders named on the command line replace its own."""
     loaded = load(config) if config else Config()
-    for warning in loaded.warnings():
+    for warning in () if quiet else loaded.warnings():
         click.echo(f"{config}: {warning}", err=True)
     return for_folders(folders, loaded) if folders else loaded
 
@@ -70,6 +72,8 @@ def _state(
     option: Path | None, config: Config, *, quiet: bool = False, published: bool = False
 ) -> Path:
     """Return the state folder, and print which it is, and which is passed over.
+
+    The latter even if `quiet`: whoever means another state than the service's names it.
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ def _state(
         else:
             command = f"{state_folder.as_owner(closed)}hotpixeld ... --state {closed}"
             note = f" (not the service's, which this user may not read: `{command}`)"
-    if not quiet:
+    if note or not quiet:
         click.echo(f"state: {folder}{note}", err=True)
     return folder
 
@@ -149,7 +153,7 @@ def run(
     """
 
     def configuration() -> Config:
-        loaded = _configuration(config, folders)
+        loaded = _configuration(config, folders, quiet=quiet)
         if config and not loaded.folders:
             advice = "no folder to watch: add one under `folders`"
             raise ConfigError([f"{config}: {advice}"])
