@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import shutil
 import sys
@@ -14,6 +15,8 @@ import pytest
 from days.world import Answer
 from hotpixeld.cli.main import main
 from hotpixeld.store import state_folder
+from hotpixeld.store.copies import Copy
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,6 +163,27 @@ def test_of_a_thousand_and_more_bad_photos_the_number_of_the_others_is_told(
     assert "more like these" not in everything
 
 
+def test_of_a_thousand_and_more_edited_former_copies_the_others_are_counted(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 1)
+    home.once()
+    path = home.state / "ledger.sqlite3"
+    with contextlib.closing(Ledger(path)) as ledger, ledger.transaction():
+        for number in range(1030):
+            target = home.root / f"c_{number:04d}.jpg"
+            target.write_text("edited")
+            source = home.photos / f"{number:04d}.jpg"
+            copy = Copy(source, target, "edited", sha256=64 * "0")
+            ledger.other_copies.record(copy)
+    found = home.status()
+    everything = home.hotpixeld("status", "--problems").out
+
+    assert (len(found["copy_problems"]), found["copy_problems_left_out"]) == (1000, 30)
+    assert "and 1,010 more like these" in home.hotpixeld("status").out
+    assert everything.count("copy former /") == 1030
+
+
 def test_a_linked_subfolder_is_in_the_status_of_a_run_and_of_the_daemon(
     home: Home, body: Body
 ) -> None:
@@ -207,6 +231,31 @@ def test_a_state_of_another_user_is_refused_and_the_command_that_may_is_named(
     assert f"{home.state}/ledger.sqlite3: Permission denied: user" in refused.err
     assert f"sudo -u root hotpixeld ... --state {home.state} may" in refused.err
     assert f"{home.state}/lock: Permission denied: user {NOBODY} may not" in run.err
+
+
+def test_cron_of_a_user_who_may_not_read_the_services_state_hears_which_it_used(
+    home: Home, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user beside the service")
+    monkeypatch.setattr(state_folder, "SYSTEM_STATE", home.state)
+    body.shoot(home.photos, 1)
+    home.once()
+    own = home.root / "own"
+    own.mkdir()
+    os.chown(own, NOBODY, NOBODY)
+    monkeypatch.setenv("XDG_STATE_HOME", str(own))
+    quiet = "run", "--once", "-q", str(home.photos)
+    passed_over = as_nobody(home, *quiet, give=False, configured=False)
+    state = "--state", str(own / "hotpixeld")
+    named = as_nobody(home, *quiet, *state, give=False, configured=False)
+
+    assert (passed_over.code, named.code) == (0, 0)
+    assert passed_over.err == (
+        f"state: {own / 'hotpixeld'} (not the service's, which this user may not read:"
+        f" `sudo -u root hotpixeld ... --state {home.state}`)\n"
+    )
+    assert named.err == ""
 
 
 @pytest.mark.parametrize(
@@ -272,6 +321,26 @@ def test_a_daemon_that_was_stopped_is_not_called_killed(home: Home) -> None:
     home.daemon().idle().stop()
 
     assert "daemon: not running\n" in home.hotpixeld("status").out
+
+
+def test_a_user_beside_the_service_is_told_the_command_that_lists_all_its_problems(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user beside the service")
+    monkeypatch.setattr(state_folder, "SYSTEM_STATE", home.state)
+    for number in range(1030):
+        (home.photos / f"{number:04d}.jpg").write_text("no photo")
+    daemon = home.daemon().idle()
+    asked = "status", "--problems"
+    told = as_nobody(home, *asked, give=False, configured=False).out
+    short = as_nobody(home, "status", give=False, configured=False).out
+    daemon.stop()
+
+    command = f"`sudo -u root hotpixeld status --problems --state {home.state}`"
+    assert told.count("failed /") == 1000
+    assert f"and 30 more like these: {command} lists all" in told
+    assert f"and 1,010 more like these: {command} lists all" in short
 
 
 def test_a_user_beside_the_service_sees_its_status_and_is_told_the_command_for_more(

@@ -108,7 +108,8 @@ def status(
     """Return the status of a state: from its ledger, else as the daemon published it.
 
     "daemon" is what a running daemon published, "killed" what one did that did not end by
-    itself, and "process" works on the state now.
+    itself, and "process" works on the state now; "published" says that this user may not
+    read the ledger.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ def status(
     except LedgerError:
         if published is None:
             raise
-        return {**published, **lives}
-    return {"state": str(folder), **lives, **current}
+        return {**published, **lives, "published": True}
+    return {"state": str(folder), **lives, "published": False, **current}
 
 
 def closed_paths(config: Config, state: Path | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.console import Console
@@ -24,6 +25,7 @@ from rich.text import Text
 from hotpixeld.formats.map_formats import pixel
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
+from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,7 +63,6 @@ PLAIN_SECONDS = 10.0
 
 PROBLEMS = 20
 """A status names at most so many photos, copies and folders one by one, each."""
-SEE_ALL = "`hotpixeld status --problems` lists all"
 
 COPY_WORDS = {
     "lossless": ("copy", "repaired without loss"),
@@ -159,11 +160,22 @@ def _daemon(state: Json) -> list[str]:
     return [f"daemon: running, {since}", f"daemon: {work}", *others]
 
 
-def _up_to(lines: Sequence[str], most: int | None, left_out: int = 0) -> list[str]:
+def _see_all(state: Json) -> str:
+    """Return which command names every problem, to who may not read the state, too."""
+    command = "hotpixeld status --problems"
+    if state.get("published"):
+        folder = Path(state["state"])
+        command = f"{state_folder.as_owner(folder)}{command} --state {folder}"
+    return f"`{command}` lists all"
+
+
+def _up_to(
+    lines: Sequence[str], most: int | None, see_all: str, left_out: int = 0
+) -> list[str]:
     """Return at most `most` lines, and a line about the others, if there are any."""
     shown = list(lines if most is None else lines[:most])
     more = left_out + len(lines) - len(shown)
-    return shown + ([f"and {more:,} more like these: {SEE_ALL}"] if more else [])
+    return shown + ([f"and {more:,} more like these: {see_all}"] if more else [])
 
 
 def _problems(state: Json, most: int | None) -> list[str]:
@@ -177,10 +189,11 @@ def _problems(state: Json, most: int | None) -> list[str]:
         f"copy {copy['condition']} {copy['path']}: {copy['notes']}"
         for copy in state["copy_problems"]
     ]
+    see_all = _see_all(state)
     return [
-        *_up_to(folders, most),
-        *_up_to(photos, most, state["problems_left_out"]),
-        *_up_to(copies, most, state["copy_problems_left_out"]),
+        *_up_to(folders, most, see_all),
+        *_up_to(photos, most, see_all, state["problems_left_out"]),
+        *_up_to(copies, most, see_all, state["copy_problems_left_out"]),
     ]
 
 

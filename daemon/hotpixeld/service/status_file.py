@@ -126,10 +126,12 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
         {"path": str(copy.target), "condition": copy.condition, "notes": copy.notes}
         for copy in ledger.copies.with_notes(most)
     ]
-    noted = len(copies)
+    edited = ledger.other_copies.edited(most)
+    copies_left_out = ledger.copies.count_with_notes() - len(copies)
+    copies_left_out += ledger.other_copies.count_edited() - len(edited)
     copies += [
         {"path": str(copy.target), "condition": "former", "notes": EDITED}
-        for copy in ledger.other_copies.edited(most)
+        for copy in edited
         if os.path.lexists(copy.target)
     ]
     paths = ledger.paths.counts()
@@ -144,7 +146,7 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
         "problems": problems,
         "problems_left_out": unused - len(problems),
         "copy_problems": copies,
-        "copy_problems_left_out": ledger.copies.count_with_notes() - noted,
+        "copy_problems_left_out": copies_left_out,
     }
 
 

@@ -284,6 +284,13 @@ class OtherCopies:
         ).fetchone()
         return int(count)
 
+    def count_edited(self) -> int:
+        """Return how many copies `edited` has without a limit."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM other_copies WHERE condition = 'edited'"
+        ).fetchone()
+        return int(count)
+
     def edited(self, limit: int | None) -> list[Copy]:
         """Return at most `limit` of those at former places that were edited there."""
         query = _OTHER + "WHERE condition = 'edited' ORDER BY target LIMIT ?"
