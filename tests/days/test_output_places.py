@@ -89,9 +89,15 @@ def test_the_old_copies_inside_the_watched_folder_are_no_photos(
     body.shoot(home.photos, 16)
     home.once()
     home.configure_folder(repaired=home.root / "fixed")
-    home.once()
+    moved = home.once().out
+    status = home.status()
     body.shoot(home.photos, 2)
     home.once()
+
+    assert "photos: nothing new\n" in moved
+    assert "16 copies at a former place" in moved
+    assert (status["photos"]["skipped"], status["problems"]) == (0, [])
+    assert status["problems_left_out"] == 0
 
     assert home.folded() == 18
     assert copies_in(home.root / "fixed") == names(18)
@@ -438,10 +444,11 @@ def test_skipped_files_of_a_folder_that_holds_copies_now_are_not_listed(
     body.shoot(home.photos / "trip", 16)
     home.configure_folder(path=home.photos / "trip")
     home.once()
+    output = home.photos / "trip" / "repaired"
+    sent = home.drop_copy(output / "c_IMG_0000.JPG", output / "sent.jpg")
     home.configure_folder(path=home.photos)
     home.once()
-    assert len(home.status()["problems"]) == 16
-    output = home.photos / "trip" / "repaired"
+    assert [one["path"] for one in home.status()["problems"]] == [str(sent)]
     home.configure_folder(repaired=output)
     home.once()
 

@@ -208,7 +208,7 @@ def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:
             subject = f"not one of {unusable:,} new photos"
         verb = "cannot" if unusable == 1 else "can"
         ran.faults.append(f"{subject} {verb} be used: `hotpixeld status` says why")
-    del outcomes["pending"]  # until it is folded
+    del outcomes["pending"], outcomes["left"]  # until it is folded; told by its place
     ran.outcomes += outcomes
 
 

@@ -318,6 +318,19 @@ class CopyPlaces:
                 return copy
         return None
 
+    def is_left(self, path: Path, identity: str) -> bool:
+        """Return whether one of our copies lies where it was written, former or about to be.
+
+        Parameters
+        ----------
+        identity : str
+            Of the image at `path`.
+        """
+        if (other := self._ledger.other_copies.find(path)) is not None:
+            return other.condition != "edited"
+        copy = self._ledger.copies.with_identity(identity)
+        return copy is not None and copy.target == path
+
     # Tidying
 
     def tidy(self, source: Path, conditions: frozenset[str]) -> None:

@@ -80,7 +80,8 @@ class Done:
     path : Path
     outcome : str
         "pending" (new, to be folded), "folded", "duplicate", "known" (here, before),
-        "skipped", "failed", "waiting", "lost" or "gone".
+        "skipped", "left" (likewise, where a copy of ours was left), "failed", "waiting",
+        "lost" or "gone".
     reason : str
         Why it was skipped, failed or waits; else empty.
     copy : str
@@ -624,4 +625,6 @@ class RepairPass:
         )
         is_known = isinstance(error, KnownPhotoError)
         unusable = outcome != "waiting" and not is_known
+        if is_known and self._copies.places.is_left(job.path, job.identity):
+            outcome = "left"
         return Done(job.path, outcome, error.reason, unusable=unusable)

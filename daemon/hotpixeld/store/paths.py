@@ -34,6 +34,12 @@ CREATE INDEX paths_with_reason ON paths (outcome, folder, name)
 CREATE INDEX paths_by_repair ON paths (repaired_with, image);
 """
 
+_LEFT_COPY = (
+    "outcome = 'skipped' AND CAST(folder || '/' || name AS BLOB)"
+    " IN (SELECT target FROM other_copies WHERE condition != 'edited')"
+)
+"""Whether a path was skipped where a copy of ours was left: it is told as such."""
+
 FOLDER_FAULTS = """
 CREATE TABLE folder_faults (
   path BLOB NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (path, reason)
@@ -325,15 +331,25 @@ class Paths:
         )
 
     def counts(self) -> dict[str, int]:
-        """Return the number of paths by outcome, without those that count as images."""
+        """Return the number of paths by outcome, without those that count as images.
+
+        Nor do copies of ours count that were left where they are: `OtherCopies`.
+        """
         counted = counts(self._connection, "path")
         names = ("duplicate", "skipped", "failed", "waiting")
-        return {name: counted.get(name, 0) for name in names}
+        found = {name: counted.get(name, 0) for name in names}
+        query = "SELECT count(*) FROM paths WHERE " + _LEFT_COPY  # noqa: S608 - ours
+        (left,) = self._connection.execute(query).fetchone()
+        return found | {"skipped": found["skipped"] - int(left)}
 
     def with_reason(self, limit: int | None) -> list[PathRecord]:
-        """Return at most `limit` paths that were skipped, failed or wait, and why."""
+        """Return at most `limit` paths that were skipped, failed or wait, and why.
+
+        Those among them that `counts` counts.
+        """
         query = _PATH + (
             "WHERE outcome IN ('failed', 'waiting', 'skipped')"
+            f" AND NOT ({_LEFT_COPY})"
             " ORDER BY outcome, folder, name LIMIT ?"
         )
         rows = self._connection.execute(query, (-1 if limit is None else limit,))
