@@ -214,6 +214,25 @@ def test_beside_a_running_daemon_forget_and_relearn_say_that_it_is_to_be_stopped
     assert counts(learned) == {"folded": 16}
 
 
+def checked_with(home: Home) -> list[tuple[object, ...]]:
+    with home.ledger() as ledger:
+        query = "SELECT name, repaired_with FROM paths ORDER BY name"
+        return list(ledger.connection.execute(query))
+
+
+def test_a_copy_of_a_forgotten_photo_is_deleted_and_is_settled_by_one_run(
+    learned: Home,
+) -> None:
+    learned.hotpixeld("forget", "--yes", camera(learned))
+    (learned.photos / "repaired" / "c_IMG_0003.JPG").unlink()
+    learned.once()
+    before = checked_with(learned)
+    learned.once()
+
+    assert checked_with(learned) == before
+    assert len(learned.written()) == 15
+
+
 def test_copies_of_forgotten_photos_still_follow_what_is_ignored(
     learned: Home, body: Body
 ) -> None:

@@ -574,7 +574,10 @@ class RepairPass:
         # A hard link beside it changes the ctime of a photo: it need not be read again.
         now, seen = walk.stat_photo(job.path), self._ledger.paths.find(job.path)
         with self._ledger.transaction():
-            self._ledger.paths.set_repaired_with(job.path, job.checked_with)
+            # A copy that turned out to be gone has no fill that would be left as it is.
+            is_there = copy is not None and copy.condition == "written"
+            version = job.checked_with if is_there else job.pixels.version
+            self._ledger.paths.set_repaired_with(job.path, version)
             if now and seen and seen.signature and now.is_still(seen.signature):
                 self._ledger.paths.set_signature(job.path, now)
         if copy is None or copy.condition == "withdrawn":
