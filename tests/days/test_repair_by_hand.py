@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from days.world import files
 
 if TYPE_CHECKING:
@@ -144,6 +146,25 @@ def test_the_copy_would_be_put_among_the_photos_of_a_state_that_cannot_know(
     assert not (home.photos / "day2").exists()
     assert (home.root / "out" / "c_IMG_0003.JPG").exists()
     assert not other.exists()
+
+
+@pytest.mark.parametrize("pixels", [(), ("--pixel", "5,5", "--force")])
+def test_a_photo_is_repaired_while_another_folder_is_tried_out_and_taken_back(
+    home: Home, body: Body, pixels: tuple[str, ...]
+) -> None:
+    photo, copy = start(home, body)
+    data = copy.read_bytes()
+    home.configure_folder(repaired=home.root / "tried")
+    home.hotpixeld("repair", photo, *pixels)
+    home.configure_folder(repaired=home.photos / "repaired")
+    home.once()
+
+    tried = home.root / "tried" / "day1" / copy.name
+    assert home.copies()["photos/repaired/day1/c_IMG_0003.JPG"] == "written"
+    assert copy.read_bytes() == data
+    home.hotpixeld("tidy", "--yes")
+    assert tried.exists() == bool(pixels), "what was told by hand is the user's"
+    assert home.folded() == 16
 
 
 def test_a_copy_is_named_in_place_of_its_original(home: Home, body: Body) -> None:

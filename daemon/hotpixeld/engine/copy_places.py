@@ -43,7 +43,7 @@ def follow(ledger: Ledger, config: Config) -> None:
 
     What was skipped in folders that hold copies now is nobody's concern any more.
     """
-    places = [(one.path, one.repaired, one.name) for one in config.folders]
+    places = [_place(folder) for folder in config.folders]
     if ledger.other_copies.places() == places:
         return
     with ledger.transaction():
@@ -52,6 +52,10 @@ def follow(ledger: Ledger, config: Config) -> None:
         for folder in config.folders:
             ledger.paths.forget_skipped(folder.repaired)
         ledger.other_copies.set_places(places)
+
+
+def _place(folder: Folder) -> tuple[Path, Path, str]:
+    return folder.path, folder.repaired, folder.name
 
 
 def _misplaced(ledger: Ledger, config: Config) -> Iterator[str]:
@@ -150,6 +154,16 @@ class CopyPlaces:
         # Another photo by that name: what became of the former one's copy is past.
         condition = "withdrawn" if copy.condition == "deleted" else copy.condition
         return replace(copy, condition=condition, pixels=(), original="", method="")
+
+    def have_looked_at(self, source: Path, folder: Folder) -> None:
+        """Have a photo looked at whose copy a command puts where the daemon has none yet.
+
+        The configuration may be changed back before the daemon takes it up: to the daemon
+        it did not change then, and no copy is misplaced.
+        """
+        if _place(folder) not in self._ledger.other_copies.places():
+            with self._ledger.transaction():
+                self._ledger.paths.set_repaired_with(source, None)
 
     def _settle(self, copy: Copy, source: Path, folder: Folder, now: str) -> Copy:
         """Record, and return, what is at the place of `source`; `copy` is there no more.

@@ -265,6 +265,7 @@ class CopyWriter:
         OSError
         """
         output = OutputFolder.of(folder, self._max_bytes)
+        self.places.have_looked_at(source.path, folder)
         copy = self._present(self.places.current(source, folder), output)
         if copy.condition == "deleted":
             copy = replace(copy, condition="withdrawn")
