@@ -167,6 +167,25 @@ def test_a_copy_is_rated_and_comes_back(home: Home, body: Body) -> None:
         assert_learned_from_originals_only(one, body)
 
 
+def test_a_copy_of_a_copy_comes_back_after_the_copy_was_written_anew(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    copy = home.photos / "repaired" / "c_IMG_0003.JPG"
+    kept = home.drop_copy(copy, home.photos / "day2" / "copy.JPG")
+    home.once()
+    home.configure(cameras=[{"model": body.model, "pixels": [[60, 30]]}])
+    home.once()
+    assert copy.read_bytes() != kept.read_bytes()
+    home.drop_copy(kept, home.photos / "day2" / "copy_again.JPG")
+    home.once()
+
+    assert home.outcomes()["photos/day2/copy_again.JPG"] == "skipped"
+    assert home.folded() == 16
+    assert not (home.photos / "repaired" / "day2").exists()
+
+
 @pytest.mark.parametrize("set_name", ["canon-t5i-2592", "fuji-a200"])
 def test_copies_of_real_photos_are_learned_by_no_other_state(
     home: Home, photo_sets: Path, set_name: str
