@@ -544,10 +544,10 @@ def test_on_a_slow_machine_a_pass_and_a_map_are_no_hang(shared: Service) -> None
     put_large(shared, seed=0, count=4)
     run("sh", "-c", f"mv /srv/large/0[012].JPG {SHARED}")
     until(lambda: shared.photos(LARGE)["pending"] == 3, "three wait for the fourth")
-    with slowed(shared.machine, pid, share=0.03):
-        run("mv", "/srv/large/03.JPG", SHARED)
-        until(lambda: shared.photos(LARGE)["pending"] == 4, "the pass is due")
+    with slowed(shared.machine, pid, share=0.06):
+        # From the photo on: what is published between pass and map may come late.
         began = time.monotonic()
+        run("mv", "/srv/large/03.JPG", SHARED)
         until(is_mapped, "the map is made")
         made = time.monotonic()
 
