@@ -37,11 +37,10 @@ from hotpixeld.errors import (
     PhotoGoneError,
     UnreadablePhotoError,
 )
-from hotpixeld.files import ChangedError, NotAFileError, Signature, open_regular
+from hotpixeld.files import NotAFileError, Signature, open_regular
 from hotpixeld.jpeg.decoder import Size
 from hotpixeld.messages import MessageId, counted
 from hotpixeld.store import disk_room, generation_files, state_folder
-from hotpixeld.store.spool import OriginalError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -310,19 +309,14 @@ class Learning:
 
     def _keep(self, image: Image, camera: Camera) -> None:
         """Copy a photo that goes on pending into the spool, if it is there and fits."""
-        with contextlib.suppress(OSError, PhotoError, ChangedError, OriginalError):
-            descriptor = self._sources(image).open()
-            leave = disk_room.needed(camera.height, camera.width)
-            try:
-                self._spool.keep(image.identity, descriptor, leave)
-            finally:
-                os.close(descriptor)
+        leave = disk_room.needed(camera.height, camera.width)
+        self._spool.keep_if_it_can(image.identity, self._sources(image).open, leave)
 
     def _all_of(self, camera_id: str) -> Iterator[Done]:
         while (record := self._ledger.images.camera(camera_id)) is not None:
             if not self._may_fold(record):
                 break
-            at_place = record.photos and next_place(record.photos - 1) == record.photos
+            at_place = record.photos and record.photos % MOST_IN_A_PASS == 0
             if at_place and self._may_map(record) and record.mapped != record.photos:
                 self._begin_map(record, JUDGED)
                 self._finish()

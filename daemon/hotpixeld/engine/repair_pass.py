@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -28,17 +27,11 @@ from hotpixeld.errors import (
     UnreadablePhotoError,
     why,
 )
-from hotpixeld.files import (
-    DISK_FAULTS,
-    ChangedError,
-    NotAFileError,
-    open_regular,
-)
+from hotpixeld.files import DISK_FAULTS, open_regular
 from hotpixeld.messages import MessageId, counted
 from hotpixeld.photo import edit_detection, fingerprint, photo_file
 from hotpixeld.store import disk_room
 from hotpixeld.store.images import Taken
-from hotpixeld.store.spool import OriginalError
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -235,6 +228,11 @@ def camera_of(source: Photo, config: Config) -> Camera:
     return photo_file.camera(source)
 
 
+def _unless_lost(image: Image | None) -> Image | None:
+    """Return an image, unless it is to be taken as if it were new."""
+    return None if image is None or image.outcome == "lost" else image
+
+
 class RepairPass:
     """Takes photos from their paths to their outcomes; owned by one thread.
 
@@ -407,7 +405,7 @@ class RepairPass:
             what = f"a {how} copy of {copy.source}, written by hotpixeld"
             raise KnownPhotoError(job.path, what)
         job.camera = self._camera_unless_edited(photo)
-        job.image = self._known(photo)
+        job.image = _unless_lost(image)
         record = self._ledger.paths.find(job.path)
         is_there = record is not None and image is not None and record.image == image.id
         if image is not None and not is_there:
@@ -477,14 +475,10 @@ class RepairPass:
         named = any(one.serial for one in self._config.camera_entries(camera))
         return self._ledger.aliases.resolve(camera, may_appear=not named)
 
-    def _known(self, source: Photo) -> Image | None:
-        image = self._ledger.images.find(source.identity)
-        return None if image is None or image.outcome == "lost" else image
-
     def _recognise(self, job: Job) -> None:
         """Find the image of a photo that the ledger knows."""
         if job.photo is not None:
-            job.image = self._known(job.photo)
+            job.image = _unless_lost(self._ledger.images.find(job.identity))
             job.outcome = "known"
             if job.image is None:
                 raise PhotoGoneError(job.path, "replaced by another photo")
@@ -526,14 +520,9 @@ class RepairPass:
                 )
 
     def _keep(self, job: Job, camera: Camera) -> None:
-        """Copy a photo into the spool; where that cannot be, the original is the source."""
-        with contextlib.suppress(OSError, ChangedError, NotAFileError, OriginalError):
-            descriptor = open_regular(job.path)
-            leave = disk_room.needed(camera.height, camera.width)
-            try:
-                self._spool.keep(job.identity, descriptor, leave)
-            finally:
-                os.close(descriptor)
+        """Copy a photo into the spool."""
+        leave = disk_room.needed(camera.height, camera.width)
+        self._spool.keep_if_it_can(job.identity, partial(open_regular, job.path), leave)
 
     def _end(self, job: Job) -> Done:
         """Write the copy, and say in one line what became of the photo."""

@@ -184,22 +184,34 @@ class Evidence:
         samples = {**self.samples, **{photo.image: photo for photo in new}}
         return Evidence(self.camera, self.photos, self.suspects, self.sites, samples)
 
-    def begun(self, image: Image) -> tuple[Samples, NDArray[np.intp]]:
-        """Return what is known of a photo at the present suspects, then at the controls.
+    def _columns(self) -> dict[int, NDArray[np.intp]]:
+        """Return for each version where the present suspects are among its own, -1 if new."""
+        return {
+            version: _columns(sites, self.suspects.sites)
+            for version, sites in self.sites.items()
+        }
 
-        And the numbers of those at which it was not sampled: their places are empty.
+    def begun(
+        self, images: Iterable[Image]
+    ) -> dict[int, tuple[Samples, NDArray[np.intp]]]:
+        """Return what is known of photos at the present suspects, then at the controls.
+
+        And the numbers of those at which each was not sampled: their places are empty.
+        By image id.
         """
         controls = len(evidence.controls(self.camera.height, self.camera.width))
-        suspects = len(self.suspects.sites)
-        begun: Samples = np.zeros(suspects + controls, evidence.SAMPLE)
-        former = self.samples.get(image.id)
-        if former is None:
-            return begun, np.arange(len(begun))
-        columns = _columns(self.sites[former.version], self.suspects.sites)
-        known = columns >= 0
-        begun[:suspects][known] = former.samples[:-controls][columns[known]]
-        begun[suspects:] = former.samples[-controls:]
-        return begun, np.flatnonzero(~known)
+        columns, suspects = self._columns(), len(self.suspects.sites)
+        found = {}
+        for image in images:
+            begun: Samples = np.zeros(suspects + controls, evidence.SAMPLE)
+            lacking = np.arange(len(begun))
+            if former := self.samples.get(image.id):
+                known = columns[former.version]
+                lacking = np.flatnonzero(known < 0)
+                _carry_over(former.samples[:-controls], known, begun[:suspects])
+                begun[suspects:] = former.samples[-controls:]
+            found[image.id] = begun, lacking
+        return found
 
     def table(self) -> EvidenceTable:
         """Return the samples of the newest photos at the present suspects."""
@@ -214,12 +226,9 @@ class Evidence:
         samples = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
         samples["clipped"] = NOT_SAMPLED
         samples["spread"] = 1.0
-        columns: dict[int, NDArray[np.intp]] = {}
+        columns = self._columns()
         for row, photo in zip(samples, photos, strict=True):
-            if photo.version not in columns:
-                columns[photo.version] = _columns(self.sites[photo.version], sites)
-            known = columns[photo.version]
-            row[known >= 0] = photo.samples[:-controls][known[known >= 0]]
+            _carry_over(photo.samples[:-controls], columns[photo.version], row)
         ordinary = [photo.samples[-controls:] for photo in photos]
         empty = np.empty((0, controls), evidence.SAMPLE)
         return EvidenceTable(
@@ -233,6 +242,12 @@ def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.array([places.get((row, col), -1) for row, col in new.tolist()], np.intp)
 
 
+def _carry_over(old: Samples, columns: NDArray[np.intp], new: Samples) -> None:
+    """Take samples at old sites over to the new ones that are the same; see `_columns`."""
+    known = columns >= 0
+    new[known] = old[columns[known]]
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """At which suspects the newest photos of a camera were sampled.
@@ -240,7 +255,7 @@ class Coverage:
     Attributes
     ----------
     photos : sequence of Image
-        Newest first, by the order in which they came.
+        Newest first, by the order in which they are folded.
     version : int
         Of the present suspects.
     versions : mapping of int to int
@@ -377,7 +392,7 @@ class EarlierPhotos:
 
     def sample(
         self,
-        wanted: Iterable[tuple[Image, Sequence[Path]]],
+        wanted: Sequence[tuple[Image, Sequence[Path]]],
         known: Evidence,
         at_photo: Callable[[], None],
     ) -> list[SampledPhoto]:
@@ -392,11 +407,12 @@ class EarlierPhotos:
         """
         height, width = known.camera.height, known.camera.width
         sites = with_controls(known.suspects, height, width)
+        begun = known.begun(image for image, _ in wanted)
 
         def one(image: Image, paths: Sequence[Path]) -> SampledPhoto | None:
             at_photo()
             for photo in self.examined(image, paths):
-                samples, lacking = known.begun(image)
+                samples, lacking = begun[image.id]
                 try:
                     with (
                         self.memory.holding(photo_file.coefficient_bytes(photo)),

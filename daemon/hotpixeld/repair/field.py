@@ -58,11 +58,6 @@ class Box(NamedTuple):
             min(self.right, outer.right),
         )
 
-    def grown(self, margin: int) -> Box:
-        """Return the box with a margin on all sides."""
-        top, left, bottom, right = self
-        return Box(top - margin, left - margin, bottom + margin, right + margin)
-
     def within(self, outer: Box) -> tuple[slice, slice]:
         """Return the slices that cut this box out of an array that holds `outer`."""
         return (

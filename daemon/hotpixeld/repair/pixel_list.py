@@ -54,14 +54,14 @@ class PixelList:
     detected : tuple of Defect
         Repaired where they can be seen.
     version : str
-        Changes when the list does: a short hash.
+        Changes when the list does; empty where nobody keeps it.
     footprint : Footprint or None
         How this camera's defects show, where that was learned.
     """
 
     configured: tuple[Defect, ...]
     detected: tuple[Defect, ...]
-    version: str
+    version: str = ""
     footprint: Footprint | None = None
 
     def keeping(self, kept: Iterable[Defect]) -> PixelList:
@@ -263,7 +263,6 @@ def repairable(
     return PixelList(
         listed if which != "detected" else (),
         found if which != "configured" else (),
-        version(config, camera, cameras, detected),
     )
 
 

@@ -135,13 +135,6 @@ class SampleTables:
             key=lambda one: (one.captured or dt.datetime.max, one.image),
         )
 
-    def versions(self, camera_id: str, count: int) -> dict[int, int]:
-        """Return at which list the last photos of the sequence were sampled, by image."""
-        rows = self._connection.execute(
-            "SELECT image, version" + _NEWEST + " LIMIT ?", (camera_id, count)
-        )
-        return dict(rows.fetchall())
-
     def count(self, camera_id: str) -> int:
         """Return of how many photos of a camera samples are kept."""
         (count,) = self._connection.execute(

@@ -28,11 +28,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from hotpixeld import files
+from hotpixeld.errors import PhotoError
 from hotpixeld.jpeg import markers
 from hotpixeld.store import disk_room
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
 PIECE = 1 << 20
@@ -197,6 +198,27 @@ class Spool:
                 return False
             raise
         return True
+
+    def keep_if_it_can(
+        self, identity: str, original: Callable[[], int], leave: int
+    ) -> None:
+        """Copy a photo durably; where that cannot be, the original stays the source.
+
+        Parameters
+        ----------
+        original : callable
+            Returns a descriptor of it, which is closed; raises OSError, NotAFileError or
+            PhotoError where it is gone or another.
+        identity, leave
+            As for `keep`.
+        """
+        faults = OSError, PhotoError, OriginalError
+        with contextlib.suppress(*faults, files.ChangedError, files.NotAFileError):
+            descriptor = original()
+            try:
+                self.keep(identity, descriptor, leave)
+            finally:
+                os.close(descriptor)
 
     def _copy(self, identity: str, descriptor: int, size: int) -> None:
         with files.replacing(self._path(identity), mode=0o600) as file:
