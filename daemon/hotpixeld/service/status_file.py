@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.session import Session
+    from hotpixeld.store.disk_room import Use
+    from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,31 @@ def _same_body(camera: Camera, known: Sequence[Camera]) -> list[str]:
     ]
 
 
+def _camera(
+    ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], use: Use
+) -> Json:
+    """Return the status of one of the `known` cameras."""
+    camera, detection = record.camera, config.detection
+    detected = ledger.defects.of(camera.id)
+    listed = pixel_list.listing(config, camera, known, detected)
+    return {
+        "id": camera.id,
+        **dataclasses.asdict(camera),
+        "same_body": _same_body(camera, known),
+        "photos": record.photos,
+        "weight": record.weight,
+        **ledger.images.counts(camera.id),
+        "mapped": record.mapped,
+        "scenes": round(record.scenes, 1),
+        "scenes_needed": scenes_needed(detection.min_photos),
+        "photos_needed": detection.min_photos,
+        **pixel_list.counts(listed),
+        "dropped": ledger.images.is_dropped(record),
+        "folder_bytes": use.folders[camera.id],
+        "spool_bytes": use.spool[camera.id],
+    }
+
+
 def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     """Return the status of a state folder, ready for JSON.
 
@@ -91,33 +118,10 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     most : int or None
         At most so many problems are named one by one; None is all.
     """
-    needed = scenes_needed(config.detection.min_photos)
     use = disk_room.use(ledger.folder, ledger)
-    cameras = []
     records = list(ledger.images.cameras())
     known = [record.camera for record in records]
-    for record in records:
-        counts = ledger.images.counts(record.camera.id)
-        detected = ledger.defects.of(record.camera.id)
-        listed = pixel_list.listing(config, record.camera, known, detected)
-        cameras.append(
-            {
-                "id": record.camera.id,
-                **dataclasses.asdict(record.camera),
-                "same_body": _same_body(record.camera, known),
-                "photos": record.photos,
-                "weight": record.weight,
-                **counts,
-                "mapped": record.mapped,
-                "scenes": round(record.scenes, 1),
-                "scenes_needed": needed,
-                "photos_needed": config.detection.min_photos,
-                **pixel_list.counts(listed),
-                "dropped": ledger.images.is_dropped(record),
-                "folder_bytes": use.folders[record.camera.id],
-                "spool_bytes": use.spool[record.camera.id],
-            }
-        )
+    cameras = [_camera(ledger, config, record, known, use) for record in records]
     problems = [
         {"path": str(path.path), "outcome": path.outcome, "reason": path.reason}
         for path in ledger.paths.with_reason(most)
