@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,15 +14,17 @@ from hotpixeld.camera import Camera
 from hotpixeld.config import load
 from hotpixeld.config.load import for_folders
 from hotpixeld.defect import Defect, Kind
+from hotpixeld.engine.recognition import Recognition
+from hotpixeld.engine.session import Session
 from hotpixeld.photo.fingerprint import Fingerprint
 from hotpixeld.repair import lossless
 from hotpixeld.store.fingerprints import MOST_RELATIVES
+from sensor import Sensor, write_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hotpixeld.engine.session import Session
-    from sensor import Sensor
+    from hotpixeld.config.model import Config
 
 
 @pytest.fixture
@@ -235,3 +238,28 @@ def test_of_many_photos_of_one_second_the_likeliest_are_looked_at(
     assert found[0].id == image.id
     assert found[0].fingerprint == own
     assert found[1].id == image.id + 2 * MOST_RELATIVES
+
+
+def test_progress_is_known_between_the_photos_of_a_burst(
+    config: Config, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is held against those that were taken in the same second, one by one."""
+    told: list[str] = []
+    burst, other = Sensor(40, 56, seed=1), Recognition._version
+    paths = [folder / f"{number}.jpg" for number in range(4)]
+    for number, path in enumerate(paths):
+        write_jpeg(path, burst.frame(number))
+
+    def compared(*args: Any) -> Any:
+        told.append("compared")
+        return other(*args)
+
+    monkeypatch.setattr(Recognition, "_version", compared)
+    progress = partial(told.append, "progress")
+    with Session(config, tmp_path / "state", 1, progress) as session:
+        outcomes = [took(session, path)[0] for path in paths]
+
+    assert outcomes == ["pending"] * 4
+    assert told.count("compared") == 0 + 1 + 2 + 3
+    after = [told[place + 1] for place, word in enumerate(told) if word == "compared"]
+    assert set(after) == {"progress"}

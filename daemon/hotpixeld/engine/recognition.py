@@ -32,7 +32,7 @@ from hotpixeld.photo import edit_detection, fingerprint
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hotpixeld.camera import Camera
     from hotpixeld.engine.sampling import EarlierPhotos
@@ -200,11 +200,20 @@ def _is_made_of(known: _Sight, new: _Sight, forth: Agreement, back: Agreement) -
 
 
 class Recognition:
-    """Recognises photos among those in the ledger; used by the thread that owns it."""
+    """Recognises photos among those in the ledger; used by the thread that owns it.
 
-    def __init__(self, ledger: Ledger, earlier: EarlierPhotos) -> None:
+    Parameters
+    ----------
+    progress : callable
+        Called after each known photo that was compared: a burst takes seconds.
+    """
+
+    def __init__(
+        self, ledger: Ledger, earlier: EarlierPhotos, progress: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
         self._earlier = earlier
+        self._progress = progress
 
     def kinship(
         self, photo: Photo, own: Fingerprint, camera: Camera, *, versions: bool
@@ -230,6 +239,7 @@ class Recognition:
         for relative, found in known:
             if relative.size == size and self._is_coded_alike(found, new):
                 kinship = self._copy(relative, photo)
+                self._progress()
                 if kinship is not None:
                     return kinship
         if not versions:
@@ -241,6 +251,7 @@ class Recognition:
         for relative, found in known[:MOST_COMPARED]:
             known_one = _Sight(relative.size, found, self._photo(relative))
             kinship = self._version(relative, known_one, new)
+            self._progress()
             if kinship is not None:
                 return kinship
         return None

@@ -263,7 +263,7 @@ class RepairPass:
         self._wall = wall
         self._closed: set[walk.Closed | None] = set()  # those that were logged
         self._memory = maps.earlier.memory
-        self._recognition = Recognition(ledger, maps.earlier)
+        self._recognition = Recognition(ledger, maps.earlier, workers.progress)
         self._copies = copy_writer.CopyWriter(
             ledger,
             config.limits.max_bytes,
