@@ -17,11 +17,13 @@ from hotpixeld.service.status_file import (
     sweep,
     working,
 )
+from hotpixeld.store import disk_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hotpixeld.config.model import Config
+    from hotpixeld.store.ledger import Ledger
     from sensor import Sensor
 
 
@@ -158,3 +160,21 @@ def test_problems_beyond_the_limit_are_counted(session: Session) -> None:
 
     assert (len(some["problems"]), some["problems_left_out"]) == (5, 2)
     assert (len(everything["problems"]), everything["problems_left_out"]) == (7, 0)
+
+
+def test_a_camera_that_is_met_while_the_disk_is_measured_has_its_status(
+    session: Session, sensor: Sensor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = disk_room.use
+
+    def use(state: Path, ledger: Ledger) -> disk_room.Use:
+        measured = measure(state, ledger)
+        for _ in session.take(sensor.write(folder, 1)):
+            pass
+        return measured
+
+    monkeypatch.setattr(disk_room, "use", use)
+    (camera,) = status(session.ledger, session.config)["cameras"]
+
+    assert camera["id"]
+    assert (camera["folder_bytes"], camera["spool_bytes"]) == (0, 0)

@@ -17,7 +17,6 @@ from hotpixeld.statistics.generation import generation_bytes
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from hotpixeld.store.ledger import Ledger
@@ -35,13 +34,14 @@ class Use(NamedTuple):
     ----------
     total : int
         All of it, the ledger too.
-    folders, spool : mapping of str to int
-        By camera id: its folder, and the copies of its pending photos.
+    folders, spool : Counter of str
+        By camera id: its folder, and the copies of its pending photos; 0 for a camera that
+        a daemon has met since.
     """
 
     total: int
-    folders: Mapping[str, int]
-    spool: Mapping[str, int]
+    folders: Counter[str]
+    spool: Counter[str]
 
 
 def needed(height: int, width: int) -> int:
@@ -92,10 +92,12 @@ def used(path: Path) -> int:
 
 def use(state: Path, ledger: Ledger) -> Use:
     """Return what a state folder takes: all of it, and by camera."""
-    folders = {
-        record.camera.id: used(state_folder.camera_folder(state, record.camera.id))
-        for record in ledger.images.cameras()
-    }
+    folders = Counter(
+        {
+            record.camera.id: used(state_folder.camera_folder(state, record.camera.id))
+            for record in ledger.images.cameras()
+        }
+    )
     spool: Counter[str] = Counter()
     for path in state_folder.spool(state).glob("?" * 64):
         image = ledger.images.find(path.name)
