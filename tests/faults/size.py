@@ -53,6 +53,12 @@ def _path(folder: Path, number: int) -> Path:
     return folder / str(number // A_FOLDER) / f"IMG_{number:07d}.JPG"
 
 
+def _copy(folder: Path, number: int) -> Path:
+    photo = _path(folder, number)
+    repaired = folder / "repaired" / photo.relative_to(folder)
+    return repaired.with_name(f"c_{photo.name}")
+
+
 def placed(folder: Path, count: int) -> list[Signature]:
     """Put so many files where the ledger says; return their signatures."""
     seen = []
@@ -104,7 +110,7 @@ def fill(state: Path, folder: Path, photos: int, seen: list[Signature]) -> None:
             (
                 (
                     os.fsencode(_path(folder, number)),
-                    str(folder / "repaired" / str(number)).encode(),
+                    os.fsencode(_copy(folder, number)),
                     _identity(number),
                     _identity(number + photos),
                 )
@@ -189,6 +195,8 @@ def measured(root: Path, photos: int = 1_000_000) -> dict[str, float]:
     with Session(for_folders([folder]), state, 1, lambda: None) as session:
         _walk_again(session, folder)  # the page cache is warm in a daemon's life
         found[WALK] = _timed(lambda: _walk_again(session, folder))[1]
+        if due := session.unrepaired():
+            raise AssertionError(f"{len(due)} photos due for repair, of none")
         found["what is unrepaired"] = _timed(session.unrepaired)[0]
     return found
 
