@@ -186,6 +186,27 @@ def test_a_copy_of_a_copy_comes_back_after_the_copy_was_written_anew(
     assert not (home.photos / "repaired" / "day2").exists()
 
 
+def test_a_former_copy_comes_back_after_its_photo_was_deleted_and_all_learned_again(
+    home: Home, body: Body
+) -> None:
+    """What it was made of is known, though nothing is learned from that any more."""
+    photos = body.shoot(home.photos, 16)
+    home.once()
+    copy = home.photos / "repaired" / "c_IMG_0003.JPG"
+    kept = home.drop_copy(copy, home.root / "kept.JPG")
+    home.configure(cameras=[{"model": body.model, "pixels": [[60, 30]]}])
+    home.once()
+    assert copy.read_bytes() != kept.read_bytes()
+    photos[3].unlink()
+    (camera,) = home.status()["cameras"]
+    home.hotpixeld("relearn", "--yes", camera["id"])
+    home.drop_copy(kept, home.photos / "day2" / "copy.JPG")
+    home.once()
+
+    assert home.outcomes()["photos/day2/copy.JPG"] == "skipped"
+    assert home.folded() == 15
+
+
 @pytest.mark.parametrize("set_name", ["canon-t5i-2592", "fuji-a200"])
 def test_copies_of_real_photos_are_learned_by_no_other_state(
     home: Home, photo_sets: Path, set_name: str

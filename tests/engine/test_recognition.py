@@ -199,22 +199,41 @@ def test_the_photo_of_another_camera_is_none_of_its_relatives(
     assert took(session, other)[0] == "pending"
 
 
-def test_an_original_that_was_lost_comes_back_after_its_copy(
-    pair: tuple[Path, Path], open_session: Callable[..., Session]
-) -> None:
-    photo, copy = pair
-    session = open_session()
-    took(session, photo)
+def lost(session: Session, photo: Path) -> None:
+    """Have a pending photo be lost, as when its file is gone."""
     ledger = session.ledger
     (image,) = ledger.images.pending(next(ledger.images.cameras()).camera.id)
     with ledger.transaction():
         ledger.images.mark_lost(image)
         ledger.paths.mark_unseen(photo, None)
-    assert took(session, duplicated(copy, photo.with_name("a.jpg")))[0] == "pending"
+
+
+def test_a_copy_of_a_lost_photo_is_no_photo_and_the_photo_comes_back(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    took(session, photo)
+    lost(session, photo)
+    other = duplicated(copy, photo.with_name("a.jpg"))
+    assert took(session, other) == ("skipped", f"a repaired copy of {photo}")
 
     assert took(session, photo) == ("pending", "")
-    assert ledger.images.counts()["pending"] == 1
-    assert ledger.images.counts()["lost"] == 0
+    assert session.ledger.images.counts()["pending"] == 1
+    assert session.ledger.images.counts()["lost"] == 0
+
+
+def test_a_copy_that_was_lost_does_not_keep_its_original_from_being_learned(
+    pair: tuple[Path, Path], open_session: Callable[..., Session]
+) -> None:
+    photo, copy = pair
+    session = open_session()
+    other = duplicated(copy, photo.with_name("a.jpg"))
+    took(session, other)
+    lost(session, other)
+
+    assert took(session, photo) == ("pending", "")
+    assert took(session, other) == ("skipped", f"a repaired copy of {photo}")
 
 
 def test_of_many_photos_of_one_second_the_likeliest_are_looked_at(

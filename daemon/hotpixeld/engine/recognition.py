@@ -10,7 +10,8 @@ decide nothing: some cameras write the same MakerNote into every photo, and with
 fractions of a second a whole series has one capture time.  What decides is the coded data
 (`photo.fingerprint`), the coefficients (`jpeg.derivation`), or that the camera's thumbnail
 or MakerNote stands in a file that another program laid out, or in the place of the known
-photo, which is gone.
+photo, which is gone.  A photo that was lost is known all the same: what was made of it is
+no photo because it is to be learned again and its file is away.
 
 Of two files, the original is the one that the other follows from; of a photo and its
 repaired copy, the one with the sharper spots in the blocks that differ: a repair only takes
@@ -76,6 +77,11 @@ class Kinship:
     is_original: bool
     _what: str
     _how: str = ""
+
+    @property
+    def is_past(self) -> bool:
+        """Return whether the known one need not give way: it was lost, and is not learned."""
+        return self.is_original and self.image.outcome == "lost"
 
     def reason(self, original: Path | str) -> str:
         """Return why the one that is not the original is not learned."""
@@ -228,19 +234,21 @@ class Recognition:
             Also look for versions, not for repaired copies alone.
         """
         relatives = self._ledger.fingerprints.relatives(photo.metadata.captured, own)
+        itself = self._ledger.images.find(photo.identity)  # that was lost, and is back
         size = photo.structure.height, photo.structure.width
         new = _Sight(size, own, photo)
         known = [
             (relative, found)
             for relative in relatives
-            if (relative.make, relative.model) == (camera.make, camera.model)
+            if (itself is None or relative.id != itself.id)
+            and (relative.make, relative.model) == (camera.make, camera.model)
             and (found := relative.fingerprint or self._look(relative)) is not None
         ]
         for relative, found in known:
             if relative.size == size and self._is_coded_alike(found, new):
                 kinship = self._copy(relative, photo)
                 self._progress()
-                if kinship is not None:
+                if kinship is not None and not kinship.is_past:
                     return kinship
         if not versions:
             return None
@@ -252,7 +260,7 @@ class Recognition:
             known_one = _Sight(relative.size, found, self._photo(relative))
             kinship = self._version(relative, known_one, new)
             self._progress()
-            if kinship is not None:
+            if kinship is not None and not kinship.is_past:
                 return kinship
         return None
 

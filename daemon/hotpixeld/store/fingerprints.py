@@ -84,8 +84,8 @@ class Fingerprints:
     ) -> list[Relative]:
         """Return the images taken at that time, or whose coded data begin alike.
 
-        Those with the same thumbnail and MakerNote first, then the newest; at most
-        `MOST_RELATIVES`, none that was lost.
+        Those with the same thumbnail and MakerNote first, then those that were not lost,
+        then the newest; at most `MOST_RELATIVES`.
         """
         where, value = (
             (" JOIN fingerprints ON image = images.id WHERE head = ?", fingerprint.head)
@@ -96,8 +96,8 @@ class Fingerprints:
             )
         )
         query = (
-            f"{_RELATIVE}{where} AND outcome != 'lost' ORDER BY"
-            " (thumbnail IS ?) + (note IS ?) DESC, images.id DESC LIMIT ?"
+            f"{_RELATIVE}{where} ORDER BY (thumbnail IS ?) + (note IS ?) DESC,"
+            " outcome = 'lost', images.id DESC LIMIT ?"
         )
         order = fingerprint.thumbnail, fingerprint.note, MOST_RELATIVES
         return [
