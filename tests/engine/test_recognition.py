@@ -112,33 +112,91 @@ def test_it_does_so_after_a_restart_and_when_the_copy_is_folded(
     assert took(session, photo) == ("known", "")
 
 
-def test_what_was_made_of_the_copy_goes_with_it(
-    sensor: Sensor,
-    pair: tuple[Path, Path],
-    open_session: Callable[..., Session],
-    folder: Path,
-) -> None:
-    """The copy, alone, was a photo, and a pixel that it still shows was repaired."""
+@pytest.fixture
+def made(
+    sensor: Sensor, pair: tuple[Path, Path], folder: Path
+) -> tuple[Path, bytes, Config]:
+    """Return the place of a copy, alone, that still shows a pixel which is listed.
+
+    With the bytes of its original, and the configuration.
+    """
     photo, _ = pair
     original = photo.read_bytes()
     photo.unlink()
     one, *others = sensor.defects
     data = lossless.repaired(original, (Defect(one.row, one.col, Kind.HOT),)).data
-    photo.with_name("c_IMG.JPG").write_bytes(data)
+    copy = photo.with_name("c_IMG.JPG")
+    copy.write_bytes(data)
     pixels = [[each.col, each.row] for each in others]
     text = f"""
 folders: [{{path: {folder}}}]
 cameras: [{{model: Model One, size: [280, 200], pixels: {pixels}}}]
 """
-    session = open_session(load.parse(text, folder / "hotpixeld.yaml"))
-    took(session, photo.with_name("c_IMG.JPG"))
-    made = folder / "repaired" / "c_c_IMG.JPG"
-    assert made.is_file()
+    return copy, original, load.parse(text, folder / "hotpixeld.yaml")
+
+
+def test_what_was_made_of_the_copy_goes_with_it(
+    made: tuple[Path, bytes, Config], open_session: Callable[..., Session], folder: Path
+) -> None:
+    """The copy, alone, was a photo, and a pixel that it still shows was repaired."""
+    copy, original, config = made
+    session = open_session(config)
+    took(session, copy)
+    assert (folder / "repaired/c_c_IMG.JPG").is_file()
+    photo = folder / "photo.jpg"
     photo.write_bytes(original)
     took(session, photo)
 
-    assert not made.exists()
-    assert (folder / "repaired" / f"c_{photo.name}").is_file()
+    assert [one.name for one in (folder / "repaired").iterdir()] == ["c_photo.jpg"]
+    assert not session.ledger.other_copies.former()
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_crash_while_that_goes_leaves_it_to_the_next_run(
+    made: tuple[Path, bytes, Config],
+    open_session: Callable[..., Session],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_removed: bool,
+) -> None:
+    copy, original, config = made
+    session = open_session(config)
+    took(session, copy)
+    photo = folder / "photo.jpg"
+    photo.write_bytes(original)
+
+    def killed(path: Path, _: Path) -> None:
+        if is_removed:
+            path.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hotpixeld.engine.output_folder.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            took(session, photo)
+    session = open_session(config)
+    list(session.repair(session.unrepaired()))
+
+    assert [one.name for one in (folder / "repaired").iterdir()] == ["c_photo.jpg"]
+    assert not session.ledger.other_copies.former()
+    assert session.ledger.copies.find(copy) is None
+
+
+def test_its_copy_stays_where_the_user_changed_it(
+    made: tuple[Path, bytes, Config], open_session: Callable[..., Session], folder: Path
+) -> None:
+    copy, original, config = made
+    session = open_session(config)
+    took(session, copy)
+    edited = folder / "repaired/c_c_IMG.JPG"
+    edited.write_bytes(b"edited")
+    photo = folder / "photo.jpg"
+    photo.write_bytes(original)
+    took(session, photo)
+
+    assert edited.read_bytes() == b"edited"
+    assert [one.target for one in session.ledger.other_copies.edited(None)] == [edited]
 
 
 def test_where_the_known_file_is_gone_the_first_is_the_photo(

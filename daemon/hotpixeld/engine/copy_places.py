@@ -311,6 +311,22 @@ class CopyPlaces:
                     self._ledger.copies.forget(path)
                 return
 
+    def give_way(self, source: Path, photo: Path, folder: Folder) -> None:
+        """Leave the copy of what was made of `photo`, and is no photo any more, to that.
+
+        It goes once the photo's own is written: here no file is touched, so that a crash
+        leaves nothing that nobody looks at.  In the transaction that admits the photo.
+        """
+        copy, target = self._ledger.copies.find(source), folder.copy_path(photo)
+        if copy is None or copy.condition not in {"written", "writing"}:
+            return
+        here = self._sha256_at_old_place(copy)
+        self._leave(copy, photo, target, here, "renamed")
+        self._ledger.copies.forget(source)
+        self._ledger.undo.rename(source, photo)
+        if self._ledger.copies.find(photo) is None:
+            self._ledger.copies.record(Copy(photo, target, "withdrawn"))
+
     def own(self, photo: Photo, image: Image | None) -> Copy | None:
         """Return the copy of ours that a file is, wherever it is now; None if it is none.
 

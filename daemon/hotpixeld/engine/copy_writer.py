@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.copy_places import BY_HAND, EDITED, CopyPlaces
-from hotpixeld.engine.output_folder import OutputFolder, place_of
+from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.errors import RefusedError
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import MessageId
@@ -371,24 +371,6 @@ class CopyWriter:
         if copy.target.parent not in self._swept:
             output.sweep(copy.target.parent)
             self._swept.add(copy.target.parent)
-
-    def withdraw(self, source: Path) -> None:
-        """Remove the copy of what is no photo any more, if it still is as written."""
-        copy = self._ledger.copies.find(source)
-        if copy is None or copy.condition != "written":
-            return
-        output = OutputFolder(place_of(copy), self._max_bytes)
-        try:
-            if output.sha256_of(copy.target) != copy.sha256:
-                return
-            self._record(replace(copy, condition="withdrawn", pixels=(), notes=""))
-            output.remove(copy.target)
-        except OSError as error:
-            log.warning("copy cannot be removed: %s: %s", copy.target, error.strerror)
-            return
-        with self._ledger.transaction():
-            self._ledger.undo.forget(source)
-        log.info("copy withdrawn, %s is no photo: %s", source, copy.target)
 
     def _without_defects(
         self, source: Photo, folder: Folder, copy: Copy

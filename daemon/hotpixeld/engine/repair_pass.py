@@ -447,11 +447,12 @@ class RepairPass:
             ledger.paths.record(
                 job.path, "image", image=image.id, signature=photo.signature
             )
+            for path in places:
+                if (record := ledger.paths.find(path)) and record.outcome == "skipped":
+                    folder = self._config.folder_of(job.path)
+                    self._copies.places.give_way(path, job.path, folder)
         if kinship is not None:
             self._spool.drop([kinship.image.identity])
-        for path in places:
-            if (record := ledger.paths.find(path)) and record.outcome == "skipped":
-                self._copies.withdraw(path)
         job.image = image
         job.outcome = "pending" if image.outcome == "pending" else "known"
 
