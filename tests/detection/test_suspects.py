@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,17 @@ def test_the_order_does_not_depend_on_brightness_or_contrast() -> None:
 def test_photos_of_one_scene_are_known_as_such() -> None:
     assert suspects.is_one_scene(state_of(sensor.Sensor(seed=8, scenes=1), 24))
     assert not suspects.is_one_scene(state_of(sensor.Sensor(seed=8), 24))
+
+
+def test_whether_photos_show_one_scene_is_found_without_a_plane_in_memory() -> None:
+    """Its planes are mapped from files; copied, 100 megapixels would take 150 MB."""
+    state = State.empty(2000, 1500)
+    tracemalloc.start()
+    suspects.is_one_scene(state)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < state.mean.nbytes / 16 / 4
 
 
 def test_what_lies_within_two_pixels_of_an_ignored_site_is_ignored() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -28,6 +30,32 @@ if TYPE_CHECKING:
     Open = Callable[..., Session]
 
 LIMIT = 300_000_000
+
+HEAP = """
+from pathlib import Path
+
+from hotpixeld.engine.memory import give_back, share_one_heap
+
+
+def megabytes():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return [int(line.split()[1]) for line in lines if line.startswith("RssAnon")][0] / 1e3
+
+
+def freed(size, count):
+    both = [(b"." * size, b"." * 10_000) for _ in range(count)]
+    return [small for _, small in both]
+
+
+share_one_heap()
+print(megabytes())
+large = freed(24_000_000, 8)
+print(megabytes())
+small = freed(4_000_000, 48)
+give_back()
+print(megabytes())
+"""
+"""Frees blocks that have small ones between them, which stay."""
 
 
 @pytest.mark.parametrize("megabytes", [1, 4, 20, 50, 90])
@@ -61,6 +89,15 @@ def test_no_pass_begins_beside_a_photo_that_has_nearly_everything() -> None:
     assert memory.of_pass == 0
     memory.photos = 0
     assert memory.of_pass > 0
+
+
+def test_what_is_freed_between_blocks_that_stay_is_there_for_others() -> None:
+    """Files of 24 MB left 220 MB of holes, beside which a pass took what it may."""
+    out = subprocess.check_output([sys.executable, "-c", HEAP], text=True)
+    before, after_large, after_small = (float(line) for line in out.split())
+
+    assert after_large - before < 10
+    assert after_small - before < 10
 
 
 def test_coefficients_of_several_scans_are_held_one_photo_at_a_time() -> None:

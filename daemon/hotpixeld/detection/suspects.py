@@ -227,10 +227,20 @@ def is_ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:
 
 
 def is_one_scene(state: State) -> bool:
-    """Return whether the photos differ so little that there can be no verdict."""
-    thin = state.mean[::4, ::4].reshape(-1, 3)
-    over_time = float(state.m2[::4, ::4].mean()) / max(state.weight, 1.0)
-    return over_time < ONE_SCENE * float(thin.var(axis=0).mean())
+    """Return whether the photos differ so little that there can be no verdict.
+
+    By one pixel of sixteen, band by band: of all bands these are 150 MB at 100 megapixels.
+    """
+    count, sums = 0, np.zeros((3, 3))
+    for start in range(0, len(state.mean), peaks.BAND):
+        rows = slice(start, start + peaks.BAND, 4)
+        levels = state.mean[rows, ::4].reshape(-1, 3).astype(np.float64)
+        squares = state.m2[rows, ::4].reshape(-1, 3).sum(axis=0, dtype=np.float64)
+        sums += np.stack([levels.sum(axis=0), (levels**2).sum(axis=0), squares])
+        count += len(levels)
+    mean, mean_square, over_time = sums / count
+    over_frame = (mean_square - mean**2).mean()
+    return bool(over_time.mean() / max(state.weight, 1.0) < ONE_SCENE * over_frame)
 
 
 def is_certain(defect: Defect) -> bool:

@@ -28,6 +28,7 @@ from hotpixeld.engine.learning_pass import (
     learn,
 )
 from hotpixeld.engine.maps import LOOK_BACK, MadeMap, make
+from hotpixeld.engine.memory import give_back
 from hotpixeld.engine.repair_pass import Done
 from hotpixeld.engine.sampling import JUDGED, sampled, with_controls
 from hotpixeld.errors import (
@@ -355,6 +356,7 @@ class Learning:
         sites = suspects.sites
         if suspects.version:
             sites = with_controls(suspects, camera.height, camera.width)
+        give_back()
         self._hold(self._memory.of_pass)
         remembered = self._config.detection.memory
         work = partial(
@@ -557,6 +559,7 @@ class Learning:
 
     def _begin_map(self, record: CameraRecord, look_back: int) -> None:
         task = self._maps.task(record, look_back)
+        give_back()
         self._hold(self._memory.of_map)
         work = partial(make, task, self._earlier, self._at_border)
         self._work = _Work(record, self._upkeep.submit(work))

@@ -8,6 +8,7 @@ ends the pass; it is made anew later.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,29 @@ LEAST_BESIDE = 40_000_000
 FILES, WORKING = 3, 4_000_000
 """A photo under way takes its file so often (read; kept or changed; a trailer moved), and
 so many bytes for the blocks around its defects."""
+
+# See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
+# how many heaps there are.
+_ALLOCATOR = {-3: 8 << 20, -1: 32 << 20, -8: 1}
+
+
+def share_one_heap() -> None:
+    """Have all threads take their memory from one heap, which keeps some, where glibc is.
+
+    Each would have its own, with holes that no other can use: 60 MB in all, measured.  And
+    what is taken and freed for every photo would come anew from the kernel, filled with
+    zeros: a third of a repair at 12 MP.  Blocks larger than that have pages of their own:
+    photos of 24 MB left holes of 220 MB in the heap.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        for option, value in _ALLOCATOR.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
+def give_back() -> None:
+    """Return the holes in the heap to the system, where glibc is; takes milliseconds."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _nothing() -> None:

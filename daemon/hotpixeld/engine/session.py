@@ -6,7 +6,6 @@ The folder is locked for as long as the session is open; a second daemon is refu
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime as dt
 import logging
 import os
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from hotpixeld.engine import copy_places
 from hotpixeld.engine.learning import Learning
 from hotpixeld.engine.maps import Maps
-from hotpixeld.engine.memory import Memory
+from hotpixeld.engine.memory import Memory, share_one_heap
 from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.engine.repair_pass import RepairPass
 from hotpixeld.engine.sampling import JUDGED, EarlierPhotos
@@ -42,22 +41,6 @@ log = logging.getLogger(__name__)
 
 SPOOL = 2_000_000_000, 1000
 """Bytes and photos that are kept until they are folded: beyond that, originals serve."""
-
-# See mallopt(3): the most that is taken from the heap, what may lie free at its end, and
-# how many heaps there are.
-_ALLOCATOR = {-3: 32 << 20, -1: 32 << 20, -8: 1}
-
-
-def share_one_heap() -> None:
-    """Have all threads take their memory from one heap, which keeps some, where glibc is.
-
-    Each would have its own, with holes that no other can use: 60 MB in all, measured.  And
-    what the decoder takes and frees for every photo would come anew from the kernel, filled
-    with zeros: a third of a repair.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        for option, value in _ALLOCATOR.items():
-            ctypes.CDLL(None).mallopt(option, value)
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
