@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """New photos taken in one go; then hints are read again."""
+QUIET = 5
+"""Photos have stopped coming when none was new for so many times what one has to settle."""
 
 
 class Intake:
@@ -27,10 +29,13 @@ class Intake:
     ----------
     backlog : dict
         The paths that are due, in the order in which they settled; the values are not used.
+    quiet_at : float
+        When photos will have stopped coming, if none does until then.
     """
 
     def __init__(self, session: Session) -> None:
         self.backlog: dict[Path, None] = {}
+        self.quiet_at = 0.0
         self._session = session
         self._tracker = Tracker()
 
@@ -65,6 +70,10 @@ class Intake:
         """Return when the next photo may have settled."""
         return self._tracker.next_deadline(now)
 
+    def is_quiet(self, now: float) -> bool:
+        """Return whether photos have stopped coming."""
+        return not self.backlog and now >= self.quiet_at
+
     def chunk(self) -> list[Path]:
         """Return the next photos to take; what the ledger knows already is dropped."""
         chunk = list(itertools.islice(self.backlog, CHUNK))
@@ -75,6 +84,10 @@ class Intake:
 
     def finish(self, done: Done, now: float) -> None:
         """Drop a photo that has its outcome; let one that was cut short wait."""
+        if done.outcome == "pending":
+            folders = self._session.config.folders
+            settles = max(folder.settle_seconds for folder in folders)
+            self.quiet_at = now + QUIET * settles
         if done.outcome == "waiting" and done.path in self._tracker:
             del self.backlog[done.path]
             if not self._tracker.retry(done.path, now):

@@ -68,6 +68,9 @@ FEWEST_NEW, MOST_NEW = 8, 20
 after a map is to be listed within 40, of which some come while it is made."""
 PATIENCE_SECONDS = 86_400.0
 """After so long a pending photo is folded, however few there are."""
+MOST_WAITING, MOST_WAIT_SECONDS = 64, 300.0
+"""While photos still come a pass that is due waits until so many are pending, or one for so
+long: a generation is written for many photos, not for some."""
 MOST_IN_A_PASS = 128
 """In a run that is done once, passes end after each multiple of it, with a map for which its
 photos are all sampled, as many as a map looks back on: none between two maps is left out."""
@@ -172,6 +175,8 @@ class Learning:
     ----------
     commits : int
         Generations that were named, or dropped, so far.
+    waits : bool
+        Whether a pass is due that waits for photos to stop coming.
     """
 
     def __init__(
@@ -198,6 +203,7 @@ class Learning:
         self._spool = spool
         self._wall = wall
         self.commits = 0
+        self.waits = False
         self._work: _Work | None = None
         # Generations that seemed damaged and were not, when they were read again.
         self._doubted: set[tuple[str, int]] = set()
@@ -230,22 +236,29 @@ class Learning:
         """Have passes rest at borders, or go on."""
         (self._free.clear if now else self._free.set)()
 
-    def _pass_due(self) -> CameraRecord | None:
-        """Return the camera whose pass is due."""
-        now, least = self._wall(), self._config.detection.min_photos
-        for record in self._ledger.images.cameras():
-            pending = self._ledger.images.counts(record.camera.id)["pending"]
-            if self._may_fold(record) and (
-                record.camera.id in self._unfinished
-                or is_due(pending, record.photos, least)
-                or self._is_old(record, now)
-            ):
-                return record
-        return None
+    def _is_pass_due(self, record: CameraRecord) -> bool:
+        """Return whether the pass of a camera is due."""
+        pending = self._ledger.images.counts(record.camera.id)["pending"]
+        return self._may_fold(record) and (
+            record.camera.id in self._unfinished
+            or is_due(pending, record.photos, self._config.detection.min_photos)
+            or self._is_old(record, PATIENCE_SECONDS)
+        )
 
-    def _is_old(self, record: CameraRecord, now: float) -> bool:
+    def _may_wait(self, record: CameraRecord) -> bool:
+        """Return whether a pass that is due may wait for more photos."""
+        pending = self._ledger.images.counts(record.camera.id)["pending"]
+        return not (
+            record.camera.id in self._unfinished
+            or pending >= MOST_WAITING
+            or self._is_old(record, MOST_WAIT_SECONDS)
+            or self._spool.is_half_full
+        )
+
+    def _is_old(self, record: CameraRecord, seconds: float) -> bool:
+        """Return whether a photo has been pending for so long."""
         since = self._ledger.images.pending_since(record.camera.id)
-        return since is not None and now - since >= PATIENCE_SECONDS
+        return since is not None and self._wall() - since >= seconds
 
     def next_deadline(self) -> float | None:
         """Return in how many seconds the next pass is due by age, None without any."""
@@ -266,8 +279,13 @@ class Learning:
 
     # The daemon's way: what is due, one at a time, beside the photos.
 
-    def keep_up(self) -> None:
+    def keep_up(self, *, coming: bool = False) -> None:
         """Commit what is done, and begin what is due.
+
+        Parameters
+        ----------
+        coming : bool
+            More photos are to be expected soon: a pass that is due may wait for them.
 
         Raises
         ------
@@ -279,6 +297,7 @@ class Learning:
         if self._work is not None and not self._work.future.done():
             return
         self._commit()
+        self.waits = False
         if not self._memory.of_pass:
             return
         cameras = list(self._ledger.images.cameras())
@@ -286,8 +305,13 @@ class Learning:
         stale = next((one for one in mappable if self._maps.is_stale(one)), None)
         if stale is not None:
             self._begin_map(stale, LOOK_BACK)
-        elif (record := self._pass_due()) is not None:
+            return
+        due = [one for one in cameras if self._is_pass_due(one)]
+        now = (one for one in due if not (coming and self._may_wait(one)))
+        if (record := next(now, None)) is not None:
             self._begin_pass(record, MOST_IN_A_PASS)
+        elif due:
+            self.waits = True
         else:
             self._drop_unused()
 

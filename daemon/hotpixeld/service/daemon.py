@@ -215,7 +215,7 @@ class Service:
             self._resume()
         if self._intake.backlog:
             self._take_photos()
-        self._session.learning.keep_up()
+        self._learn()
         if self._maps_seen != self._session.maps.made:
             self._maps_seen = self._session.maps.made
             self._copies_due = self._find_copies_due()
@@ -235,10 +235,15 @@ class Service:
             for done in under_way:
                 self._last_photo = f"{done.outcome} {done.path.name}"
                 self._intake.finish(done, self._clock())
-                self._session.learning.keep_up()
+                self._learn()
                 self._read_requests(0.0)
                 if self._stopping:
                     return
+
+    def _learn(self) -> None:
+        """Have passes and maps made that are due, if they need not wait for more photos."""
+        coming = not self._intake.is_quiet(self._clock())
+        self._session.learning.keep_up(coming=coming)
 
     def _find_copies_due(self) -> list[tuple[Path, str]]:
         """Return the photos whose copies are due and can be written."""
@@ -304,6 +309,8 @@ class Service:
             deadlines.append(now + period)
         if self._session.learning.is_busy:
             deadlines.append(now + POLL_SECONDS)
+        elif self._session.learning.waits:
+            deadlines.append(self._intake.quiet_at)
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
 
@@ -361,7 +368,8 @@ class Service:
         text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
-        busy = self._has_work or self._session.learning.is_busy
+        learning = self._session.learning
+        busy = self._has_work or learning.is_busy or learning.waits
         self._publisher.publish(self._session, text, faults, busy=busy)
 
     def _stop(self) -> None:
