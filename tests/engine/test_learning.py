@@ -13,7 +13,8 @@ import pytest
 import steps
 import whole_frames
 from hotpixeld.engine import learning
-from hotpixeld.engine.learning import PATIENCE_SECONDS
+from hotpixeld.engine import session as engine_session
+from hotpixeld.engine.learning import MOST_WAIT_SECONDS, PATIENCE_SECONDS
 from hotpixeld.engine.session import Session
 from hotpixeld.jpeg import decoder
 from hotpixeld.store import disk_room, generation_files, state_folder
@@ -143,6 +144,65 @@ def test_after_a_day_a_few_photos_are_folded_but_no_stray_one(
         assert only_camera(session).photos == folded
 
 
+def test_while_photos_come_a_pass_that_is_due_waits_for_more_of_them(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learning, "MOST_WAITING", 24)
+    photos = sensor.write(folder, 24)
+    session = open_session()
+    take(session, photos[:15])
+    session.learning.keep_up(coming=True)
+    assert not session.learning.waits, "no pass is due yet"
+    for begin, end in ((15, 16), (16, 23)):
+        take(session, photos[begin:end])
+        session.learning.keep_up(coming=True)
+        assert (session.learning.waits, session.learning.is_busy) == (True, False)
+    take(session, photos[23:])
+    session.learning.keep_up(coming=True)
+
+    assert (session.learning.waits, session.learning.is_busy) == (False, True)
+    until_idle(session)
+    assert_folded(session, only_camera(session), photos)
+    assert only_camera(session).generation == 1
+
+
+@pytest.mark.parametrize("seconds", [MOST_WAIT_SECONDS - 1, MOST_WAIT_SECONDS])
+def test_while_photos_come_none_waits_for_more_than_minutes(
+    config: Config, sensor: Sensor, folder: Path, tmp_path: Path, seconds: float
+) -> None:
+    now = [1000.0]
+    state = tmp_path / "state"
+    with Session(config, state, 1, lambda: None, lambda: now[0]) as session:
+        take(session, sensor.write(folder, 1))
+        now[0] += seconds
+        take(session, sensor.write(folder, 15, 1))
+        session.learning.keep_up(coming=True)
+
+        assert session.learning.waits == (seconds < MOST_WAIT_SECONDS)
+        assert session.learning.is_busy == (seconds >= MOST_WAIT_SECONDS)
+
+
+def test_while_photos_come_a_spool_that_fills_up_is_emptied(
+    open_session: Open,
+    sensor: Sensor,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_session, "SPOOL", (10**9, 34))
+    photos = sensor.write(folder, 17)
+    session = open_session()
+    busy = []
+    for part in (photos[:16], photos[16:]):
+        assert all(done.outcome == "pending" for done in session.take(part))
+        session.learning.keep_up(coming=True)
+        busy.append(session.learning.is_busy)
+
+    assert busy == [False, True]
+
+
 def test_photos_go_on_while_a_map_is_made(
     open_session: Open, sensor: Sensor, folder: Path
 ) -> None:
@@ -210,6 +270,8 @@ def test_after_an_interrupted_pass_its_photos_are_due_until_all_are_folded(
     session = open_session(early)  # as after a crash
     assert only_camera(session).pass_photos == 6
 
+    session.learning.keep_up(coming=True)
+    assert session.learning.is_busy, "what was left by a pass waits for no photo"
     until_idle(session)
 
     assert session.ledger.images.counts()["pending"] == 0

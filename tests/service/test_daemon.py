@@ -25,7 +25,7 @@ from hotpixeld.engine.session import Session
 from hotpixeld.errors import LedgerError
 from hotpixeld.service.daemon import STOP, WAKE, Service
 from hotpixeld.service.systemd import Notifier
-from hotpixeld.store.state_folder import runtime_folders
+from hotpixeld.store.state_folder import STATUS_NAME, runtime_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,6 +170,27 @@ def test_copies_come_by_themselves_from_the_pixel_list_and_the_map(
     assert daemon.stop() == 0
 
 
+def test_photos_that_come_one_after_the_other_are_folded_together(
+    start: Callable[..., Daemon], sensor: Sensor, folder: Path, tmp_path: Path
+) -> None:
+    """In one pass, once no more come: each writes all of the camera's state."""
+    photos = sensor.write(tmp_path / "elsewhere", 40)
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(f"folders: [{{path: {folder}, settle_seconds: 0.6}}]\n")
+    daemon = start("--config", config)
+    for photo in photos:
+        photo.rename(folder / photo.name)
+        time.sleep(0.05)
+    daemon.until_known(40)
+
+    assert daemon.counts()["pending"] == 40
+    published = runtime_folders(daemon.state, os.environ)[0] / STATUS_NAME
+    assert json.loads(published.read_text())["daemon"]["busy"]
+    daemon.until(lambda: daemon.counts()["folded"] == 40, "not folded")
+    (manifest,) = daemon.state.glob("cameras/*/*/mean.npy")
+    assert int(manifest.parent.name) == 1
+
+
 @pytest.mark.parametrize("after", [5, 30])
 def test_kill_9_in_the_middle_ends_with_the_same_bits(
     start: Callable[..., Daemon],
@@ -284,7 +305,7 @@ def test_the_daemon_publishes_its_status(
     (runtime, *_) = runtime_folders(
         daemon.state, {"RUNTIME_DIRECTORY": str(tmp_path / "runtime")}
     )
-    published = runtime / "status.json"
+    published = runtime / STATUS_NAME
     daemon.until(published.exists, "nothing published")
     sensor.write(folder, 5)
     daemon.until(
