@@ -6,6 +6,7 @@ top left, EXIF Orientation not applied.  Inside the program everything is (row, 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,6 +65,81 @@ class Appearance:
     strengths: tuple[Strength, ...]
 
 
+WHITE = 262.0
+"""Levels that what a hot pixel adds saturates at, over its surroundings: some above 255,
+as the tone curve ends before the sensor does."""
+DOUBLING = 10.0
+"""Degrees by which a sensor is warmer where its dark current is twice as much."""
+
+
+STEPS = 3.0
+"""The gain is doubled or halved so often at most: beyond, no temperature was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The law of light: how strongly a hot pixel shows, by the light and the exposure.
+
+    What it adds is saturated by the brightness of its surroundings: in a photo whose
+    surroundings have `level`, (`WHITE` - level)(1 - exp(-A)) levels of luma at the centre,
+    where A = gain (offset + dark x ISO x seconds).  The gain is common to all defects of a
+    photo: the sensor's warmth, and what the camera's own noise reduction leaves of them.
+
+    Attributes
+    ----------
+    offset : float
+        Of A, whatever the exposure.
+    dark : float
+        Of A, per second at ISO 1.
+    scatter : float
+        Relative standard deviation of what single photos show about the law, their gain
+        known.
+    drift : float
+        Standard deviation of the logarithm of the gain among the camera's photos.
+    celsius : float or None
+        The camera's temperature at which the gain is 1, where its photos tell.
+    doubling : float
+        Degrees that double the gain.
+    """
+
+    offset: float
+    dark: float
+    scatter: float
+    drift: float = 0.0
+    celsius: float | None = None
+    doubling: float = DOUBLING
+
+    def gain(self, celsius: float | None) -> float:
+        """Return the gain at a camera's temperature; 1 where that is unknown.
+
+        >>> Law(0.1, 0.0, 0.3, celsius=20).gain(30)
+        2.0
+        """
+        if celsius is None or self.celsius is None:
+            return 1.0
+        steps = (celsius - self.celsius) / self.doubling
+        return math.exp2(min(max(steps, -STEPS), STEPS))
+
+    def amplitude(
+        self, level: float, seconds: float | None, iso: float | None, gain: float = 1.0
+    ) -> float:
+        """Return what it adds to the luma at its centre, in 8-bit levels.
+
+        Parameters
+        ----------
+        level : float
+            Luma of the surroundings, 0-255.
+        seconds, iso : float or None
+            Of the exposure; where either is unknown, the offset alone counts.
+        gain : float
+
+        >>> round(Law(0.1, 0.001, 0.3).amplitude(62, 0.5, 400), 1)
+        51.8
+        """
+        strength = gain * (self.offset + self.dark * (seconds or 0) * (iso or 0))
+        return (WHITE - level) * -math.expm1(-strength)
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
     """A defective photosite, configured or detected, and how it shows in a JPEG.
@@ -89,6 +165,8 @@ class Defect:
         camera's lens correction moves it; None is any.
     appearance : Appearance or None
         None for a configured pixel.
+    law : Law or None
+        How strongly a hot pixel shows, where photos told.
     """
 
     row: int
@@ -102,6 +180,7 @@ class Defect:
     until: dt.datetime | None = None
     focal: tuple[float, float] | None = None
     appearance: Appearance | None = None
+    law: Law | None = None
 
     @property
     def x(self) -> int:

@@ -160,7 +160,9 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     asked = np.concatenate([everything, evidence.controls(height, width)])
     samples = np.stack([whole_frames.sample(frame, asked) for frame in frames])
     at_sites, controls = np.split(samples, [len(everything)], axis=1)
-    conditions = Conditions(*np.array(taken).T)
+    celsius = np.full(len(taken), np.nan)
+    exposure, focal = np.array(taken).T
+    conditions = Conditions(exposure, focal, celsius)
     verdicts = verdict.judge(at_sites, controls, height * width, conditions)
     listed = np.zeros(len(everything), np.bool_)
     listed[

@@ -23,13 +23,14 @@ SURE = Defect(row=5, col=7, score=20.0)
 
 def table() -> EvidenceTable:
     """Return six photos' evidence about the place of `SURE` and another."""
+    nothing = np.zeros(0, evidence.SAMPLE)
     photos = [
-        SampledPhoto(number, when, None, None, None, 1, np.zeros(0, evidence.SAMPLE))
+        SampledPhoto(number, when, None, None, None, None, 1, nothing)
         for number, when in enumerate(TIMES)
     ]
     sites = np.array([[5, 7], [30, 40]])
-    nothing = np.zeros((6, 2), evidence.SAMPLE)
-    return EvidenceTable(sites, nothing, nothing, photos)
+    samples = np.zeros((6, 2), evidence.SAMPLE)
+    return EvidenceTable(sites, samples, samples, photos)
 
 
 def support(*votes: float) -> Verdicts:

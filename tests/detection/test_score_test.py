@@ -251,7 +251,10 @@ def test_the_strongest_part_is_that_which_shows_the_defect() -> None:
         [(number >= 9) & (number < 25), exposure > 20, focal >= 9, number >= 0], axis=1
     )
 
-    part = strongest(np.where(shown, 3.0, 0.0), Conditions(exposure, focal))
+    part = strongest(
+        np.where(shown, 3.0, 0.0),
+        Conditions(exposure, focal, np.full(len(focal), np.nan)),
+    )
 
     assert part.axis.tolist() == [Axis.TIME, Axis.EXPOSURE, Axis.FOCAL, Axis.TIME]
     assert np.array_equal(part.shown, shown)

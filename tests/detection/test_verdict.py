@@ -135,7 +135,7 @@ def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
         for index, seconds in enumerate(exposure)
     ]
     both = np.stack(rows)
-    conditions = Conditions(exposure, np.zeros(30))
+    conditions = Conditions(exposure, np.zeros(30), np.full(30, np.nan))
 
     verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, conditions)
 
@@ -161,7 +161,7 @@ def test_a_defect_that_the_zoom_moves_is_listed_for_its_focal_lengths() -> None:
             for index, length in enumerate(focal.tolist())
         ]
     )
-    conditions = Conditions(np.zeros(32), focal)
+    conditions = Conditions(np.zeros(32), focal, np.full(32, np.nan))
 
     verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, conditions)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ASCII, SHORT, LONG, UNDEFINED, IFD = 2, 3, 4, 7, 13
-SIZES = {ASCII: 1, SHORT: 2, LONG: 4, UNDEFINED: 1, IFD: 4}
+SIZES = {ASCII: 1, SHORT: 2, LONG: 4, 6: 1, UNDEFINED: 1, IFD: 4}
 # Where the builder below puts the note, from the TIFF header.
 PLACE = 44
 
@@ -264,6 +264,24 @@ def test_canon_numbers_are_written_as_on_the_body(model: str, expected: str) -> 
     block = exif("<", tiff_based("<", b"", {0x000C: long("<", 1234567)}))
 
     assert makernote.serial(block, "Canon", model) == expected
+
+
+@orders
+@pytest.mark.parametrize(("raw", "expected"), [(159, 31.0), (118, -10.0), (0, None)])
+def test_canon_writes_its_temperature_over_128(
+    order: str, raw: int, expected: float | None
+) -> None:
+    shot = struct.pack(f"{order}14H", 28, *range(11), raw, 7)
+    block = exif(order, tiff_based(order, b"", {4: (SHORT, shot)}))
+
+    assert makernote.celsius(block, "Canon") == expected
+
+
+def test_pentax_writes_its_temperature_as_it_is() -> None:
+    note = self_based(">", b"PENTAX \0MM", 0, {0x0047: (6, struct.pack(">b", -3))})
+
+    assert makernote.celsius(exif(">", note), "PENTAX") == -3
+    assert makernote.celsius(exif(">", tiff_based(">", b"", FILLER)), "Canon") is None
 
 
 def test_olympus_equipment_may_be_held_as_plain_bytes() -> None:

@@ -36,7 +36,7 @@ def sampled_photo(image: int, version: int = 1, minutes: int = 0) -> SampledPhot
     packed = np.zeros(5, SAMPLE)
     packed["level"] = image
     when = NOON + dt.timedelta(minutes=minutes)
-    return SampledPhoto(image, when, 0.01, 200, 35.0, version, packed)
+    return SampledPhoto(image, when, 0.01, 200, 35.0, 31.0, version, packed)
 
 
 def test_suspects_have_versions(ledger: Ledger) -> None:
@@ -69,6 +69,7 @@ def test_photos_come_back_by_capture_time(ledger: Ledger) -> None:
     assert newest[0].exposure_seconds == 0.01
     assert newest[0].iso == 200
     assert newest[0].focal_mm == 35.0
+    assert newest[0].celsius == 31.0
     assert newest[0].captured == NOON + dt.timedelta(minutes=3)
     assert (newest[0].samples["level"] == 2).all()
     assert [one.image for one in ledger.samples.newest(CAMERA.id, 2)] == [2, 3]

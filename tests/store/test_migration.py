@@ -210,7 +210,7 @@ def test_how_photos_were_taken_is_known_from_their_samples(state: Path) -> None:
 
     noon = dt.datetime(2024, 3, 1, 12)
     assert newest[-1].taken == Taken(noon, 0.5, 800, 4.3)
-    assert newest[0].taken[1:] == (None, None, None)
+    assert newest[0].taken == Taken(newest[0].captured)
 
 
 def test_the_second_start_has_nothing_to_do(state: Path, camera: Path) -> None:

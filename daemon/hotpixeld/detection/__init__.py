@@ -5,6 +5,8 @@ In the order in which a map is made:
 - `suspects`: the sites that stand out most in the state, and the shape of a defect there.
 - `evidence`: what one photo shows at each suspect, and at ordinary control sites.
 - `score_test`: how far each suspect stands out of chance, calibrated on the controls.
+- `light`: how strongly defects show by exposure, brightness and warmth, and so in which
+  photos they are expected.
 - `verdict`: which suspects are defects, of what kind, and from which photo to which.
 - `lives`: the map: defects with their dates, carried on from the map before.
 

@@ -288,7 +288,8 @@ class SampledPhoto:
         As `Image.id`.
     captured : datetime or None
         Local time as the camera wrote it.
-    exposure_seconds, iso, focal_mm : float or None
+    exposure_seconds, iso, focal_mm, celsius : float or None
+        The last is the camera's own temperature, degrees.
     version : int
         Of the list of suspects that it was sampled at.
     samples : (N + C,) of `evidence.SAMPLE`
@@ -300,6 +301,7 @@ class SampledPhoto:
     exposure_seconds: float | None
     iso: int | None
     focal_mm: float | None
+    celsius: float | None
     version: int
     samples: Samples
 
@@ -315,18 +317,21 @@ class Conditions:
     Attributes
     ----------
     exposure
-        Time times ISO, any unit.
+        Seconds times ISO.
     focal
         Focal length, mm.
+    celsius
+        The camera's own temperature, degrees; NaN where unknown.
     """
 
     exposure: NDArray[np.float64]
     focal: NDArray[np.float64]
+    celsius: NDArray[np.float64]
 
     @classmethod
     def unknown(cls, photos: int) -> Conditions:
         """Return those of photos without EXIF."""
-        return cls(np.zeros(photos), np.zeros(photos))
+        return cls(np.zeros(photos), np.zeros(photos), np.full(photos, np.nan))
 
 
 def _is_before(photo: SampledPhoto, when: dt.datetime) -> bool:
@@ -374,4 +379,6 @@ class EvidenceTable:
             (photo.exposure_seconds or 0) * (photo.iso or 0) for photo in self.photos
         ]
         focal = [photo.focal_mm or 0 for photo in self.photos]
-        return Conditions(np.array(exposure, np.float64), np.array(focal, np.float64))
+        told = (photo.celsius for photo in self.photos)
+        celsius = [math.nan if degrees is None else degrees for degrees in told]
+        return Conditions(*map(np.array, (exposure, focal, celsius)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.defect import Appearance, Kind, Strength
-from hotpixeld.detection import suspects, verdict
+from hotpixeld.detection import light, suspects, verdict
 from hotpixeld.detection.score_test import CLIPPED, Axis
 from hotpixeld.detection.suspects import APART
 from hotpixeld.statistics import trace
@@ -229,12 +229,32 @@ def proven(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:
 
 def _listed(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[Defect]:
     """Return the defects that the newest photos prove, the surest first."""
+    sites: list[int] = []
     listed: list[Defect] = []
     for site in proven(state, table, verdicts):
         row, col = (int(value) for value in table.sites[site])
         if _same(row, col, listed) is None:
             listed.append(_described(state, table, verdicts, site))
-    return listed
+            sites.append(site)
+    return _with_laws(listed, sites, table, verdicts)
+
+
+def _with_laws(
+    defects: list[Defect], sites: list[int], table: EvidenceTable, verdicts: Verdicts
+) -> list[Defect]:
+    """Return the defects at some suspects' places, the hot ones with their laws."""
+    if not defects:
+        return []
+    shown = verdicts.shown[:, sites]
+    found = light.at_centre(
+        verdicts.residuals.only(sites), table.suspects["peak"][:, sites], shown
+    )
+    taken = table.conditions
+    fitted = light.fit(found, taken.exposure, taken.celsius, shown)
+    return [
+        replace(one, law=fitted.law(number)) if one.kind is Kind.HOT else one
+        for number, one in enumerate(defects)
+    ]
 
 
 def _continued(defect: Defect, former: Defect | None) -> Defect:

@@ -98,13 +98,13 @@ class Residuals:
             counts.astype(np.float32),
         )
 
-    def only(self, count: int) -> Residuals:
-        """Return the first `count` sites."""
+    def only(self, sites: slice | list[int]) -> Residuals:
+        """Return those of some sites."""
         return Residuals(
-            self.residual[:, :count],
-            self.spread[:, :count],
-            self.level[:, :count],
-            self.share[:, :count],
+            self.residual[:, sites],
+            self.spread[:, sites],
+            self.level[:, sites],
+            self.share[:, sites],
         )
 
 

@@ -194,6 +194,8 @@ class Verdicts:
         Mean level over the surroundings in the photos that show it: red, green, blue.
     scenes : float
         How many different scenes the photos amount to.
+    residuals : Residuals
+        (photos, N), what each photo shows.
     """
 
     score: NDArray[np.float64]
@@ -204,6 +206,7 @@ class Verdicts:
     axis: NDArray[np.int8]
     amplitude: FloatArray
     scenes: float
+    residuals: Residuals
 
     @property
     def listed(self) -> NDArray[np.bool_]:
@@ -271,7 +274,7 @@ def judge(
     scale, exponent = score_test.calibrate(strength[count:], strength[:count], pixels)
     score = (strength[:count] / scale) ** (1 / exponent)
     shown = part.shown[:, :count]
-    hypothesis, support = explain(residuals.only(count), shown)
+    hypothesis, support = explain(residuals.only(slice(count)), shown)
     expected = [pixels * NormalDist().cdf(-ratio) for ratio in score.tolist()]
     return Verdicts(
         score=score,
@@ -282,6 +285,7 @@ def judge(
         axis=part.axis[:count],
         amplitude=_amplitude(suspects, shown),
         scenes=float(shares.sum()),
+        residuals=residuals.only(slice(count)),
     )
 
 

@@ -1,4 +1,4 @@
-"""MakerNotes: the body serial number that makers keep in their own EXIF block.
+"""MakerNotes: what makers keep in their own EXIF block: serial number, temperature.
 
 To add a maker, add a line to `_LAYOUTS`: how its note is recognised, and how the serial
 number is found in it.  Most notes are directories (`_InDirectory`): where the directory and
@@ -123,15 +123,20 @@ class Directory:
         """Return a field as text, see `clean`; empty where there is none."""
         return clean(self.raw(tag)[:_LONGEST_TEXT])
 
-    def _unpacked(self, tag: int, forms: dict[int, str]) -> tuple[int, ...]:
-        """Return the first value of a field, empty where its type has no form."""
+    def _unpacked(
+        self, tag: int, forms: dict[int, str], index: int = 0
+    ) -> tuple[int, ...]:
+        """Return a value of a field, empty where it has none, or its type no form."""
         start, size = self.place(tag)
         form = forms.get(self.fields[tag][0]) if size else None
-        return struct.unpack_from(self.order + form, self.block, start) if form else ()
+        each = struct.calcsize(self.order + form) if form else 0
+        if form is None or size < each * (index + 1):
+            return ()
+        return struct.unpack_from(self.order + form, self.block, start + each * index)
 
-    def number(self, tag: int) -> int | None:
-        """Return the first integer of a field."""
-        return next(iter(self._unpacked(tag, _INTEGERS)), None)
+    def number(self, tag: int, index: int = 0) -> int | None:
+        """Return one of a field's integers, None where there is none."""
+        return next(iter(self._unpacked(tag, _INTEGERS, index)), None)
 
     def ratio(self, tag: int) -> float | None:
         """Return the first rational of a field; None for a zero denominator."""
@@ -241,20 +246,25 @@ class _InDirectory:
     base: int | None
     read: Callable[[Directory, str], str]
 
-    def serial(self, exif: Directory, model: str) -> str:
-        """Return the serial number in the note of `exif`."""
+    def directory(self, exif: Directory) -> Directory | None:
+        """Return the directory in the note of `exif`, None where it holds none."""
         place, length = exif.place(MAKER_NOTE)
         start = place + self.start
         if length < self.start + 6:
-            return ""
+            return None
         order = _order(exif.block[start : start + 6], exif.order)
         if order is None:
-            return ""
+            return None
         base = 0 if self.base is None else place + self.base
         directory = Directory.at(exif.block, start, order, base)
         if self.base is None:
             directory = replace(directory, base=_base(directory, place + length))
-        return self.read(directory, model)
+        return directory
+
+    def serial(self, exif: Directory, model: str) -> str:
+        """Return the serial number in the note of `exif`."""
+        directory = self.directory(exif)
+        return self.read(directory, model) if directory else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +319,21 @@ _LAYOUTS = (
 )
 
 
+def _layout(exif: Directory, make: str) -> _InDirectory | _InRecord | None:
+    """Return how the note of `exif` is laid out, if it is known."""
+    note, make = exif.raw(MAKER_NOTE), make.upper()
+    for layout in _LAYOUTS:
+        if make.startswith(layout.make) and note.startswith(layout.head):
+            return layout
+    return None
+
+
+def directory(exif: Directory, make: str) -> Directory | None:
+    """Return the directory in the MakerNote of `exif`, None where there is none."""
+    layout = _layout(exif, make)
+    return layout.directory(exif) if isinstance(layout, _InDirectory) else None
+
+
 def serial(exif: Directory, make: str, model: str) -> str:
     """Return the body serial number from the MakerNote, empty where it holds none.
 
@@ -319,8 +344,35 @@ def serial(exif: Directory, make: str, model: str) -> str:
     make, model : str
         The camera's; they decide how some notes are read and written out.
     """
-    note, make = exif.raw(MAKER_NOTE), make.upper()
-    for layout in _LAYOUTS:
-        if make.startswith(layout.make) and note.startswith(layout.head):
-            return layout.serial(exif, model)
-    return ""
+    layout = _layout(exif, make)
+    return layout.serial(exif, model) if layout else ""
+
+
+# Canon ShotInfo (4), of which each number is two bytes: CameraTemperature, over -128.
+_CANON_SHOT, _CANON_TEMPERATURE, _CANON_ZERO = 0x0004, 12, 128
+_PENTAX_TEMPERATURE = 0x0047
+_COLDEST, _HOTTEST = -40, 90
+
+
+def celsius(exif: Directory, make: str) -> float | None:
+    """Return the temperature inside the camera, degrees; None where it is not told.
+
+    Canon and Pentax write it.
+
+    Parameters
+    ----------
+    exif : Directory
+        The EXIF directory, which holds the note.
+    make : str
+        The camera's.
+    """
+    note, make = directory(exif, make), make.upper()
+    if note is None:
+        return None
+    found = None
+    if make.startswith("CANON"):
+        raw = note.number(_CANON_SHOT, _CANON_TEMPERATURE)
+        found = raw - _CANON_ZERO if raw else None
+    elif make.startswith(("PENTAX", "RICOH")):
+        found = note.number(_PENTAX_TEMPERATURE)
+    return float(found) if found is not None and _COLDEST < found < _HOTTEST else None

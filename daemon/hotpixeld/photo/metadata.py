@@ -66,6 +66,8 @@ class Metadata:
     iso : int or None
     digital_zoom : float or None
         How far the camera says it enlarged the middle of the picture; 1 is not at all.
+    celsius : float or None
+        The camera's own temperature, degrees.
     orientation : int
         1 to 8 as in EXIF; 1 where missing or impossible.
     exif_width, exif_height : int or None
@@ -89,6 +91,7 @@ class Metadata:
     focal_mm: float | None
     iso: int | None
     digital_zoom: float | None
+    celsius: float | None
     orientation: int
     exif_width: int | None
     exif_height: int | None
@@ -210,6 +213,7 @@ def read(data: bytes, path: Path) -> Metadata:
         focal_mm=_positive(exif.ratio(_FOCAL_LENGTH)),
         iso=_iso(exif),
         digital_zoom=_positive(exif.ratio(_DIGITAL_ZOOM)),
+        celsius=makernote.celsius(exif, make),
         orientation=orientation if 1 <= orientation <= 8 else 1,
         exif_width=exif.number(_PIXEL_X) or None,
         exif_height=exif.number(_PIXEL_Y) or None,

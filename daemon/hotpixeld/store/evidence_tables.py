@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hotpixeld.defect import Appearance, Defect, Kind, Strength
+from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.detection.evidence import SAMPLE, SampledPhoto, Suspects
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ CREATE TABLE suspects (
 CREATE TABLE samples (
   image INTEGER PRIMARY KEY REFERENCES images, camera TEXT NOT NULL,
   captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
-  version INTEGER NOT NULL, packed BLOB NOT NULL
+  version INTEGER NOT NULL, packed BLOB NOT NULL,
+  celsius REAL
 );
 CREATE INDEX samples_by_camera ON samples (camera, image);
 CREATE TABLE defects (
@@ -54,18 +55,21 @@ CREATE INDEX defects_by_camera ON defects (camera, row, col);
 
 
 def _sampled_photo(
-    row: tuple[int, str | None, float | None, int | None, float | None, int, bytes],
+    row: tuple[
+        int,
+        str | None,
+        float | None,
+        int | None,
+        float | None,
+        float | None,
+        int,
+        bytes,
+    ],
 ) -> SampledPhoto:
-    image, captured, exposure_seconds, iso, focal_mm, version, packed = row
-    return SampledPhoto(
-        image,
-        None if captured is None else dt.datetime.fromisoformat(captured),
-        exposure_seconds,
-        iso,
-        focal_mm,
-        version,
-        np.frombuffer(packed, SAMPLE),
-    )
+    image, captured, seconds, iso, focal, celsius, version, packed = row
+    when = None if captured is None else dt.datetime.fromisoformat(captured)
+    samples = np.frombuffer(packed, SAMPLE)
+    return SampledPhoto(image, when, seconds, iso, focal, celsius, version, samples)
 
 
 class SampleTables:
@@ -105,7 +109,9 @@ class SampleTables:
         captured = None if photo.captured is None else photo.captured.isoformat()
         run = self._connection.execute
         run(
-            "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO samples (image, camera, captured,"
+            " exposure_seconds, iso, focal_mm, celsius, version, packed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 photo.image,
                 camera_id,
@@ -113,6 +119,7 @@ class SampleTables:
                 photo.exposure_seconds,
                 photo.iso,
                 photo.focal_mm,
+                photo.celsius,
                 photo.version,
                 photo.samples.tobytes(),
             ),
@@ -126,7 +133,9 @@ class SampleTables:
         """Return the samples of the last photos of the sequence, by capture time."""
         rows = self._connection.execute(
             "SELECT image, samples.captured, samples.exposure_seconds, samples.iso,"
-            " samples.focal_mm, version, packed" + _NEWEST + " LIMIT ?",
+            " samples.focal_mm, samples.celsius, version, packed"
+            + _NEWEST
+            + " LIMIT ?",
             (camera_id, count),
         )
         photos = [_sampled_photo(row) for row in rows]
@@ -162,6 +171,7 @@ def _verdict(defect: Defect) -> str:
             **{name: _text(getattr(defect, name)) for name in ("after", "by", "until")},
             "focal": defect.focal,
             "appearance": defect.appearance and asdict(defect.appearance),
+            "law": defect.law and asdict(defect.law),
         }
     )
 
@@ -190,6 +200,10 @@ def _appearance(saved: dict[str, Any] | None) -> Appearance | None:
     return Appearance(saved["seen"], saved["telling"], tuple(strengths))
 
 
+def _law(saved: dict[str, Any] | None) -> Law | None:
+    return None if saved is None else Law(**saved)
+
+
 def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
     amplitude = verdict["amplitude"]
     return Defect(
@@ -204,6 +218,7 @@ def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
         until=_time(verdict["until"]),
         focal=_pair(verdict.get("focal")),
         appearance=_appearance(verdict.get("appearance")),
+        law=_law(verdict.get("law")),
     )
 
 

@@ -42,7 +42,8 @@ CREATE TABLE images (
   outcome TEXT NOT NULL CHECK (outcome IN ('pending', 'folded', 'lost', 'forgotten')),
   captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
   admitted REAL NOT NULL DEFAULT 0,         -- seconds since the epoch
-  unlearned INTEGER NOT NULL DEFAULT 0      -- 1: was taken out of its camera's state
+  unlearned INTEGER NOT NULL DEFAULT 0,     -- 1: was taken out of its camera's state
+  celsius REAL
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
 CREATE INDEX images_by_camera ON images (camera, id);
@@ -116,17 +117,26 @@ class Taken(NamedTuple):
         Local time as the camera wrote it.
     exposure_seconds, focal_mm : float or None
     iso : int or None
+    celsius : float or None
+        The camera's own temperature, degrees.
     """
 
     captured: dt.datetime | None = None
     exposure_seconds: float | None = None
     iso: int | None = None
     focal_mm: float | None = None
+    celsius: float | None = None
 
     @classmethod
     def of(cls, about: Metadata) -> Taken:
         """Return what a photo says."""
-        return cls(about.captured, about.exposure_seconds, about.iso, about.focal_mm)
+        return cls(
+            about.captured,
+            about.exposure_seconds,
+            about.iso,
+            about.focal_mm,
+            about.celsius,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +216,7 @@ class CameraRecord:
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
 _IMAGE = (
     "SELECT id, identity, camera, sequence, outcome, captured, exposure_seconds, iso,"
-    " focal_mm, unlearned FROM images "
+    " focal_mm, celsius, unlearned FROM images "
 )
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
@@ -225,13 +235,14 @@ def _image(
         float | None,
         int | None,
         float | None,
+        float | None,
         int,
     ],
 ) -> Image:
     id_, identity, camera, sequence, outcome, captured = row[:6]
-    seconds, iso, focal, unlearned = row[6:]
+    seconds, iso, focal, celsius, unlearned = row[6:]
     when = None if captured is None else dt.datetime.fromisoformat(captured)
-    taken = Taken(when, seconds, iso, focal)
+    taken = Taken(when, seconds, iso, focal, celsius)
     return Image(id_, identity.hex(), camera, sequence, outcome, taken, bool(unlearned))
 
 
@@ -315,8 +326,8 @@ class Images:
         captured = taken.captured and taken.captured.isoformat()
         id_, unlearned = run(
             "INSERT INTO images (identity, camera, sequence, outcome, captured,"
-            " exposure_seconds, iso, focal_mm, admitted)"
-            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)"
+            " exposure_seconds, iso, focal_mm, celsius, admitted)"
+            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (identity) DO UPDATE SET camera = excluded.camera,"
             " sequence = excluded.sequence, outcome = 'pending',"
             " admitted = excluded.admitted WHERE outcome = 'lost'"

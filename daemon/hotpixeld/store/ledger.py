@@ -108,6 +108,12 @@ _FORMER_COPIES = "ALTER TABLE copies ADD COLUMN original BLOB;" + copies.OTHER_C
 _UNLEARNED = "ALTER TABLE images ADD COLUMN unlearned INTEGER NOT NULL DEFAULT 0;"
 _MAPPED_BY = "ALTER TABLE cameras ADD COLUMN mapped_by TEXT NOT NULL DEFAULT '';"
 
+# Known of photos that are admitted, or sampled again, from now on.
+_CELSIUS = """
+ALTER TABLE images ADD COLUMN celsius REAL;
+ALTER TABLE samples ADD COLUMN celsius REAL;
+"""
+
 STEPS = (
     # The tallies have not changed since.
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
@@ -121,6 +127,7 @@ STEPS = (
     paths.FOLDER_FAULTS,
     fingerprints.SCHEMA,
     _MAPPED_BY,
+    _CELSIUS,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
