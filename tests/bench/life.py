@@ -20,7 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -152,6 +152,13 @@ def planned(photos: int, seed: int) -> list[Life]:
     return lives
 
 
+class Photographer(Protocol):
+    """What takes photos that a life is lived with."""
+
+    def write(self, folder: Path, first: int, count: int) -> list[Path]:
+        """Write `count` photos, from number `first` on, and return their paths."""
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """A camera with small frames, carried about.
@@ -200,12 +207,18 @@ def name(folder: Path, index: int) -> Path:
 
 
 def taken(
-    session: Session, folder: Path, camera: Camera, photos: int, batch: int
+    session: Session, folder: Path, camera: Photographer, numbers: range
 ) -> Iterator[int]:
-    """Take photos in batches; yield how many were taken whenever a map was made."""
-    made = 0
-    for start in range(0, photos, batch):
-        paths = camera.write(folder, start, min(batch, photos - start))
+    """Take photos in batches; yield how many were taken whenever a map was made.
+
+    Parameters
+    ----------
+    numbers : range
+        Of the first photo of each batch; a step is a batch.
+    """
+    made, batch = session.maps.made, numbers.step
+    for start in numbers:
+        paths = camera.write(folder, start, min(batch, numbers.stop - start))
         count = start
         for done in session.take(paths):
             if done.outcome != "pending":
@@ -238,7 +251,7 @@ def live(photos: int, seed: int, batch: int) -> Record:
         repair = config.repair.model_copy(update={"pixels": "configured"})
         config = config.model_copy(update={"repair": repair})
         with Session(config, state, 1, lambda: None) as session:
-            for count in taken(session, folder, camera, photos, batch):
+            for count in taken(session, folder, camera, range(0, photos, batch)):
                 (known,) = session.ledger.images.cameras()
                 record.hold(session.ledger.defects.of(known.camera.id), count)
     seconds = time.perf_counter() - began
