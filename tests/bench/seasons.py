@@ -119,7 +119,7 @@ class Shot:
     @property
     def noise(self) -> float:
         """Return the standard deviation of a channel's noise, levels."""
-        return 1 + 0.6 * (self.iso / 400) ** 0.5
+        return 1 + 0.6 * math.sqrt(self.iso / 400)
 
 
 def _gain(when: dt.datetime, warmer: float) -> float:
