@@ -280,6 +280,13 @@ class Camera:
     scenes: list[NDArray[np.float32]]
     lives: list[Life]
 
+    @classmethod
+    def of(cls, taken: list[Shot], seed: int, lives: list[Life]) -> Camera:
+        """Return the camera that takes these photos and has these defects."""
+        large = sensor.Sensor(SCENE_HEIGHT, SCENE_WIDTH, seed)
+        scenes = [large.scene(one).astype(np.float32) for one in range(life.SCENES)]
+        return cls(seed, taken, scenes, lives)
+
     def _light(self, index: int) -> NDArray[np.float32]:
         """Return what is before the lens: a window on a scene, from either side."""
         rng = np.random.default_rng((self.seed, 4, index))
@@ -415,9 +422,7 @@ def lived(photos: int, seed: int, batch: int) -> Record:
     lives = planned(taken, seed, service)
     numbers = {shot.when: number for number, shot in enumerate(taken)}
     record = Record(lives, numbers, service)
-    large = sensor.Sensor(SCENE_HEIGHT, SCENE_WIDTH, seed)
-    scenes = [large.scene(number).astype(np.float32) for number in range(life.SCENES)]
-    camera = Camera(seed, taken, scenes, lives)
+    camera = Camera.of(taken, seed, lives)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         folder, state = Path(place) / "import", Path(place) / "state"
@@ -511,7 +516,9 @@ def show(record: Record, photos: int) -> int:
     invented = sum(row.told == "invented" for row in rows)
     print(f"dated within {EXACT} telling photos: {exact} of {len(dated)} dates")
     print(f"of {len(changes)} changes undated: {len(changes) - len(dated)}")
-    print(f"invented dates in the last map: {invented}")
+    entries = sum(len(each.entries) for each in record.lives)
+    print(f"lives with an invented date in the last map: {invented}")
+    print(f"{len(record.lives)} lives told in {entries} entries")
     print(f"lives of {len(record.lives)} with a wrong date in any map: {wrong}")
     faults = sum(bool(row.faults) for row in rows) + len(record.invented)
     print(f"{len(rows)} lines, {faults} faults")
