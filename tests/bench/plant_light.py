@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import functools
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -184,6 +186,7 @@ class Tally:
         )
 
 
+@functools.cache
 def planter() -> Any:
     """Return plant.py as a module."""
     script = Path(os.environ["HOTPIXELD_PHOTOS"]).parent / "defects" / "plant.py"
@@ -287,7 +290,6 @@ def _onsets(photos: Sequence[Taken], count: int, rng: np.random.Generator) -> li
 
 
 def chosen(
-    plant: Any,
     photos: Sequence[Taken],
     size: tuple[int, int],
     count: int,
@@ -296,7 +298,9 @@ def chosen(
     """Return the defects to plant, hot ones with laws, half of all with an onset."""
     lights = [one.light for one in photos]
     defects = []
-    for number, one in enumerate(plant.choose_defects(*size, count, rng, 0, LEVELS)):
+    for number, one in enumerate(
+        planter().choose_defects(*size, count, rng, 0, LEVELS)
+    ):
         law = None
         if one["kind"] == "hot":
             charge = -math.log1p(-one["level"] / (WHITE - GREY))
@@ -314,7 +318,6 @@ def chosen(
 
 
 def write(
-    plant: Any,
     photos: Sequence[Taken],
     defects: Sequence[Defect],
     folder: Path,
@@ -322,6 +325,7 @@ def write(
     drawn: bool,
 ) -> None:
     """Plant defects into photos, and note in which of them each would be visible."""
+    plant = planter()
     sites = np.array([(one.chosen["y"], one.chosen["x"]) for one in defects], np.intp)
     for number, one in enumerate(photos):
         with Image.open(one.path) as image:
@@ -391,25 +395,20 @@ def count(
 
 
 def run(
-    plant: Any,
-    folder: Path,
-    seed: int,
-    options: argparse.Namespace,
+    paths: Sequence[Path],
+    rng: np.random.Generator,
+    planted: int,
     tally: Tally,
     *,
     drawn: bool,
 ) -> None:
-    """Plant into one set once, learn from it and count."""
-    rng = np.random.default_rng((seed, drawn, options.photos))
-    paths = photos_of(folder)
-    size = min(options.photos, len(paths))
-    picked = sorted(rng.choice(len(paths), size, replace=False))
-    photos = taken([paths[i] for i in picked], rng, drawn=drawn)
+    """Plant defects into photos of one camera, learn from them and count."""
+    photos = taken(paths, rng, drawn=drawn)
     with Image.open(photos[0].path) as image:
-        pixels = image.size
-    defects = chosen(plant, photos, pixels, options.count, rng)
+        size = image.size
+    defects = chosen(photos, size, planted, rng)
     with tempfile.TemporaryDirectory() as name:
-        write(plant, photos, defects, Path(name), drawn=drawn)
+        write(photos, defects, Path(name), drawn=drawn)
         count(photos, defects, told(Path(name)), tally)
 
 
@@ -425,16 +424,21 @@ def main() -> int:
     if "HOTPIXELD_PHOTOS" not in os.environ:
         print("HOTPIXELD_PHOTOS names no folder of camera photos: nothing to measure")
         return 1
-    plant = planter()
     for folder in options.folders:
         as_they_are(folder)
     for light in ("own", "drawn"):
         if options.light not in {light, "both"}:
             continue
         tally = Tally()
-        for folder in options.folders:
-            for seed in range(1, options.runs + 1):
-                run(plant, folder, seed, options, tally, drawn=light == "drawn")
+        drawn = light == "drawn"
+        for folder, seed in itertools.product(options.folders, range(options.runs)):
+            rng = np.random.default_rng((seed + 1, drawn, options.photos))
+            paths = photos_of(folder)
+            picked = rng.choice(
+                len(paths), min(options.photos, len(paths)), replace=False
+            )
+            chosen_paths = [paths[i] for i in sorted(picked)]
+            run(chosen_paths, rng, options.count, tally, drawn=drawn)
         tally.show(f"{options.photos} photos in {light} light")
     return 0
 
