@@ -24,8 +24,8 @@ from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId, counted
-from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
+from hotpixeld.repair import shape
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
-    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.repair.shape import Footprints
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
@@ -101,7 +101,7 @@ class MadeMap:
     ----------
     task : MapTask
     defects : list of Defect
-    footprint : Footprint or None
+    footprints : Footprints
         How they show.
     photos : int
         In the generation.
@@ -117,7 +117,7 @@ class MadeMap:
 
     task: MapTask
     defects: list[Defect]
-    footprint: Footprint | None
+    footprints: Footprints
     photos: int
     scenes: float
     suspects: Suspects | None
@@ -252,7 +252,7 @@ def _made(
     return MadeMap(
         task,
         found,
-        footprint.learn(state.mean, not_ignored(found, task.ignored)),
+        shape.learn(state.mean, not_ignored(found, task.ignored)),
         state.photos,
         scenes(known.table().controls),
         new,
@@ -278,7 +278,7 @@ class Maps:
         self._config = config
         self.earlier = earlier
         self._versions: dict[tuple[str, bool], str] = {}
-        self._footprints: dict[str, Footprint | None] = {}
+        self._footprints: dict[str, Footprints] = {}
         self.made = 0
         self.last = ""
 
@@ -322,7 +322,7 @@ class Maps:
         path, text = self._published(camera, made.defects, made.photos)
         make_folder(path.parent)
         write(path, text)
-        self._keep_footprint(camera.id, made.footprint)
+        self._keep_footprints(camera.id, made.footprints)
         with self._ledger.transaction():
             if made.suspects is not None:
                 self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
@@ -364,26 +364,26 @@ class Maps:
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
 
-    def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
+    def _keep_footprints(self, camera_id: str, learned: Footprints) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
         path = state_folder.footprint_file(self._ledger.folder, camera_id)
-        if learned is not None:
+        if learned != shape.USUAL:
             write(path, learned.to_json().encode())
         elif path.exists():
             remove(path)
         self._footprints[camera_id] = learned
 
-    def _footprint(self, camera_id: str) -> Footprint | None:
+    def _footprints_of(self, camera_id: str) -> Footprints:
         """Return what was learned of the camera's footprints."""
         if camera_id not in self._footprints:
             path = state_folder.footprint_file(self._ledger.folder, camera_id)
+            learned = shape.USUAL
             try:
-                learned = footprint.Footprint.from_json(path.read_text())
+                learned = shape.Footprints.from_json(path.read_text())
             except FileNotFoundError:
-                learned = None
+                pass
             except (OSError, ValueError) as error:
                 log.warning("learned footprint is not used: %s: %s", path, error)
-                learned = None
             self._footprints[camera_id] = learned
         return self._footprints[camera_id]
 
@@ -433,8 +433,8 @@ class Maps:
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
         version = self.version(camera, with_fill=True)
-        learned = self._footprint(camera.id)
-        return replace(listed, version=version, footprint=learned)
+        learned = self._footprints_of(camera.id)
+        return replace(listed, version=version, footprints=learned)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -471,7 +471,7 @@ class Maps:
             detected = self._ledger.defects.of(camera.id)
             listed = (self._config, camera, cameras, detected)
             fill = repair_pixel_list.fill(
-                repair_pixel_list.certain(*listed), self._footprint(camera.id)
+                repair_pixel_list.certain(*listed), self._footprints_of(camera.id)
             )
             self._versions[key] = f"{repair_pixel_list.version(*listed)}.{fill}"
         version = self._versions[key]
