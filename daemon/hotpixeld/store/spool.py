@@ -139,7 +139,9 @@ class Spool:
     @property
     def is_half_full(self) -> bool:
         """Return whether half of what may be kept is, of bytes or photos."""
-        return 2 * self.bytes >= self._most_bytes or 2 * self.photos >= self._most_photos
+        return (
+            2 * self.bytes >= self._most_bytes or 2 * self.photos >= self._most_photos
+        )
 
     def _reserve(self, identity: str, size: int, leave: int) -> bool:
         """Count a copy that is to be made, unless it is one too many."""
