@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from days.world import Answer
+from days.world import Answer, files
 from hotpixeld.cli.main import main
 from hotpixeld.store import state_folder
 from hotpixeld.store.copies import Copy
@@ -283,6 +283,36 @@ def test_whatever_is_asked_of_a_closed_state_it_is_exit_code_4_and_the_command_i
     assert refused.code == 4
     assert f"sudo -u root hotpixeld ... --state {home.state} may" in refused.err
     assert locked.code != 1
+
+
+def test_who_may_read_a_state_and_not_write_to_it_is_told_the_command_that_may(
+    home: Home, body: Body
+) -> None:
+    """Nobody is asked whether to remove what cannot be removed."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give the state to another")
+    photo, *_ = body.shoot(home.photos, 16)
+    home.once()
+    home.configure_folder(repaired="elsewhere")
+    daemon = home.daemon().idle()
+    for path in (home.state, *home.state.glob("ledger*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    before = files(home.photos)
+    looked = as_nobody(home, "tidy", "--dry-run", give=False)
+    tidied = as_nobody(home, "tidy", give=False)
+    repaired = as_nobody(home, "repair", str(photo), give=False)
+    daemon.stop()
+    alone = as_nobody(home, "tidy", give=False)
+    named = f"sudo -u root hotpixeld ... --state {home.state} may"
+
+    assert looked.code == 0
+    assert "16 copies would be removed" in looked.out
+    assert tidied.out == looked.out
+    assert (tidied.code, alone.code, repaired.code) == (4, 4, 3)
+    assert f"{home.state}: Permission denied: user {NOBODY} may not" in tidied.err
+    for refused in (tidied, alone, repaired):
+        assert named in refused.err
+    assert files(home.photos) == before
 
 
 def test_a_photo_is_not_repaired_by_a_state_that_is_a_file_or_is_not_there(

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import logging
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,13 @@ log = logging.getLogger(__name__)
 def closed(folder: Path, error: OSError) -> LedgerError:
     """Return that a state cannot be used: why, and who may, if it is another's."""
     is_anothers = isinstance(error, PermissionError)
-    owner = state_folder.as_owner(folder) if is_anothers else ""
-    advice = f"; {owner}hotpixeld ... --state {folder} may" if owner else ""
-    return LedgerError(f"{said(error)}{advice}")
+    return LedgerError(f"{said(error)}{who_may(folder) if is_anothers else ''}")
+
+
+def who_may(folder: Path) -> str:
+    """Return in words, behind a semicolon, which command may use a state, if it is known."""
+    owner = state_folder.as_owner(folder)
+    return f"; {owner}hotpixeld ... --state {folder} may" if owner else ""
 
 
 def has_ledger(folder: Path) -> bool:
@@ -93,7 +98,14 @@ def opened(folder: Path) -> Iterator[Ledger]:
         There is none, or it cannot be used.
     """
     path = existing_ledger(folder)
-    ledger = Ledger(path, read_only=True)
+    try:
+        ledger = Ledger(path, read_only=True)
+    except LedgerError as error:
+        # SQLite reads only what it may lock, where no daemon does so already.
+        is_closed = isinstance(error.__cause__, sqlite3.OperationalError)
+        if is_closed and not os.access(folder, os.W_OK):
+            raise LedgerError(f"{error}{who_may(folder)}") from error
+        raise
     try:
         yield ledger
     finally:

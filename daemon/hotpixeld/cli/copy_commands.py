@@ -7,6 +7,7 @@ was made by hand, and does not take back one that is just being removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_of
-from hotpixeld.errors import LedgerError, PhotoError
+from hotpixeld.errors import PhotoError
 from hotpixeld.files import make_folder, write, write_new
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import counted
@@ -45,6 +46,19 @@ def _is_writable(state: Path) -> bool:
     return os.access(state, os.W_OK | os.X_OK) and os.access(path, os.W_OK)
 
 
+def check_writable(state: Path) -> None:
+    """Check that this user may write to a state.
+
+    Raises
+    ------
+    LedgerError
+        It may not; names the command that may.
+    """
+    if not _is_writable(state):
+        reason = os.strerror(errno.EACCES)
+        raise commands.closed(state, PermissionError(errno.EACCES, reason, str(state)))
+
+
 @contextlib.contextmanager
 def _opened(state: Path) -> Iterator[Ledger]:
     """Open the ledger of a state, to write to it if that is allowed.
@@ -54,12 +68,12 @@ def _opened(state: Path) -> Iterator[Ledger]:
     LedgerError
         There is none, it cannot be used, or is of another version.
     """
-    path = commands.existing_ledger(state)
-    ledger = Ledger(path, read_only=True)  # an older one is not for us to change
+    with commands.opened(state) as ledger:  # an older one is not for us to change
+        if not _is_writable(state):
+            yield ledger
+            return
+    ledger = Ledger(state_folder.ledger_file(state))
     try:
-        if _is_writable(state):
-            ledger.close()
-            ledger = Ledger(path)
         yield ledger
     finally:
         ledger.close()
@@ -245,16 +259,17 @@ def _why_not(
 ) -> str:
     """Return why a copy must not be written to its target, and what to do; or ''."""
     is_told = ledger is not None and _is_writable(ledger.folder)
+    who = "" if is_told or ledger is None else commands.who_may(ledger.folder)
     if target.watched and not is_told:
         return (
             f"{target.path} lies in {target.watched}, which is watched, and the state"
             " cannot be told of it, so that it would be taken for a photo: name a folder"
-            " elsewhere with --output, or the state with --state, as its user"
+            f" elsewhere with --output, or the state with --state, as its user{who}"
         )
     if target.folder and ledger is not None and not is_told:
         return (
             f"its copy {target.path} is kept by {ledger.folder}, which you may not write"
-            " to: name another folder with --output, or be its user"
+            f" to: name another folder with --output, or be its user{who}"
         )
     output = OutputFolder(target.path.parent, max_bytes)
     found = output.sha256_of(target.path)
@@ -353,8 +368,6 @@ def tidy(state: Path, config: Config, *, dry_run: bool) -> tuple[str, int]:
         The state cannot be used, or not written to.
     """
     with _opened(state) as ledger:
-        if not dry_run and not _is_writable(state):
-            raise LedgerError(f"{state}: you may not write to it: be the state's user")
         max_bytes = config.limits.max_bytes
         outcomes = list(copy_places.tidied(ledger, max_bytes, dry_run=dry_run))
         edited = ledger.other_copies.edited(-1)

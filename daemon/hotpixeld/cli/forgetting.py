@@ -20,7 +20,7 @@ from hotpixeld.detection import lives
 from hotpixeld.errors import HotpixeldError, PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
-from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store import disk_room, generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 from hotpixeld.watch import walk
 
@@ -159,14 +159,13 @@ class _Files:
 def _learned(ledger: Ledger, camera: Camera) -> str:
     """Return in words what was learned of a camera; empty if nothing."""
     record, found = ledger.images.camera(camera.id), ledger.defects.of(camera.id)
-    if not (record and record.generation) and not found:
+    has_checkpoints = record is not None and record.generation > 0
+    if not has_checkpoints and not found:
         return ""
-    folder = state_folder.camera_folder(ledger.folder, camera.id)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
+    size = disk_room.used(state_folder.camera_folder(ledger.folder, camera.id))
     samples, defects = ledger.samples.count(camera.id), lives.places(found)
     parts = (
-        f"{size / 1e6:,.1f} MB of checkpoints" if size else "",
+        f"{size / 1e6:,.1f} MB of checkpoints" if has_checkpoints else "",
         f"the samples of {counted(samples, 'photo')}" if samples else "",
         f"a map of {counted(defects, 'defect')}" if defects else "",
     )

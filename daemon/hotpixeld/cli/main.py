@@ -359,6 +359,7 @@ def tidy(
     click.echo(text)
     if dry_run or not count:
         return ExitCode.OK
+    copy_commands.check_writable(folder)
     if not _agreed("Remove them?", yes=yes):
         return _declined()
     text, removed = copy_commands.tidy(folder, loaded, dry_run=False)

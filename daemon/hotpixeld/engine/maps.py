@@ -28,6 +28,7 @@ from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair import shape
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -463,7 +464,7 @@ class Maps:
     def version(self, camera: Camera, *, with_fill: bool = False) -> str:
         """Return the version of a camera's pixel list: it changes when the list does.
 
-        Or `with_fill` that, a point, and the version of how its pixels are repaired.
+        Or `with_fill` joined with the version of how its pixels are repaired.
         """
         cameras = self._cameras()
         key = camera.id, is_largest(camera, cameras)
@@ -473,6 +474,7 @@ class Maps:
             fill = repair_pixel_list.fill(
                 repair_pixel_list.certain(*listed), self._footprints_of(camera.id)
             )
-            self._versions[key] = f"{repair_pixel_list.version(*listed)}.{fill}"
+            version = repair_pixel_list.version(*listed)
+            self._versions[key] = joined_version(version, fill)
         version = self._versions[key]
-        return version if with_fill else version.partition(".")[0]
+        return version if with_fill else split_version(version)[0]

@@ -32,6 +32,7 @@ from hotpixeld.messages import MessageId, counted
 from hotpixeld.photo import edit_detection, fingerprint, photo_file
 from hotpixeld.store import disk_room
 from hotpixeld.store.images import Taken
+from hotpixeld.store.paths import joined_version, split_version
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Job:
     @property
     def is_renewed(self) -> bool:
         """Return whether its copy is made anew, although its pixels are the same."""
-        with_fill = self.version is not None and "." in self.version
-        return with_fill and not self.is_kept and self.repaired_with != self.version
+        _, fill = split_version(self.version or "")
+        return fill != "" and not self.is_kept and self.repaired_with != self.version
 
     @property
     def checked_with(self) -> str:
@@ -141,9 +142,9 @@ class Job:
         version = self.pixels.version if self.pixels else ""
         same = self.repaired is not None and self.repaired.pixels == self.known
         if same and not self.is_renewed:
-            listed, _, _ = version.partition(".")
-            _, _, fill = self.repaired_with.partition(".")
-            return f"{listed}.{fill}"
+            return joined_version(
+                split_version(version)[0], split_version(self.repaired_with)[1]
+            )
         return version
 
     @property

@@ -113,6 +113,17 @@ def _join(folder: bytes, name: bytes) -> Path:
     return Path(os.fsdecode(folder)) / os.fsdecode(name)
 
 
+def joined_version(listed: str, fill: str) -> str:
+    """Return the version of a pixel list and of its fill: how its pixels are repaired."""
+    return f"{listed}.{fill}"
+
+
+def split_version(version: str) -> tuple[str, str]:
+    """Return the version of a pixel list, and of its fill: empty in one of the list alone."""
+    listed, _, fill = version.partition(".")
+    return listed, fill
+
+
 def _record(row: _Row) -> PathRecord:
     folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns, with_ = row
     seen = None if inode is None else Signature(inode, size, mtime_ns, ctime_ns)
@@ -267,8 +278,8 @@ class Paths:
         ----------
         versions : mapping
             The present version of each camera's list, by the camera's id.  No two
-            cameras have the same.  One without a point is that of the list alone: what
-            stands behind the point of a photo's own does not count then.
+            cameras have the same.  With one of the list alone, see `split_version`, the
+            fill of a photo's own does not count.
         past : bool
             Without it, only the photos that were never checked against any.
 
@@ -286,7 +297,7 @@ class Paths:
             version
             for version in held
             if version is None
-            or present.isdisjoint({version, version.partition(".")[0]})
+            or present.isdisjoint({version, split_version(version)[0]})
         ]
         rows = [row for version in stale for row in run(_UNREPAIRED, (version,))]
         return [
