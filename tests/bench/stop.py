@@ -6,7 +6,8 @@
 FOLDER holds photos of one camera, which are enlarged.  The daemon begins with none of them
 known, and is stopped and started again and again: while it reads, copies and repairs photos
 and folds them, and then, from a state that holds all photos and has no map, while it makes
-that.  A moment is up to `--seconds` after a start.
+that.  Once it has a map, it begins from there again.  A moment is up to `--seconds` after a
+start.
 """
 
 from __future__ import annotations
@@ -75,27 +76,42 @@ def clear(root: Path) -> None:
 
 
 def fold(root: Path, photos: int) -> None:
-    """Let the daemon fold all photos, and stop it before it has a map."""
+    """Let the daemon fold all photos, and stop it before it has a map; keep that state."""
     clear(root)
     with running(root):
         end = time.monotonic() + MOST_SECONDS
         while not has_done(root, f": {photos} photos") and time.monotonic() < end:
             time.sleep(0.05)
+    if has_done(root, MAP):
+        raise SystemExit("the map was made before the daemon could be stopped")
+    (root / "state").rename(root / "folded")
+
+
+def unmap(root: Path) -> None:
+    """Go back to the state of `fold`; its generations are not edited by anybody."""
+    shutil.rmtree(root / "state", ignore_errors=True)
+    (root / "log").write_bytes(b"")
+
+    def put(source: str, target: str) -> None:
+        (os.link if source.endswith(".npy") else shutil.copy2)(source, target)
+
+    shutil.copytree(root / "folded", root / "state", copy_function=put)
 
 
 def measure(
-    name: str, root: Path, moments: list[float], is_over: Callable[[], bool]
+    name: str, root: Path, moments: list[float], begin: Callable[[Path], None]
 ) -> None:
-    """Print how long stops took, until all is done."""
+    """Print how long stops took."""
+    begin(root)
     found: list[tuple[float, float]] = []
     for moment in moments:
-        if is_over():
-            break
         found.append((stopped(root, moment), moment))
-    longest, at = max(found, default=(0.0, 0.0))
+        if has_done(root, MAP):
+            begin(root)
+    longest, at = max(found)
     print(
         f"{name}: {len(found)} stops, median"
-        f" {statistics.median(one for one, _ in found) if found else 0:.2f} s, longest"
+        f" {statistics.median(one for one, _ in found):.2f} s, longest"
         f" {longest:.2f} s ({at:.1f} s after the start); load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
@@ -118,16 +134,10 @@ def main() -> None:
                 options.folder, root / "import", options.photos, megapixels
             )
             moments = rng.uniform(START_SECONDS, options.seconds, 2 * half).tolist()
-            clear(root)
-            measure(
-                f"{megapixels:g} MP, repairs and passes",
-                *(root, moments[:half], lambda root=root: has_done(root, MAP)),
-            )
+            name = f"{megapixels:g} MP"
+            measure(f"{name}, repairs and passes", root, moments[:half], clear)
             fold(root, options.photos)
-            measure(
-                f"{megapixels:g} MP, map",
-                *(root, moments[half:], lambda root=root: has_done(root, MAP)),
-            )
+            measure(f"{name}, map", root, moments[half:], unmap)
 
 
 if __name__ == "__main__":
