@@ -25,6 +25,7 @@ PATCH: dict[str, Any] = {
     "engine.learning.MOST_IN_A_PASS": 4,
     "engine.learning.FEWEST_NEW": 4,
     "engine.learning.MOST_NEW": 4,
+    "engine.learning.MOST_WAITING": 4,
     "detection.suspects.BY_TRACE": 16,
     "detection.suspects.BY_MEAN": 4,
     "service.daemon.PAUSE_SECONDS": 0.3,
