@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def fold(session: Session, camera_id: str) -> list[Done]:
     """Fold a camera's pending photos in one pass, now, however few there are."""
     learning, record = session.learning, session.ledger.images.camera(camera_id)
-    if record is None or not learning._may_fold(record):
+    if record is None or not learning.schedule.may_fold(record):
         return []
     learning._begin_pass(record, 128)
     return learning._finish()

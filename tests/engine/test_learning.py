@@ -12,9 +12,9 @@ import pytest
 
 import steps
 import whole_frames
-from hotpixeld.engine import learning
+from hotpixeld.engine import learning, schedule
 from hotpixeld.engine import session as engine_session
-from hotpixeld.engine.learning import MOST_WAIT_SECONDS, PATIENCE_SECONDS
+from hotpixeld.engine.schedule import MOST_WAIT_SECONDS, PATIENCE_SECONDS
 from hotpixeld.engine.session import Session
 from hotpixeld.jpeg import decoder
 from hotpixeld.store import disk_room, generation_files, state_folder
@@ -137,7 +137,7 @@ def test_after_a_day_a_few_photos_are_folded_but_no_stray_one(
         now[0] += PATIENCE_SECONDS - 10
         until_idle(session)
         assert only_camera(session).photos == 0
-        assert session.learning.next_deadline() == (10 if folded else None)
+        assert session.learning.schedule.next_deadline() == (10 if folded else None)
         now[0] += 10
         until_idle(session)
 
@@ -150,7 +150,7 @@ def test_while_photos_come_a_pass_that_is_due_waits_for_more_of_them(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(learning, "MOST_WAITING", 24)
+    monkeypatch.setattr(schedule, "MOST_WAITING", 24)
     photos = sensor.write(folder, 24)
     session = open_session()
     take(session, photos[:15])

@@ -23,9 +23,9 @@ DEADLINE = 60.0
 # worth waiting for.
 PATCH: dict[str, Any] = {
     "engine.learning.MOST_IN_A_PASS": 4,
-    "engine.learning.FEWEST_NEW": 4,
-    "engine.learning.MOST_NEW": 4,
-    "engine.learning.MOST_WAITING": 4,
+    "engine.schedule.FEWEST_NEW": 4,
+    "engine.schedule.MOST_NEW": 4,
+    "engine.schedule.MOST_WAITING": 4,
     "detection.suspects.BY_TRACE": 16,
     "detection.suspects.BY_MEAN": 4,
     "service.daemon.PAUSE_SECONDS": 0.3,

@@ -43,8 +43,8 @@ LARGE = Size(704, 880)
 PASSES = {**PATCH, "engine.learning.MOST_IN_A_PASS": 128}
 NO_PASS = {
     **PATCH,
-    "engine.learning.FEWEST_NEW": 1000,
-    "engine.learning.MOST_NEW": 1000,
+    "engine.schedule.FEWEST_NEW": 1000,
+    "engine.schedule.MOST_NEW": 1000,
 }
 _MADE = re.compile(r"/cameras/[^/]+/\d{8}( |/|$)")
 _PLANE = re.compile(r"/\d{8}/\w+\.npy$")

@@ -7,7 +7,8 @@
 - `copy_writer`: what is repaired in a photo, and when its copy may be touched.
 - `copy_places`: where copies are as the configuration changes and photos are renamed.
 - `output_folder`: a folder with copies, in which others write, too.
-- `learning`: which photos are pending, when a pass or a map is due, what is committed.
+- `learning`: passes and maps that are due, one at a time, and what is committed of them.
+- `schedule`: when a pass is due, and how long one that is due waits for more photos.
 - `learning_pass`: pending photos, side by side in strips, to the next generation.
 - `maps`: a map from a generation, samples and the map before; what it lists for a photo.
 - `sampling`: evidence about the suspects, from photos' files, and which to sample again.
@@ -17,6 +18,6 @@
 
 It imports `repair`, `store` and all below them.  To change what happens to a photo start at
 `repair_pass.RepairPass.run`; when a copy is written or left alone, at
-`copy_writer.CopyWriter`; when photos are folded and maps made, at `learning.Learning.keep_up`; how
-memory bounds the work, at `memory.Memory`.
+`copy_writer.CopyWriter`; when photos are folded and maps made, at `learning.Learning.keep_up` and
+`schedule.Schedule`; how memory bounds the work, at `memory.Memory`.
 """

@@ -1,4 +1,4 @@
-"""Learning: which photos are pending, when a pass or a map is due, and what is committed.
+"""Learning: the passes and maps that are due, one at a time, and what is committed of them.
 
 One thread at a time does the long work, a pass over one camera's pending photos or one
 camera's map, and knows no ledger; what it returns is committed here, by the thread that
@@ -31,6 +31,7 @@ from hotpixeld.engine.maps import LOOK_BACK, MadeMap, make
 from hotpixeld.engine.memory import give_back
 from hotpixeld.engine.repair_pass import Done
 from hotpixeld.engine.sampling import JUDGED, sampled, with_controls
+from hotpixeld.engine.schedule import FEWEST, Schedule
 from hotpixeld.errors import (
     CheckpointError,
     LedgerError,
@@ -60,40 +61,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FEWEST = 4
-"""Photos in a camera's first generation: a stray photo costs its file, and no state.
-Passes that are interrupted are halved down to so many."""
-FEWEST_NEW, MOST_NEW = 8, 20
-"""A pass is due after 10 % more photos, at least and at most so many: a defect that begins
-after a map is to be listed within 40, of which some come while it is made."""
-PATIENCE_SECONDS = 86_400.0
-"""After so long a pending photo is folded, however few there are."""
-MOST_WAITING, MOST_WAIT_SECONDS = 64, 300.0
-"""While photos still come a pass that is due waits until so many are pending, or one for so
-long: a generation is written for many photos, not for some."""
 MOST_IN_A_PASS = 128
 """In a run that is done once, passes end after each multiple of it, with a map for which its
 photos are all sampled, as many as a map looks back on: none between two maps is left out."""
 YIELD_SECONDS = 0.25
 """How long a pass rests at a strip's border while photos are repaired."""
-
-
-def is_due(pending: int, photos: int, min_photos: int) -> bool:
-    """Return whether a pass is due: the first one as soon as there can be a map.
-
-    Parameters
-    ----------
-    pending, photos : int
-        Photos that are to be folded, and that are in the state.
-
-    >>> [is_due(pending, 16, 16) for pending in (7, 8)]
-    [False, True]
-    >>> is_due(15, 0, 16), is_due(16, 0, 16), is_due(19, 1000, 16)
-    (False, True, False)
-    """
-    if photos + pending < min_photos:
-        return False
-    return not photos or pending >= min(max(photos // 10, FEWEST_NEW), MOST_NEW)
 
 
 def next_place(photos: int) -> int:
@@ -173,6 +145,8 @@ class Learning:
 
     Attributes
     ----------
+    schedule : Schedule
+        Says when.
     commits : int
         Generations that were named, or dropped, so far.
     waits : bool
@@ -190,11 +164,9 @@ class Learning:
     ) -> None:
         self._ledger = ledger
         self._config = config
-        # Cameras whose photos of the last pass were not all folded: by a pass that was too
-        # small for them, or interrupted, by a process before this one, too.
-        self._unfinished = {
-            record.camera.id for record in ledger.images.cameras() if record.pass_photos
-        }
+        self.schedule = Schedule(
+            ledger.images, spool, config.detection.min_photos, wall
+        )
         self._maps = maps
         self._earlier = maps.earlier
         self._memory = maps.earlier.memory
@@ -225,8 +197,6 @@ class Learning:
         if self._stop[0]:
             raise PassStoppedError("asked to stop")
 
-    # Photos that wait, and when.
-
     @property
     def is_busy(self) -> bool:
         """Return whether a pass or a map is being made."""
@@ -235,47 +205,6 @@ class Learning:
     def yield_to_repairs(self, *, now: bool) -> None:
         """Have passes rest at borders, or go on."""
         (self._free.clear if now else self._free.set)()
-
-    def _is_pass_due(self, record: CameraRecord) -> bool:
-        """Return whether the pass of a camera is due."""
-        pending = self._ledger.images.counts(record.camera.id)["pending"]
-        return self._may_fold(record) and (
-            record.camera.id in self._unfinished
-            or is_due(pending, record.photos, self._config.detection.min_photos)
-            or self._is_old(record, PATIENCE_SECONDS)
-        )
-
-    def _may_wait(self, record: CameraRecord) -> bool:
-        """Return whether a pass that is due may wait for more photos."""
-        pending = self._ledger.images.counts(record.camera.id)["pending"]
-        return not (
-            record.camera.id in self._unfinished
-            or pending >= MOST_WAITING
-            or self._is_old(record, MOST_WAIT_SECONDS)
-            or self._spool.is_half_full
-        )
-
-    def _is_old(self, record: CameraRecord, seconds: float) -> bool:
-        """Return whether a photo has been pending for so long."""
-        since = self._ledger.images.pending_since(record.camera.id)
-        return since is not None and self._wall() - since >= seconds
-
-    def next_deadline(self) -> float | None:
-        """Return in how many seconds the next pass is due by age, None without any."""
-        waits = [
-            since + PATIENCE_SECONDS - self._wall()
-            for record in self._ledger.images.cameras()
-            if (since := self._ledger.images.pending_since(record.camera.id))
-            and self._may_fold(record)
-        ]
-        return max(min(waits), 0.0) if waits else None
-
-    def _may_fold(self, record: CameraRecord) -> bool:
-        pending = self._ledger.images.counts(record.camera.id)["pending"]
-        return bool(pending) and record.photos + pending >= FEWEST
-
-    def _may_map(self, record: CameraRecord) -> bool:
-        return record.photos >= self._config.detection.min_photos
 
     # The daemon's way: what is due, one at a time, beside the photos.
 
@@ -301,13 +230,13 @@ class Learning:
         if not self._memory.of_pass:
             return
         cameras = list(self._ledger.images.cameras())
-        mappable = (one for one in cameras if self._may_map(one))
+        mappable = (one for one in cameras if self.schedule.may_map(one))
         stale = next((one for one in mappable if self._maps.is_stale(one)), None)
         if stale is not None:
             self._begin_map(stale, LOOK_BACK)
             return
-        due = [one for one in cameras if self._is_pass_due(one)]
-        now = (one for one in due if not (coming and self._may_wait(one)))
+        due = [one for one in cameras if self.schedule.is_due(one)]
+        now = (one for one in due if not (coming and self.schedule.may_wait(one)))
         if (record := next(now, None)) is not None:
             self._begin_pass(record, MOST_IN_A_PASS)
         elif due:
@@ -339,15 +268,19 @@ class Learning:
 
     def _all_of(self, camera_id: str) -> Iterator[Done]:
         while (record := self._ledger.images.camera(camera_id)) is not None:
-            if not self._may_fold(record):
+            if not self.schedule.may_fold(record):
                 break
             at_place = record.photos and record.photos % MOST_IN_A_PASS == 0
-            if at_place and self._may_map(record) and record.mapped != record.photos:
+            if (
+                at_place
+                and self.schedule.may_map(record)
+                and record.mapped != record.photos
+            ):
                 self._begin_map(record, JUDGED)
                 self._finish()
             self._begin_pass(record, next_place(record.photos) - record.photos)
             yield from self._finish()
-        if record is not None and self._may_map(record):
+        if record is not None and self.schedule.may_map(record):
             self._begin_map(record, JUDGED)
             self._finish()
 
@@ -459,9 +392,9 @@ class Learning:
         done = []
         left = work.left + len(work.images) - len(folded) - len(bad)
         if left and (folded or bad):
-            self._unfinished.add(camera_id)
+            self.schedule.unfinished.add(camera_id)
         else:
-            self._unfinished.discard(camera_id)
+            self.schedule.unfinished.discard(camera_id)
         with ledger.transaction(durable=True):
             for number, error in bad.items():
                 done += self._drop(work.images[number], error)
@@ -613,7 +546,7 @@ class Learning:
             self._ledger.images.drop_generation(camera_id)
             self._ledger.samples.forget(camera_id)
         self.commits += 1
-        self._unfinished.discard(camera_id)
+        self.schedule.unfinished.discard(camera_id)
         log.info(
             "%s dropped to its list of %s: no new photo for %s",
             camera_id,

@@ -303,7 +303,7 @@ class Service:
             deadlines.append(self._pause.until)
         else:
             deadlines.append(self._next_retry)
-            if (seconds := self._session.learning.next_deadline()) is not None:
+            if (seconds := self._session.learning.schedule.next_deadline()) is not None:
                 deadlines.append(now + seconds)
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
