@@ -21,7 +21,7 @@ import steps
 import whole_frames
 from hotpixeld import files
 from hotpixeld.config.model import CameraConfig, Pixel, Repair
-from hotpixeld.engine import copy_writer, learning, memory
+from hotpixeld.engine import copy_writer, memory, schedule
 from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.files import Signature
@@ -288,7 +288,7 @@ def test_a_photo_that_cannot_be_decoded_fails_in_the_pass_and_costs_no_other(
 def test_a_camera_of_nothing_but_a_bad_photo_is_not_known(
     open_session: Open, sensor: Sensor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning, "FEWEST", 1)
+    monkeypatch.setattr(schedule, "FEWEST", 1)
     (photo,) = sensor.write(folder, 1)
     data = photo.read_bytes()
     middle = len(data) * 2 // 3

@@ -11,7 +11,6 @@ from hotpixeld.defect import Defect
 from hotpixeld.repair import footprint as repair_footprint
 from hotpixeld.repair import lossless, reencode
 from hotpixeld.repair.footprint import Footprint
-from hotpixeld.repair.shape import Footprints
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,17 +125,14 @@ def test_what_was_learned_repairs_better() -> None:
         return float(np.abs(frame - twin).mean())
 
     usual, known = (
-        error(lossless.repaired(data, PLACES, footprints=Footprints(camera)).data)
-        for camera in (None, learned())
+        error(lossless.repaired(data, PLACES, footprint=footprint).data)
+        for footprint in (None, learned())
     )
     assert known < 0.85 * usual
     usual, known = (
         float(
-            np.abs(
-                reencode.filled(hot, PLACES, footprints=Footprints(camera))
-                - clean.astype(int)
-            ).mean()
+            np.abs(reencode.filled(hot, PLACES, footprint=f) - clean.astype(int)).mean()
         )
-        for camera in (None, learned())
+        for f in (None, learned())
     )
     assert known < 0.85 * usual

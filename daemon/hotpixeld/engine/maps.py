@@ -24,8 +24,8 @@ from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId, counted
+from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
-from hotpixeld.repair import shape
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import joined_version, split_version
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
+    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.repair.shape import Footprints
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
@@ -102,7 +102,7 @@ class MadeMap:
     ----------
     task : MapTask
     defects : list of Defect
-    footprints : Footprints
+    footprint : Footprint or None
         How they show.
     photos : int
         In the generation.
@@ -118,7 +118,7 @@ class MadeMap:
 
     task: MapTask
     defects: list[Defect]
-    footprints: Footprints
+    footprint: Footprint | None
     photos: int
     scenes: float
     suspects: Suspects | None
@@ -253,7 +253,7 @@ def _made(
     return MadeMap(
         task,
         found,
-        shape.learn(state.mean, not_ignored(found, task.ignored)),
+        footprint.learn(state.mean, not_ignored(found, task.ignored)),
         state.photos,
         scenes(known.table().controls),
         new,
@@ -279,7 +279,7 @@ class Maps:
         self._config = config
         self.earlier = earlier
         self._versions: dict[tuple[str, bool], str] = {}
-        self._footprints: dict[str, Footprints] = {}
+        self._footprints: dict[str, Footprint | None] = {}
         self.made = 0
         self.last = ""
 
@@ -323,7 +323,7 @@ class Maps:
         path, text = self._published(camera, made.defects, made.photos)
         make_folder(path.parent)
         write(path, text)
-        self._keep_footprints(camera.id, made.footprints)
+        self._keep_footprint(camera.id, made.footprint)
         with self._ledger.transaction():
             if made.suspects is not None:
                 self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
@@ -365,26 +365,26 @@ class Maps:
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
 
-    def _keep_footprints(self, camera_id: str, learned: Footprints) -> None:
+    def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
         path = state_folder.footprint_file(self._ledger.folder, camera_id)
-        if learned != shape.USUAL:
+        if learned is not None:
             write(path, learned.to_json().encode())
         elif path.exists():
             remove(path)
         self._footprints[camera_id] = learned
 
-    def _footprints_of(self, camera_id: str) -> Footprints:
+    def _footprint(self, camera_id: str) -> Footprint | None:
         """Return what was learned of the camera's footprints."""
         if camera_id not in self._footprints:
             path = state_folder.footprint_file(self._ledger.folder, camera_id)
-            learned = shape.USUAL
             try:
-                learned = shape.Footprints.from_json(path.read_text())
+                learned = footprint.Footprint.from_json(path.read_text())
             except FileNotFoundError:
-                pass
+                learned = None
             except (OSError, ValueError) as error:
                 log.warning("learned footprint is not used: %s: %s", path, error)
+                learned = None
             self._footprints[camera_id] = learned
         return self._footprints[camera_id]
 
@@ -434,8 +434,8 @@ class Maps:
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
         version = self.version(camera, with_fill=True)
-        learned = self._footprints_of(camera.id)
-        return replace(listed, version=version, footprints=learned)
+        learned = self._footprint(camera.id)
+        return replace(listed, version=version, footprint=learned)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -472,7 +472,7 @@ class Maps:
             detected = self._ledger.defects.of(camera.id)
             listed = (self._config, camera, cameras, detected)
             fill = repair_pixel_list.fill(
-                repair_pixel_list.certain(*listed), self._footprints_of(camera.id)
+                repair_pixel_list.certain(*listed), self._footprint(camera.id)
             )
             version = repair_pixel_list.version(*listed)
             self._versions[key] = joined_version(version, fill)

@@ -15,8 +15,6 @@ scene
     The scene under footprints, continued from around them.
 footprint
     How a defective photosite shows: the usual kernels, and a camera's own, learned.
-shape
-    How one defect shows, component by component: learned from the mean image.
 field
     Samples of a component, cut into windows; rectangles that overlap.
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.field import Subsampling
-    from hotpixeld.repair.footprint import Spot
-    from hotpixeld.repair.separation import Excess, Fill, Priors
+    from hotpixeld.repair.footprint import FootprintPrior, Spot
+    from hotpixeld.repair.separation import Excess, Fill
 
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
@@ -94,7 +94,8 @@ class ComponentRepair:
     spots : tuple of Spot
         All defects of the photo.
     fill : str
-    priors : Priors
+    prior : FootprintPrior or None
+        Of the footprints in it; None for what is usual.
 
     Attributes
     ----------
@@ -107,11 +108,11 @@ class ComponentRepair:
         component: Component,
         spots: tuple[Spot, ...],
         fill: Fill,
-        priors: Priors,
+        prior: FootprintPrior | None,
     ) -> None:
         self.frame, self.table = component.frame, component.table
         self.subsampling = component.subsampling
-        self.spots, self.fill, self.priors = spots, fill, priors
+        self.spots, self.fill, self.prior = spots, fill, prior
         self._under, self._seen = _blocks(self.frame, self.subsampling, spots)
         self.places = component.seen(spots)
 
@@ -130,7 +131,7 @@ class ComponentRepair:
             self.subsampling,
             self.spots,
             fill=self.fill,
-            priors=self.priors,
+            prior=self.prior,
             noise=dct_blocks.noise(self.table),
         )
         change, variance = self._summed(parts)

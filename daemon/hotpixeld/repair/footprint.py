@@ -161,29 +161,24 @@ def _mirrored() -> Covariance:
     return np.asarray(np.outer(strength, strength) * together)
 
 
-def loosened(covariance: Covariance) -> Covariance:
+def _loosened(covariance: Covariance) -> Covariance:
     """Return a covariance with what each pixel but the centre may do on its own."""
     apart = _APART**2 * (np.diag(covariance) + _FAINT**2)
     apart[apart.size // 2] = 0.0
     return np.asarray(covariance + np.diag(apart))
 
 
-def with_others(covariance: Covariance) -> Covariance:
-    """Return the covariance of known footprints, and rare ones of any other shape."""
-    return np.asarray((1 - _OTHER) * covariance + _OTHER * _mirrored())
-
-
 @functools.cache
 def _strict() -> Covariance:
     """Return the covariance of usual footprints, and rare ones of any other shape."""
     flat = usual_kernels().reshape(-1, SIDE * SIDE)
-    return with_others(flat.T @ flat / len(flat))
+    return (1 - _OTHER) * (flat.T @ flat) / len(flat) + _OTHER * _mirrored()
 
 
 @functools.cache
 def usual_covariance() -> Covariance:
     """Return the covariance of the footprint of a camera that is not known better."""
-    return loosened(_strict())
+    return _loosened(_strict())
 
 
 def learned_covariance(second_moment: Covariance, count: float) -> Covariance:
@@ -197,11 +192,11 @@ def learned_covariance(second_moment: Covariance, count: float) -> Covariance:
         Their number; the usual kernels count as `USUAL_COUNT`.
     """
     share = count / (count + USUAL_COUNT)
-    return loosened(share * second_moment + (1 - share) * _strict())
+    return _loosened(share * second_moment + (1 - share) * _strict())
 
 
 @functools.lru_cache(maxsize=64)
-def pooling(
+def _pooling(
     half: int, subsampling: Subsampling, down: int, across: int
 ) -> tuple[Box, Array]:
     """Return the samples of a footprint, and what share of its pixels goes into each.
@@ -216,12 +211,6 @@ def pooling(
         column = (across + x - half) // subsampling.across - box.left
         share[row, column, y, x] = 1 / (subsampling.down * subsampling.across)
     return box, share.reshape(box.shape[0] * box.shape[1], side * side)
-
-
-def of_pixels(pixels: Array, half: int) -> Array:
-    """Return the pixels of a footprint, (289,), within a half width."""
-    inner = slice(LARGEST - half, LARGEST + half + 1)
-    return pixels.reshape(SIDE, SIDE)[inner, inner].ravel()
 
 
 def of_half(covariance: Array, half: int) -> Array:
@@ -253,7 +242,7 @@ class FootprintPrior:
         """
         key = half, *subsampling, down, across
         if key not in self._cache:
-            _, share = pooling(half, subsampling, down, across)
+            _, share = _pooling(half, subsampling, down, across)
             pooled = share @ of_half(self._covariance, half) @ share.T
             self._cache[key] = pooled.astype(np.float32)
         return self._cache[key]

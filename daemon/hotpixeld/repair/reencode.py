@@ -14,7 +14,6 @@ from hotpixeld.repair import separation
 from hotpixeld.repair.field import Dense, Subsampling, window
 from hotpixeld.repair.footprint import Spot
 from hotpixeld.repair.lossless import Repaired, whole
-from hotpixeld.repair.shape import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.markers import Structure
+    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
-    from hotpixeld.repair.shape import Footprints
 
 _ONE = Subsampling(1, 1)
 _APP0, _APP14 = 0xE0, 0xEE
@@ -46,7 +45,7 @@ def filled(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprints: Footprints = USUAL,
+    footprint: Footprint | None = None,
 ) -> NDArray[np.uint8]:
     """Return a copy of a frame without some defects.
 
@@ -57,16 +56,15 @@ def filled(
         Inside the frame.
     fill : str
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
-    footprints : Footprints
-        What was learned of the camera's: used is what all of its defects share.
+    footprint : Footprint or None
+        What was learned of the camera's footprints; None for what is usual.
     """
     spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
-    camera = footprints.camera
-    priors = separation.Priors(camera.luma if camera else None)
+    prior = footprint.luma if footprint else None
     out = frame.astype(np.float32)
     for channel in range(frame.shape[2]):
         field = Dense(frame[..., channel])
-        for excess in separation.excesses(field, _ONE, spots, fill=fill, priors=priors):
+        for excess in separation.excesses(field, _ONE, spots, fill=fill, prior=prior):
             rows, columns = window(excess.tops, excess.lefts, excess.mean.shape[1:3])
             inside = (rows >= 0) & (rows < len(frame))
             inside = inside & (columns >= 0) & (columns < frame.shape[1])
@@ -137,7 +135,7 @@ def reencoded(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprints: Footprints = USUAL,
+    footprint: Footprint | None = None,
 ) -> Repaired:
     """Return a repaired copy, encoded anew with the photo's own settings.
 
@@ -152,7 +150,7 @@ def reencoded(
     structure = whole(data, defects)
     image, frame = _decoded(data)
     rgb = _is_rgb(data, structure)
-    clean = filled(frame, defects, fill=fill, footprints=footprints)
+    clean = filled(frame, defects, fill=fill, footprint=footprint)
     coded = _encoded(image, clean, structure, rgb=rgb)
     try:
         new = _primary(data, structure, coded) + data[structure.tail - 2 :]

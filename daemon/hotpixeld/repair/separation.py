@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -27,13 +26,10 @@ from hotpixeld.repair import footprint, scene
 from hotpixeld.repair.field import Box, PositionSet, overlapping, window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Sequence
 
     from hotpixeld.repair.field import Field, Indices, Overlaps, Samples, Subsampling
     from hotpixeld.repair.footprint import FootprintPrior, Spot
-    from hotpixeld.repair.shape import Amplitude, KnownFootprint
 
 Fill = Literal["adaptive", "neighbours"]
 
@@ -45,8 +41,6 @@ STRONG, WEAK = 100.0, 0.5
 MOST_OVERLAPS = 30
 # Defects whose equations are in memory together.
 CHUNK = 128
-# And of those whose footprint is known, each with its own equations.
-KNOWN_CHUNK = 16
 # Linked defects whose equations are kept from the first round to the second.
 KEPT = 1024
 # Weights of a sample's neighbours while the scene closes over a cluster.
@@ -147,31 +141,6 @@ def closed_over(field: Field, hidden: PositionSet, clusters: PositionSet) -> Sam
     return np.asarray(np.where(known, before - values, 0), np.float32)
 
 
-class Expected(NamedTuple):
-    """What is expected of a defect in a photo."""
-
-    footprint: KnownFootprint
-    amplitude: Amplitude
-
-
-class Priors(NamedTuple):
-    """What is known of the footprints in one component.
-
-    Attributes
-    ----------
-    camera : FootprintPrior or None
-        Of any; None for what is usual.
-    known : mapping of Spot to Expected
-        Spots whose own footprint is known; their half width is its.
-    """
-
-    camera: FootprintPrior | None = None
-    known: Mapping[Spot, Expected] = MappingProxyType({})
-
-
-USUAL = Priors()
-
-
 class _Group(NamedTuple):
     """Spots whose boxes have one shape, (rows, columns)."""
 
@@ -211,7 +180,6 @@ class _Task:
     hidden: PositionSet
     overlaps: Overlaps
     prior: FootprintPrior
-    known: Mapping[Spot, Expected]
     noise: Samples
 
     @classmethod
@@ -220,36 +188,23 @@ class _Task:
         field: Field,
         subsampling: Subsampling,
         spots: Sequence[Spot],
-        priors: Priors,
+        prior: FootprintPrior,
         noise: Samples,
     ) -> _Task:
         """Return the task of repairing some spots."""
         layout = _layout(field.frame, subsampling, tuple(spots))
-        prior = priors.camera or footprint.usual_prior()
-        return cls(field, subsampling, spots, *layout, prior, priors.known, noise)
+        return cls(field, subsampling, spots, *layout, prior, noise)
 
     def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
         if not members.size:
             return
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
-        is_known = [spot in self.known for spot in self.spots]
-        kinds = np.column_stack([sizes, self.corners[:, 2], is_known])[members]
+        kinds = np.column_stack([sizes, self.corners[:, 2]])[members]
         for kind in sorted(set(map(tuple, kinds.tolist()))):
             spots = members[(kinds == kind).all(axis=1)]
-            together = KNOWN_CHUNK if kind[3] else CHUNK
-            for start in range(0, len(spots), together):
-                yield _Group(kind[:2], spots[start : start + together])
-
-    def equations(self, group: _Group) -> _Equations:
-        """Return the equations of a chunk."""
-        is_known = self.spots[int(group.spots[0])] in self.known
-        return (_KnownEquations if is_known else _Equations)(self, group)
-
-    def prior_of(self, spot: int) -> FootprintPrior:
-        """Return what is known of a spot's footprint."""
-        known = self.known.get(self.spots[spot])
-        return self.prior if known is None else known.footprint
+            for start in range(0, len(spots), CHUNK):
+                yield _Group(kind[:2], spots[start : start + CHUNK])
 
 
 class _Pairs(NamedTuple):
@@ -274,10 +229,7 @@ class _Pairs(NamedTuple):
     def alike(self, task: _Task) -> Iterator[_Pairs]:
         """Yield the pairs whose footprints lie to each other in the same way."""
         spot, other = task.corners[self.spot], task.corners[self.other]
-        # Each known footprint is one of its own.
-        known = [task.spots[i] in task.known for i in self.other.tolist()]
-        which = np.where(known, self.other, -1)
-        keys = np.column_stack([other[:, :2] - spot[:, :2], other[:, 2:], which])
+        keys = np.column_stack([other[:, :2] - spot[:, :2], other[:, 2:]])
         _, group = np.unique(keys, axis=0, return_inverse=True)
         for number in range(int(group.max()) + 1):
             some = group == number
@@ -338,7 +290,7 @@ class _Equations:
         out = np.zeros_like(self.scene.covariance)
         for pairs in self.pairs.alike(self.task):
             rank, other = int(pairs.rank[0]), int(pairs.other[0])
-            covariance = self.task.prior_of(other).embedded(
+            covariance = self.task.prior.embedded(
                 self.task.spots[other],
                 self.task.subsampling,
                 Box(*self.task.boxes[self.group.spots[rank]].tolist()),
@@ -372,60 +324,6 @@ class _Equations:
         return Excess(tops[enough], lefts[enough], mean[enough], covariance[enough])
 
 
-class _KnownEquations(_Equations):
-    """The equations of footprints that are known, and of which amplitudes are expected.
-
-    What a defect of amplitude a adds is a f + a d, with f the footprint and d what photos
-    bend: about its expectation a Gaussian, too.
-    """
-
-    def __init__(self, task: _Task, group: _Group) -> None:
-        super().__init__(task, group)
-        known = [task.known[task.spots[i]] for i in group.spots.tolist()]
-        each = [
-            one.footprint.known(task.subsampling, *place)
-            for one, place in zip(known, task.corners[group.spots, 3:], strict=True)
-        ]
-        inside = self.inside
-        self.levels = np.stack([one.levels for one in each]) * inside
-        both = inside[:, :, None] & inside[:, None, :]
-        self.bent = np.stack([one.deviation for one in each]) * both
-        self.expected = np.array([one.amplitude.mean for one in known])
-        self.deviation = np.array([one.amplitude.deviation for one in known])
-
-    def _added(self, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the covariance of what footprints of about some amplitudes added."""
-        whole = self.levels[:, :, None] * self.levels[:, None, :]
-        of_amplitude = (self.deviation**2)[:, None, None] * whole
-        return np.asarray(of_amplitude + (amplitudes**2)[:, None, None] * self.bent)
-
-    def amplitudes(self, guessed: Samples) -> Samples:
-        """Return the amplitude of each footprint, by what is expected and what is seen."""
-        about = np.sqrt(self.expected**2 + self.deviation**2)
-        covariance = self.scene.covariance + self._added(about)
-        if self.pairs.rank.size:
-            covariance = covariance + self._of_others(guessed)
-        missing = self.scene.residual - self.expected[:, None] * self.levels
-        weights = np.linalg.solve(covariance, self.levels[:, :, None])[:, :, 0]
-        found = self.deviation**2 * (weights * missing).sum(axis=1)
-        return np.asarray(self.expected + found, np.float32)
-
-    def excess(self, amplitudes: Samples) -> Excess:
-        """Return what the footprints added, their amplitudes being about the given."""
-        about = amplitudes[self.group.spots].astype(np.float64)
-        self.own = np.ascontiguousarray(self._added(about), np.float32)
-        self.kinds = np.arange(len(about), dtype=np.int64)
-        expected = (self.expected[:, None] * self.levels).astype(np.float32)
-        self.scene = self.scene._replace(residual=self.scene.residual - expected)
-        whole = amplitudes.copy()
-        whole[self.group.spots] = 1
-        found = super().excess(whole)
-        shape = found.mean.shape
-        return replace(
-            found, mean=found.mean + expected[self.scene.enough].reshape(shape)
-        )
-
-
 def _adaptive(task: _Task) -> Iterator[Excess]:
     """Yield what the defects added: scene and footprints separated."""
     amplitudes = np.full(len(task.spots), STRONG, np.float32)
@@ -434,17 +332,17 @@ def _adaptive(task: _Task) -> Iterator[Excess]:
     # Thousands are solved again rather than kept: their equations would fill the memory.
     kept: list[_Equations] = []
     for group in task.chunks(overlaps.linked):
-        equations = task.equations(group)
+        equations = _Equations(task, group)
         amplitudes[group.spots] = equations.amplitudes(guessed)
         if overlaps.linked.size <= KEPT:
             kept.append(equations)
     closed = PositionSet.of(task.field.frame, task.boxes[overlaps.clustered])
     for equations in kept or (
-        task.equations(group) for group in task.chunks(overlaps.linked)
+        _Equations(task, group) for group in task.chunks(overlaps.linked)
     ):
         yield _without(equations.excess(amplitudes), closed)
     for group in task.chunks(overlaps.alone):
-        equations = task.equations(group)
+        equations = _Equations(task, group)
         amplitudes[group.spots] = equations.amplitudes(guessed)
         yield equations.excess(amplitudes)
     if closed.numbers.size:
@@ -465,7 +363,7 @@ def excesses(
     spots: Sequence[Spot],
     *,
     fill: Fill = "adaptive",
-    priors: Priors = USUAL,
+    prior: FootprintPrior | None = None,
     noise: Samples = NOISE,
 ) -> list[Excess]:
     """Estimate what defects added to the samples of one component.
@@ -480,7 +378,8 @@ def excesses(
     fill : str
         ``adaptive``: scene and footprint separated; ``neighbours``: the centre becomes
         the mean of its eight neighbours, diagonals weighing 1/sqrt(2).
-    priors : Priors
+    prior : FootprintPrior or None
+        Of the footprints in this component; None for what is usual.
     noise : (2 k + 1, 2 k + 1) float32, levels squared
         Covariance of two samples' noise, by their shift of -k to k.
 
@@ -494,5 +393,5 @@ def excesses(
     if fill == "neighbours":
         rows, columns, added = mean_of_neighbours(field, subsampling, spots)
         return [Excess(rows, columns, added[:, None, None], None)]
-    task = _Task.of(field, subsampling, spots, priors, noise)
+    task = _Task.of(field, subsampling, spots, prior or footprint.usual_prior(), noise)
     return list(_adaptive(task))
