@@ -194,14 +194,16 @@ def predicted(material: Material) -> NDArray[np.float64]:
 
 
 def curve_area(chance: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
-    """Return the probability that of two pairs, the seen one was the likelier."""
+    """Return how likely the seen one of two pairs is the likelier; NaN if all are alike."""
+    if seen.all() or not seen.any():
+        return math.nan
     order = np.unique(chance, return_inverse=True)[1]
     counts = np.bincount(order)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     hits = int(seen.sum())
     misses = len(seen) - hits
     total = ranks[order][seen].sum() - hits * (hits + 1) / 2
-    return float(total / max(hits * misses, 1))
+    return float(total / (hits * misses))
 
 
 def show(title: str, chance: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
