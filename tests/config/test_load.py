@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hotpixeld.config import load, yaml_positions
@@ -625,6 +625,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(Config.model_fields)), VALUES))
+@example({"folders": [{"camera": {}}]})
 def test_any_mapping_is_a_configuration_or_has_faults(value: object) -> None:
     try:
         faults: tuple[str, ...] = ()

@@ -103,11 +103,13 @@ def check(value: Entry, document: Document, context: dict[str, Any]) -> Iterator
     for index, key, text in folder_faults(_sound(FOLDER, places, context)):
         yield Fault(("folders", index, key), text)
     names = [entry["name"] for _, entry in cameras if "name" in entry]
+    bodies = set[str]()
     for index, entry in folders:
         name = entry.get("camera")
-        if isinstance(name, str) and name not in names:
-            yield Fault(("folders", index, "camera"), _unknown_camera(name, names))
-    bodies = {entry.get("camera") for _, entry in folders}
+        if isinstance(name, str):
+            bodies.add(name)
+            if name not in names:
+                yield Fault(("folders", index, "camera"), _unknown_camera(name, names))
     yield from _claimed_twice(cameras, bodies, document)
     for index, entry in cameras:
         yield from _pixel_faults(("cameras", index), entry, document)
@@ -162,7 +164,7 @@ def _unknown_camera(name: str, names: list[object]) -> str:
 
 
 def _claimed_twice(
-    entries: list[tuple[int, Entry]], bodies: set[object], document: Document
+    entries: list[tuple[int, Entry]], bodies: set[str], document: Document
 ) -> Iterator[Fault]:
     """Yield a fault for each entry that an earlier one makes ambiguous.
 
