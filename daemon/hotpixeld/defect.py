@@ -71,8 +71,7 @@ as the tone curve ends before the sensor does."""
 DOUBLING = 10.0
 """Degrees by which a sensor is warmer where its dark current is twice as much."""
 
-
-STEPS = 3.0
+MOST_DOUBLINGS = 3.0
 """The gain is doubled or halved so often at most: beyond, no temperature was seen."""
 
 
@@ -118,7 +117,7 @@ class Law:
         if celsius is None or self.celsius is None:
             return 1.0
         steps = (celsius - self.celsius) / self.doubling
-        return math.exp2(min(max(steps, -STEPS), STEPS))
+        return math.exp2(min(max(steps, -MOST_DOUBLINGS), MOST_DOUBLINGS))
 
     def amplitude(
         self, level: float, seconds: float | None, iso: float | None, gain: float = 1.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hotpixeld.defect import Kind
-from hotpixeld.detection import verdict
+from hotpixeld.detection import light, verdict
 from hotpixeld.detection.score_test import Residuals
 from hotpixeld.detection.verdict import Hypothesis
 
@@ -33,8 +33,8 @@ def test_no_photo_says_more_than_the_bound() -> None:
 
     votes = verdict.votes(hot, grid(80, 0, -200), grid(0.5, 0.5, 0.5), grid(9, 9, 9))
 
-    assert votes.max() == verdict.VOTE
-    assert votes.min() == -verdict.VOTE
+    assert votes.max() == light.VOTE
+    assert votes.min() == -light.VOTE
 
 
 def test_a_rough_surrounding_says_little() -> None:

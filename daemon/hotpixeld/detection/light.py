@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hotpixeld.defect import DOUBLING, WHITE, Law
+from hotpixeld.defect import DOUBLING, MOST_DOUBLINGS, WHITE, Law
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.contrast import FloatArray
 
     Floats = NDArray[np.float64]
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 FREEDOM = 5.0
 """Student's t with 5 degrees of freedom: between what controls of real cameras show (6-20)
@@ -102,6 +104,12 @@ def visibility(
     return students_cdf((amplitude - least) / wide)
 
 
+def _added(strength: NDArray[_Real], level: NDArray[_Real]) -> NDArray[_Real]:
+    """Return what is added to surroundings of these levels."""
+    added: NDArray[_Real] = (np.float32(WHITE) - level) * -np.expm1(-strength)
+    return added
+
+
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
@@ -131,17 +139,16 @@ def seen_in(
     strength = gain * (law.offset + law.dark * exposure)
     total = np.zeros(np.broadcast_shapes(np.shape(level), np.shape(strength)))
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        amplitude = (WHITE - level) * -np.expm1(-strength * math.exp(law.drift * node))
+        amplitude = _added(strength * math.exp(law.drift * node), level)
         total += weight * visibility(amplitude, spread, law.scatter, least)
     return total
 
 
-def surprise(residual: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return minus the logarithm of Student's density, but for a constant."""
+def _surprise(residual: FloatArray, spread: FloatArray) -> FloatArray:
+    """Return minus the logarithm of Student's density, but for that of its spread."""
     ratio = residual / spread
     out: FloatArray = np.log1p(ratio * ratio / np.float32(FREEDOM))
     out *= np.float32((FREEDOM + 1) / 2)
-    out += np.log(spread)
     return out
 
 
@@ -150,7 +157,9 @@ def _likelier(
 ) -> FloatArray:
     """Return `support` without its bounds."""
     wide = np.hypot(spread, np.float32(scatter) * expected)
-    return surprise(residual, spread) - surprise(residual - expected, wide)
+    out = _surprise(residual, spread) - _surprise(residual - expected, wide)
+    out -= np.log(wide / spread)
+    return out
 
 
 def support(
@@ -216,11 +225,6 @@ class Laws:
         """Return A at a gain of 1, (..., photos, N), for (photos, N) exposures."""
         offset, dark = self.offset[..., None, :], self.dark[..., None, :]
         return np.asarray(offset + dark * exposure, np.float32)
-
-
-def _added(strength: FloatArray, level: FloatArray) -> FloatArray:
-    """Return what is added to surroundings of these levels."""
-    return np.asarray((np.float32(WHITE) - level) * -np.expm1(-strength), np.float32)
 
 
 def _solved(
@@ -300,7 +304,7 @@ def fit_laws(
     strength = gain * laws.strength(times)
     added = _added(strength, residuals.level)
     wide = np.hypot(residuals.spread, np.float32(scatter) * added)
-    miss = surprise(residuals.residual - added, wide)
+    miss = _surprise(residuals.residual - added, wide) + np.log(wide)
     best = (residuals.share * miss).sum(axis=1).argmin(axis=0)
     site = np.arange(gain.shape[1])
     return Laws(laws.offset[best, site], laws.dark[best, site] / unit)
@@ -396,7 +400,7 @@ class _Gains:
 def _warmth(celsius: Floats, doubling: float) -> Floats:
     """Return the logarithm of the gain that temperatures over the usual one give."""
     steps = np.nan_to_num(celsius / doubling)
-    return np.clip(steps, -3, 3) * math.log(2)
+    return np.clip(steps, -MOST_DOUBLINGS, MOST_DOUBLINGS) * math.log(2)
 
 
 def _supports(residuals: Residuals, strength: FloatArray, scatter: float) -> FloatArray:

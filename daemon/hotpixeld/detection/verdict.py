@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.defect import Kind
-from hotpixeld.detection import score_test
+from hotpixeld.detection import light, score_test
 from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.score_test import CLIPPED, ROUNDING, Axis, Residuals
 from hotpixeld.statistics.contrast import LUMA
@@ -40,11 +40,6 @@ if TYPE_CHECKING:
     from hotpixeld.detection.evidence import Samples
     from hotpixeld.statistics.contrast import FloatArray
 
-# Student's t with 5 degrees of freedom: between what controls of real cameras show (6-20)
-# and the safe side.
-FREEDOM = 5.0
-# One photo cannot say more than this: e^4 to one.
-VOTE = 4.0
 # What a hot pixel adds varies with exposure and temperature.
 VARIATION = 0.3
 # What a stuck or dead site is drawn to.
@@ -106,14 +101,6 @@ def hypotheses(
             yield Hypothesis(kind, 0.0, drawn_to, share)
 
 
-def _surprise(residual: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return minus the logarithm of Student's density, but for a constant."""
-    ratio = residual / spread
-    surprise: FloatArray = np.log1p(ratio * ratio / np.float32(FREEDOM))
-    surprise *= np.float32((FREEDOM + 1) / 2)
-    return surprise
-
-
 def votes(
     hypothesis: Hypothesis, residual: FloatArray, spread: FloatArray, level: FloatArray
 ) -> FloatArray:
@@ -130,13 +117,9 @@ def votes(
     Returns
     -------
     float32, of the same shape
-        Logarithms of likelihood ratios, from -`VOTE` to `VOTE`.
+        As `light.support`.
     """
-    expected = hypothesis.expected(level)
-    wide = np.hypot(spread, np.float32(VARIATION) * expected)
-    out = _surprise(residual, spread) - _surprise(residual - expected, wide)
-    out -= np.log(wide / spread)
-    return np.asarray(np.clip(out, -VOTE, VOTE), np.float32)
+    return light.support(residual, spread, hypothesis.expected(level), VARIATION)
 
 
 def explain(
