@@ -28,6 +28,15 @@ MOST_WAITING, MOST_WAIT_SECONDS = 64, 300.0
 long: a generation is written for many photos, not for some."""
 
 
+def is_enough(pending: int, photos: int) -> bool:
+    """Return whether pending photos may be folded; the parameters are as of `is_due`.
+
+    >>> is_enough(3, 0), is_enough(4, 0), is_enough(0, 16)
+    (False, True, False)
+    """
+    return pending > 0 and photos + pending >= FEWEST
+
+
 def is_due(pending: int, photos: int, min_photos: int) -> bool:
     """Return whether a pass is due: the first one as soon as there can be a map.
 
@@ -79,8 +88,7 @@ class Schedule:
 
     def may_fold(self, record: CameraRecord) -> bool:
         """Return whether there is anything to fold, and a camera that is no stray photo's."""
-        pending = self._pending(record)
-        return bool(pending) and record.photos + pending >= FEWEST
+        return is_enough(self._pending(record), record.photos)
 
     def may_map(self, record: CameraRecord) -> bool:
         """Return whether there are enough photos for a map."""
@@ -88,9 +96,10 @@ class Schedule:
 
     def is_due(self, record: CameraRecord) -> bool:
         """Return whether the pass of a camera is due."""
-        return self.may_fold(record) and (
+        pending = self._pending(record)
+        return is_enough(pending, record.photos) and (
             record.camera.id in self.unfinished
-            or is_due(self._pending(record), record.photos, self._min_photos)
+            or is_due(pending, record.photos, self._min_photos)
             or self._age(record) >= PATIENCE_SECONDS
         )
 
