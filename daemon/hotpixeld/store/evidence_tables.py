@@ -67,8 +67,7 @@ def _sampled_photo(
     ],
 ) -> SampledPhoto:
     image, captured, seconds, iso, focal, celsius, version, packed = row
-    when = None if captured is None else dt.datetime.fromisoformat(captured)
-    samples = np.frombuffer(packed, SAMPLE)
+    when, samples = _time(captured), np.frombuffer(packed, SAMPLE)
     return SampledPhoto(image, when, seconds, iso, focal, celsius, version, samples)
 
 
@@ -106,7 +105,7 @@ class SampleTables:
 
     def record(self, camera_id: str, photo: SampledPhoto) -> None:
         """Keep a photo's samples, in place of former ones; drop the oldest photo's."""
-        captured = None if photo.captured is None else photo.captured.isoformat()
+        captured = _text(photo.captured)
         run = self._connection.execute
         run(
             "INSERT OR REPLACE INTO samples (image, camera, captured,"
