@@ -305,12 +305,12 @@ class Service:
             deadlines.append(self._next_retry)
             if (seconds := self._session.learning.schedule.next_deadline()) is not None:
                 deadlines.append(now + seconds)
+            if self._session.learning.waits:
+                deadlines.append(self._intake.quiet_at)
         if period := self._notifier.watchdog_period:
             deadlines.append(now + period)
         if self._session.learning.is_busy:
             deadlines.append(now + POLL_SECONDS)
-        elif self._session.learning.waits:
-            deadlines.append(self._intake.quiet_at)
         known = [deadline for deadline in deadlines if deadline is not None]
         return max(min(known) - now, 0.0)
 
