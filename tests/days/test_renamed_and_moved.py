@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from days.world import files
+from days.world import files, sha256
 from faults.hotpixel import Fault, Mode
 
 if TYPE_CHECKING:
@@ -391,3 +391,38 @@ def test_the_power_fails_at_any_moment_while_copies_follow(
         assert set(home.copies().values()) == {"written"}
         home.hotpixeld("tidy", "--yes")
         assert len(home.written()) == 3, at
+
+
+def test_the_power_fails_while_a_copy_is_renewed_and_its_photo_is_deleted(
+    home: Home, body: Body
+) -> None:
+    """The copy is as it was or as it became, and known as that, wherever it was killed."""
+    (photo,) = body.shoot(home.photos, 1)
+    first, *others = map(list, sorted(body.xy))
+    home.configure(cameras=[{"model": body.model, "pixels": [first]}])
+    home.once()
+    home.configure(cameras=[{"model": body.model, "pixels": [first, *others]}])
+    spare, folders = home.root / "spare", (home.photos, home.state)
+    for folder in folders:
+        shutil.copytree(folder, spare / folder.name)
+    trace = home.system / "trace"
+    home.once(fault=Fault(roots=folders, trace=str(trace)))
+    calls = len(trace.read_text().splitlines())
+    conditions = set[str]()
+    for at in range(1, calls + 1):
+        for folder in folders:
+            shutil.rmtree(folder)
+            shutil.copytree(spare / folder.name, folder)
+        home.once(fault=Fault(Mode.KILL, at, roots=folders), code=None)
+        with home.ledger() as ledger:
+            conditions |= {one.condition for one in ledger.copies.unfinished()}
+        photo.unlink()
+        home.once()
+
+        with home.ledger() as ledger:
+            assert not ledger.copies.unfinished(), at
+            copy = ledger.copies.find(photo)
+        assert copy is not None
+        assert copy.condition == "written"
+        assert copy.sha256 == sha256(copy.target), at
+    assert conditions == {"writing"}  # that is what a crash leaves, at some calls

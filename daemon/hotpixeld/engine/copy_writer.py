@@ -183,6 +183,39 @@ def repair(
     return replace(result, repaired=repaired)
 
 
+def as_found(copy: Copy, output: OutputFolder) -> Copy:
+    """Return what became of a copy since it was written, or announced before a crash.
+
+    Raises
+    ------
+    OSError
+        What is in its place cannot be read now.
+    """
+    if not copy.sha256 and copy.condition != "foreign":
+        return copy
+    found = output.sha256_of(copy.target)
+    if copy.condition == "foreign" and found in {None, copy.sha256}:
+        condition = "deleted" if copy.sha256 else "withdrawn"
+        copy = replace(copy, condition=condition, notes="")
+    if found == copy.sha256:  # put back, perhaps
+        return replace(copy, condition="written")
+    if copy.condition not in {"written", "writing"}:
+        return copy
+    if found is None and copy.condition == "written":
+        log.info("copy was deleted and stays so: %s", copy.target)
+        return replace(copy, condition="deleted")
+    # A crash between the announcement and the writing leaves what was before.
+    if copy.condition == "writing" and found == (copy.former or None):
+        condition = "written" if copy.former else "withdrawn"
+        return replace(copy, condition=condition, sha256=copy.former, pixels=())
+    log.warning(
+        "copy was changed, left alone: %s",
+        copy.target,
+        extra={"MESSAGE_ID": MessageId.COPY_LEFT_ALONE},
+    )
+    return replace(copy, condition="foreign", notes=EDITED)
+
+
 class CopyWriter:
     """Keeps the copies as decided; used by one thread.
 
@@ -239,7 +272,7 @@ class CopyWriter:
                 source.path, target, "withdrawn"
             )
             return self._refuse(copy, "the name of the copy would be too long")
-        copy = self._present(self.places.current(source, folder), output)
+        copy = as_found(self.places.current(source, folder), output)
         if copy.condition in {"deleted", "foreign"} or copy.method == BY_HAND:
             return self._record(copy)
         if result.refused:
@@ -266,36 +299,10 @@ class CopyWriter:
         """
         output = OutputFolder.of(folder, self._max_bytes)
         self.places.have_looked_at(source.path, folder)
-        copy = self._present(self.places.current(source, folder), output)
+        copy = as_found(self.places.current(source, folder), output)
         if copy.condition == "deleted":
             copy = replace(copy, condition="withdrawn")
         return self._write(source, output, copy, result, BY_HAND if named else "")
-
-    def _present(self, copy: Copy, output: OutputFolder) -> Copy:
-        """Return what became of a copy since it was written."""
-        if not copy.sha256 and copy.condition != "foreign":
-            return copy
-        found = output.sha256_of(copy.target)
-        if copy.condition == "foreign" and found in {None, copy.sha256}:
-            condition = "deleted" if copy.sha256 else "withdrawn"
-            copy = replace(copy, condition=condition, notes="")
-        if found == copy.sha256:  # put back, perhaps
-            return replace(copy, condition="written")
-        if copy.condition not in {"written", "writing"}:
-            return copy
-        if found is None and copy.condition == "written":
-            log.info("copy was deleted and stays so: %s", copy.target)
-            return replace(copy, condition="deleted")
-        # A crash between the announcement and the writing leaves what was before.
-        if copy.condition == "writing" and found == (copy.former or None):
-            condition = "written" if copy.former else "withdrawn"
-            return replace(copy, condition=condition, sha256=copy.former, pixels=())
-        log.warning(
-            "copy was changed, left alone: %s",
-            copy.target,
-            extra={"MESSAGE_ID": MessageId.COPY_LEFT_ALONE},
-        )
-        return replace(copy, condition="foreign", notes=EDITED)
 
     def _record(self, copy: Copy) -> Copy:
         if copy != self._ledger.copies.find(copy.source):

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from hotpixeld.engine import copy_places
+from hotpixeld.engine.copy_writer import as_found
 from hotpixeld.engine.learning import Learning
 from hotpixeld.engine.maps import Maps
 from hotpixeld.engine.memory import Memory, share_one_heap
@@ -130,9 +131,11 @@ class Session:
         for copy in self.ledger.copies.unfinished():
             # A folder that is offline is left alone.
             with contextlib.suppress(OSError):
-                OutputFolder(place_of(copy), self.config.limits.max_bytes).sweep(
-                    copy.target.parent
-                )
+                output = OutputFolder(place_of(copy), self.config.limits.max_bytes)
+                output.sweep(copy.target.parent)
+                if not os.path.lexists(copy.source):  # nothing else will look at it
+                    with self.ledger.transaction():
+                        self.ledger.copies.record(as_found(copy, output))
 
     def _use(self, config: Config) -> None:
         ledger, jobs = self.ledger, self._jobs
