@@ -235,12 +235,10 @@ def expected(
     if image.outcome == "forgotten" or image.is_unlearned:
         return copy.pixels if copy is not None else ()  # it stays as it is
     known = [one.camera for one in ledger.images.cameras()]
-    detected = ledger.defects.of(record.camera.id)
-    pixels = pixel_list.repairable(
-        config, record.camera, known, detected, photo.metadata
-    )
-    key = repr((pixels.configured, [(one.row, one.col, one.kind, one.radius)
-                                    for one in pixels.detected]))  # fmt: skip
+    found = ledger.defects.of(record.camera.id)
+    pixels = pixel_list.repairable(config, record.camera, known, found, photo.metadata)
+    detected = [(one.row, one.col, one.kind) for one in pixels.detected]
+    key = repr((pixels.configured, detected))
     _asked[photo.identity, key] = photo, pixels
     try:
         return _shown(photo.identity, key)

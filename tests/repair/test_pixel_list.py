@@ -95,6 +95,19 @@ def test_a_single_colour_is_enough() -> None:
     assert pixel_list.is_visible(photo, Defect(row=20, col=30))
 
 
+def test_what_a_photo_shows_does_not_move_with_the_measured_footprint() -> None:
+    photo = frame(8.0, seed=5)
+    seen = []
+    for level in range(0, 60, 4):
+        photo[20, 30] = 90 + level
+        measured = (Defect(row=20, col=30, radius=radius) for radius in (None, 0, 1, 3))
+        seen.append({pixel_list.is_visible(photo, one) for one in measured})
+
+    assert all(len(each) == 1 for each in seen)
+    assert {True} in seen
+    assert {False} in seen
+
+
 def test_a_defect_outside_the_frame_is_not_visible() -> None:
     inside = Defect(row=20, col=30)
     photo = frame(0.7)

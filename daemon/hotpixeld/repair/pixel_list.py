@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 # at least what an eye can find at all in a smooth area.
 SIGMAS = 3.0
 LEVELS = 3.0
-DEFAULT_RADIUS = 1
+# A footprint and one pixel around it, and how far the surroundings reach.  One size for
+# all: what is measured of a footprint moves with the evidence, and whether a photo shows
+# the defect may not depend on which map looked at it.
+INNER = 2
+REACH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,6 @@ class PixelList:
         return replace(self, configured=configured, detected=())
 
 
-def _reach(defect: Defect) -> tuple[int, int]:
-    """Return how far a footprint and one pixel around it reach, and what is looked at."""
-    inner = (DEFAULT_RADIUS if defect.radius is None else defect.radius) + 1
-    return inner, inner + 4
-
-
 class _Ring(NamedTuple):
     """The surroundings of a defect, the footprint and one pixel around it left out.
 
@@ -95,22 +93,21 @@ class _Ring(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _ring(inner: int, up: int, left: int, down: int, right: int) -> _Ring:
-    """Return the ring beyond `inner` pixels, cut to what there is on each side."""
+def _ring(up: int, left: int, down: int, right: int) -> _Ring:
+    """Return the ring of surroundings, cut to what there is on each side."""
     y, x = np.mgrid[-up : down + 1, -left : right + 1]
-    inside = np.maximum(abs(y), abs(x)) > inner
+    inside = np.maximum(abs(y), abs(x)) > INNER
     terms = np.stack([np.ones(inside.sum()), y[inside], x[inside]], axis=1)
     return _Ring(inside, terms, np.linalg.pinv(terms))
 
 
 def window(defect: Defect, height: int, width: int) -> Window:
     """Return the pixels that show whether a defect inside a photo can be seen in it."""
-    _, reach = _reach(defect)
     return Window(
-        max(defect.row - reach, 0),
-        max(defect.col - reach, 0),
-        min(defect.row + reach + 1, height),
-        min(defect.col + reach + 1, width),
+        max(defect.row - REACH, 0),
+        max(defect.col - REACH, 0),
+        min(defect.row + REACH + 1, height),
+        min(defect.col + REACH + 1, width),
     )
 
 
@@ -138,8 +135,7 @@ def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     height, width, _ = frame.shape
     top, left, bottom, right = window(defect, height, width)
     row, col = defect.row, defect.col
-    inner, _ = _reach(defect)
-    ring = _ring(inner, row - top, col - left, bottom - row - 1, right - col - 1)
+    ring = _ring(row - top, col - left, bottom - row - 1, right - col - 1)
     levels = frame[top:bottom, left:right][ring.inside].astype(np.float64)
     trend = ring.inverse @ levels
     residual = levels - ring.terms @ trend
@@ -198,12 +194,13 @@ def version(
 ) -> str:
     """Return the version of a camera's pixel list: it changes when the list does.
 
-    Scores and amplitudes do not count: they move a little with every photo.
+    Scores, amplitudes and footprints do not count: they move a little with every photo,
+    and no photo shows more or fewer of the defects for it.
     """
     configured = config.listed(camera, largest=is_largest(camera, cameras))
     found = [
-        (defect.row, defect.col, defect.after, defect.until, defect.focal)
-        for defect in certain(config, camera, cameras, detected)
+        (each.row, each.col, each.kind, each.after, each.until, each.focal)
+        for each in certain(config, camera, cameras, detected)
     ]
     # Where copies go does not matter: see `copy_places.follow`.
     plain = [(one.path, one.unchanged) for one in config.folders]
