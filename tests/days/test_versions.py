@@ -233,6 +233,30 @@ def test_dark_frames_within_one_second_are_photos(home: Home, body: Body) -> Non
     assert home.folded() == 8
 
 
+@pytest.mark.parametrize("edited", ["skip", "fold"])
+def test_photos_are_taken_with_a_fisheye_effect_of_the_camera(
+    home: Home, body: Body, edited: str
+) -> None:
+    body.shoot(home.photos, 16)
+    home.configure_folder(edited=edited)
+    for number in range(16, 20):
+        write_jpeg(
+            home.photos / f"fisheye_{number}.jpg",
+            body.sensor.frame(number),
+            START + dt.timedelta(minutes=number),
+            make="NIKON CORPORATION",
+            model=body.model,
+            serial=body.serial,
+            maker_note=maker_note(body.serial, 1000 + number, retouch=25),
+        )
+    home.once()
+
+    assert home.folded() == 16
+    assert not any("fisheye" in name for name in home.written())
+    answer = home.hotpixeld("status", str(home.photos / "fisheye_16.jpg"))
+    assert 'a creative filter of the camera: "fisheye"' in answer.out
+
+
 def test_a_folder_of_edited_photos_is_folded_where_the_configuration_says_so(
     home: Home, body: Body
 ) -> None:

@@ -46,11 +46,15 @@ DEADLINE = 30.0
 Json = dict[str, Any]
 
 
-def maker_note(serial: str, shutter_count: int) -> bytes:
-    """Return a MakerNote as Nikon lays it out: a serial number and a shutter count."""
+def maker_note(serial: str, shutter_count: int, retouch: int = 0) -> bytes:
+    """Return a MakerNote as Nikon lays it out.
+
+    With a serial number, how the photo was retouched in the camera, and a shutter count.
+    """
     text = serial.encode() + b"\0"
     entries = (
-        (0x001D, 2, len(text), 8 + 2 + 2 * 12 + 4),
+        (0x001D, 2, len(text), 8 + 2 + 3 * 12 + 4),
+        (0x009E, 3, 2, retouch),
         (0x00A7, 4, 1, shutter_count),
     )
     directory = struct.pack("<H", len(entries))

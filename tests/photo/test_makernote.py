@@ -274,14 +274,17 @@ def test_canon_writes_its_temperature_over_128(
     shot = struct.pack(f"{order}14H", 28, *range(11), raw, 7)
     block = exif(order, tiff_based(order, b"", {4: (SHORT, shot)}))
 
-    assert makernote.celsius(block, "Canon") == expected
+    assert makernote.celsius(makernote.directory(block, "Canon"), "Canon") == expected
 
 
 def test_pentax_writes_its_temperature_as_it_is() -> None:
     note = self_based(">", b"PENTAX \0MM", 0, {0x0047: (6, struct.pack(">b", -3))})
 
-    assert makernote.celsius(exif(">", note), "PENTAX") == -3
-    assert makernote.celsius(exif(">", tiff_based(">", b"", FILLER)), "Canon") is None
+    block, other = exif(">", note), exif(">", tiff_based(">", b"", FILLER))
+
+    assert makernote.celsius(makernote.directory(block, "PENTAX"), "PENTAX") == -3
+    assert makernote.celsius(makernote.directory(other, "Canon"), "Canon") is None
+    assert makernote.celsius(None, "Canon") is None
 
 
 def test_olympus_equipment_may_be_held_as_plain_bytes() -> None:

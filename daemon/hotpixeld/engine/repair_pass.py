@@ -458,14 +458,18 @@ class RepairPass:
         job.outcome = "pending" if image.outcome == "pending" else "known"
 
     def _camera_unless_edited(self, source: Photo) -> Camera:
-        """Return the photo's camera; an edited photo is refused, or one without camera."""
+        """Return the photo's camera.
+
+        Refused are photos without one, edited ones, and those whose camera moved or blurred
+        what its sensor saw, whatever the configuration says of edited ones.
+        """
         folder = self._config.folder_of(source.path)
         camera = camera_of(source, self._config)
-        why = (
-            edit_detection.why_edited(source.metadata)
-            if folder.edited == "skip"
-            else None
-        )
+        why = None
+        if effect := source.metadata.creative_filter:
+            why = f'a creative filter of the camera: "{effect}"'
+        elif folder.edited == "skip":
+            why = edit_detection.why_edited(source.metadata)
         if why:
             raise SkippedPhotoError(source.path, why)
         return self._body(camera)

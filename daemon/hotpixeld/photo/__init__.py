@@ -6,6 +6,8 @@ metadata
     Camera, capture time, exposure and size, from the header alone.
 makernote
     TIFF directories, and the body's serial number in what makers write.
+creative_filter
+    The camera's effects that leave no pixel where the sensor has it.
 edit_detection
     The evidence that software has changed the pixels.
 fingerprint
@@ -13,7 +15,8 @@ fingerprint
 
 May import `jpeg`, `statistics`, `files` and what lies below them; writes nothing.
 
-To add a camera maker, start at `makernote._LAYOUTS`; the name of an editor, at
+To add a camera maker, start at `makernote._LAYOUTS`; a filter of a camera, at
+`creative_filter`; the name of an editor, at
 `edit_detection._EDITORS`; a field of EXIF, at `metadata.read`; a reason to refuse a file,
 at `photo_file.examine`; what counts as edited, at `edit_detection.why_edited`, which
 `engine.repair_pass` asks.

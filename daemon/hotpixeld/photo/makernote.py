@@ -312,6 +312,7 @@ _LAYOUTS = (
     _InDirectory("", b"SIGMA\0", 10, None, _texts(0x0002)),
     _InDirectory("CANON", b"", 0, None, _canon),
     _InDirectory("SAMSUNG", b"", 0, None, _texts(0xA002)),
+    _InDirectory("SONY", b"SONY ", 12, None, _texts()),
     _InDirectory("NIKON", b"", 0, None, _texts(0x001D, 0x00A0)),
     _InRecord("RECONYX", b"RECONYXUF\0", 0x4B, 15, "latin-1"),
     _InRecord("RECONYX", b"RECONYXH2\0", 0x7E, 30, "utf-16-le"),
@@ -354,25 +355,24 @@ _PENTAX_TEMPERATURE = 0x0047
 _COLDEST, _HOTTEST = -40, 90
 
 
-def celsius(exif: Directory, make: str) -> float | None:
+def celsius(note: Directory | None, make: str) -> float | None:
     """Return the temperature inside the camera, degrees; None where it is not told.
 
     Canon and Pentax write it.
 
     Parameters
     ----------
-    exif : Directory
-        The EXIF directory, which holds the note.
+    note : Directory or None
+        The MakerNote, from `directory`.
     make : str
         The camera's.
     """
-    note, make = directory(exif, make), make.upper()
     if note is None:
         return None
     found = None
-    if make.startswith("CANON"):
+    if make.upper().startswith("CANON"):
         raw = note.number(_CANON_SHOT, _CANON_TEMPERATURE)
         found = raw - _CANON_ZERO if raw else None
-    elif make.startswith(("PENTAX", "RICOH")):
+    elif make.upper().startswith(("PENTAX", "RICOH")):
         found = note.number(_PENTAX_TEMPERATURE)
     return float(found) if found is not None and _COLDEST < found < _HOTTEST else None

@@ -17,7 +17,7 @@ from hotpixeld.camera import Camera
 from hotpixeld.errors import PhotoError, SkippedPhotoError, TruncatedPhotoError
 from hotpixeld.files import NotAFileError, open_regular
 from hotpixeld.jpeg import markers
-from hotpixeld.photo import makernote
+from hotpixeld.photo import creative_filter, makernote
 from hotpixeld.photo.makernote import Directory
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Metadata:
         How far the camera says it enlarged the middle of the picture; 1 is not at all.
     celsius : float or None
         The camera's own temperature, degrees.
+    creative_filter : str
+        That moved or blurred what the sensor saw, see `creative_filter`.
     orientation : int
         1 to 8 as in EXIF; 1 where missing or impossible.
     exif_width, exif_height : int or None
@@ -92,6 +94,7 @@ class Metadata:
     iso: int | None
     digital_zoom: float | None
     celsius: float | None
+    creative_filter: str
     orientation: int
     exif_width: int | None
     exif_height: int | None
@@ -199,6 +202,7 @@ def read(data: bytes, path: Path) -> Metadata:
     exif = first.child(_EXIF)
     make, model = first.text(_MAKE), first.text(_MODEL)
     orientation = first.number(_ORIENTATION) or 1
+    note = makernote.directory(exif, make)
     return Metadata(
         width=structure.width,
         height=structure.height,
@@ -213,7 +217,8 @@ def read(data: bytes, path: Path) -> Metadata:
         focal_mm=_positive(exif.ratio(_FOCAL_LENGTH)),
         iso=_iso(exif),
         digital_zoom=_positive(exif.ratio(_DIGITAL_ZOOM)),
-        celsius=makernote.celsius(exif, make),
+        celsius=makernote.celsius(note, make),
+        creative_filter=creative_filter.name(note, make),
         orientation=orientation if 1 <= orientation <= 8 else 1,
         exif_width=exif.number(_PIXEL_X) or None,
         exif_height=exif.number(_PIXEL_Y) or None,
