@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from days.world import Body, Daemon, Home, sha256
@@ -12,7 +13,6 @@ from sensor import Planted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from random import Random
 
 FOLDERS = ("", "anna", "2024", "2024/march")
@@ -97,9 +97,10 @@ class User:
     def tree(self) -> list[Path]:
         """Return the files in the user's folders, whoever wrote them."""
         roots = self.home.photos, self.home.root / "elsewhere"
-        return sorted(
-            path for root in roots for path in root.rglob("*") if path.is_file()
-        )
+        # Not `rglob`: it raises where the daemon removes an empty folder meanwhile.
+        walked = (step for root in roots for step in os.walk(root))
+        paths = (Path(folder) / name for folder, _, names in walked for name in names)
+        return sorted(path for path in paths if path.is_file())
 
     def kept(self, path: Path, kind: str) -> None:
         """Note a file as the user's."""
