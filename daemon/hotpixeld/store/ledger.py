@@ -128,6 +128,7 @@ STEPS = (
     fingerprints.SCHEMA,
     _MAPPED_BY,
     _CELSIUS,
+    paths.BY_SIZE,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -163,6 +164,7 @@ SCHEMA = (
     )
     + images.TALLIES
     + paths.FOLDER_FAULTS
+    + paths.BY_SIZE
 )
 """What a new ledger holds, of version `VERSION`."""
 
