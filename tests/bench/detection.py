@@ -25,12 +25,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from hotpixeld.detection import evidence, lives, suspects, verdict
-from hotpixeld.detection.evidence import Conditions, EvidenceTable
+from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import LUMA
 
@@ -38,6 +39,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import whole_frames
 from whole_frames import State
+
+if TYPE_CHECKING:
+    from hotpixeld.detection.dates import Life
 
 BINS = (3, 6, 10, 30, 1000)
 LEVELS = {
@@ -140,6 +144,22 @@ def kind_bin(defect: dict[str, object]) -> str | None:
     return None
 
 
+def evidence_table(
+    sites: np.ndarray, frames: Sequence[np.ndarray], taken: Sequence[Sequence[float]]
+) -> EvidenceTable:
+    """Return what frames show at sites, and how they were taken; see `decoded`."""
+    height, width, _ = frames[0].shape
+    asked = np.concatenate([sites, evidence.controls(height, width)])
+    samples = np.stack([whole_frames.sample(frame, asked) for frame in frames])
+    at_sites, controls = np.split(samples, [len(sites)], axis=1)
+    # What an exposure is made of does not matter.
+    photos = [
+        SampledPhoto(number, None, exposure, 1, focal, None, 1, samples[number])
+        for number, (exposure, focal) in enumerate(taken)
+    ]
+    return EvidenceTable(sites, at_sites, controls, photos)
+
+
 def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, int]]:
     """Find the defects of a set in every way, count, and return those of the verdicts."""
     truth = json.loads((folder / "truth.json").read_text())
@@ -157,19 +177,19 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
         raise AssertionError("the state keeps no trace")
     sites = suspects.nominated(state, state.trace)
     everything = np.concatenate([places, sites])
-    asked = np.concatenate([everything, evidence.controls(height, width)])
-    samples = np.stack([whole_frames.sample(frame, asked) for frame in frames])
-    at_sites, controls = np.split(samples, [len(everything)], axis=1)
-    celsius = np.full(len(taken), np.nan)
-    exposure, focal = np.array(taken).T
-    conditions = Conditions(exposure, focal, celsius)
-    verdicts = verdict.judge(at_sites, controls, height * width, conditions)
-    listed = np.zeros(len(everything), np.bool_)
-    listed[
-        lives.proven(state, EvidenceTable(everything, at_sites, controls, ()), verdicts)
-    ] = True
+    table = evidence_table(everything, frames, taken)
+    verdicts = verdict.judge(
+        table.suspects, table.controls, height * width, table.conditions
+    )
     # A bar that a camera writes over the picture shows no defect: no credit in it.
-    listed[: len(places)] &= suspects.are_seen(state, places)
+    seen = np.append(suspects.are_seen(state, places), np.ones(len(sites), np.bool_))
+    proven = [site for site in lives.proven(state, table, verdicts) if seen[site]]
+    listed = np.zeros(len(everything), np.bool_)
+    listed[proven] = True
+    asked = lives.ask(
+        table, verdicts, [one for one in proven if one >= len(places)], {}
+    )
+    told = dict(zip(asked.sites, asked.told.lives, strict=True))
     found = {
         "evidence": sites[listed[len(places) :]],
         "limit": places[listed[: len(places)]],
@@ -183,7 +203,7 @@ def measure(folder: Path, tally: Tally, unsure: Sites = ()) -> list[tuple[int, i
     }
     more = [{"x": col, "y": row, "certain": False} for row, col in unsure]
     count(truth["defects"] + more, found, tally)
-    count_onsets(planted, everything, listed, verdicts, tally)
+    count_onsets(planted, everything, told, tally)
     return [(int(row), int(col)) for row, col in found["evidence"]]
 
 
@@ -213,13 +233,12 @@ def count(
 def count_onsets(
     planted: list[dict[str, object]],
     sites: np.ndarray,
-    listed: np.ndarray,
-    verdicts: verdict.Verdicts,
+    told: dict[int, Life],
     tally: Tally,
 ) -> None:
     """Count by how many photos each found onset of a visible peak of 10 is off.
 
-    `sites` are the planted places, then the suspects.
+    `sites` are the planted places, then the suspects; `told` are the lives of those found.
     """
     for one in planted:
         onset = int(str(one["onset"]))
@@ -227,10 +246,10 @@ def count_onsets(
         nearest = int(distance.argmin())
         site = len(planted) + nearest
         strong = abs(float(str(one["visible"]))) >= BINS[2]
-        if not (onset and strong and distance[nearest] <= 2 and listed[site]):
+        if not (onset and strong and distance[nearest] <= 2 and site in told):
             continue
         tally.late += 1
-        life = verdict.life(verdicts, site)
+        life = told[site]
         if life.after is not None:
             tally.onsets.append(life.first - onset)
 

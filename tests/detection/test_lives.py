@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.defect import Defect
+from hotpixeld.defect import Defect, Law
 from hotpixeld.detection import evidence, lives
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
 
 if TYPE_CHECKING:
-    from hotpixeld.detection.verdict import Verdicts
+    import pytest
 
 NOON = dt.datetime(2024, 3, 1, 12)
 TIMES = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
@@ -33,10 +32,9 @@ def table() -> EvidenceTable:
     return EvidenceTable(sites, samples, samples, photos)
 
 
-def support(*votes: float) -> Verdicts:
-    """Return verdicts whose photos vote so about the place of `SURE`."""
-    each = np.stack([np.array(votes), np.zeros(6)], axis=1)
-    return cast("Verdicts", SimpleNamespace(support=each))
+def support(*votes: float) -> dict[tuple[int, int], np.ndarray]:
+    """Return how photos vote about the place of `SURE`, and another."""
+    return {(5, 7): np.array(votes, np.float32), (30, 40): np.zeros(6, np.float32)}
 
 
 NEUTRAL = support(0, 0, 0, 0, 0, 0)
@@ -48,6 +46,36 @@ def test_what_goes_on_keeps_its_beginning() -> None:
     (one,) = lives.carried_on([began], [now], table(), NEUTRAL)
 
     assert (one.after, one.by, one.score) == (began.after, NOON, 25.0)
+
+
+def test_a_beginning_is_given_up_when_photos_from_before_it_show_the_defect() -> None:
+    began = replace(SURE, after=TIMES[3], by=TIMES[4], law=Law(0.1, 0, 0.3))
+    now = replace(SURE, by=TIMES[4], law=Law(0.1, 0, 0.3))
+
+    (kept,) = lives.carried_on([began], [now], table(), support(0, 0, -1, 0, 3, 3))
+    (gone,) = lives.carried_on([began], [now], table(), support(3, 3, 0, 0, 3, 3))
+    assert (kept.after, gone.after) == (TIMES[3], None)
+
+
+def test_a_beginning_of_the_former_rule_is_judged_anew_where_photos_reach_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have been that of the first long exposures."""
+    began = replace(SURE, after=TIMES[3], by=TIMES[4])
+    now = replace(SURE, by=TIMES[4], law=Law(0, 0.1, 0.3))
+    (kept,) = lives.carried_on([began], [now], table(), NEUTRAL)
+    monkeypatch.setattr(lives, "SCENES", 4)
+    (judged,) = lives.carried_on([began], [now], table(), NEUTRAL)
+
+    assert (kept.after, judged.after) == (TIMES[3], None)
+
+
+def test_a_beginning_stays_when_the_photos_before_it_are_no_longer_looked_at() -> None:
+    began = replace(SURE, after=TIMES[0], by=TIMES[1], law=Law(0.1, 0, 0.3))
+    now = replace(SURE, by=TIMES[1], law=Law(0.1, 0, 0.3))
+    (one,) = lives.carried_on([began], [now], table(), support(0, 3, 3, 3, 3, 3))
+
+    assert (one.after, one.by) == (TIMES[0], TIMES[1])
 
 
 def test_an_earlier_beginning_is_taken() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -12,12 +10,9 @@ import pytest
 from hotpixeld.cli import terminal
 from hotpixeld.defect import Appearance, Defect, Strength
 from hotpixeld.detection import evidence, lives
+from hotpixeld.detection.dates import Life
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
-from hotpixeld.detection.score_test import Axis
 from hotpixeld.repair.pixel_list import ListedPixel
-
-if TYPE_CHECKING:
-    from hotpixeld.detection.verdict import Verdicts
 
 NOON = dt.datetime(2024, 3, 1, 12)
 # Exposure time, ISO, focal length and excess of six photos.
@@ -42,18 +37,11 @@ def table() -> EvidenceTable:
     return EvidenceTable(np.array([[5, 7]]), samples, samples, taken)
 
 
-def verdicts(axis: Axis, shown: list[bool]) -> Verdicts:
-    support = np.array([[-2.0], [4.0], [0.2], [4.0], [1.5], [3.0]], np.float32)
-    return cast(
-        "Verdicts",
-        SimpleNamespace(
-            support=support, shown=np.array(shown)[:, None], axis=np.array([axis])
-        ),
-    )
+VOTES = np.array([-2.0, 4.0, 0.2, 4.0, 1.5, 3.0], np.float32)
 
 
 def test_it_is_counted_and_measured_by_exposure_time() -> None:
-    found = lives.appearance(table(), verdicts(Axis.TIME, [True] * 6), 0, 0, 5)
+    found = lives.appearance(table(), 0, VOTES, Life(0, 5, None, None))
 
     assert (found.seen, found.telling) == (4, 5)
     by_time = {one.seconds: one for one in found.strengths}
@@ -65,17 +53,16 @@ def test_it_is_counted_and_measured_by_exposure_time() -> None:
 
 
 def test_photos_outside_its_life_do_not_count() -> None:
-    found = lives.appearance(table(), verdicts(Axis.TIME, [True] * 6), 0, 1, 3)
+    found = lives.appearance(table(), 0, VOTES, Life(1, 3, 0, 4))
 
     assert (found.seen, found.telling) == (2, 2)
     assert sum(one.photos for one in found.strengths) == 3
 
 
 def test_the_focal_range_is_that_of_the_photos_that_show_it() -> None:
-    at_wide = [True, True, False, True, False, True]
+    at_wide = np.array([True, True, False, True, False, True])
 
-    assert lives.focal_range(table(), verdicts(Axis.FOCAL, at_wide), 0) == (5.0, 6.0)
-    assert lives.focal_range(table(), verdicts(Axis.TIME, at_wide), 0) is None
+    assert lives.focal_range(table(), at_wide) == (5.0, 6.0)
 
 
 def test_history_is_written_as_photographers_do() -> None:

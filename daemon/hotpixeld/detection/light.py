@@ -28,8 +28,11 @@ from hotpixeld.defect import DOUBLING, MOST_DOUBLINGS, WHITE, Law
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from hotpixeld.defect import Defect
     from hotpixeld.detection.score_test import Residuals
     from hotpixeld.statistics.contrast import FloatArray
 
@@ -47,6 +50,8 @@ SCATTERS = np.array([0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65])
 SCATTER, SCATTER_PRIOR = 0.3, 0.5
 # Of the centre to the contrast: that of a wide footprint, and of a single pixel.
 CENTRE = (1.0, 6.0)
+# Room of what is added in ordinary surroundings.
+MIDDLE = WHITE - 100
 # Steps of the fit, from three beginnings: whatever the exposure, by it alone, and both.
 STEPS = 8
 # A gain's logarithm lies on a grid; its last place is a photo that shows no defect at all.
@@ -62,6 +67,14 @@ COMPANIONS = 3
 """Defects without which photos have no gain of their own."""
 TURNS = 3
 """Laws and gains are fitted in turn so often."""
+
+
+def law_of(defect: Defect) -> Law:
+    """Return the law of a defect, or one of its mean strength where it has none."""
+    if defect.law is not None:
+        return defect.law
+    excess = np.array(defect.amplitude or (0, 0, 0)) @ LUMA
+    return Law(-math.log1p(-min(max(float(excess) / MIDDLE, 0), 0.9)), 0, SCATTER)
 
 
 def students_cdf(ratio: Floats) -> Floats:
@@ -221,6 +234,13 @@ class Laws:
     offset: FloatArray
     dark: FloatArray
 
+    def but(self, known: Mapping[int, Law]) -> Laws:
+        """Return them with others in place of some, by number."""
+        offset, dark = self.offset.copy(), self.dark.copy()
+        for number, law in known.items():
+            offset[number], dark[number] = law.offset, law.dark
+        return Laws(offset, dark)
+
     def strength(self, exposure: FloatArray) -> FloatArray:
         """Return A at a gain of 1, (..., photos, N), for (photos, N) exposures."""
         offset, dark = self.offset[..., None, :], self.dark[..., None, :]
@@ -343,6 +363,8 @@ class Fit:
         defects tell it.
     expected : (photos, N) float32
         What is expected at the centre, levels, at that gain.
+    unseen : (photos, N) float32
+        How likely it is that the camera took all of its defects away, as the others tell.
     """
 
     laws: Laws
@@ -352,6 +374,7 @@ class Fit:
     celsius: float | None
     votes: FloatArray
     expected: FloatArray
+    unseen: FloatArray
 
     def law(self, number: int) -> Law:
         """Return the law of one defect."""
@@ -390,6 +413,10 @@ class _Gains:
         """Return the mean gain of each photo for each defect, (photos, N)."""
         mean = np.tensordot(np.exp(GAINS), self.posterior(), 1)
         return np.asarray(mean, np.float32)
+
+    def unseen(self) -> FloatArray:
+        """Return the probability of each photo, for each defect, that it shows none."""
+        return np.asarray(self.posterior()[-1], np.float32)
 
     def votes(self, supports: FloatArray) -> FloatArray:
         """Return each photo's vote, whichever the gain is, by `_supports`."""
@@ -461,6 +488,7 @@ def fit(
     exposure: NDArray[np.floating],
     celsius: NDArray[np.floating],
     inside: NDArray[np.bool_],
+    known: Mapping[int, Law],
 ) -> Fit:
     """Learn the laws of a camera's defects, and how they show in its photos.
 
@@ -474,6 +502,8 @@ def fit(
         The camera's temperature, NaN where unknown.
     inside : (photos, N) bool
         The photos of each defect's life, as far as is known.
+    known : mapping of int to Law
+        Of those that are not to be fitted, by number.
     """
     told = celsius[np.isfinite(celsius)]
     usual = float(np.median(told)) if len(told) else None
@@ -481,12 +511,13 @@ def fit(
     times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
     alive = replace(residuals, share=residuals.share * inside)
     scatter = SCATTER
-    laws = fit_laws(alive, times, np.ones(inside.shape, np.float32), scatter)
+    even = np.ones(inside.shape, np.float32)
+    laws = fit_laws(alive, times, even, scatter).but(known)
     for _ in range(TURNS):
         strength = laws.strength(times)
         gain = _gains(residuals, strength, over, inside, scatter).means()
         scatter = _scatter(alive, _added(gain * strength, residuals.level))
-        laws = fit_laws(alive, times, gain, scatter)
+        laws = fit_laws(alive, times, gain, scatter).but(known)
     strength = laws.strength(times)
     gains = _gains(residuals, strength, over, inside, scatter)
     return Fit(
@@ -497,4 +528,5 @@ def fit(
         usual,
         gains.votes(_supports(residuals, strength, scatter)),
         _added(gains.means() * strength, residuals.level),
+        gains.unseen(),
     )

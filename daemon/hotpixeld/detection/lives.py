@@ -10,24 +10,30 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hotpixeld.defect import Appearance, Kind, Strength
-from hotpixeld.detection import light, suspects, verdict
-from hotpixeld.detection.score_test import CLIPPED, Axis
+from hotpixeld.detection import dates, light, suspects, verdict
+from hotpixeld.detection.dates import CHANGE
+from hotpixeld.detection.explanation import Question
+from hotpixeld.detection.score_test import CLIPPED
 from hotpixeld.detection.suspects import APART
 from hotpixeld.statistics import trace
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from hotpixeld.defect import Defect
+    from hotpixeld.detection.dates import Life, Told
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
-    from hotpixeld.detection.verdict import Hypothesis, Verdicts
+    from hotpixeld.detection.verdict import Verdicts
+    from hotpixeld.statistics.contrast import FloatArray
     from hotpixeld.statistics.generation import State
 
 SCENES = 8
@@ -64,32 +70,26 @@ def _strength(table: EvidenceTable, site: int, photos: list[int]) -> Strength:
     )
 
 
-def focal_range(
-    table: EvidenceTable, verdicts: Verdicts, site: int
-) -> tuple[float, float] | None:
-    """Return the focal lengths at which a defect shows at this place; None is any."""
-    if verdicts.axis[site] != Axis.FOCAL:
-        return None
-    lengths = table.conditions.focal[verdicts.shown[:, site]]
+def focal_range(table: EvidenceTable, shown: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the focal lengths of the photos that show a defect at its place."""
+    lengths = table.conditions.focal[shown]
     return float(lengths.min()), float(lengths.max())
 
 
 def appearance(
-    table: EvidenceTable, verdicts: Verdicts, site: int, first: int, last: int
+    table: EvidenceTable, site: int, votes: FloatArray, life: Life
 ) -> Appearance:
     """Return how the defect at a suspect's place appears in the photos of its life.
 
     Parameters
     ----------
     table : EvidenceTable
-    verdicts : Verdicts
     site : int
         Number of the suspect.
-    first, last : int
-        Numbers of the first and the last photo of its life.
+    votes : (photos,) float32
+    life : Life
     """
-    votes = verdicts.support[:, site]
-    alive = np.arange(first, last + 1)
+    alive = np.arange(life.first, life.last + 1)
     by_stop: dict[int | None, list[int]] = defaultdict(list)
     for number in alive.tolist():
         by_stop[_stop(table.photos[number])].append(number)
@@ -174,39 +174,82 @@ def joined(defects: Iterable[Defect], when: dt.datetime | None) -> list[Defect]:
     return [one for one in out if one not in outlived]
 
 
-def _kind(by_photos: Hypothesis, by_state: Kind) -> Kind:
+def _kind(by_photos: Kind, by_state: Kind) -> Kind:
     """Return the kind that photos and state agree on.
 
     Photos alone may take what adds to like scenes for a level of its own; the state knows
     whether the site varies less than its surroundings.
     """
-    if by_photos.kind is Kind.HOT:
-        return Kind.DEAD if by_photos.amplitude < 0 else Kind.HOT
-    return (
-        Kind.HOT
-        if by_photos.kind is Kind.STUCK and by_state is Kind.HOT
-        else by_photos.kind
+    both = (by_photos, by_state)
+    return Kind.HOT if both == (Kind.STUCK, Kind.HOT) else by_photos
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the photos tell of some suspects.
+
+    Attributes
+    ----------
+    sites : list of int
+        Their numbers.
+    told : Told
+    """
+
+    sites: list[int]
+    told: Told
+
+    def votes(self, table: EvidenceTable) -> dict[tuple[int, int], FloatArray]:
+        """Return the votes about each, by row and column."""
+        places = [(int(row), int(col)) for row, col in table.sites[self.sites]]
+        return dict(zip(places, self.told.explained.votes.T, strict=True))
+
+
+def ask(
+    table: EvidenceTable,
+    verdicts: Verdicts,
+    sites: Sequence[int],
+    former: Mapping[int, Defect],
+) -> Asked:
+    """Ask what some suspects are, and since when: those of the list, and former ones."""
+    asked = [*sites, *former]
+    known = {
+        number: light.law_of(former[site])
+        for number, site in enumerate(asked)
+        if site in former and former[site].kind is Kind.HOT
+    }
+    shown = verdicts.shown[:, asked]
+    question = Question.about(
+        table.suspects[:, asked],
+        verdicts.residuals.only(asked),
+        shown,
+        table.conditions,
+        known,
     )
+    return Asked(asked, dates.told(question, verdicts.axis[asked], shown))
 
 
 def _described(
-    state: State, table: EvidenceTable, verdicts: Verdicts, site: int
+    state: State, table: EvidenceTable, verdicts: Verdicts, asked: Asked, number: int
 ) -> Defect:
     """Return the defect at a suspect's place: shape from the mean, dates from photos."""
+    site, told = asked.sites[number], asked.told
     row, col = (int(value) for value in table.sites[site])
     red, green, blue = verdicts.amplitude[site].tolist()
     times = [photo.captured for photo in table.photos]
-    life = verdict.life(verdicts, site)
+    life = told.lives[number]
     defect = suspects.measure(state, row, col, float(verdicts.score[site]))
+    kind = _kind(told.explained.kinds[number], defect.kind)
+    shown = verdicts.shown[:, site]
     return replace(
         defect,
-        kind=_kind(verdicts.hypothesis[site], defect.kind),
+        kind=kind,
         amplitude=(red, green, blue),
         after=None if life.after is None else times[life.after],
         by=times[life.first],
         until=None if life.until is None else times[life.until],
-        focal=focal_range(table, verdicts, site),
-        appearance=appearance(table, verdicts, site, life.first, life.last),
+        focal=focal_range(table, shown) if told.by_focal[number] else None,
+        appearance=appearance(table, site, told.explained.votes[:, number], life),
+        law=told.explained.fit.law(number) if kind is Kind.HOT else None,
     )
 
 
@@ -227,59 +270,68 @@ def proven(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:
     return [site for site in ordered if _is_spot(state, table, verdicts, site)]
 
 
-def _listed(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[Defect]:
-    """Return the defects that the newest photos prove, the surest first."""
-    sites: list[int] = []
-    listed: list[Defect] = []
+def _listed(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:
+    """Return the suspects that the newest photos prove, the surest first, each once."""
+    places: list[tuple[int, int]] = []
+    listed: list[int] = []
     for site in proven(state, table, verdicts):
         row, col = (int(value) for value in table.sites[site])
-        if _same(row, col, listed) is None:
-            listed.append(_described(state, table, verdicts, site))
-            sites.append(site)
-    return _with_laws(listed, sites, table, verdicts)
+        if all(max(abs(row - r), abs(col - c)) > APART for r, c in places):
+            places.append((row, col))
+            listed.append(site)
+    return listed
 
 
-def _with_laws(
-    defects: list[Defect], sites: list[int], table: EvidenceTable, verdicts: Verdicts
-) -> list[Defect]:
-    """Return the defects at some suspects' places, the hot ones with their laws."""
-    if not defects:
-        return []
-    shown = verdicts.shown[:, sites]
-    found = light.at_centre(
-        verdicts.residuals.only(sites), table.suspects["peak"][:, sites], shown
-    )
-    taken = table.conditions
-    fitted = light.fit(found, taken.exposure, taken.celsius, shown)
-    return [
-        replace(one, law=fitted.law(number)) if one.kind is Kind.HOT else one
-        for number, one in enumerate(defects)
-    ]
+def _is_denied(former: Defect, table: EvidenceTable, votes: FloatArray | None) -> bool:
+    """Return whether photos from before a beginning say that there was none.
+
+    They show the defect; or there are many, and the beginning was found when what photos
+    could show of it was not asked.
+    """
+    if votes is None or former.after is None:
+        return False
+    times = [photo.captured for photo in table.photos]
+    before = [when is not None and when <= former.after for when in times]
+    against = float(votes[before].sum())
+    return against > CHANGE or (former.law is None and sum(before) >= SCENES)
 
 
-def _continued(defect: Defect, former: Defect | None) -> Defect:
-    """Return the defect with the beginning that the former map knew, if it is earlier."""
-    if former is None or (defect.after is not None and former.after is None):
+def _continued(
+    defect: Defect,
+    former: Defect | None,
+    table: EvidenceTable,
+    votes: FloatArray | None,
+) -> Defect:
+    """Return the defect with the beginning that the former map knew.
+
+    Unless the new one is earlier, or photos deny that there was any.
+    """
+    if former is None or former.by is None:
         return defect
-    if former.by is None or (defect.by is not None and defect.by <= former.by):
+    is_earlier = defect.by is not None and defect.by <= former.by
+    if defect.after is not None:
+        keeps = former.after is not None and not is_earlier
+    else:
+        keeps = former.after is not None or not is_earlier
+    if not keeps or _is_denied(former, table, votes):
         return defect
     return replace(defect, after=former.after, by=former.by)
 
 
-def _ended(defect: Defect, table: EvidenceTable, verdicts: Verdicts) -> Defect | None:
+def _ended(
+    defect: Defect, table: EvidenceTable, votes: FloatArray | None
+) -> Defect | None:
     """Return what is left of a defect that the newest photos do not prove any more.
 
     It lives on while their votes against it are too few, those from before it began left
     out; one that was never sure is dropped.
     """
-    numbers = {(row, col): site for site, (row, col) in enumerate(table.sites.tolist())}
-    site = numbers.get((defect.row, defect.col))
-    if site is None or not suspects.is_certain(defect):
+    if votes is None or not suspects.is_certain(defect):
         return None
     times = [photo.captured for photo in table.photos]
     began = defect.by or dt.datetime.min
     before = np.array([when is not None and when < began for when in times], np.bool_)
-    votes = np.where(before, 0.0, verdicts.support[:, site])
+    votes = np.where(before, 0, votes)
     if float(votes.sum()) > DISPROVED:
         return defect
     showing = np.flatnonzero(votes > 0)
@@ -310,7 +362,7 @@ def carried_on(
     former: Sequence[Defect],
     new: Sequence[Defect],
     table: EvidenceTable,
-    verdicts: Verdicts,
+    votes: Mapping[tuple[int, int], FloatArray],
 ) -> list[Defect]:
     """Return the new map: the new defects, with what is known of the past.
 
@@ -320,13 +372,24 @@ def carried_on(
         The map before; a place may have had several lives.
     new : sequence of Defect
         What the newest photos prove.
+    table : EvidenceTable
+    votes : mapping of (row, col) to (photos,) float32
+        About the new defects, and those of the map before that are not among them.
     """
     past = [defect for defect in former if defect.until is not None]
     living = [defect for defect in former if defect.until is None]
-    out = [_continued(defect, _earlier(defect, living, past)) for defect in new]
+    out = [
+        _continued(
+            defect,
+            _earlier(defect, living, past),
+            table,
+            votes.get((defect.row, defect.col)),
+        )
+        for defect in new
+    ]
     for defect in living:
         if _same(defect.row, defect.col, new) is None:
-            left = _ended(defect, table, verdicts)
+            left = _ended(defect, table, votes.get((defect.row, defect.col)))
             out += [left] if left is not None else []
     return out + [
         ended for ended in past if not any(_is_same_life(ended, life) for life in out)
@@ -360,5 +423,23 @@ def defects(
     )
     if verdicts.scenes < needed:
         return list(former)
-    new = _listed(state, table, verdicts)
-    return carried_on(former, new, table, verdicts)
+    sites = _listed(state, table, verdicts)
+    asked = ask(table, verdicts, sites, _unproven(former, table, sites))
+    new = [
+        _described(state, table, verdicts, asked, number)
+        for number in range(len(sites))
+    ]
+    return carried_on(former, new, table, asked.votes(table))
+
+
+def _unproven(
+    former: Iterable[Defect], table: EvidenceTable, sites: Sequence[int]
+) -> dict[int, Defect]:
+    """Return the defects of the map before that are not proven now, by their suspects."""
+    numbers = {(row, col): site for site, (row, col) in enumerate(table.sites.tolist())}
+    found = {
+        numbers[one.row, one.col]: one
+        for one in former
+        if one.until is None and (one.row, one.col) in numbers
+    }
+    return {site: one for site, one in found.items() if site not in sites}

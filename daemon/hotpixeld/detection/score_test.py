@@ -2,8 +2,8 @@
 
 The bounded residuals of a site, each over the variance of its surroundings, add up to a
 sum whose standard deviation is known, so their ratio is a signal-to-noise ratio. The parts
-are one stretch of time (the defect appeared, or healed), the longest exposures, and a
-range of focal lengths (lens correction moves a defect with the zoom); a choice among many
+are one stretch of time (the defect appeared, or healed), a range of exposures, and one of
+focal lengths (lens correction moves a defect with the zoom); a choice among many
 parts is paid for with the logarithm of their number.
 
 Three things spoil this arithmetic of independent photos, and the control sites, ordinary
@@ -298,15 +298,6 @@ def _range(
     return best, bounds[0], bounds[1]
 
 
-def _first_rows(each: Sums, grain: float) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Return the statistic and last row of each site's best number of first rows."""
-    sums = Sums(*(np.cumsum(term, axis=0) for term in each))
-    statistic = np.square(sums.snr(grain)) / 2
-    last = statistic.argmax(axis=0)
-    highest = statistic[last, np.arange(statistic.shape[1])]
-    return np.asarray(highest - np.log(len(statistic)), np.float32), last
-
-
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the rank of each value among the different ones; the same for the same."""
     return np.unique(values, return_inverse=True)[1].astype(np.intp)
@@ -340,15 +331,16 @@ def strongest_part(
         statistic = np.square(pull) / 2 - np.log(len(LEVELS))
         best.consider(np.asarray(statistic, np.float32), everything, Axis.TIME)
     time = np.arange(photos)
-    focal, exposure = _ranks(conditions.focal), _ranks(-conditions.exposure)
-    for axis, group in ((Axis.TIME, time), (Axis.FOCAL, focal)):
+    focal, exposure = _ranks(conditions.focal), _ranks(conditions.exposure)
+    for axis, group in (
+        (Axis.TIME, time),
+        (Axis.EXPOSURE, exposure),
+        (Axis.FOCAL, focal),
+    ):
         if group.any():
             statistic, first, last = _range(_grouped(each, group), grain)
             inside = (group[:, None] >= first) & (group[:, None] <= last)
             best.consider(statistic, inside, axis)
-    if exposure.any():
-        statistic, last = _first_rows(_grouped(each, exposure), grain)
-        best.consider(statistic, exposure[:, None] <= last, Axis.EXPOSURE)
     return best
 
 

@@ -1,0 +1,171 @@
+"""Explanations: what made the samples of each defect, and how single photos vote for that.
+
+A hot pixel follows the law of light (`light`); a stuck one shows a level of its own whatever
+the surroundings, a dead one is stuck at black or takes away, and each of them weakly when a
+JPEG or a neighbour has dulled it. What explains the photos best is taken. A photo votes with
+the logarithm of how much likelier its residual is under that than under chance, which has
+the heavy tails that scenes have: nothing where nothing was expected, and nothing where the
+camera's other defects are missing as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hotpixeld.defect import Kind
+from hotpixeld.detection import light
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.defect import Law
+    from hotpixeld.detection.evidence import Conditions, Samples
+    from hotpixeld.detection.light import Fit
+    from hotpixeld.detection.score_test import Residuals
+    from hotpixeld.statistics.contrast import FloatArray
+
+# What a stuck or dead site shows varies with its neighbours.
+VARIATION = 0.3
+# What a stuck or dead site is drawn to.
+LEVELS = np.arange(0, 256, 17, dtype=np.float32)
+# A weak pull to white is a hot pixel, too, of one colour perhaps.
+BRIGHT, WEAK = 150.0, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about N sites of a camera.
+
+    Attributes
+    ----------
+    contrast : Residuals
+        (photos, N), as sampled.
+    centre : Residuals
+        The same in levels at the centre; see `light.at_centre`.
+    conditions : Conditions
+        Of the photos.
+    known : mapping of int to Law
+        By number of the site: what former photos told, where that is to hold.
+    """
+
+    contrast: Residuals
+    centre: Residuals
+    conditions: Conditions
+    known: Mapping[int, Law]
+
+    @classmethod
+    def about(
+        cls,
+        suspects: Samples,
+        contrast: Residuals,
+        shown: NDArray[np.bool_],
+        conditions: Conditions,
+        known: Mapping[int, Law],
+    ) -> Question:
+        """Return what is asked about sites, by their samples.
+
+        Parameters
+        ----------
+        suspects : (photos, N) of `evidence.SAMPLE`
+        contrast : Residuals
+            Of the same.
+        shown : (photos, N) bool
+            The photos in which each stands out.
+        conditions : Conditions
+        known : mapping of int to Law
+        """
+        centre = light.at_centre(contrast, suspects["peak"], shown)
+        return cls(contrast, centre, conditions, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What explains N sites, if each was there in some photos and not in the others.
+
+    Attributes
+    ----------
+    kinds : tuple of N Kind
+    laws : tuple of N Law or None
+        Of the hot ones.
+    votes : (photos, N) float32
+        Of each photo: above 0 where the defect is likelier to be there than not.
+    fit : Fit
+        Of the laws.
+    """
+
+    kinds: tuple[Kind, ...]
+    laws: tuple[Law | None, ...]
+    votes: FloatArray
+    fit: Fit
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulls:
+    """For each site what it is drawn to, or what it takes away, that explains it best."""
+
+    votes: FloatArray
+    kinds: NDArray[np.object_]
+
+
+def _factors(
+    residuals: Residuals, weight: FloatArray, shapes: FloatArray
+) -> FloatArray:
+    """Return the factor on each shape, (shapes, photos, N), that fits best; (shapes, N)."""
+    power = (weight * shapes * shapes).sum(axis=1) + np.float32(1e-9)
+    return np.asarray((weight * residuals.residual * shapes).sum(axis=1) / power)
+
+
+def _pulls(residuals: Residuals, inside: NDArray[np.bool_]) -> _Pulls:
+    """Return what explains sites that are drawn to a level, or take away."""
+    counts = residuals.share * inside
+    weight = np.asarray(counts / np.square(residuals.spread), np.float32)
+    shapes = LEVELS[:, None, None] - residuals.level
+    shapes = np.concatenate([shapes, np.full_like(shapes[:1], -1)])
+    factors = _factors(residuals, weight, shapes)
+    factors = np.maximum(factors, 0)
+    expected = factors[:, None] * shapes
+    votes = light.support(residuals.residual, residuals.spread, expected, VARIATION)
+    best = (counts * votes).sum(axis=1).argmax(axis=0)
+    site = np.arange(len(best))
+    kinds = np.array([Kind.DEAD, *[Kind.STUCK] * (len(LEVELS) - 1), Kind.DEAD], object)
+    bright = np.append(LEVELS > BRIGHT, [False])[best] & (factors[best, site] < WEAK)
+    found = kinds[best]
+    found[bright] = Kind.HOT
+    return _Pulls(votes[best, :, site].T, found)
+
+
+def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
+    """Return what explains sites that were there `inside` of some photos, (photos, N)."""
+    exposure, celsius = question.conditions.exposure, question.conditions.celsius
+    fit = light.fit(question.centre, exposure, celsius, inside, question.known)
+    share = question.contrast.share
+    pulls = _pulls(question.contrast, inside)
+    # Where all are missing, one that is missing says nothing.
+    drawn = np.log(fit.unseen + (1 - fit.unseen) * np.exp(pulls.votes))
+    by_law, by_pull = (
+        (share * inside * votes).sum(axis=0) for votes in (fit.votes, drawn)
+    )
+    # What is drawn to a level has had many to choose from.
+    is_hot = by_law >= by_pull - np.log(len(LEVELS))
+    is_hot[list(question.known)] = True
+    numbers = range(len(is_hot))
+    return Explained(
+        tuple(Kind.HOT if is_hot[one] else pulls.kinds[one] for one in numbers),
+        tuple(fit.law(one) if is_hot[one] else None for one in numbers),
+        np.asarray(share * np.where(is_hot, fit.votes, drawn), np.float32),
+        fit,
+    )
+
+
+def mixed(one: Explained, other: Explained, sites: Sequence[int]) -> Explained:
+    """Return `one`, with `other` for some sites."""
+    kinds, laws, votes = list(one.kinds), list(one.laws), one.votes.copy()
+    for site in sites:
+        kinds[site], laws[site] = other.kinds[site], other.laws[site]
+        votes[:, site] = other.votes[:, site]
+    return replace(one, kinds=tuple(kinds), laws=tuple(laws), votes=votes)

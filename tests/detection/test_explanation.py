@@ -1,0 +1,76 @@
+"""What explains a site, and the votes of single photos for that."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hotpixeld.defect import Kind
+from hotpixeld.detection import explanation, light
+from hotpixeld.detection.evidence import Conditions
+from hotpixeld.detection.explanation import Explained, Question
+from hotpixeld.detection.score_test import Residuals
+
+LEVEL = np.tile([20.0, 60.0, 110.0, 150.0, 200.0], 3)
+
+
+def grid(*values: float) -> np.ndarray:
+    return np.array([values], np.float32)
+
+
+def test_a_vote_is_the_log_likelihood_ratio_of_students_t() -> None:
+    residual, spread, expected = 3.0, 2.0, 4.0
+    wide = float(np.hypot(spread, 0.3 * expected))
+
+    def density(x: float, s: float) -> float:
+        return float((1 + (x / s) ** 2 / 5) ** -3 / s)
+
+    (vote,) = light.support(grid(residual), grid(spread), grid(expected), 0.3)[0]
+
+    ratio = density(residual - expected, wide) / density(residual, spread)
+    assert vote == pytest.approx(np.log(ratio), abs=1e-5)
+
+
+def test_no_photo_says_more_than_the_bound() -> None:
+    votes = light.support(grid(80, 0, -200), grid(1, 1, 1) / 2, grid(80, 80, 80), 0.3)
+
+    assert votes.max() == light.VOTE
+    assert votes.min() == -light.VOTE
+
+
+def test_a_rough_surrounding_says_little() -> None:
+    smooth, rough = light.support(grid(8, 8), grid(1, 30), grid(8, 8), 0.3)[0]
+
+    assert smooth > 2
+    assert abs(rough) < 0.2
+
+
+def explained(residual: np.ndarray, level: np.ndarray = LEVEL) -> Explained:
+    """Return what explains the residuals of one site in surroundings of these levels."""
+    columns = [np.asarray(one, np.float32)[:, None] for one in (residual, level)]
+    one = np.ones_like(columns[0])
+    residuals = Residuals(columns[0], one, columns[1], one)
+    question = Question(residuals, residuals, Conditions.unknown(len(one)), {})
+    return explanation.explain(question, one > 0)
+
+
+def test_what_adds_differs_from_what_has_a_level_of_its_own() -> None:
+    assert explained(0.2 * (262 - LEVEL)).kinds == (Kind.HOT,)
+    assert explained(-30 + 0 * LEVEL).kinds == (Kind.DEAD,)
+    assert explained(-0.9 * LEVEL).kinds == (Kind.DEAD,)
+    stuck = explained(0.8 * (192 - LEVEL))
+    assert stuck.kinds == (Kind.STUCK,)
+    assert stuck.laws == (None,)
+    assert stuck.votes.min() >= 0, "from both sides"
+
+
+def test_a_known_law_holds_where_nothing_shows_any_more() -> None:
+    one = np.ones((15, 1), np.float32)
+    residuals = Residuals(0 * one, one, 90 * one, one)
+    law = light.Law(0.2, 0.0, 0.3)
+    conditions = Conditions.unknown(15)
+    healed = Question(residuals, residuals, conditions, {0: law})
+    never = Question(residuals, residuals, conditions, {})
+
+    assert explanation.explain(healed, one > 0).votes.sum() < -20
+    assert abs(explanation.explain(never, one > 0).votes.sum()) < 1
