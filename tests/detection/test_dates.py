@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from hotpixeld.defect import Kind
 from hotpixeld.detection import dates
-from hotpixeld.detection.dates import Life, Told
 from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.explanation import Question
 from hotpixeld.detection.score_test import Axis, Residuals
+
+if TYPE_CHECKING:
+    from hotpixeld.detection.dates import Life, Told
 
 SHORT, LONG = 0.5, 400.0
 """Seconds times ISO: 1/200 s at ISO 100, and 1 s at ISO 400."""

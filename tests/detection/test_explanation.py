@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hotpixeld.defect import Kind
+from hotpixeld.defect import Kind, Law
 from hotpixeld.detection import explanation, light
 from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.explanation import Explained, Question
@@ -32,7 +32,7 @@ def test_a_vote_is_the_log_likelihood_ratio_of_students_t() -> None:
 
 
 def test_no_photo_says_more_than_the_bound() -> None:
-    votes = light.support(grid(80, 0, -200), grid(1, 1, 1) / 2, grid(80, 80, 80), 0.3)
+    votes = light.support(grid(80, 0, -200), grid(0.5, 0.5, 0.5), grid(80, 80, 80), 0.3)
 
     assert votes.max() == light.VOTE
     assert votes.min() == -light.VOTE
@@ -67,7 +67,7 @@ def test_what_adds_differs_from_what_has_a_level_of_its_own() -> None:
 def test_a_known_law_holds_where_nothing_shows_any_more() -> None:
     one = np.ones((15, 1), np.float32)
     residuals = Residuals(0 * one, one, 90 * one, one)
-    law = light.Law(0.2, 0.0, 0.3)
+    law = Law(0.2, 0.0, 0.3)
     conditions = Conditions.unknown(15)
     healed = Question(residuals, residuals, conditions, {0: law})
     never = Question(residuals, residuals, conditions, {})

@@ -43,7 +43,7 @@ class Body:
 
     def fit(self, inside: np.ndarray | None = None) -> light.Fit:
         known = np.ones(self.shape, np.bool_) if inside is None else inside
-        return light.fit(self.residuals(), self.exposure, self.celsius, known)
+        return light.fit(self.residuals(), self.exposure, self.celsius, known, {})
 
 
 def test_offset_and_dark_rate_are_told_apart() -> None:

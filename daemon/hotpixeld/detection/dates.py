@@ -181,7 +181,7 @@ class _Lives:
             inside = _best_range(votes, condition)
             if inside is None:
                 continue
-            if not self.go_on(np.asarray(~inside, np.bool_), [site]):
+            if not self.go_on(~inside, [site]):
                 found.append(float(votes[inside].sum()))
         return max(found)
 
@@ -211,7 +211,7 @@ class _Lives:
         found = explanation.explain(self.question, inside)
         before = float((self.held.votes * self.inside).sum())
         now = float((found.votes * inside).sum())
-        outside = ~self.candidate[:, group].all(axis=1)
+        outside = np.asarray(~self.candidate[:, group].all(axis=1))
         if now - before > CHANGE * len(group) and self.go_on(outside, group):
             self.inside, self.held = inside, found
 
