@@ -170,7 +170,7 @@ def _of_others(material: Material, known: NDArray[np.bool_]) -> NDArray[np.float
     centre = light.at_centre(fair, peak[known], everywhere)
     factor = (centre.spread[0] / fair.spread[0]).astype(np.float64)
     unknown = np.full(int(known.sum()), np.nan)
-    fitted = light.fit(centre, material.exposure[known], unknown, everywhere)
+    fitted = light.fit(centre, material.exposure[known], unknown, everywhere, {})
     chance = [
         light.seen_in(
             fitted.law(number),

@@ -60,7 +60,6 @@ def test_what_adds_differs_from_what_has_a_level_of_its_own() -> None:
     assert explained(-0.9 * LEVEL).kinds == (Kind.DEAD,)
     stuck = explained(0.8 * (192 - LEVEL))
     assert stuck.kinds == (Kind.STUCK,)
-    assert stuck.laws == (None,)
     assert stuck.votes.min() >= 0, "from both sides"
 
 

@@ -100,25 +100,37 @@ def test_one_photo_alone_never_makes_a_defect() -> None:
     assert not verdicts.listed.any()
 
 
-def test_a_defect_of_long_exposures_is_listed_and_known_as_such() -> None:
-    """Every third photo is a long exposure and shows it."""
-    place = (120, 210)
-    healthy = sensor.Sensor(seed=10)
-    ill = sensor.Sensor(seed=10, defects=(sensor.Planted(*place, 40),))
-    controls = evidence.controls(healthy.height, healthy.width, 256)
-    asked = np.concatenate([np.array([place]), suspects_of(healthy), controls])
+def test_what_shows_at_long_exposures_only_is_listed_when_it_glares() -> None:
+    """Every third photo is a long exposure; one defect is in the others, too, but weaker."""
+    glaring, warm, weaker = (120, 210), (300, 100), (220, 400)
     exposure = np.array([1.0 if index % 3 == 0 else 0.01 for index in range(30)])
-    rows = [
-        whole_frames.sample((ill if seconds == 1 else healthy).frame(index), asked)
-        for index, seconds in enumerate(exposure)
-    ]
-    both = np.stack(rows)
+    peaks = {1.0: (60, 24, 30), 0.01: (0, 0, 15)}
+    cameras = {
+        seconds: sensor.Sensor(
+            seed=10,
+            defects=tuple(
+                sensor.Planted(*place, peak)
+                for place, peak in zip((glaring, warm, weaker), three, strict=True)
+                if peak
+            ),
+        )
+        for seconds, three in peaks.items()
+    }
+    controls = evidence.controls(400, 560, 256)
+    ordinary = suspects_of(sensor.Sensor())
+    asked = np.concatenate([np.array([glaring, warm, weaker]), ordinary, controls])
+    both = np.stack(
+        [
+            whole_frames.sample(cameras[seconds].frame(index), asked)
+            for index, seconds in enumerate(exposure.tolist())
+        ]
+    )
     conditions = Conditions(exposure, np.zeros(30), np.full(30, np.nan))
 
     verdicts = verdict.judge(both[:, :-256], both[:, -256:], PIXELS, conditions)
 
-    assert verdicts.listed[0]
-    assert not verdicts.listed[1:].any()
+    assert np.flatnonzero(verdicts.listed).tolist() == [0, 2]
+    assert verdicts.false_alarms[1] < verdict.FALSE_ALARMS, "it is there, a little warm"
     assert np.array_equal(verdicts.shown[:, 0], exposure == 1)
 
 

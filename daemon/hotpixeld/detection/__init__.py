@@ -7,11 +7,12 @@ In the order in which a map is made:
 - `score_test`: how far each suspect stands out of chance, calibrated on the controls.
 - `light`: how strongly defects show by exposure, brightness and warmth, and so in which
   photos they are expected.
-- `verdict`: which suspects are defects, of what kind, and from which photo to which.
+- `verdict`: which suspects are defects.
+- `explanation`: of what kind each is, and how single photos vote for that.
+- `dates`: from which photo to which each is there, where conditions do not explain that.
 - `lives`: the map: defects with their dates, carried on from the map before.
 
 Arrays and values in, values out: no file, clock, thread or log. It imports `statistics`,
 `defect` and nothing else of ours. To change what is listed start at `verdict.judge`; how a
-defect's date is decided, at `verdict.life` (from votes) and `lives.carried_on` (from map to
-map); what is measured in a photo, at `evidence.sample_windows`.
+defect's date is decided, at `dates.told` (from votes) and `lives.carried_on` (from map to map); what is measured in a photo, at `evidence.sample_windows`.
 """

@@ -10,7 +10,7 @@ camera's other defects are missing as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from hotpixeld.defect import Kind
 from hotpixeld.detection import light
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -90,8 +90,7 @@ class Explained:
     Attributes
     ----------
     kinds : tuple of N Kind
-    laws : tuple of N Law or None
-        Of the hot ones.
+        Stuck where a hot one that saturates explains the photos as well.
     votes : (photos, N) float32
         Of each photo: above 0 where the defect is likelier to be there than not.
     fit : Fit
@@ -99,7 +98,6 @@ class Explained:
     """
 
     kinds: tuple[Kind, ...]
-    laws: tuple[Law | None, ...]
     votes: FloatArray
     fit: Fit
 
@@ -151,21 +149,18 @@ def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
         (share * inside * votes).sum(axis=0) for votes in (fit.votes, drawn)
     )
     # What is drawn to a level has had many to choose from.
-    is_hot = by_law >= by_pull - np.log(len(LEVELS))
-    is_hot[list(question.known)] = True
+    charge = np.log(len(LEVELS))
+    is_hot = by_law >= by_pull - charge
+    # A strong pull to white is a hot pixel that saturates: photos tell them apart hardly.
+    may_be_stuck = (pulls.kinds == Kind.STUCK) & (by_law < by_pull + charge)
+    for one in question.known:
+        is_hot[one], may_be_stuck[one] = True, False
     numbers = range(len(is_hot))
     return Explained(
-        tuple(Kind.HOT if is_hot[one] else pulls.kinds[one] for one in numbers),
-        tuple(fit.law(one) if is_hot[one] else None for one in numbers),
+        tuple(
+            Kind.HOT if is_hot[one] and not may_be_stuck[one] else pulls.kinds[one]
+            for one in numbers
+        ),
         np.asarray(share * np.where(is_hot, fit.votes, drawn), np.float32),
         fit,
     )
-
-
-def mixed(one: Explained, other: Explained, sites: Sequence[int]) -> Explained:
-    """Return `one`, with `other` for some sites."""
-    kinds, laws, votes = list(one.kinds), list(one.laws), one.votes.copy()
-    for site in sites:
-        kinds[site], laws[site] = other.kinds[site], other.laws[site]
-        votes[:, site] = other.votes[:, site]
-    return replace(one, kinds=tuple(kinds), laws=tuple(laws), votes=votes)

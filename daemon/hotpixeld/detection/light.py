@@ -310,7 +310,7 @@ def fit_laws(
         Of each photo, for each defect.
     scatter : float
     """
-    unit = np.float32(float(exposure.max()) or 1.0)
+    unit = np.float32(float(exposure.max(initial=0)) or 1.0)
     times = exposure / unit
     room = np.float32(WHITE) - residuals.level
     begun = np.clip(residuals.residual / room, 0, np.float32(0.9))

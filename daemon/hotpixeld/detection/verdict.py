@@ -22,7 +22,7 @@ import numpy as np
 
 from hotpixeld.detection import score_test
 from hotpixeld.detection.evidence import Conditions
-from hotpixeld.detection.score_test import CLIPPED, ROUNDING, Residuals
+from hotpixeld.detection.score_test import CLIPPED, ROUNDING, Axis, Residuals
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ FALSE_ALARMS = 0.1
 """Expected false alarms in a whole frame at which a suspect is listed."""
 # What an eye finds at all in a smooth area: a hundredth of full scale, in levels.
 VISIBLE = 2.55
+# Sensors have many sites that are a little warm: what shows at some exposures only, in less
+# than half of the photos, is listed when it glares there, with a tenth of full scale.
+GLARING, OFTEN = 25.5, 0.5
+# In the others, too, when they show so much beyond doubt: 95 %.
+SURE = 1.645
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Verdicts:
         By which of these; of `score_test.Axis`.
     amplitude : (N, 3) float32
         Mean level over the surroundings in the photos that show it: red, green, blue.
+    elsewhere : (N,) float32
+        What the other photos show at least, of luma; 0 where there is none.
     scenes : float
         How many different scenes the photos amount to.
     residuals : Residuals
@@ -65,29 +72,54 @@ class Verdicts:
     shown: NDArray[np.bool_]
     axis: NDArray[np.int8]
     amplitude: FloatArray
+    elsewhere: FloatArray
     scenes: float
     residuals: Residuals
 
     @property
     def listed(self) -> NDArray[np.bool_]:
         """Return which suspects are defects that can be seen, (N,) bool."""
-        visible = np.abs(self.amplitude @ LUMA) >= VISIBLE
+        visible = np.abs(self.amplitude @ LUMA) >= self._least()
         return np.asarray((self.false_alarms < FALSE_ALARMS) & visible)
 
+    def _least(self) -> FloatArray:
+        """Return the levels that each must show with, (N,)."""
+        is_seldom = (self.axis == Axis.EXPOSURE) & (self.shown.mean(axis=0) < OFTEN)
+        is_warm = is_seldom & (self.elsewhere < VISIBLE)
+        return np.where(is_warm, np.float32(GLARING), np.float32(VISIBLE))
 
-def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
-    """Return the mean peak of each site over the photos that show it, (N, 3).
 
-    A mean, not a median, because some defects show strongly in a few photos and hardly in
-    others.  Where there is more texture than usual at the site, a photo counts less.
+def _weights(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
+    """Return how much each photo counts for the mean peak of each site, (photos, N).
+
+    Where there is more texture than usual at the site, a photo counts less.
     """
     spread = suspects["spread"].astype(np.float32)
     counts = shown & (suspects["clipped"] <= CLIPPED)
     usual = np.median(spread, axis=0)
     weight = np.where(counts, 1 / (spread**2 + usual**2 + ROUNDING**2), 0)
     weight /= np.maximum(weight.sum(axis=0), np.float32(1e-9))
+    return np.asarray(weight, np.float32)
+
+
+def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
+    """Return the mean peak of each site over the photos that show it, (N, 3).
+
+    A mean, not a median, because some defects show strongly in a few photos and hardly in
+    others.
+    """
+    weight = _weights(suspects, shown)
     peak = suspects["peak"].astype(np.float32)
     return np.asarray((weight[..., None] * peak).sum(axis=0), np.float32)
+
+
+def _surely(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
+    """Return the size of the mean peak over some photos, of luma, at least; (N,)."""
+    weight = _weights(suspects, shown)
+    luma = suspects["peak"].astype(np.float32) @ LUMA
+    mean = (weight * luma).sum(axis=0)
+    error = np.sqrt(np.square(weight * (luma - mean)).sum(axis=0))
+    return np.asarray(np.maximum(np.abs(mean) - SURE * error, 0), np.float32)
 
 
 def judge(
@@ -135,6 +167,7 @@ def judge(
         shown=shown,
         axis=part.axis[:count],
         amplitude=_amplitude(suspects, shown),
+        elsewhere=_surely(suspects, ~shown),
         scenes=float(shares.sum()),
         residuals=residuals.only(slice(count)),
     )
