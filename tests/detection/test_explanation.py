@@ -63,6 +63,11 @@ def test_what_adds_differs_from_what_has_a_level_of_its_own() -> None:
     assert stuck.votes.min() >= 0, "from both sides"
 
 
+def test_what_is_nearly_white_in_every_photo_may_be_stuck() -> None:
+    assert explained(0.8 * (255 - LEVEL)).kinds == (Kind.STUCK,)
+    assert explained(0.3 * (255 - LEVEL)).kinds == (Kind.HOT,)
+
+
 def test_a_known_law_holds_where_nothing_shows_any_more() -> None:
     one = np.ones((15, 1), np.float32)
     residuals = Residuals(0 * one, one, 90 * one, one)

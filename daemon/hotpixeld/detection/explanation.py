@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.defect import Kind
+from hotpixeld.defect import WHITE, Kind
 from hotpixeld.detection import light
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ VARIATION = 0.3
 LEVELS = np.arange(0, 256, 17, dtype=np.float32)
 # A weak pull to white is a hot pixel, too, of one colour perhaps.
 BRIGHT, WEAK = 150.0, 0.3
+HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,11 @@ def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
     # What is drawn to a level has had many to choose from.
     charge = np.log(len(LEVELS))
     is_hot = by_law >= by_pull - charge
-    # A strong pull to white is a hot pixel that saturates: photos tell them apart hardly.
-    may_be_stuck = (pulls.kinds == Kind.STUCK) & (by_law < by_pull + charge)
+    # One that is drawn more than half of the way to white may be a hot one that saturates:
+    # photos hardly tell them apart.
+    drawn_by = np.median(fit.expected / (WHITE - question.centre.level), axis=0)
+    may_be_stuck = (pulls.kinds == Kind.STUCK) & (drawn_by > HALF)
+    may_be_stuck &= by_law < by_pull + charge
     for one in question.known:
         is_hot[one], may_be_stuck[one] = True, False
     numbers = range(len(is_hot))
