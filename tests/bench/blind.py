@@ -17,7 +17,8 @@ standard deviation is the error of the centre, and their 95th percentile is what
 sample of a clean place reaches.
 
 With --plant, the sets are planted first by ../defects/plant.py beside HOTPIXELD_PHOTOS, once
-for each SEED, and the defects that they really have count neither way.
+for each SEED, and the defects that they really have count neither way.  There are clean twins
+then: told is the mean absolute error in the 9x9 around the listed ones, before and after.
 
 With --sheets, enlargements at 800 % (nearest neighbour, one stretch for both) are written as
 PNG: before and after, side by side, and a blind test: up to 100 repaired and 100 clean places
@@ -352,6 +353,26 @@ def tables(case: Case) -> tuple[list[Measured], list[Measured]]:
     )
 
 
+TWIN_REACH = 4
+
+
+def errors_to_twins(case: Case) -> tuple[float, float]:
+    """Return the mean absolute error around listed defects, before and after, in levels."""
+    listed = [one for one in case.certain if case.first.near(one)]
+    sums = np.zeros(2)
+    for pair in case.both():
+        twin = Image.open(twins(case.photos) / pair[0].name)
+        clean = np.asarray(twin.convert("RGB"))
+        for number, path in enumerate(pair):
+            with Image.open(path) as image:
+                frame = np.asarray(image.convert("RGB"))
+            for place in listed:
+                parts = [window(one, place, TWIN_REACH) for one in (frame, clean)]
+                sums[number] += np.nanmean(np.abs(parts[0] - parts[1]))
+    before, after = (sums / (len(listed) * len(case.both()))).tolist()
+    return before, after
+
+
 HEADER = "      x,y   n" + "".join(
     f" | {name:>4}  after {'':6}worst  clean" for name in COMPONENTS
 )
@@ -368,6 +389,9 @@ def report(case: Case) -> Counter[str]:
     )
     print(f"found again: {len(again)} of {len(case.certain)} certain {again or ''}")
     print(f"listed both times, not certain: {others or 'none'}")
+    if twins(case.photos).exists():
+        before, after = errors_to_twins(case)
+        print(f"error to the clean twins: {before:.3f} levels, copies {after:.3f}")
     counts = Counter(certain=len(case.certain), again=len(again), others=len(others))
     for name, part in zip(("copies", "all photos"), tables(case), strict=True):
         print(f"stack of {name}, levels\n{HEADER}")
@@ -502,11 +526,17 @@ def write_sheets(found: list[Repaired], folder: Path, pairs: int, blind: int) ->
     print(f"\n{len(chosen)} pairs and {len(shown)} blind places in {folder}")
 
 
+def twins(photos: Path) -> Path:
+    """Return the folder of the photos without what was planted into some."""
+    return photos.with_name(f"{photos.name}-clean")
+
+
 def planted(name: str, photos: Path, seed: int, work: Path) -> Path:
     """Return a folder of photos planted with known defects."""
     script = photos.parent.parent / "defects" / "plant.py"
     out = work / f"{name}-{seed}-photos"
     words = [script, *photos_in(photos), "--out", out, "--seed", seed]
+    words += ["--clean", twins(out)]
     command = [sys.executable, *map(str, words)]
     subprocess.run(command, check=True, capture_output=True)
     return out

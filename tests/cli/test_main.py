@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from hotpixeld.cli.main import main
+from hotpixeld.cli.terminal import size
 from hotpixeld.errors import ExitCode
 from hotpixeld.store import disk_room
 from hotpixeld.store.ledger import Ledger
@@ -130,7 +131,8 @@ def test_status_agrees_with_the_state(
     shown = capsys.readouterr().out
     assert "32 photos folded" in shown
     assert "on disk: " in shown
-    assert "32 photos, 3 defects, 1 MB on disk\n" in shown
+    taken = found["cameras"][0]["folder_bytes"]
+    assert f"32 photos, 3 defects, {size(taken)} on disk\n" in shown
     assert found["cameras"][0]["folder_bytes"] < found["state_bytes"]
     assert not found["cameras"][0]["dropped"]
 

@@ -15,7 +15,7 @@ from hotpixeld.cli.main import main
 from hotpixeld.cli.run_once import run_once
 from hotpixeld.config.load import for_folders
 from hotpixeld.errors import ExitCode
-from hotpixeld.repair.footprint import Footprint
+from hotpixeld.repair.shape import Footprints
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -224,5 +224,8 @@ def test_an_unusual_footprint_is_learned_and_kept(
     run_once(config, tmp_path / "state", 2)
     (learned,) = (tmp_path / "state").glob("cameras/*/footprint.json")
 
-    assert Footprint.from_json(learned.read_text()).count >= 4
+    footprints = Footprints.from_json(learned.read_text())
+    assert footprints.camera
+    assert footprints.camera.count >= 4
+    assert len(footprints.defects) >= 4
     assert len(list((folder / "repaired").iterdir())) == 32

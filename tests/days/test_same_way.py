@@ -65,6 +65,29 @@ def beside_the_daemon(home: Home) -> None:
     daemon.idle().stop()
 
 
+def test_copies_stay_as_they_are_until_half_as_many_photos_more_are_there(
+    tmp_path: Path, programs: Zygote
+) -> None:
+    """What is learned of how defects show changes copies, but not with every photo."""
+    home, camera = Home(tmp_path / "home", programs), Body()
+    camera.shoot(home.photos, 16)
+    home.once()
+    for count in (1, 6):
+        before = files(home.photos)
+        camera.shoot(home.photos, count)
+        home.once()
+        assert before.items() <= files(home.photos).items()
+    once = files(home.photos)
+    camera.shoot(home.photos, 1)
+    home.once()
+    other = home.also("state2")
+    other.once()
+    changed = [name for name in once if files(home.photos)[name] != once[name]]
+    assert changed
+    assert all(name.startswith("repaired/") for name in changed)
+    assert set(home.copies().values()) == set(other.copies().values()) == {"written"}
+
+
 @pytest.mark.parametrize("way", [in_batches, beside_the_daemon])
 def test_photos_that_came_another_way_end_in_the_same_list_and_copies(
     tmp_path: Path,

@@ -8,12 +8,14 @@ import pytest
 import jpegs
 import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.repair import footprint as repair_footprint
-from hotpixeld.repair import lossless, reencode
+from hotpixeld.repair import lossless, reencode, shape
 from hotpixeld.repair.footprint import Footprint
+from hotpixeld.repair.shape import Footprints, Stacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from hotpixeld.jpeg.block_reader import Window
 
 WIDE = np.array(
     [
@@ -57,8 +59,19 @@ def mean(shape: NDArray[np.floating], level: float = 60.0) -> NDArray[np.float32
     return with_footprints(slant + noise, shape, level).astype(np.float32)
 
 
+def learn(image: NDArray[np.float32], defects: list[Defect]) -> Footprint | None:
+    """Return what the mean of photos teaches."""
+    stacks = Stacks([(one.row, one.col) for one in defects], *image.shape[:2])
+    stacks.add([image[cut(one)] for one in stacks.windows], np.ones(len(defects), bool))
+    return shape.learn(stacks, "").camera
+
+
+def cut(window: Window) -> tuple[slice, slice]:
+    return slice(window.top, window.bottom), slice(window.left, window.right)
+
+
 def learned() -> Footprint:
-    found = repair_footprint.learn(mean(WIDE_HERE), PLACES)
+    found = learn(mean(WIDE_HERE), PLACES)
     assert found is not None
     return found
 
@@ -86,13 +99,13 @@ def test_an_unusual_footprint_is_learned() -> None:
 def test_without_clear_unusual_defects_nothing_is_learned(
     image: NDArray[np.float32], defects: list[Defect]
 ) -> None:
-    assert repair_footprint.learn(image, defects) is None
+    assert learn(image, defects) is None
 
 
 def test_a_false_detection_does_not_teach() -> None:
     noise = Defect(90, 110)
 
-    assert repair_footprint.learn(mean(WIDE_HERE), [*PLACES, noise]) == learned()
+    assert learn(mean(WIDE_HERE), [*PLACES, noise]) == learned()
 
 
 def test_the_text_form_keeps_all() -> None:
@@ -125,14 +138,17 @@ def test_what_was_learned_repairs_better() -> None:
         return float(np.abs(frame - twin).mean())
 
     usual, known = (
-        error(lossless.repaired(data, PLACES, footprint=footprint).data)
-        for footprint in (None, learned())
+        error(lossless.repaired(data, PLACES, footprints=Footprints(camera)).data)
+        for camera in (None, learned())
     )
     assert known < 0.85 * usual
     usual, known = (
         float(
-            np.abs(reencode.filled(hot, PLACES, footprint=f) - clean.astype(int)).mean()
+            np.abs(
+                reencode.filled(hot, PLACES, footprints=Footprints(camera))
+                - clean.astype(int)
+            ).mean()
         )
-        for f in (None, learned())
+        for camera in (None, learned())
     )
     assert known < 0.85 * usual

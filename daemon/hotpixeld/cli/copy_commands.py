@@ -19,14 +19,16 @@ from hotpixeld.config.model import Folder
 from hotpixeld.engine import copy_places, copy_writer
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
+from hotpixeld.engine.maps import kept_footprints
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_of
-from hotpixeld.errors import PhotoError
+from hotpixeld.errors import PhotoError, SkippedPhotoError
 from hotpixeld.files import make_folder, write, write_new
 from hotpixeld.jpeg import markers
 from hotpixeld.messages import counted
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
+from hotpixeld.repair.shape import USUAL
 from hotpixeld.store import state_folder
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.ledger import Ledger
@@ -225,7 +227,10 @@ def _repaired(
         reason = f"a copy that hotpixeld wrote of {own.source}: repair that instead"
         raise PhotoError(photo.path, reason)
     if named:
-        repaired = copy_writer.repaired_bytes(photo.data, named, settings)
+        footprints = USUAL
+        with contextlib.suppress(SkippedPhotoError):  # it may be of no camera
+            footprints = _pixel_list(photo, config, ledger).footprints
+        repaired = copy_writer.repaired_bytes(photo.data, named, settings, footprints)
         return RepairResult(named, repaired)
     listed = _pixel_list(photo, config, ledger)
     result = copy_writer.repair(photo, None, listed, None, settings)
@@ -244,9 +249,10 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
         camera = known.camera if known else camera
     cameras = [record.camera for record in ledger.images.cameras()]
     detected = ledger.defects.of(camera.id)
-    return pixel_list.repairable(
+    listed = pixel_list.repairable(
         config, camera, [*cameras, camera], detected, photo.metadata
     )
+    return replace(listed, footprints=kept_footprints(ledger.folder, camera.id))
 
 
 def _why_not(

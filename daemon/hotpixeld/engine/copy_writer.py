@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.copy_places import BY_HAND, EDITED, CopyPlaces
@@ -24,6 +23,7 @@ from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list, reencode
 from hotpixeld.repair.lossless import WalkedPhoto
+from hotpixeld.repair.shape import USUAL
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.undo_records import UndoRecord
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.photo_file import Photo
-    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.lossless import Repaired
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.repair.shape import Footprints
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def repaired_bytes(
     data: bytes,
     defects: tuple[Defect, ...],
     settings: Repair,
-    footprint: Footprint | None = None,
+    footprints: Footprints = USUAL,
     walked: WalkedPhoto | None = None,
     memory: int = ANY,
 ) -> Repaired:
@@ -98,14 +98,17 @@ def repaired_bytes(
         The photo cannot be repaired; says why.
     """
     try:
-        repaired = walked.repaired if walked else partial(lossless.repaired, data)
-        return repaired(defects, fill=settings.fill, footprint=footprint, memory=memory)
+        if walked:
+            return walked.repaired(defects, fill=settings.fill, memory=memory)
+        return lossless.repaired(
+            data, defects, fill=settings.fill, footprints=footprints, memory=memory
+        )
     except RefusedError as error:
         if settings.fallback == "refuse" or _frames(data) > memory:
             raise
         log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
         return reencode.reencoded(
-            data, defects, fill=settings.fill, footprint=footprint
+            data, defects, fill=settings.fill, footprints=footprints
         )
 
 
@@ -135,7 +138,11 @@ def _look(
         listed = *pixels.configured, *pixels.detected
         try:
             walked = WalkedPhoto.of(
-                source.data, source.structure, listed, pixels.detected
+                source.data,
+                source.structure,
+                listed,
+                pixels.detected,
+                pixels.footprints,
             )
         except RefusedError as error:
             log.debug("decoded, as it cannot be walked: %s", error.reason)
@@ -176,7 +183,7 @@ def repair(
         return result
     try:
         repaired = repaired_bytes(
-            source.data, result.defects, settings, pixels.footprint, walked, memory
+            source.data, result.defects, settings, pixels.footprints, walked, memory
         )
     except RefusedError as error:
         return replace(result, refused=error.reason)

@@ -6,7 +6,11 @@ that has one, in the ledger, in map.yaml and in the learned footprint.
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
+import itertools
 import logging
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,14 +28,14 @@ from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId, counted
-from hotpixeld.repair import footprint
 from hotpixeld.repair import pixel_list as repair_pixel_list
+from hotpixeld.repair import shape
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from hotpixeld.camera import Camera
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
-    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.pixel_list import PixelList
+    from hotpixeld.repair.shape import Footprints
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
     from hotpixeld.store.ledger import Ledger
 
     Pixels = tuple[tuple[int, int], ...]
+    Site = tuple[int, int]
+    Life = tuple[dt.datetime | None, dt.datetime | None]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +61,8 @@ SEARCHES = 3
 """Steps of the search for the beginnings of defects, each time a map is made."""
 LOOK_BACK = 24
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
+MOST_LEARNED = 128
+"""Defects whose own footprints are learned: 60 kB of memory each, while that is done."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 
@@ -75,6 +83,8 @@ class MapTask:
         Where the photos of `known` are, by image id.
     former : list of Defect
         The map before.
+    footprints : Footprints
+        What was learned with it.
     look_back : int
         Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
         suspect.
@@ -86,6 +96,7 @@ class MapTask:
     known: Evidence
     files: Mapping[int, list[Path]]
     former: list[Defect]
+    footprints: Footprints
     look_back: int
 
     @property
@@ -102,7 +113,7 @@ class MadeMap:
     ----------
     task : MapTask
     defects : list of Defect
-    footprint : Footprint or None
+    footprints : Footprints
         How they show.
     photos : int
         In the generation.
@@ -118,7 +129,7 @@ class MadeMap:
 
     task: MapTask
     defects: list[Defect]
-    footprint: Footprint | None
+    footprints: Footprints
     photos: int
     scenes: float
     suspects: Suspects | None
@@ -221,6 +232,70 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
     return _made(task, state, earlier, at_step)
 
 
+def _lives(defects: Iterable[Defect]) -> dict[Site, list[Life]]:
+    """Return when there were defects, by their sites; of `MOST_LEARNED` at most."""
+    found: dict[Site, list[Life]] = {}
+    for one in sorted(defects, key=lambda one: (one.row, one.col)):
+        lives = found.setdefault((one.row, one.col), [])
+        lives.append((one.by if one.after else None, one.until))
+    return dict(itertools.islice(found.items(), MOST_LEARNED))
+
+
+def _is_alive(lives: Iterable[Life], captured: dt.datetime | None) -> bool:
+    return any(
+        life == (None, None)
+        if captured is None
+        else (begins or captured) <= captured < (until or dt.datetime.max)
+        for life in lives
+        for begins, until in [life]
+    )
+
+
+def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
+    """Return the photos that footprints are learned from; `photos` are in the generation.
+
+    Up to `JUDGED` the first ones by capture time, so that the same photos teach the same,
+    whichever way they came; later, the newest.
+    """
+    ordered = sorted(
+        task.known.photos,
+        key=lambda one: (one.taken.captured or dt.datetime.max, one.identity),
+    )
+    return ordered[: shape.place(len(ordered))] if photos <= JUDGED else ordered
+
+
+def _footprints(
+    task: MapTask,
+    defects: list[Defect],
+    photos: int,
+    earlier: EarlierPhotos,
+    at_step: Callable[[], None],
+) -> Footprints:
+    """Return how defects show: what is known, unless there are more photos, or others."""
+    certain = filter(suspects.is_certain, not_ignored(defects, task.ignored))
+    lived = _lives(certain)
+    if not lived:
+        return shape.USUAL
+    wanted = [(one, task.files[one.id]) for one in _to_learn_from(task, photos)]
+    there = [one for one in wanted if any(map(os.path.exists, one[1]))]
+    identities = [one.identity for one, _ in there] if photos <= JUDGED else []
+    of_what = repr((shape.place(photos), lived, identities)).encode()
+    basis = hashlib.sha256(of_what).hexdigest()[:16]
+    if basis == task.footprints.basis:
+        return task.footprints
+    stacks = shape.Stacks(list(lived), task.camera.height, task.camera.width)
+    lacking = len(wanted) - len(there)
+    looked = earlier.windows(there, stacks.windows, at_step)
+    for (image, _), levels in zip(there, looked, strict=True):
+        if levels is None:
+            lacking += 1
+        else:
+            alive = [_is_alive(life, image.taken.captured) for life in lived.values()]
+            stacks.add(levels, np.array(alive))
+    learned = shape.learn(stacks, basis)
+    return learned.or_better(task.footprints) if lacking else learned
+
+
 def _made(
     task: MapTask,
     state: State,
@@ -253,13 +328,25 @@ def _made(
     return MadeMap(
         task,
         found,
-        footprint.learn(state.mean, not_ignored(found, task.ignored)),
+        _footprints(task, found, state.photos, earlier, at_step),
         state.photos,
         scenes(known.table().controls),
         new,
         again,
         not Coverage.of(known, 0).all(),
     )
+
+
+def kept_footprints(state: Path, camera_id: str) -> Footprints:
+    """Return what was learned of a camera's footprints, as its last map left it."""
+    path = state_folder.footprint_file(state, camera_id)
+    try:
+        return shape.Footprints.from_json(path.read_text())
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        log.warning("learned footprint is not used: %s: %s", path, error)
+    return shape.USUAL
 
 
 class Maps:
@@ -279,7 +366,7 @@ class Maps:
         self._config = config
         self.earlier = earlier
         self._versions: dict[tuple[str, bool], str] = {}
-        self._footprints: dict[str, Footprint | None] = {}
+        self._footprints: dict[str, Footprints] = {}
         self.made = 0
         self.last = ""
 
@@ -307,6 +394,7 @@ class Maps:
             known,
             {one.id: self.earlier.files(one) for one in known.photos},
             self._ledger.defects.of(camera.id),
+            self._footprints_of(camera.id),
             look_back,
         )
 
@@ -323,7 +411,7 @@ class Maps:
         path, text = self._published(camera, made.defects, made.photos)
         make_folder(path.parent)
         write(path, text)
-        self._keep_footprint(camera.id, made.footprint)
+        self._keep_footprints(camera.id, made.footprints)
         with self._ledger.transaction():
             if made.suspects is not None:
                 self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
@@ -365,27 +453,20 @@ class Maps:
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
 
-    def _keep_footprint(self, camera_id: str, learned: Footprint | None) -> None:
+    def _keep_footprints(self, camera_id: str, learned: Footprints) -> None:
         """Keep how the camera's defects show, where they do so in a way of their own."""
         path = state_folder.footprint_file(self._ledger.folder, camera_id)
-        if learned is not None:
+        if learned != shape.USUAL:
             write(path, learned.to_json().encode())
         elif path.exists():
             remove(path)
         self._footprints[camera_id] = learned
 
-    def _footprint(self, camera_id: str) -> Footprint | None:
+    def _footprints_of(self, camera_id: str) -> Footprints:
         """Return what was learned of the camera's footprints."""
         if camera_id not in self._footprints:
-            path = state_folder.footprint_file(self._ledger.folder, camera_id)
-            try:
-                learned = footprint.Footprint.from_json(path.read_text())
-            except FileNotFoundError:
-                learned = None
-            except (OSError, ValueError) as error:
-                log.warning("learned footprint is not used: %s: %s", path, error)
-                learned = None
-            self._footprints[camera_id] = learned
+            kept = kept_footprints(self._ledger.folder, camera_id)
+            self._footprints[camera_id] = kept
         return self._footprints[camera_id]
 
     def _log(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
@@ -434,8 +515,8 @@ class Maps:
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
         version = self.version(camera, with_fill=True)
-        learned = self._footprint(camera.id)
-        return replace(listed, version=version, footprint=learned)
+        learned = self._footprints_of(camera.id)
+        return replace(listed, version=version, footprints=learned)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -472,7 +553,7 @@ class Maps:
             detected = self._ledger.defects.of(camera.id)
             listed = (self._config, camera, cameras, detected)
             fill = repair_pixel_list.fill(
-                repair_pixel_list.certain(*listed), self._footprint(camera.id)
+                repair_pixel_list.certain(*listed), self._footprints_of(camera.id)
             )
             version = repair_pixel_list.version(*listed)
             self._versions[key] = joined_version(version, fill)

@@ -14,7 +14,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from hotpixeld.detection.evidence import (
 from hotpixeld.detection.suspects import FOREMOST
 from hotpixeld.engine import decode_trial
 from hotpixeld.errors import PhotoError, PhotoGoneError
-from hotpixeld.jpeg import entropy, scans
+from hotpixeld.jpeg import decoder, entropy, scans
 from hotpixeld.jpeg.bits import CodedDataError
 from hotpixeld.jpeg.block_reader import BlockReader
 from hotpixeld.jpeg.decoder import CodecError, StripDecoder
@@ -48,11 +48,14 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import Samples
     from hotpixeld.engine.memory import Memory
+    from hotpixeld.jpeg.block_reader import Levels, Window
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
 
     Site = tuple[int, int]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,8 @@ NEWEST = 24
 """Photos that are sampled at what stands out newly: those since the last map."""
 SEARCHED = 8
 """Photos sampled again in one step of the search for beginnings."""
+TOGETHER = 8
+"""Photos whose windows are in memory together."""
 ROWS = 64
 """Of a photo that is decoded to be sampled again, at once."""
 WINDOW_COST = 35
@@ -87,6 +92,31 @@ def _costs_less(height: int, width: int, sites: int) -> bool:
     """Return whether so many windows cost less than the decoding of a photo."""
     enough = min(height, width) >= evidence.SIDE
     return enough and sites * evidence.SIDE**2 * WINDOW_COST < height * width
+
+
+def cut_out(photo: Photo, windows: Sequence[Window]) -> list[Levels]:
+    """Return windows of a photo, (rows, columns, 3) uint8 each: by the blocks around them.
+
+    Where that would cost more than to decode all of the photo, or it cannot be walked, all
+    is decoded.
+
+    Raises
+    ------
+    CodecError
+        It cannot be decoded.
+    """
+    height, width = photo.structure.height, photo.structure.width
+    pixels = sum((one.bottom - one.top) * (one.right - one.left) for one in windows)
+    if pixels * WINDOW_COST < height * width:
+        try:
+            coded = scans.coded_scans(photo.data, photo.structure)
+            reader = BlockReader(photo.data, photo.structure, coded)
+            needed = reader.needed(windows)
+            walked = entropy.walk(photo.data, coded, needed, to_patch=False)
+            return reader.levels(walked, windows)
+        except (CodedDataError, MarkerError, ScanError) as error:
+            log.debug("decoded, as it cannot be walked: %s: %s", photo.path, error)
+    return decoder.cut_out(photo.data, windows)
 
 
 def _sample_windows(photo: Photo, sites: NDArray[np.intp]) -> Samples:
@@ -343,9 +373,9 @@ def _is_between(photo: Image, defect: Defect) -> bool:
 
 
 class EarlierPhotos:
-    """Samples photos that were admitted before, from wherever their files are now.
+    """Looks at photos that were admitted before, wherever their files are now.
 
-    The thread that owns the ledger calls `files`; any may call `sample`.
+    The thread that owns the ledger calls `files`; any may call `sample` and `windows`.
     """
 
     def __init__(
@@ -409,26 +439,59 @@ class EarlierPhotos:
         sites = with_controls(known.suspects, height, width)
         begun = known.begun(image for image, _ in wanted)
 
-        def one(image: Image, paths: Sequence[Path]) -> SampledPhoto | None:
+        def at_suspects(image: Image, photo: Photo) -> SampledPhoto:
+            samples, lacking = begun[image.id]
+            samples[lacking] = sample(photo, sites[lacking])
+            # The ledger may not know how it was taken: version 0.1 did not ask.
+            taken = Taken.of(photo.metadata)
+            return sampled(image, taken, known.suspects, samples)
+
+        return [
+            found
+            for found in self._look_again(wanted, at_suspects, at_photo)
+            if found is not None
+        ]
+
+    def windows(
+        self,
+        wanted: Sequence[tuple[Image, Sequence[Path]]],
+        windows: Sequence[Window],
+        at_photo: Callable[[], None],
+    ) -> Iterator[list[Levels] | None]:
+        """Yield windows of images, in their order; None of which no file is left.
+
+        Parameters are those of `sample`.
+        """
+
+        def cut(_: Image, photo: Photo) -> list[Levels]:
+            return cut_out(photo, windows)
+
+        for start in range(0, len(wanted), TOGETHER):
+            yield from self._look_again(wanted[start : start + TOGETHER], cut, at_photo)
+
+    def _look_again(
+        self,
+        wanted: Sequence[tuple[Image, Sequence[Path]]],
+        look: Callable[[Image, Photo], T],
+        at_photo: Callable[[], None],
+    ) -> list[T | None]:
+        """Return what images show, in their order; None of which no file is left."""
+
+        def one(image: Image, paths: Sequence[Path]) -> T | None:
             at_photo()
             for photo in self.examined(image, paths):
-                samples, lacking = begun[image.id]
                 try:
                     with (
                         self.memory.holding(photo_file.coefficient_bytes(photo)),
                         self._ledger.hazards.under_way(image.identity),
                     ):
-                        samples[lacking] = sample(photo, sites[lacking])
-                    # The ledger may not know how it was taken: version 0.1 did not ask.
-                    taken = Taken.of(photo.metadata)
-                    return sampled(image, taken, known.suspects, samples)
+                        return look(image, photo)
                 except CodecError as error:
                     log.debug("not decoded again: %s", error)
             return None
 
         with ThreadPoolExecutor(self.memory.at_once, "sample") as threads:
-            found = threads.map(one, *zip(*wanted, strict=True))
-            return [photo for photo in found if photo is not None]
+            return list(threads.map(one, *zip(*wanted, strict=True)))
 
 
 def evidence_of(ledger: Ledger, camera: Camera) -> EvidenceTable:

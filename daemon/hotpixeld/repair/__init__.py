@@ -15,6 +15,8 @@ scene
     The scene under footprints, continued from around them.
 footprint
     How a defective photosite shows: the usual kernels, and a camera's own, learned.
+shape
+    How one defect shows, component by component: learned from some of its photos.
 field
     Samples of a component, cut into windows; rectangles that overlap.
 

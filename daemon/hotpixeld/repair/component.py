@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.dct_blocks import Coefficients, Float32, QuantisationTable
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.field import Subsampling
-    from hotpixeld.repair.footprint import FootprintPrior, Spot
-    from hotpixeld.repair.separation import Excess, Fill
+    from hotpixeld.repair.footprint import Spot
+    from hotpixeld.repair.separation import Excess, Fill, Priors
 
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
@@ -73,7 +73,7 @@ class _Blocks(NamedTuple):
     seen: PositionSet
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _blocks(frame: Box, subsampling: Subsampling, spots: tuple[Spot, ...]) -> _Blocks:
     """Return the blocks of some spots: kept for after the walk, and for the other chroma."""
     whole = Box(0, 0, -(-frame.bottom // 8), -(-frame.right // 8))
@@ -94,8 +94,7 @@ class ComponentRepair:
     spots : tuple of Spot
         All defects of the photo.
     fill : str
-    prior : FootprintPrior or None
-        Of the footprints in it; None for what is usual.
+    priors : Priors
 
     Attributes
     ----------
@@ -108,11 +107,11 @@ class ComponentRepair:
         component: Component,
         spots: tuple[Spot, ...],
         fill: Fill,
-        prior: FootprintPrior | None,
+        priors: Priors,
     ) -> None:
         self.frame, self.table = component.frame, component.table
         self.subsampling = component.subsampling
-        self.spots, self.fill, self.prior = spots, fill, prior
+        self.spots, self.fill, self.priors = spots, fill, priors
         self._under, self._seen = _blocks(self.frame, self.subsampling, spots)
         self.places = component.seen(spots)
 
@@ -131,7 +130,7 @@ class ComponentRepair:
             self.subsampling,
             self.spots,
             fill=self.fill,
-            prior=self.prior,
+            priors=self.priors,
             noise=dct_blocks.noise(self.table),
         )
         change, variance = self._summed(parts)

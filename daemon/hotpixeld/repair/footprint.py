@@ -4,7 +4,7 @@ Demosaicing spreads one site over its neighbours, sharpening draws a ring around
 the end of the scale flattens the peak or the ring.  The kernels that a few usual amounts
 of each give are taken as equally likely, no camera's own among them: their covariance is
 the prior of a footprint (`FootprintPrior`).  `learn` finds a camera's own footprint in the
-mean image of its photos, where the usual kernels do not hold it.
+mean of its photos, where the usual kernels do not hold it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hotpixeld.repair.field import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from hotpixeld.defect import Defect
     from hotpixeld.repair.field import Subsampling
@@ -60,7 +60,7 @@ _APART = 0.2
 
 # Half width of what is looked at, and of what may belong to the footprint.
 WINDOW, UNSURE = 8, HALF_WIDTH + 1
-# A defect teaches when it stands out of the mean image by this many times its noise, and
+# A defect teaches when it stands out of the mean by this many times its noise, and
 # by this many levels.
 CLEAR, VISIBLE = 10.0, 3.0
 # Fewer defects do not outweigh what is usual.
@@ -77,7 +77,6 @@ SPREAD, UNUSUAL = 0.1, 20.0
 # Independent ways in which a camera's footprints differ; more are noise.
 WAYS = 6
 _LEARNED_SIDE = 2 * HALF_WIDTH + 1
-_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class Spot(NamedTuple):
@@ -161,24 +160,29 @@ def _mirrored() -> Covariance:
     return np.asarray(np.outer(strength, strength) * together)
 
 
-def _loosened(covariance: Covariance) -> Covariance:
+def loosened(covariance: Covariance) -> Covariance:
     """Return a covariance with what each pixel but the centre may do on its own."""
     apart = _APART**2 * (np.diag(covariance) + _FAINT**2)
     apart[apart.size // 2] = 0.0
     return np.asarray(covariance + np.diag(apart))
 
 
+def with_others(covariance: Covariance) -> Covariance:
+    """Return the covariance of known footprints, and rare ones of any other shape."""
+    return np.asarray((1 - _OTHER) * covariance + _OTHER * _mirrored())
+
+
 @functools.cache
 def _strict() -> Covariance:
     """Return the covariance of usual footprints, and rare ones of any other shape."""
     flat = usual_kernels().reshape(-1, SIDE * SIDE)
-    return (1 - _OTHER) * (flat.T @ flat) / len(flat) + _OTHER * _mirrored()
+    return with_others(flat.T @ flat / len(flat))
 
 
 @functools.cache
 def usual_covariance() -> Covariance:
     """Return the covariance of the footprint of a camera that is not known better."""
-    return _loosened(_strict())
+    return loosened(_strict())
 
 
 def learned_covariance(second_moment: Covariance, count: float) -> Covariance:
@@ -192,11 +196,11 @@ def learned_covariance(second_moment: Covariance, count: float) -> Covariance:
         Their number; the usual kernels count as `USUAL_COUNT`.
     """
     share = count / (count + USUAL_COUNT)
-    return _loosened(share * second_moment + (1 - share) * _strict())
+    return loosened(share * second_moment + (1 - share) * _strict())
 
 
 @functools.lru_cache(maxsize=64)
-def _pooling(
+def pooling(
     half: int, subsampling: Subsampling, down: int, across: int
 ) -> tuple[Box, Array]:
     """Return the samples of a footprint, and what share of its pixels goes into each.
@@ -211,6 +215,12 @@ def _pooling(
         column = (across + x - half) // subsampling.across - box.left
         share[row, column, y, x] = 1 / (subsampling.down * subsampling.across)
     return box, share.reshape(box.shape[0] * box.shape[1], side * side)
+
+
+def of_pixels(pixels: Array, half: int) -> Array:
+    """Return the pixels of a footprint, (289,), within a half width."""
+    inner = slice(LARGEST - half, LARGEST + half + 1)
+    return pixels.reshape(SIDE, SIDE)[inner, inner].ravel()
 
 
 def of_half(covariance: Array, half: int) -> Array:
@@ -242,7 +252,7 @@ class FootprintPrior:
         """
         key = half, *subsampling, down, across
         if key not in self._cache:
-            _, share = _pooling(half, subsampling, down, across)
+            _, share = pooling(half, subsampling, down, across)
             pooled = share @ of_half(self._covariance, half) @ share.T
             self._cache[key] = pooled.astype(np.float32)
         return self._cache[key]
@@ -368,42 +378,26 @@ def _normalised(window: Array) -> tuple[Array, float] | None:
     return footprint.ravel(), noise / abs(peak)
 
 
-def _windows(
-    mean: NDArray[np.float32], defects: Sequence[Defect]
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the mean image around each defect that has no other one near."""
-    sites = np.array(sorted({(defect.row, defect.col) for defect in defects}))
-    for row, col in sites.reshape(-1, 2).tolist():
-        near = np.abs(sites - (row, col)).max(axis=1) <= WINDOW + HALF_WIDTH
-        top, left = row - WINDOW, col - WINDOW
-        window = mean[max(top, 0) : row + WINDOW + 1, max(left, 0) : col + WINDOW + 1]
-        if near.sum() == 1 and window.shape[:2] == (2 * WINDOW + 1,) * 2:
-            yield window
-
-
 def _is_unusual(middle: Array) -> bool:
     """Return whether the usual kernels do not hold a footprint."""
     usual = of_half(usual_covariance(), HALF_WIDTH) + SPREAD**2 * np.eye(middle.size)
     return bool(middle @ np.linalg.solve(usual, middle) > UNUSUAL)
 
 
-def learn(mean: NDArray[np.float32], defects: Sequence[Defect]) -> Footprint | None:
+def learn(windows: Sequence[Array]) -> Footprint | None:
     """Learn how a camera's defects show.
 
     Parameters
     ----------
-    mean : (H, W, 3) float32, levels
-        The mean image of the camera's photos.
-    defects : sequence of Defect
-        The camera's, each once.
+    windows : sequence of (17, 17) float64, levels
+        What the mean of photos shows around each defect that has no other one near, in luma.
 
     Returns
     -------
     Footprint or None
-        None where too few defects stand out clearly of their surroundings, alone and
-        away from the edges, or the usual kernels hold theirs: they are better then.
+        None where too few defects stand out clearly of their surroundings, or the usual
+        kernels hold theirs: they are better then.
     """
-    windows = (window @ _LUMA for window in _windows(mean, defects))
     clear = [pair for pair in map(_normalised, windows) if pair is not None]
     if len(clear) < FEWEST:
         return None

@@ -23,10 +23,11 @@ from hotpixeld.jpeg import attach, bits, coefficients, entropy, markers, scans
 from hotpixeld.jpeg.bits import Replaced
 from hotpixeld.jpeg.block_reader import BlockReader
 from hotpixeld.jpeg.decoder import CodecError
-from hotpixeld.repair import pixel_list
+from hotpixeld.repair import pixel_list, shape
 from hotpixeld.repair.component import Component, ComponentRepair
 from hotpixeld.repair.field import Box, Subsampling
 from hotpixeld.repair.footprint import Spot
+from hotpixeld.repair.separation import Expected, Priors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.entropy import Walked
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.jpeg.scans import Integers
-    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
+    from hotpixeld.repair.shape import Footprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +163,18 @@ class _Edit:
         components: Sequence[Component],
         defects: Sequence[Defect],
         fill: Fill,
-        footprint: Footprint | None,
+        footprints: Footprints,
     ) -> None:
-        spots = _spots(defects)
+        camera = footprints.camera
         # What is learned of a camera is how its luma shows a defect.
-        priors = [footprint.luma if footprint else None, None, None]
+        priors = [camera.luma if camera else None, None, None]
         self._repairs = [
-            ComponentRepair(component, spots, fill, prior)
+            ComponentRepair(
+                component,
+                tuple(spots := _spots(defects, component.index, footprints)),
+                fill,
+                Priors(prior, {spot: one for spot, one in spots.items() if one}),
+            )
             for component, prior in zip(components, priors, strict=False)
         ]
         each = [repair.places for repair in self._repairs]
@@ -184,9 +190,19 @@ class _Edit:
         return new
 
 
-def _spots(defects: Sequence[Defect]) -> tuple[Spot, ...]:
-    """Return the spots of some defects, each once."""
-    return tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
+def _spots(
+    defects: Sequence[Defect], component: int, footprints: Footprints
+) -> dict[Spot, Expected | None]:
+    """Return the spots of some defects in a component, and what is expected of them."""
+    found = dict[Spot, Expected | None]()
+    for defect in defects:
+        if (own := footprints.by_site.get((defect.row, defect.col))) is None:
+            found[Spot.of(defect)] = None
+            continue
+        known = shape.known(own, component)
+        broad = shape.Amplitude(0.0, shape.BROAD * abs(own.amplitude))
+        found[Spot(defect.row, defect.col, known.half)] = Expected(known, broad)
+    return found
 
 
 def _unchanged(data: bytes) -> Repaired:
@@ -241,6 +257,7 @@ class WalkedPhoto:
 
     data: bytes
     structure: Structure
+    _footprints: Footprints
     _components: list[Component]
     _reader: BlockReader
     _walked: Walked
@@ -252,6 +269,7 @@ class WalkedPhoto:
         structure: Structure,
         listed: Sequence[Defect],
         looked_at: Sequence[Defect] = (),
+        footprints: Footprints = shape.USUAL,
     ) -> WalkedPhoto:
         """Walk a photo.
 
@@ -264,6 +282,8 @@ class WalkedPhoto:
             What may be repaired.
         looked_at : sequence of Defect
             Those of them that `visible` is asked about.
+        footprints : Footprints
+            What was learned of the camera's.
 
         Raises
         ------
@@ -277,12 +297,14 @@ class WalkedPhoto:
             reader = BlockReader(data, structure, coded)
             inside = [d for d in listed if _is_inside(structure, d)]
             looked_at = [d for d in looked_at if _is_inside(structure, d)]
-            spots = _spots(inside)
-            places = [component.seen(spots) for component in components]
+            places = [
+                component.seen(tuple(_spots(inside, component.index, footprints)))
+                for component in components
+            ]
             if looked_at:
                 places.append(reader.needed(_windows(structure, looked_at)))
             walked = entropy.walk(data, coded, np.concatenate(places))
-        return cls(data, structure, components, reader, walked)
+        return cls(data, structure, footprints, components, reader, walked)
 
     def visible(self, defects: Sequence[Defect]) -> tuple[Defect, ...]:
         """Return those of `defects`, which were to be looked at, that can be seen."""
@@ -300,12 +322,11 @@ class WalkedPhoto:
         defects: Sequence[Defect],
         *,
         fill: Fill = "adaptive",
-        footprint: Footprint | None = None,
         memory: int | None = None,
     ) -> Repaired:
         """Return a copy without some defects, all of them listed; see `repaired`."""
         _check_inside(self.structure, defects)
-        edit = _Edit(self._components, defects, fill, footprint)
+        edit = _Edit(self._components, defects, fill, self._footprints)
         new = edit(self._walked.coefficients(edit.places))
         if not edit.moved.any():
             return _unchanged(self.data)
@@ -337,7 +358,7 @@ def repaired(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprint: Footprint | None = None,
+    footprints: Footprints = shape.USUAL,
     memory: int | None = None,
 ) -> Repaired:
     """Return a copy of a photo without some defects; all else in it stays as it is.
@@ -350,8 +371,8 @@ def repaired(
         All are taken to be visible.
     fill : str
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
-    footprint : Footprint or None
-        What was learned of the camera's footprints; None for what is usual.
+    footprints : Footprints
+        What was learned of the camera's.
     memory : int or None
         Most bytes for coefficients, which are needed all at once where scans are coded
         anew; None is any number.
@@ -365,13 +386,13 @@ def repaired(
     """
     structure = whole(data, defects)
     if not structure.progressive:
-        walked = WalkedPhoto.of(data, structure, defects)
-        return walked.repaired(defects, fill=fill, footprint=footprint, memory=memory)
+        walked = WalkedPhoto.of(data, structure, defects, footprints=footprints)
+        return walked.repaired(defects, fill=fill, memory=memory)
     _check_coding(structure)
     _check_memory(structure, memory)
     with _refusing():
         components = _components(data, structure)
-        edit = _Edit(components, defects, fill, footprint)
+        edit = _Edit(components, defects, fill, footprints)
         return _transformed(data, structure, edit)
 
 

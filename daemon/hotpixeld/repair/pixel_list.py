@@ -22,6 +22,7 @@ from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Kind
 from hotpixeld.detection import lives, suspects
 from hotpixeld.jpeg.block_reader import Window
+from hotpixeld.repair.shape import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
-    from hotpixeld.repair.footprint import Footprint
+    from hotpixeld.repair.shape import Footprints
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and
@@ -59,14 +60,14 @@ class PixelList:
         Repaired where they can be seen.
     version : str
         Changes when the list does; empty where nobody keeps it.
-    footprint : Footprint or None
-        How this camera's defects show, where that was learned.
+    footprints : Footprints
+        How this camera's defects show, as far as that was learned.
     """
 
     configured: tuple[Defect, ...]
     detected: tuple[Defect, ...]
     version: str = ""
-    footprint: Footprint | None = None
+    footprints: Footprints = USUAL
 
     def keeping(self, kept: Iterable[Defect]) -> PixelList:
         """Return it with what a copy has repaired in place of what is detected."""
@@ -209,13 +210,13 @@ def version(
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
-def fill(defects: Iterable[Defect], footprint: Footprint | None) -> str:
+def fill(defects: Iterable[Defect], footprints: Footprints) -> str:
     """Return the version of how a list's pixels are repaired: it changes what copies hold.
 
-    Evidence that comes later changes it a little with every map, and no pixel of the list.
+    Evidence that comes later changes it now and then, see `shape`, and no pixel of the list.
     """
     shapes = [(each.row, each.col, each.kind, each.radius) for each in defects]
-    learned = footprint.to_json() if footprint else ""
+    learned = footprints.to_json()
     return hashlib.sha256(f"{shapes}{learned}".encode()).hexdigest()[:8]
 
 

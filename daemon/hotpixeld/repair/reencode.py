@@ -14,6 +14,7 @@ from hotpixeld.repair import separation
 from hotpixeld.repair.field import Dense, Subsampling, window
 from hotpixeld.repair.footprint import Spot
 from hotpixeld.repair.lossless import Repaired, whole
+from hotpixeld.repair.shape import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.markers import Structure
-    from hotpixeld.repair.footprint import Footprint
     from hotpixeld.repair.separation import Fill
+    from hotpixeld.repair.shape import Footprints
 
 _ONE = Subsampling(1, 1)
 _APP0, _APP14 = 0xE0, 0xEE
@@ -45,7 +46,7 @@ def filled(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprint: Footprint | None = None,
+    footprints: Footprints = USUAL,
 ) -> NDArray[np.uint8]:
     """Return a copy of a frame without some defects.
 
@@ -56,15 +57,16 @@ def filled(
         Inside the frame.
     fill : str
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
-    footprint : Footprint or None
-        What was learned of the camera's footprints; None for what is usual.
+    footprints : Footprints
+        What was learned of the camera's: used is what all of its defects share.
     """
     spots = tuple(dict.fromkeys(Spot.of(defect) for defect in defects))
-    prior = footprint.luma if footprint else None
+    camera = footprints.camera
+    priors = separation.Priors(camera.luma if camera else None)
     out = frame.astype(np.float32)
     for channel in range(frame.shape[2]):
         field = Dense(frame[..., channel])
-        for excess in separation.excesses(field, _ONE, spots, fill=fill, prior=prior):
+        for excess in separation.excesses(field, _ONE, spots, fill=fill, priors=priors):
             rows, columns = window(excess.tops, excess.lefts, excess.mean.shape[1:3])
             inside = (rows >= 0) & (rows < len(frame))
             inside = inside & (columns >= 0) & (columns < frame.shape[1])
@@ -135,7 +137,7 @@ def reencoded(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprint: Footprint | None = None,
+    footprints: Footprints = USUAL,
 ) -> Repaired:
     """Return a repaired copy, encoded anew with the photo's own settings.
 
@@ -150,7 +152,7 @@ def reencoded(
     structure = whole(data, defects)
     image, frame = _decoded(data)
     rgb = _is_rgb(data, structure)
-    clean = filled(frame, defects, fill=fill, footprint=footprint)
+    clean = filled(frame, defects, fill=fill, footprints=footprints)
     coded = _encoded(image, clean, structure, rgb=rgb)
     try:
         new = _primary(data, structure, coded) + data[structure.tail - 2 :]

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -26,10 +27,11 @@ from hotpixeld.repair import footprint, scene
 from hotpixeld.repair.field import Box, PositionSet, overlapping, window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hotpixeld.repair.field import Field, Indices, Overlaps, Samples, Subsampling
     from hotpixeld.repair.footprint import FootprintPrior, Spot
+    from hotpixeld.repair.shape import Amplitude, KnownFootprint
 
 Fill = Literal["adaptive", "neighbours"]
 
@@ -41,6 +43,8 @@ STRONG, WEAK = 100.0, 0.5
 MOST_OVERLAPS = 30
 # Defects whose equations are in memory together.
 CHUNK = 128
+# And of those whose footprint is known, each with its own equations.
+KNOWN_CHUNK = 16
 # Linked defects whose equations are kept from the first round to the second.
 KEPT = 1024
 # Weights of a sample's neighbours while the scene closes over a cluster.
@@ -141,6 +145,31 @@ def closed_over(field: Field, hidden: PositionSet, clusters: PositionSet) -> Sam
     return np.asarray(np.where(known, before - values, 0), np.float32)
 
 
+class Expected(NamedTuple):
+    """What is expected of a defect in a photo."""
+
+    footprint: KnownFootprint
+    amplitude: Amplitude
+
+
+class Priors(NamedTuple):
+    """What is known of the footprints in one component.
+
+    Attributes
+    ----------
+    camera : FootprintPrior or None
+        Of any; None for what is usual.
+    known : mapping of Spot to Expected
+        Spots whose own footprint is known; their half width is its.
+    """
+
+    camera: FootprintPrior | None = None
+    known: Mapping[Spot, Expected] = MappingProxyType({})
+
+
+USUAL = Priors()
+
+
 class _Group(NamedTuple):
     """Spots whose boxes have one shape, (rows, columns)."""
 
@@ -157,7 +186,7 @@ class _Layout(NamedTuple):
     overlaps: Overlaps
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _layout(frame: Box, subsampling: Subsampling, spots: tuple[Spot, ...]) -> _Layout:
     """Return where footprints lie in a component: both chroma components ask for it."""
     boxes = footprint.boxes(spots, subsampling)
@@ -180,6 +209,7 @@ class _Task:
     hidden: PositionSet
     overlaps: Overlaps
     prior: FootprintPrior
+    known: Mapping[Spot, Expected]
     noise: Samples
 
     @classmethod
@@ -188,23 +218,36 @@ class _Task:
         field: Field,
         subsampling: Subsampling,
         spots: Sequence[Spot],
-        prior: FootprintPrior,
+        priors: Priors,
         noise: Samples,
     ) -> _Task:
         """Return the task of repairing some spots."""
         layout = _layout(field.frame, subsampling, tuple(spots))
-        return cls(field, subsampling, spots, *layout, prior, noise)
+        prior = priors.camera or footprint.usual_prior()
+        return cls(field, subsampling, spots, *layout, prior, priors.known, noise)
 
     def chunks(self, members: Indices) -> Iterator[_Group]:
         """Yield spots with boxes of one shape, a chunk at a time."""
         if not members.size:
             return
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
-        kinds = np.column_stack([sizes, self.corners[:, 2]])[members]
+        is_known = [spot in self.known for spot in self.spots]
+        kinds = np.column_stack([sizes, self.corners[:, 2], is_known])[members]
         for kind in sorted(set(map(tuple, kinds.tolist()))):
             spots = members[(kinds == kind).all(axis=1)]
-            for start in range(0, len(spots), CHUNK):
-                yield _Group(kind[:2], spots[start : start + CHUNK])
+            together = KNOWN_CHUNK if kind[3] else CHUNK
+            for start in range(0, len(spots), together):
+                yield _Group(kind[:2], spots[start : start + together])
+
+    def equations(self, group: _Group) -> _Equations:
+        """Return the equations of a chunk."""
+        is_known = self.spots[int(group.spots[0])] in self.known
+        return (_KnownEquations if is_known else _Equations)(self, group)
+
+    def prior_of(self, spot: int) -> FootprintPrior:
+        """Return what is known of a spot's footprint."""
+        known = self.known.get(self.spots[spot])
+        return self.prior if known is None else known.footprint
 
 
 class _Pairs(NamedTuple):
@@ -229,7 +272,10 @@ class _Pairs(NamedTuple):
     def alike(self, task: _Task) -> Iterator[_Pairs]:
         """Yield the pairs whose footprints lie to each other in the same way."""
         spot, other = task.corners[self.spot], task.corners[self.other]
-        keys = np.column_stack([other[:, :2] - spot[:, :2], other[:, 2:]])
+        # Each known footprint is one of its own.
+        known = [task.spots[i] in task.known for i in self.other.tolist()]
+        which = np.where(known, self.other, -1)
+        keys = np.column_stack([other[:, :2] - spot[:, :2], other[:, 2:], which])
         _, group = np.unique(keys, axis=0, return_inverse=True)
         for number in range(int(group.max()) + 1):
             some = group == number
@@ -250,6 +296,9 @@ _peaks = function(
     "hotpixeld_peaks_1",
     *(ctypes.c_void_p, ctypes.c_float, ctypes.c_void_p),
     returns=ctypes.c_int,
+)
+_amplitudes = function(
+    "hotpixeld_amplitudes_1", *[ctypes.c_void_p] * 4, returns=ctypes.c_int
 )
 _excess = function("hotpixeld_excess_1", *[ctypes.c_void_p] * 3, returns=ctypes.c_int)
 
@@ -290,7 +339,7 @@ class _Equations:
         out = np.zeros_like(self.scene.covariance)
         for pairs in self.pairs.alike(self.task):
             rank, other = int(pairs.rank[0]), int(pairs.other[0])
-            covariance = self.task.prior.embedded(
+            covariance = self.task.prior_of(other).embedded(
                 self.task.spots[other],
                 self.task.subsampling,
                 Box(*self.task.boxes[self.group.spots[rank]].tolist()),
@@ -324,6 +373,60 @@ class _Equations:
         return Excess(tops[enough], lefts[enough], mean[enough], covariance[enough])
 
 
+class _KnownEquations(_Equations):
+    """The equations of footprints that are known, and of which amplitudes are expected.
+
+    What a defect of amplitude a adds is a f + a d, with f the footprint and d what photos
+    bend: about its expectation a Gaussian, too.
+    """
+
+    def __init__(self, task: _Task, group: _Group) -> None:
+        super().__init__(task, group)
+        known = [task.known[task.spots[i]] for i in group.spots.tolist()]
+        each = [
+            one.footprint.known(task.subsampling, *place)
+            for one, place in zip(known, task.corners[group.spots, 3:], strict=True)
+        ]
+        inside = self.inside
+        levels = np.stack([one.levels for one in each]) * inside
+        self.levels: Samples = np.ascontiguousarray(levels, np.float32)
+        self.bent = np.stack([one.deviation for one in each])
+        self.expected = np.array([one.amplitude.mean for one in known], np.float32)
+        deviation = [one.amplitude.deviation for one in known]
+        self.deviation = np.array(deviation, np.float32)
+        # Each footprint is of its own kind: what it is bent by, then all that it may be.
+        self.own, self.kinds = self.bent, np.arange(len(known), dtype=np.int64)
+
+    def amplitudes(self, guessed: Samples) -> Samples:
+        """Return the amplitude of each footprint, by what is expected and what is seen."""
+        about = guessed.copy()
+        about[self.group.spots] = np.hypot(self.expected, self.deviation)
+        footprints, _held = self._footprints(about)
+        seen, power = np.empty((2, len(self.kinds)), np.float32)
+        parts = (self.levels, seen, power)
+        if _amplitudes(ctypes.byref(footprints), *(part.ctypes.data for part in parts)):
+            raise MemoryError("no memory for a footprint's amplitude")
+        variance = self.deviation**2
+        share = variance / (variance + 1 / power)
+        return np.asarray(self.expected + share * (seen - self.expected), np.float32)
+
+    def excess(self, amplitudes: Samples) -> Excess:
+        """Return what the footprints added, their amplitudes being about the given."""
+        about = amplitudes[self.group.spots]
+        whole = self.deviation[:, None] * self.levels
+        bent = np.square(about)[:, None, None] * self.bent
+        self.own = bent + whole[:, :, None] * whole[:, None, :]
+        expected = self.expected[:, None] * self.levels
+        self.scene = self.scene._replace(residual=self.scene.residual - expected)
+        once = amplitudes.copy()
+        once[self.group.spots] = 1
+        found = super().excess(once)
+        shape = found.mean.shape
+        return replace(
+            found, mean=found.mean + expected[self.scene.enough].reshape(shape)
+        )
+
+
 def _adaptive(task: _Task) -> Iterator[Excess]:
     """Yield what the defects added: scene and footprints separated."""
     amplitudes = np.full(len(task.spots), STRONG, np.float32)
@@ -332,17 +435,17 @@ def _adaptive(task: _Task) -> Iterator[Excess]:
     # Thousands are solved again rather than kept: their equations would fill the memory.
     kept: list[_Equations] = []
     for group in task.chunks(overlaps.linked):
-        equations = _Equations(task, group)
+        equations = task.equations(group)
         amplitudes[group.spots] = equations.amplitudes(guessed)
         if overlaps.linked.size <= KEPT:
             kept.append(equations)
     closed = PositionSet.of(task.field.frame, task.boxes[overlaps.clustered])
     for equations in kept or (
-        _Equations(task, group) for group in task.chunks(overlaps.linked)
+        task.equations(group) for group in task.chunks(overlaps.linked)
     ):
         yield _without(equations.excess(amplitudes), closed)
     for group in task.chunks(overlaps.alone):
-        equations = _Equations(task, group)
+        equations = task.equations(group)
         amplitudes[group.spots] = equations.amplitudes(guessed)
         yield equations.excess(amplitudes)
     if closed.numbers.size:
@@ -363,7 +466,7 @@ def excesses(
     spots: Sequence[Spot],
     *,
     fill: Fill = "adaptive",
-    prior: FootprintPrior | None = None,
+    priors: Priors = USUAL,
     noise: Samples = NOISE,
 ) -> list[Excess]:
     """Estimate what defects added to the samples of one component.
@@ -378,8 +481,7 @@ def excesses(
     fill : str
         ``adaptive``: scene and footprint separated; ``neighbours``: the centre becomes
         the mean of its eight neighbours, diagonals weighing 1/sqrt(2).
-    prior : FootprintPrior or None
-        Of the footprints in this component; None for what is usual.
+    priors : Priors
     noise : (2 k + 1, 2 k + 1) float32, levels squared
         Covariance of two samples' noise, by their shift of -k to k.
 
@@ -393,5 +495,5 @@ def excesses(
     if fill == "neighbours":
         rows, columns, added = mean_of_neighbours(field, subsampling, spots)
         return [Excess(rows, columns, added[:, None, None], None)]
-    task = _Task.of(field, subsampling, spots, prior or footprint.usual_prior(), noise)
+    task = _Task.of(field, subsampling, spots, priors, noise)
     return list(_adaptive(task))

@@ -402,6 +402,36 @@ FAST int hotpixeld_peaks_1(const struct footprints *f, float strong, float *peak
     return 0;
 }
 
+/* Find the amplitudes of known footprints, (count, samples) of `levels`, that samples show at
+ * best, and the inverse of their variances; `f->own` is what they may be bent by.  Returns 1
+ * without memory.
+ */
+FAST int hotpixeld_amplitudes_1(const struct footprints *f, const float *levels, float *seen,
+                                float *powers)
+{
+    int m = (int)f->samples, stride = PADDED(m + 2);
+    float *matrix = calloc((size_t)m * (size_t)stride, sizeof(float));
+    if (!matrix)
+        return 1;
+    for (int64_t each = 0; each < f->count; each++) {
+        together(f, each, matrix, stride, m);
+        for (int i = 0; i < m; i++)
+            matrix[(size_t)i * stride + m + 1] = levels[each * m + i];
+        eliminate(matrix, m, m, stride);
+        float power = 0, sum = 0;
+        for (int i = 0; i < m; i++) {
+            const float *row = matrix + (size_t)i * stride + m;
+            power += row[1] * row[1];
+            sum += row[0] * row[1];
+        }
+        power = power > 1e-9f ? power : 1e-9f;
+        powers[each] = power;
+        seen[each] = sum / power;
+    }
+    free(matrix);
+    return 0;
+}
+
 /* Find what footprints of about the given amplitudes added, (count, samples), and how
  * uncertain that is, (count, samples, samples). Returns 1 without memory.
  */

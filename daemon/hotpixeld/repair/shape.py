@@ -1,0 +1,665 @@
+"""How one defect shows: its footprint in each component, learned from some of its photos.
+
+What a defect adds to a photo is its shape times the photo's amplitude.  The mean of photos
+(`Stacks`) less the trend around the site is that shape times the mean amplitude, and what the
+scenes have left of themselves: noise, whose covariance the surroundings show.  Where that hides
+the shape, the usual footprints decide.  Chroma smears wider than luma, and with luma's amplitude
+as the unit it is a small part of it.
+
+Copies are made with what is learned, so it may change only with the evidence: it is learned
+from the first photos of the camera, their number a fixed `place`, and again only when half as
+many more are there, or other defects are.  The same photos give the same shapes to the last
+bit, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hotpixeld.defect import WHITE
+from hotpixeld.jpeg.block_reader import Window
+from hotpixeld.repair import footprint
+from hotpixeld.repair.footprint import (
+    HALF_WIDTH,
+    LARGEST,
+    SIDE,
+    Footprint,
+    FootprintPrior,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.repair.field import Indices, Samples, Subsampling
+    from hotpixeld.repair.footprint import Array, Covariance, Kernels
+
+    Site = tuple[int, int]
+
+# Y, Cb, Cr of red, green, blue (ITU-T T.871), less the constant.
+COMPONENTS = np.array(
+    [
+        [0.299, 0.587, 0.114],
+        [-0.168736, -0.331264, 0.5],
+        [0.5, -0.418688, -0.081312],
+    ]
+)
+# Half width of what is looked at around a site, and how much of it shows the trend.
+WINDOW, TREND = 20, 8
+# How far the peak of one component must stand out of the noise, and each ring of pixels that
+# belongs to the shape, in standard deviations.
+CLEAR, BELONGS = 3.0, 5.0
+# Half widths that shapes may have in chroma, which smears, the same in both: few, as equations
+# of one size are solved together, and none so wide that it takes most of a repair's time.
+WIDE = (HALF_WIDTH, 4, 6)
+# Levels of noise that every mean has: rounding.
+LEAST_NOISE = 0.1
+# Levels of noise that every photo has around a site, whatever its scene.
+GRAIN = 2.0
+# Widths of blurs, in pixels, by which noise reduction smears chroma; their share among those
+# that are not as usual, and the share of these, in luma and in chroma.
+_SMEARS = (1.0, 1.5, 2.0, 2.5, 3.0)
+_SMEARED, _UNUSUAL = (0.1, 0.6), (0.1, 0.5)
+# Ways in which what is known of a shape may be wrong; more are noise.
+WAYS = 4
+# Of levels, in what is kept.
+DIGITS = 2
+UNIT = 10**-DIGITS
+# Photos bend a shape: by tone curve, clipping and rounding. Share of the usual footprints'
+# covariance, and of each pixel's own strength.
+_BENT, _APART = 0.02, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A defect's footprint in one component.
+
+    Attributes
+    ----------
+    half : int
+        Its half width, in pixels.
+    levels : tuple of float
+        (2 half + 1) squared pixels, row by row: what it added to the mean of photos.
+    ways : tuple of tuples of float
+        Alike: what they may differ by is a sum of these, with independent factors of
+        variance 1,
+    error : float
+        and of this standard deviation in each pixel.
+    """
+
+    half: int
+    levels: tuple[float, ...]
+    ways: tuple[tuple[float, ...], ...]
+    error: float
+
+    @classmethod
+    def of(cls, learned: _Learned) -> Shape:
+        """Return the shape of what a defect added."""
+        values, vectors = np.linalg.eigh(learned.covariance)
+        variances = np.maximum(values, 0)
+        ways = (vectors * np.sqrt(variances)).T[: -WAYS - 1 : -1]
+        error = np.sqrt(variances[:-WAYS].sum() / len(variances))
+        return cls(
+            learned.half,
+            _rounded(learned.levels),
+            tuple(map(_rounded, ways)),
+            round(float(error), DIGITS),
+        )
+
+    def saved(self) -> dict[str, Any]:
+        """Return this for JSON; levels are whole numbers there, of which `UNIT` is one."""
+        levels, ways = _whole(self.levels), [_whole(way) for way in self.ways]
+        return {"half": self.half, "levels": levels, "ways": ways, "error": self.error}
+
+    @classmethod
+    def parse(cls, saved: Mapping[str, Any]) -> Shape:
+        """Return what was `saved`; see `Shapes.parse`."""
+        half, levels = int(saved["half"]), _levels(saved["levels"])
+        ways = tuple(map(_levels, saved["ways"]))
+        pixels = (2 * half + 1) ** 2
+        if not 0 <= half <= LARGEST or {*map(len, (levels, *ways))} != {pixels}:
+            raise ValueError("a shape of another size than it says")
+        return cls(half, levels, ways, float(saved["error"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """How one defect shows.
+
+    Attributes
+    ----------
+    row, col : int
+    photos : int
+        It was learned from so many.
+    amplitude : float
+        Its mean in them, in levels of luma.
+    components : tuple of Shape
+        Y, Cb and Cr.
+    """
+
+    row: int
+    col: int
+    photos: int
+    amplitude: float
+    components: tuple[Shape, ...]
+
+    def __hash__(self) -> int:
+        """Return what is soon found: there are hundreds of numbers in its components."""
+        return hash((self.row, self.col, self.photos, self.amplitude))
+
+    def saved(self) -> dict[str, Any]:
+        """Return this for JSON."""
+        return {
+            "row": self.row,
+            "col": self.col,
+            "photos": self.photos,
+            "amplitude": self.amplitude,
+            "components": [one.saved() for one in self.components],
+        }
+
+    @classmethod
+    def parse(cls, saved: Mapping[str, Any]) -> Shapes:
+        """Return what was `saved`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is something else.
+        """
+        shapes = tuple(map(Shape.parse, saved["components"]))
+        if len(shapes) != len(COMPONENTS):
+            raise ValueError(f"shapes in {len(shapes)} components")
+        row, col, photos = (int(saved[name]) for name in ("row", "col", "photos"))
+        return cls(row, col, photos, float(saved["amplitude"]), shapes)
+
+
+FORMAT = 2
+"""Of the text of `Footprints`; that of version 0.1 had none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprints:
+    """How one camera's defects show.
+
+    Attributes
+    ----------
+    camera : Footprint or None
+        All of them; None where they do as usual, or too few were seen.
+    defects : tuple of Shapes
+        Single ones, where they stand out.
+    basis : str
+        Says of what photos and defects that was learned; empty where of none.
+    """
+
+    camera: Footprint | None = None
+    defects: tuple[Shapes, ...] = ()
+    basis: str = ""
+
+    by_site: Mapping[Site, Shapes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find single ones by row and column."""
+        sites = {(one.row, one.col): one for one in self.defects}
+        object.__setattr__(self, "by_site", MappingProxyType(sites))
+
+    def or_better(self, former: Footprints) -> Footprints:
+        """Return it with those of before that more photos showed: not all are left."""
+        before, now = former.by_site, self.by_site
+        better = {
+            site: one
+            for site, one in before.items()
+            if site not in now or now[site].photos < one.photos
+        }
+        both = {**now, **better}
+        return replace(self, defects=tuple(both[site] for site in sorted(both)))
+
+    def to_json(self) -> str:
+        """Return this as text, some kB a defect.
+
+        >>> Footprints.from_json(Footprints().to_json()) == Footprints()
+        True
+        """
+        content = {
+            "format": FORMAT,
+            "camera": self.camera and json.loads(self.camera.to_json()),
+            "defects": [one.saved() for one in self.defects],
+            "basis": self.basis,
+        }
+        return json.dumps(content, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Footprints:
+        """Return what `to_json` wrote, or version 0.1 of the camera's footprint.
+
+        Raises
+        ------
+        ValueError
+            The text is something else.
+        """
+        content = json.loads(text)
+        if isinstance(content, dict) and "format" not in content:
+            return cls(Footprint.from_json(text))
+        try:
+            if content["format"] != FORMAT:
+                raise ValueError(f"footprints of format {content['format']}")
+            camera = content["camera"] and Footprint.from_json(
+                json.dumps(content["camera"])
+            )
+            defects = tuple(map(Shapes.parse, content["defects"]))
+            return cls(camera, defects, str(content["basis"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not footprints: {text[:40]!r}") from error
+
+
+USUAL = Footprints()
+"""Of a camera that is not known better."""
+
+
+class _Learned(NamedTuple):
+    """What a defect added to one component of the mean of photos.
+
+    `levels` are its (2 half + 1) squared pixels, known as well as `covariance` says;
+    `clear` is how many times the noise the strongest of those seen is.
+    """
+
+    half: int
+    levels: Array
+    covariance: Covariance
+    clear: float
+
+    @property
+    def peak(self) -> float:
+        """Return its strongest pixel, with its sign."""
+        return float(self.levels[np.abs(self.levels).argmax()])
+
+
+def _rounded(values: Array) -> tuple[float, ...]:
+    return tuple(round(one, DIGITS) for one in values.tolist())
+
+
+def _whole(levels: Sequence[float]) -> list[int]:
+    return [round(one / UNIT) for one in levels]
+
+
+def _levels(whole: Sequence[int]) -> tuple[float, ...]:
+    return tuple(round(one * UNIT, DIGITS) for one in whole)
+
+
+def _shifted(kernels: Kernels, down: int, right: int) -> Kernels:
+    """Return kernels that lie half a pixel aside: cameras that scale put them there."""
+    for axis, step in ((1, down), (2, right)):
+        if step:
+            kernels = (kernels + np.roll(kernels, step, axis)) / 2
+    return kernels
+
+
+def _smears() -> Kernels:
+    """Return what noise reduction may make of a site's colour."""
+    pixels = np.arange(SIDE) - LARGEST
+    return np.array(
+        [
+            np.exp(
+                -((pixels[:, None] - down) ** 2 + (pixels - right) ** 2)
+                / (2 * width**2)
+            )
+            for width in _SMEARS
+            for down, right in itertools.product((-0.5, 0.0, 0.5), repeat=2)
+        ]
+    )
+
+
+def _moment(kernels: Kernels) -> Covariance:
+    flat = kernels.reshape(-1, SIDE**2)
+    return np.asarray(flat.T @ flat / len(flat))
+
+
+@functools.cache
+def possible_covariance(*, is_chroma: bool) -> Covariance:
+    """Return the covariance of a footprint of which nothing was seen."""
+    usual, steps = footprint.usual_kernels(), (-1, 0, 1)
+    aside = [
+        _moment(_shifted(usual, *step)) for step in itertools.product(steps, steps)
+    ]
+    smeared, unusual = _SMEARED[is_chroma], _UNUSUAL[is_chroma]
+    mixed = (1 - smeared) * np.mean(aside, axis=0) + smeared * _moment(_smears())
+    mixed = unusual * mixed + (1 - unusual) * _moment(usual)
+    return footprint.loosened(footprint.with_others(mixed))
+
+
+class _View:
+    """What the mean of photos shows around a site, in one component.
+
+    Attributes
+    ----------
+    residual : (side, side) float64, levels
+        Less the trend; 0 where it is not known.
+    noise : (289, 289) float64, levels squared
+        Covariance of the pixels that a shape may have.
+    """
+
+    def __init__(self, levels: Array, usable: NDArray[np.bool_], half: int) -> None:
+        rows, columns = np.mgrid[-WINDOW : WINDOW + 1, -WINDOW : WINDOW + 1]
+        distance = np.maximum(abs(rows), abs(columns))
+        near = usable & (distance > half) & (distance <= half + TREND)
+        terms = np.stack([np.ones(rows.shape), rows, columns], axis=-1)
+        trend = np.linalg.lstsq(terms[near], levels[near], rcond=None)[0]
+        self.residual = np.where(np.isnan(levels), 0, levels - terms @ trend)
+        around = usable & (distance > half)
+        self.noise = _covariance(np.where(around, self.residual, 0), int(around.sum()))
+        self.spread = float(np.sqrt(self.noise[0, 0]))
+
+    def middle(self) -> Array:
+        """Return the pixels that a shape may have: (17, 17)."""
+        inner = slice(WINDOW - LARGEST, WINDOW + LARGEST + 1)
+        return self.residual[inner, inner]
+
+
+@functools.cache
+def _shifts() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return how far two pixels of a shape are apart, down and across: (289, 289)."""
+    rows, columns = (index.ravel() for index in np.indices((SIDE, SIDE)))
+    return rows[:, None] - rows, columns[:, None] - columns
+
+
+def _covariance(residual: Array, count: int) -> Covariance:
+    """Return the covariance of a shape's pixels, by their shift, as the surroundings have it.
+
+    Sums over all pairs, divided by the number of pixels: what is so estimated is the
+    covariance of something, as it must be.
+    """
+    size = 2 * len(residual)
+    spectrum = np.abs(np.fft.rfft2(residual, (size, size))) ** 2
+    by_shift = np.fft.irfft2(spectrum, (size, size)) / max(count, 1)
+    found = by_shift[_shifts()]
+    found[np.diag_indices(len(found))] += LEAST_NOISE**2
+    return found
+
+
+def _reach(levels: Array, usable: NDArray[np.bool_]) -> int:
+    """Return the half width that holds what stands out of the noise, the widest at most.
+
+    A ring of pixels does whose mean square exceeds the noise's by `BELONGS` times its
+    standard deviation, were it noise.
+    """
+    rows, columns = np.mgrid[-LARGEST : LARGEST + 1, -LARGEST : LARGEST + 1]
+    distance = np.maximum(abs(rows), abs(columns)).ravel()
+    view = _View(levels, usable, LARGEST)
+    middle = view.middle().ravel()
+    for half in range(WIDE[-1], HALF_WIDTH, -1):
+        ring = distance == half
+        noise = view.noise[np.ix_(ring, ring)]
+        excess = (middle[ring] ** 2).mean() - noise.diagonal().mean()
+        if excess > BELONGS * np.sqrt(2 * (noise**2).mean()):
+            return next(one for one in WIDE if one >= half)
+    return HALF_WIDTH
+
+
+def _learned(
+    levels: Array, usable: NDArray[np.bool_], half: int, *, is_chroma: bool
+) -> _Learned:
+    """Return what a defect added to one component of the mean of photos."""
+    view = _View(levels, usable, half)
+    seen = footprint.of_pixels(view.middle().ravel(), half)
+    noise = footprint.of_half(view.noise, half)
+    peak = np.abs(view.middle()[LARGEST - 1 : LARGEST + 2, LARGEST - 1 : LARGEST + 2])
+    power = max(float(peak.max()) ** 2 - view.spread**2, view.spread**2)
+    prior = power * footprint.of_half(possible_covariance(is_chroma=is_chroma), half)
+    share = np.linalg.solve(prior + noise, prior).T
+    left = prior - share @ prior
+    return _Learned(
+        half,
+        share @ seen,
+        left,
+        float(peak.max()) / view.spread,
+    )
+
+
+def place(photos: int) -> int:
+    """Return how many of so many photos are learned from: it grows by a third, or a half.
+
+    >>> [place(photos) for photos in (4, 5, 6, 16, 23, 24, 127, 128)]
+    [4, 4, 6, 16, 16, 24, 96, 128]
+    """
+    whole = 1 << (photos.bit_length() - 1)
+    return max(whole, whole * 3 // 2 if photos >= whole * 3 // 2 else 0)
+
+
+@functools.cache
+def _ring() -> tuple[NDArray[np.bool_], Array]:
+    """Return which pixels of a window are around a defect, and the terms of their trend."""
+    rows, columns = np.mgrid[-WINDOW : WINDOW + 1, -WINDOW : WINDOW + 1]
+    around = np.maximum(abs(rows), abs(columns)) > LARGEST
+    terms = np.stack([np.ones(rows.shape), rows / WINDOW, columns / WINDOW], axis=-1)
+    return around, terms[around]
+
+
+def _variances(luma: Array) -> tuple[Array, Array]:
+    """Return the mean level around each of some sites, and its variance about the trend.
+
+    (n,) each, of (n, side, side); NaN is outside the frame.
+    """
+    around, terms = _ring()
+    levels = luma[:, around]
+    known = ~np.isnan(levels)
+    count = known.sum(axis=1)
+    levels = np.where(known, levels, 0)
+    normal = np.einsum("nk,ki,kj->nij", known.astype(float), terms, terms)
+    trend = np.linalg.solve(normal, (levels @ terms)[:, :, None])[:, :, 0]
+    residual = np.where(known, levels - trend @ terms.T, 0)
+    return levels.sum(axis=1) / count, np.square(residual).sum(axis=1) / count
+
+
+class Stacks:
+    """The means of photos around some sites, each photo weighing by how well it shows them.
+
+    Parameters
+    ----------
+    sites : sequence of (row, col)
+    height, width : int
+        Of the frame that they are in.
+    """
+
+    def __init__(self, sites: Sequence[Site], height: int, width: int) -> None:
+        self.sites = tuple(sites)
+        self.windows = [
+            Window(
+                max(row - WINDOW, 0),
+                max(col - WINDOW, 0),
+                min(row + WINDOW + 1, height),
+                min(col + WINDOW + 1, width),
+            )
+            for row, col in self.sites
+        ]
+        side = 2 * WINDOW + 1
+        self._total = np.zeros((len(self.sites), side, side, 3))
+        self._weight = np.zeros(len(self.sites))
+        self._photos = np.zeros(len(self.sites), np.intp)
+
+    def add(self, levels: Sequence[NDArray[Any]], alive: NDArray[np.bool_]) -> None:
+        """Add a photo.
+
+        Parameters
+        ----------
+        levels : sequence of (rows, columns, 3)
+            Of the `windows`.
+        alive : (n,) bool
+            Which defects it may show.
+        """
+        whole = np.full(self._total.shape, np.nan)
+        for (row, col), window, part, out in zip(
+            self.sites, self.windows, levels, whole, strict=True
+        ):
+            down, right = window.top - row + WINDOW, window.left - col + WINDOW
+            out[down : down + part.shape[0], right : right + part.shape[1]] = part
+        level, variance = _variances(whole @ COMPONENTS[0])
+        # What light leaves of a hot pixel, over the noise that it is seen through.
+        weight = np.where(alive, 1 - level / WHITE, 0) / (variance + GRAIN**2)
+        self._total += weight[:, None, None, None] * whole
+        self._weight += weight
+        self._photos += alive
+
+    def means(self) -> dict[Site, tuple[int, Array]]:
+        """Return how many photos may show each site, and the mean of what is around it.
+
+        Y, Cb and Cr, (3, side, side): NaN is outside the frame.
+        """
+        found = {}
+        for number, site in enumerate(self.sites):
+            if self._weight[number] > 0:
+                mean = self._total[number] / self._weight[number]
+                components = np.moveaxis(mean @ COMPONENTS.T, 2, 0)
+                found[site] = int(self._photos[number]), components
+        return found
+
+
+def _usable(window: Array, others: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which pixels of a window are in the frame, and not near another defect."""
+    usable = np.asarray(~np.isnan(window[0]))
+    for row, col in others.tolist():
+        rows, columns = (
+            slice(
+                max(WINDOW + place - LARGEST, 0), max(WINDOW + place + LARGEST + 1, 0)
+            )
+            for place in (row, col)
+        )
+        usable[rows, columns] = False
+    return usable
+
+
+def _shapes(site: Site, photos: int, mean: Array, others: Indices) -> Shapes | None:
+    """Return how a defect shows, if it stands out; `others` are near it."""
+    usable = _usable(mean, others)
+    wide = max(_reach(part, usable) for part in mean[1:])
+    parts = [
+        _learned(part, usable, wide if number else HALF_WIDTH, is_chroma=bool(number))
+        for number, part in enumerate(mean)
+    ]
+    if max(part.clear for part in parts) < CLEAR:
+        return None
+    amplitude = max((part.peak for part in parts), key=abs)
+    return Shapes(*site, photos, round(amplitude, DIGITS), tuple(map(Shape.of, parts)))
+
+
+def learn(stacks: Stacks, basis: str) -> Footprints:
+    """Learn how a camera's defects show, all of them and each.
+
+    Parameters
+    ----------
+    stacks : Stacks
+        Of photos, around all defects of the camera.
+    basis : str
+        Of what that is.
+    """
+    sites = np.array(stacks.sites, np.intp).reshape(-1, 2)
+    inner = slice(WINDOW - footprint.WINDOW, WINDOW + footprint.WINDOW + 1)
+    single, alone = [], []
+    for site, (photos, mean) in stacks.means().items():
+        shift = sites - site
+        distance = np.abs(shift).max(axis=1)
+        if ((distance > 0) & (distance <= footprint.WINDOW + HALF_WIDTH)).any():
+            continue
+        alone.append(mean[0, inner, inner])
+        near = (distance > 0) & (distance <= WINDOW + LARGEST)
+        if (distance[near] <= 2 * LARGEST).any():
+            continue
+        if (found := _shapes(site, photos, mean, shift[near])) is not None:
+            single.append(found)
+    inside = [one for one in alone if not np.isnan(one).any()]
+    return Footprints(footprint.learn(inside), tuple(single), basis)
+
+
+class Known(NamedTuple):
+    """A known footprint of amplitude 1 over the m samples of its box.
+
+    Attributes
+    ----------
+    levels : (m,) float32
+    deviation : (m, m) float32
+        Covariance of what a photo may differ from them.
+    """
+
+    levels: Samples
+    deviation: Samples
+
+
+def _sharpened(count: int, step: int) -> Array:
+    """Return what takes samples back that were spread over pixels and pooled again.
+
+    libjpeg's decoder gives every pixel three quarters of its own chroma sample and one of
+    the nearest other.
+    """
+    if step != 2:
+        return np.eye(count)
+    pooled = 0.75 * np.eye(count) + 0.125 * (np.eye(count, k=1) + np.eye(count, k=-1))
+    return np.linalg.inv(pooled)
+
+
+class KnownFootprint(FootprintPrior):
+    """A defect's footprint in one component, and how far photos bend it.
+
+    Its covariance, as that of any footprint, is about zero.
+    """
+
+    def __init__(self, shape: Shape, amplitude: float, *, is_chroma: bool) -> None:
+        self.half = shape.half
+        self._levels = np.array(shape.levels) / amplitude
+        strongest = float(np.abs(self._levels).max())
+        possible = footprint.of_half(
+            possible_covariance(is_chroma=is_chroma), self.half
+        )
+        deviation = _BENT * strongest**2 * possible
+        own = (shape.error / amplitude) ** 2 + (_APART * self._levels) ** 2
+        ways = np.array(shape.ways) / amplitude
+        self._deviation = deviation + ways.T @ ways + np.diag(own)
+        side, margin = 2 * self.half + 1, LARGEST - self.half
+        square = self._deviation + np.outer(self._levels, self._levels)
+        whole = np.pad(square.reshape((side,) * 4), margin).reshape((SIDE**2,) * 2)
+        super().__init__(whole)
+        self._known: dict[tuple[int, ...], Known] = {}
+
+    def known(self, subsampling: Subsampling, down: int, across: int) -> Known:
+        """Return it over the samples of its box.
+
+        `down` and `across` are the place of the defect's pixel within its sample.
+        """
+        key = *subsampling, down, across
+        if key not in self._known:
+            box, share = footprint.pooling(self.half, subsampling, down, across)
+            sharp = np.kron(
+                *(
+                    _sharpened(count, step)
+                    for count, step in zip(box.shape, subsampling, strict=True)
+                )
+            )
+            part = sharp @ share
+            self._known[key] = Known(
+                (part @ self._levels).astype(np.float32),
+                (part @ self._deviation @ part.T).astype(np.float32),
+            )
+        return self._known[key]
+
+
+class Amplitude(NamedTuple):
+    """What is expected of a defect's amplitude in a photo, in levels of luma."""
+
+    mean: float
+    deviation: float
+
+
+BROAD = 3.0
+"""Times its mean that an amplitude of which nothing is expected may be."""
+
+
+@functools.lru_cache(maxsize=256)
+def known(shapes: Shapes, component: int) -> KnownFootprint:
+    """Return the footprint of a defect in a component."""
+    shape = shapes.components[component]
+    return KnownFootprint(shape, shapes.amplitude, is_chroma=bool(component))

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import jpegs
+import libturbojpeg
+from hotpixeld.defect import Defect
+from hotpixeld.repair import lossless, shape
+from hotpixeld.repair.field import Subsampling
+from hotpixeld.repair.shape import Footprints, Stacks
+from repair.test_footprint import PLACES, WIDE_HERE, cut, learned
+from repair.test_footprint import mean as mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SIZE = 96, 112
+SITE = Defect(51, 60)
+PEAK = np.array([70.0, -6.0, 24.0])
+"""Of Y, Cb and Cr."""
+
+
+def added() -> np.ndarray:
+    """Return what a defect adds to red, green and blue, (H, W, 3) at an amplitude of 1.
+
+    In luma two pixels with a dark ring, in chroma a smear 11 pixels wide.
+    """
+    rows, columns = np.indices(SIZE) - np.array([SITE.row, SITE.col])[:, None, None]
+    near = rows**2 + (columns - 0.5) ** 2
+    luma = 1.25 * np.exp(-near / 1.0) - 0.25 * np.exp(-near / 5.0)
+    chroma = np.exp(-near / 12.0)
+    planes = np.stack([luma, chroma, chroma], axis=-1) * PEAK / PEAK[0]
+    return np.asarray(planes @ np.linalg.inv(shape.COMPONENTS).T)
+
+
+def image(amplitude: float, seed: int = 1, noise: float = 0.4) -> np.ndarray:
+    rows, columns = np.indices(SIZE)
+    slant = (70 + 0.2 * rows + 0.1 * columns)[..., None] * np.array([1.0, 0.9, 0.8])
+    grain = np.random.default_rng(seed).normal(0, noise, (*SIZE, 3))
+    return np.asarray(slant + grain + amplitude * added())
+
+
+def learned_from(
+    *photos: np.ndarray, sites: list[Defect] | None = None, alive: Sequence[bool] = ()
+) -> Footprints:
+    places = [(one.row, one.col) for one in sites or [SITE]]
+    stacks = Stacks(places, *photos[0].shape[:2])
+    for photo, is_alive in itertools.zip_longest(photos, alive, fillvalue=True):
+        assert isinstance(photo, np.ndarray)
+        levels = [photo[cut(one)] for one in stacks.windows]
+        stacks.add(levels, np.full(len(places), is_alive))
+    return shape.learn(stacks, "basis")
+
+
+def footprints() -> Footprints:
+    return learned_from(image(70.0))
+
+
+def test_each_component_is_learned_as_wide_as_it_is() -> None:
+    (found,) = footprints().defects
+    luma, _, red = found.components
+
+    assert (found.row, found.col) == (SITE.row, SITE.col)
+    assert luma.half < red.half
+    assert red.half >= 5
+    for number, one in enumerate(found.components):
+        near = slice(SITE.row - one.half, SITE.row + one.half + 1)
+        across = slice(SITE.col - one.half, SITE.col + one.half + 1)
+        exact = 70 * (added()[near, across] @ shape.COMPONENTS[number])
+        seen = np.array(one.levels).reshape(exact.shape)
+        assert np.abs(seen - exact).max() < 1.5
+
+
+def test_a_defect_that_does_not_stand_out_is_not_learned() -> None:
+    assert learned_from(image(0.0)) == Footprints(basis="basis")
+
+
+def test_defects_close_together_are_not_told_apart() -> None:
+    other = Defect(SITE.row + 6, SITE.col)
+
+    assert learned_from(image(70.0), sites=[SITE, other]).defects == ()
+
+
+def test_at_the_frames_edge_what_is_inside_is_learned() -> None:
+    corner = image(70.0)[SITE.row :, SITE.col :]
+    (found,) = learned_from(corner, sites=[Defect(0, 0)]).defects
+
+    luma, half = np.array(found.components[0].levels), found.components[0].half
+    exact = 70 * (added()[SITE.row, SITE.col] @ shape.COMPONENTS[0])
+    centre = luma.reshape(2 * half + 1, 2 * half + 1)[half, half]
+    assert abs(centre - exact) < 3
+    assert not np.isnan(luma).any()
+
+
+def test_a_photo_that_shows_little_weighs_little() -> None:
+    """Another scene, far rougher, and one after the defect's end."""
+    rough, gone = image(70.0, 2, noise=40.0), image(0.0)
+    both = learned_from(image(70.0), rough, gone, alive=(True, True, False))
+
+    assert [one.photos for one in both.defects] == [2]
+    (alone,) = footprints().defects
+    assert np.abs(peaks(both) - peaks(footprints())).max() < 0.1 * alone.amplitude
+
+
+def peaks(found: Footprints) -> np.ndarray:
+    (one,) = found.defects
+    return np.array([max(part.levels, key=abs) for part in one.components])
+
+
+def test_what_more_photos_taught_is_kept_where_they_are_gone() -> None:
+    before = learned_from(image(70.0), image(70.0, 2))
+    now = learned_from(image(70.0, 3))
+
+    assert now.or_better(before).defects == before.defects
+    assert before.or_better(now) == before
+    assert Footprints().or_better(before).defects == before.defects
+
+
+def test_the_text_form_keeps_all() -> None:
+    known = Footprints(learned(), footprints().defects, "basis")
+
+    assert Footprints.from_json(known.to_json()) == known
+
+
+def test_the_file_of_version_0_1_is_read() -> None:
+    assert Footprints.from_json(learned().to_json()) == Footprints(learned())
+
+
+def broken(**changed: object) -> str:
+    content = json.loads(footprints().to_json())
+    content["defects"][0]["components"][0] |= changed
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 3, "camera": null, "defects": []}',
+        '{"format": 2, "camera": null, "defects": [{}]}',
+        broken(half=2),
+        broken(levels=[0]),
+        broken(ways=[[0]]),
+        broken(half=9, levels=[0] * 361, ways=[]),
+    ],
+)
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"footprint|Expecting|shape"):
+        Footprints.from_json(text)
+
+
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_pooled_samples_are_those_that_the_photo_stores(
+    sampling: jpegs.Sampling,
+) -> None:
+    """A footprint seen in decoded pixels, and in the stored chroma samples."""
+    pixels = np.clip(np.rint(128 + 40 * added()), 0, 255).astype(np.uint8)
+    frame = libturbojpeg.decode(jpegs.jpeg(pixels, sampling, quality=100), *SIZE[::-1])
+    found = learned_from(frame).defects[0]
+    step = Subsampling(*{"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}[sampling])
+    place = SITE.row % step.down, SITE.col % step.across
+    known = shape.known(found, 2).known(step, *place)
+
+    exact = 40 * (added() @ shape.COMPONENTS[2])
+    down, across = step
+    stored = exact.reshape(SIZE[0] // down, down, SIZE[1] // across, across).mean(
+        (1, 3)
+    )
+    strongest = np.abs(stored).max()
+    seen = found.amplitude * known.levels
+    assert abs(np.abs(seen).max() / strongest - 1) < 0.1
+
+
+def test_a_smear_of_a_known_defect_is_taken_away_where_photos_have_less_of_it() -> None:
+    twin = jpegs.jpeg(np.clip(np.rint(image(0.0)), 0, 255).astype(np.uint8), "4:2:2")
+    hot = np.clip(np.rint(image(30.0)), 0, 255).astype(np.uint8)
+    data = jpegs.jpeg(hot, "4:2:2")
+    clean = libturbojpeg.decode(twin, *SIZE[::-1]).astype(int)
+
+    def error(known: Footprints) -> float:
+        copy = lossless.repaired(data, [SITE], footprints=known).data
+        frame = libturbojpeg.decode(copy, *SIZE[::-1]).astype(int)
+        near = slice(SITE.row - 7, SITE.row + 8), slice(SITE.col - 7, SITE.col + 8)
+        return float(np.abs((frame - clean)[near]).mean())
+
+    assert error(footprints()) < 0.6 * error(shape.USUAL)
+
+
+def test_known_and_unknown_defects_that_overlap_are_repaired_together() -> None:
+    other = Defect(SITE.row, SITE.col + 8)
+    seen = image(60.0)
+    seen[other.row, other.col] += 80
+    data = jpegs.jpeg(np.clip(np.rint(seen), 0, 255).astype(np.uint8), "4:4:4")
+    copy = lossless.repaired(data, [SITE, other], footprints=footprints()).data
+    frame = libturbojpeg.decode(copy, *SIZE[::-1]).astype(float)
+
+    plain = image(0.0)
+    near = slice(SITE.row - 3, SITE.row + 4), slice(SITE.col - 3, SITE.col + 12)
+    before = np.abs(seen - plain)[near].mean()
+    assert np.abs(frame - plain)[near].mean() < 0.35 * before
+
+
+def test_all_that_defects_share_is_learned_with_each() -> None:
+    found = learned_from(mean_of(WIDE_HERE), sites=PLACES)
+
+    assert found.camera == learned()
+    assert len(found.defects) > 0
