@@ -225,6 +225,20 @@ def test_a_photo_is_replaced_by_another_of_its_name(home: Home, body: Body) -> N
     assert home.folded() == 17
 
 
+def test_a_photo_and_its_copy_are_replaced_by_another_photo_of_the_name(
+    home: Home, body: Body
+) -> None:
+    """That the former photo's copy is gone is no word about the new one's."""
+    copies = start(home, body)
+    (photo,) = body.shoot(home.root / "card", 1, name="IMG_0003.JPG")
+    (copies / "c_IMG_0003.JPG").unlink()
+    photo.replace(home.photos / "IMG_0003.JPG")
+    home.once()
+
+    assert home.copies()["photos/repaired/c_IMG_0003.JPG"] == "written"
+    assert (copies / "c_IMG_0003.JPG").exists()
+
+
 def test_a_photo_is_deleted_and_its_copy_stays(home: Home, body: Body) -> None:
     copies = start(home, body)
     (home.photos / "IMG_0003.JPG").unlink()

@@ -151,8 +151,9 @@ class CopyPlaces:
             copy = self._settle(copy, photo.path, folder, "former")
         if copy.is_of(photo.identity):
             return copy
-        # Another photo by that name: what became of the former one's copy is past.
-        condition = "withdrawn" if copy.condition == "deleted" else copy.condition
+        # Another photo by that name: that the former one's copy was deleted is past.
+        is_gone = copy.condition == "deleted" or self._sha256_at_old_place(copy) is None
+        condition = "withdrawn" if is_gone else copy.condition
         return replace(copy, condition=condition, pixels=(), original="", method="")
 
     def have_looked_at(self, source: Path, folder: Folder) -> None:
