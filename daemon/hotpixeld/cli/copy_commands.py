@@ -244,11 +244,14 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
     camera = camera_of(photo, config)
     if ledger is None:
         return pixel_list.repairable(config, camera, [camera], [], photo.metadata)
-    if (image := ledger.images.find(photo.identity)) is not None:
+    image = ledger.images.find(photo.identity)
+    if image is not None:
         known = ledger.images.camera(image.camera)
         camera = known.camera if known else camera
     cameras = [record.camera for record in ledger.images.cameras()]
     detected = ledger.defects.of(camera.id)
+    if image is not None and image.is_suppressed:
+        detected = []
     listed = pixel_list.repairable(
         config, camera, [*cameras, camera], detected, photo.metadata
     )

@@ -94,6 +94,7 @@ def _image(ledger: Ledger, image: Image) -> Json:
         "camera": image.camera,
         "taken": taken,
         "mapped": mapped,
+        "suppressed": image.is_suppressed,
     }
 
 
@@ -128,6 +129,12 @@ def _known(ledger: Ledger, record: PathRecord) -> Json:
     if copy := ledger.copies.find(record.path):
         found["copy"] = _copy(copy)
     return found
+
+
+SUPPRESSED = (
+    "what should be seen of the camera's pixels is not, as after noise reduction, a filter"
+    " or a crop: no detected pixel is repaired in it, and it tells of none"
+)
 
 
 def _copy_line(found: Json) -> str:
@@ -171,6 +178,8 @@ def text(found: Json) -> str:
         lines.append(f"camera: {found['camera']}")
     if found.get("taken"):
         lines.append(f"taken: {found['taken']}")
+    if found.get("suppressed"):
+        lines.append(f"held back: {SUPPRESSED}")
     lines.append(_copy_line(found))
     first, *rest = map(plain, lines)
     return "\n".join([first, *(f"  {line}" for line in rest)]) + "\n"

@@ -10,6 +10,7 @@ In the order in which a map is made:
 - `verdict`: which suspects are defects.
 - `explanation`: of what kind each is, and how single photos vote for that.
 - `dates`: from which photo to which each is there, where conditions do not explain that.
+- `gate`: photos that show none of the defects that they should.
 - `lives`: the map: defects with their dates, carried on from the map before.
 
 Arrays and values in, values out: no file, clock, thread or log. It imports `statistics`,

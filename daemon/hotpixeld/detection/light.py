@@ -28,7 +28,7 @@ from hotpixeld.defect import DOUBLING, MOST_DOUBLINGS, WHITE, Law
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -418,6 +418,11 @@ class _Gains:
         """Return the probability of each photo, for each defect, that it shows none."""
         return np.asarray(self.posterior()[-1], np.float32)
 
+    def none_at_all(self) -> Floats:
+        """Return the probability of each photo that it shows none, as all tell; (photos,)."""
+        power = self.prior + self.together
+        return np.asarray(np.exp(power[-1] - _log_sum(power)))
+
     def votes(self, supports: FloatArray) -> FloatArray:
         """Return each photo's vote, whichever the gain is, by `_supports`."""
         bounded = np.exp(np.clip(supports, -VOTE, VOTE))
@@ -530,3 +535,35 @@ def fit(
         _added(gains.means() * strength, residuals.level),
         gains.unseen(),
     )
+
+
+def unseen(
+    residuals: Residuals,
+    exposure: NDArray[np.floating],
+    celsius: NDArray[np.floating],
+    inside: NDArray[np.bool_],
+    laws: Sequence[Law],
+) -> Floats:
+    """Return how likely it is of each photo that it shows none of a camera's defects.
+
+    Parameters
+    ----------
+    residuals, exposure, celsius
+        As for `fit`.
+    inside : (photos, N) bool
+        The photos that may show each defect.
+    laws : sequence of N Law
+        Of one map.
+
+    Returns
+    -------
+    (photos,) float64
+        Where a photo could show nothing, what is so of any photo: `SUPPRESSED`.
+    """
+    offset, dark = np.array([(law.offset, law.dark) for law in laws], np.float32).T
+    times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
+    usual = laws[0].celsius
+    over = np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
+    scatter = float(np.median([law.scatter for law in laws]))
+    strength = Laws(offset, dark).strength(times)
+    return _gains(residuals, strength, over, inside, scatter).none_at_all()

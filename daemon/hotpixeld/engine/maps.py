@@ -21,7 +21,7 @@ from hotpixeld import files
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Defect
-from hotpixeld.detection import lives, suspects
+from hotpixeld.detection import gate, lives, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
@@ -123,6 +123,8 @@ class MadeMap:
         The new list; None where the method has none.
     sampled : list of SampledPhoto
         At that list, from their files.
+    suppressed : mapping of int to bool
+        Whether a photo shows none of the defects that it should, by image id.
     is_complete : bool
         The newest photos were all sampled at all suspects.
     """
@@ -134,6 +136,7 @@ class MadeMap:
     scenes: float
     suspects: Suspects | None
     sampled: list[SampledPhoto]
+    suppressed: dict[int, bool]
     is_complete: bool
 
 
@@ -325,14 +328,17 @@ def _made(
             chosen = Coverage.of(known, len(task.former)).to_date(found)
         else:
             chosen = []
+    table = known.table()
+    ids = [photo.image for photo in table.photos]
     return MadeMap(
         task,
         found,
         _footprints(task, found, state.photos, earlier, at_step),
         state.photos,
-        scenes(known.table().controls),
+        scenes(table.controls),
         new,
         again,
+        dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
         not Coverage.of(known, 0).all(),
     )
 
@@ -418,6 +424,8 @@ class Maps:
             for photo in made.sampled:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
+            for image in self._ledger.images.set_suppressed(made.suppressed):
+                self._ledger.paths.have_repaired_again(image)
             self._ledger.images.set_mapped(
                 camera.id, made.photos, made.scenes, _settings(made.task.config, camera)
             )
@@ -498,7 +506,12 @@ class Maps:
             )
 
     def listed_for(
-        self, camera: Camera, taken: Metadata, kept: Pixels | None = None
+        self,
+        camera: Camera,
+        taken: Metadata,
+        kept: Pixels | None = None,
+        *,
+        suppressed: bool = False,
     ) -> PixelList:
         """Return what may be repaired in a photo of `camera`; see `repair.pixel_list`.
 
@@ -506,6 +519,9 @@ class Maps:
         ----------
         kept : tuple of (x, y), optional
             What is repaired in place of what is detected: what its copy has (`keeps`).
+        suppressed : bool
+            The photo shows none of the defects that it should: what stands out at their
+            places is not theirs.
         """
         detected = self._ledger.defects.of(camera.id)
         listed = repair_pixel_list.repairable(
@@ -514,6 +530,8 @@ class Maps:
         if kept is not None and self._config.repair.pixels != "configured":
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
+        elif suppressed:
+            listed = replace(listed, detected=())
         version = self.version(camera, with_fill=True)
         learned = self._footprints_of(camera.id)
         return replace(listed, version=version, footprints=learned)

@@ -499,7 +499,12 @@ class RepairPass:
             kept = None
             if job.image is not None and self._maps.keeps(job.camera, job.image):
                 kept = self._repaired_in_copy(job.photo, job.known)
-            job.pixels = self._maps.listed_for(job.camera, job.photo.metadata, kept)
+            job.pixels = self._maps.listed_for(
+                job.camera,
+                job.photo.metadata,
+                kept,
+                suppressed=job.image is not None and job.image.is_suppressed,
+            )
             record = self._ledger.paths.find(job.path)
             job.repaired_with = (record and record.repaired_with) or ""
             job.is_kept = kept is not None

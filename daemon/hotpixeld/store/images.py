@@ -16,7 +16,7 @@ from hotpixeld.camera import Camera
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.statistics.generation import Counts
@@ -43,7 +43,8 @@ CREATE TABLE images (
   captured TEXT, exposure_seconds REAL, iso INTEGER, focal_mm REAL,
   admitted REAL NOT NULL DEFAULT 0,         -- seconds since the epoch
   unlearned INTEGER NOT NULL DEFAULT 0,     -- 1: was taken out of its camera's state
-  celsius REAL
+  celsius REAL,
+  suppressed INTEGER NOT NULL DEFAULT 0     -- 1: shows none of what it should
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
 CREATE INDEX images_by_camera ON images (camera, id);
@@ -160,6 +161,8 @@ class Image:
     is_unlearned : bool
         It was taken out of its camera's state, and the map that its copy was made by is
         gone: the copy stays as it is until another map can speak for it.
+    is_suppressed : bool
+        By the last map that looked at it, it shows none of the defects that it should.
     """
 
     id: int
@@ -169,6 +172,7 @@ class Image:
     outcome: str
     taken: Taken
     is_unlearned: bool = False
+    is_suppressed: bool = False
 
     @property
     def captured(self) -> dt.datetime | None:
@@ -216,7 +220,7 @@ class CameraRecord:
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
 _IMAGE = (
     "SELECT id, identity, camera, sequence, outcome, captured, exposure_seconds, iso,"
-    " focal_mm, celsius, unlearned FROM images "
+    " focal_mm, celsius, unlearned, suppressed FROM images "
 )
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
@@ -237,13 +241,15 @@ def _image(
         float | None,
         float | None,
         int,
+        int,
     ],
 ) -> Image:
     id_, identity, camera, sequence, outcome, captured = row[:6]
-    seconds, iso, focal, celsius, unlearned = row[6:]
+    seconds, iso, focal, celsius, unlearned, suppressed = row[6:]
     when = None if captured is None else dt.datetime.fromisoformat(captured)
     taken = Taken(when, seconds, iso, focal, celsius)
-    return Image(id_, identity.hex(), camera, sequence, outcome, taken, bool(unlearned))
+    flags = bool(unlearned), bool(suppressed)
+    return Image(id_, identity.hex(), camera, sequence, outcome, taken, *flags)
 
 
 def _record(
@@ -454,6 +460,18 @@ class Images:
             "UPDATE cameras SET mapped = ?, scenes = ?, mapped_by = ? WHERE id = ?",
             (photos, scenes, settings, camera_id),
         )
+
+    def set_suppressed(self, suppressed: Mapping[int, bool]) -> list[int]:
+        """Record which images show none of what they should; return those that changed.
+
+        Call inside a transaction.
+        """
+        query = "UPDATE images SET suppressed = ?1 WHERE id = ?2 AND suppressed != ?1"
+        return [
+            id_
+            for id_, is_suppressed in suppressed.items()
+            if self._connection.execute(query, (is_suppressed, id_)).rowcount
+        ]
 
     def camera(self, camera_id: str) -> CameraRecord | None:
         """Return what is known of one camera."""

@@ -114,6 +114,9 @@ ALTER TABLE images ADD COLUMN celsius REAL;
 ALTER TABLE samples ADD COLUMN celsius REAL;
 """
 
+# The next map says of which photos that is so.
+_SUPPRESSED = "ALTER TABLE images ADD COLUMN suppressed INTEGER NOT NULL DEFAULT 0;"
+
 STEPS = (
     # The tallies have not changed since.
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
@@ -129,6 +132,7 @@ STEPS = (
     _MAPPED_BY,
     _CELSIUS,
     paths.BY_SIZE,
+    _SUPPRESSED,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1

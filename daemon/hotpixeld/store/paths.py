@@ -319,6 +319,12 @@ class Paths:
             (version, *_split(path)),
         )
 
+    def have_repaired_again(self, image: int) -> None:
+        """Have every file that holds an image checked against the pixel list again."""
+        self._connection.execute(
+            "UPDATE paths SET repaired_with = NULL WHERE image = ?", (image,)
+        )
+
     def set_signature(self, path: Path, signature: Signature) -> None:
         """Record what `stat` says now of a file whose content is the same."""
         self._connection.execute(
