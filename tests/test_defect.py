@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
+
 import pytest
 
 from hotpixeld.camera import Camera
-from hotpixeld.defect import Defect
+from hotpixeld.defect import Appearance, Defect, Law, Strength, conditions
+
+DAY = Strength((1 / 3200, 1 / 100), (100, 400), 0.3, 40)
+NIGHT = Strength((1 / 4, 2.0), (800, 800), 30.0, 9)
 
 
 def test_x_is_the_column_and_y_the_row() -> None:
@@ -41,3 +47,40 @@ def test_no_name_in_exif_can_lead_out_of_the_state_folder(name: str) -> None:
     assert "/" not in found
     assert not found.startswith(".")
     assert len(found) < 100
+
+
+def shown(law: Law, *photographed: Strength) -> str:
+    """Return the conditions of a hot pixel of this law, in photos of these exposures."""
+    appearance = Appearance(9, 9, photographed)
+    return conditions(Defect(5, 7, law=law, appearance=appearance))
+
+
+def test_conditions_are_told_from_where_on_it_shows() -> None:
+    warm = Law(0.0, 8e-5, 0.3)
+
+    told = "shows from 1/3 s at ISO 800, photographed between 1/3200 and 2 s"
+    assert shown(warm, DAY, NIGHT) == told
+
+
+def test_where_only_one_side_was_photographed_no_limit_is_told() -> None:
+    warm = Law(0.0, 8e-5, 0.3)
+
+    assert shown(warm, DAY) == ""
+    assert shown(warm, NIGHT).startswith("shows from 1/3 s at ISO 800")
+    assert shown(Law(0.0, 8e-4, 0.3), NIGHT) == (
+        "shows always, photographed between 1/4 and 2 s"
+    )
+
+
+def test_what_shows_whatever_the_exposure_is_told_as_such() -> None:
+    told = "shows always, photographed between 1/3200 and 2 s"
+    assert shown(Law(0.1, 0.0, 0.3), DAY, NIGHT) == told
+
+
+def test_dates_are_told_instead_of_conditions() -> None:
+    when = dt.datetime(2024, 3, 1)
+    appearance = Appearance(9, 9, (DAY, NIGHT))
+    defect = Defect(5, 7, after=when, by=when, law=Law(0.1, 0, 0.3))
+
+    assert conditions(replace(defect, appearance=appearance)) == ""
+    assert conditions(Defect(5, 7, law=defect.law)) == "", "no photo is known"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
 
 class Kind(StrEnum):
@@ -68,6 +69,8 @@ class Appearance:
 WHITE = 262.0
 """Levels that what a hot pixel adds saturates at, over its surroundings: some above 255,
 as the tone curve ends before the sensor does."""
+ORDINARY = 100.0
+"""Level of ordinary surroundings."""
 DOUBLING = 10.0
 """Degrees by which a sensor is warmer where its dark current is twice as much."""
 
@@ -107,6 +110,19 @@ class Law:
     drift: float = 0.0
     celsius: float | None = None
     doubling: float = DOUBLING
+
+    def least_exposure(self, levels: float) -> float:
+        """Return from which exposure (seconds times ISO) on it shows with so many levels.
+
+        In surroundings of ordinary brightness; 0 is any, infinity is none.
+
+        >>> round(Law(0.0, 0.001, 0.3).least_exposure(3), 1)
+        18.7
+        """
+        missing = -math.log1p(-levels / (WHITE - ORDINARY)) - self.offset
+        if missing <= 0:
+            return 0.0
+        return missing / self.dark if self.dark > 0 else math.inf
 
     def gain(self, celsius: float | None) -> float:
         """Return the gain at a camera's temperature; 1 where that is unknown.
@@ -218,3 +234,59 @@ class Defect:
         if match is None:
             raise ValueError(f"{text!r} is not X,Y: two whole numbers, 0 or more")
         return cls.at(int(match[1]), int(match[2]))
+
+
+VISIBLE_LEVELS = 3.0
+"""What an eye finds at all in a smooth area."""
+
+
+def exposure_time(seconds: float) -> str:
+    """Return an exposure time as photographers write it.
+
+    >>> exposure_time(0.004), exposure_time(2.0)
+    ('1/250', '2')
+    """
+    return f"1/{1 / seconds:.0f}" if seconds < 0.4 else f"{seconds:.3g}"
+
+
+def _shows_from(law: Law, photographed: Sequence[Strength]) -> str | None:
+    """Return from which exposure on a defect shows: empty if at all, None if at none.
+
+    That is said only where photos were taken with less, too.
+    """
+    least = law.least_exposure(VISIBLE_LEVELS)
+    for number, strength in enumerate(photographed):
+        if strength.seconds is None or strength.iso is None:
+            continue
+        (shortest, longest), (_, iso) = strength.seconds, strength.iso
+        if longest * iso < least:
+            continue
+        if not number and shortest * strength.iso[0] >= least:
+            return ""
+        seconds = min(max(least / iso, shortest), longest)
+        return f"{exposure_time(seconds)} s at ISO {iso}"
+    return None
+
+
+def conditions(defect: Defect) -> str:
+    """Return at which exposures a hot pixel shows, in words; empty where nothing tells.
+
+    Of a defect that has dates, these are told instead.
+
+    >>> short, long = Strength((1 / 3200, 0.01), (100, 800), 0.4, 30), Strength(
+    ...     (0.25, 2.0), (800, 800), 30.0, 9)
+    >>> conditions(Defect(row=5, col=7, law=Law(0.0, 9e-5, 0.3),
+    ...                   appearance=Appearance(9, 9, (short, long))))
+    'shows from 1/4 s at ISO 800, photographed between 1/3200 and 2 s'
+    """
+    shown = defect.appearance
+    if defect.law is None or shown is None or (defect.after or defect.until):
+        return ""
+    told = [one for one in shown.strengths if one.seconds and one.iso]
+    times = [seconds for one in told for seconds in one.seconds or ()]
+    begins = _shows_from(defect.law, told)
+    if begins is None:
+        return ""
+    first, last = exposure_time(min(times)), exposure_time(max(times))
+    between = f"between {first} and {last} s" if first != last else f"at {first} s only"
+    return f"shows {f'from {begins}' if begins else 'always'}, photographed {between}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hotpixeld.camera import Camera
 from hotpixeld.config import load, map_yaml
-from hotpixeld.defect import Defect, Kind
+from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.errors import ConfigError
 
 SOURCE = Path("/state/cameras/x/map.yaml")
@@ -62,6 +62,16 @@ def test_a_map_has_one_defect_a_line_by_row_and_column() -> None:
         " amplitude: [10.0, -0.0, 1.0],"
         " since: {after: 2009-05-01T10:00:00, by: 2009-05-02T11:30:15}}\n"
     ).replace("canon-a1-0123-60x40-ID", CAMERA.id)
+
+
+def test_a_map_says_in_a_comment_when_an_undated_defect_shows() -> None:
+    shown = Appearance(9, 9, (Strength((0.01, 0.5), (100, 800), 30.0, 9),))
+    defect = Defect(row=9, col=5, law=Law(0.1, 0.0, 0.3), appearance=shown)
+    text = map_yaml.dump(CAMERA, [defect], photos=9)
+
+    told = "# shows always, photographed between 1/100 and 0.5 s"
+    assert f"{{x: 5, y: 9, kind: hot}}  {told}\n" in text
+    assert parsed(text) == {CAMERA: (Defect(row=9, col=5),)}
 
 
 def test_a_map_does_not_depend_on_the_order_of_the_defects() -> None:

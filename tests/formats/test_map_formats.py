@@ -12,7 +12,7 @@ import pytest
 
 from hotpixeld.camera import Camera
 from hotpixeld.config.load import parse
-from hotpixeld.defect import Defect, Kind
+from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.repair.pixel_list import ListedPixel, Source
@@ -104,6 +104,17 @@ def test_json_rounds_to_hundredths() -> None:
     assert (first["source"], first["ignored"]) == ("detected", False)
     assert (second["source"], third["ignored"]) == ("configured", True)
     assert map_formats.life(ListedPixel(DATED))["exposures"] == []
+    assert (first["law"], first["conditions"]) == (None, "")
+
+
+def test_json_tells_the_law_of_a_hot_pixel_and_when_it_shows() -> None:
+    shown = Appearance(9, 9, (Strength((0.01, 0.5), (100, 800), 30.0, 9),))
+    defect = Defect(9, 5, law=Law(0.123456, 0.0, 0.3), appearance=shown)
+    told = map_formats.pixel(ListedPixel(defect))
+
+    assert told["law"] == {"offset": 0.1235, "dark": 0.0, "scatter": 0.3, "drift": 0.0,
+                           "celsius": None, "doubling": 10.0}  # fmt: skip
+    assert told["conditions"] == "shows always, photographed between 1/100 and 0.5 s"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from hotpixeld.defect import exposure_time
 from hotpixeld.formats.map_formats import pixel
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -246,22 +247,17 @@ def table_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
                 since["after"] or "",
                 since["by"] or "",
                 cells["until"] or "",
-                _mark(listed),
+                "; ".join(filter(None, (_mark(listed), cells["conditions"]))),
             ]
         )
     return rows
-
-
-def _times(seconds: float) -> str:
-    """Return an exposure time as photographers write it."""
-    return f"1/{1 / seconds:.0f}" if seconds < 0.4 else f"{seconds:.3g}"
 
 
 def _range(ends: tuple[float, float] | tuple[int, int] | None, text: str) -> str:
     """Return a range of exposure times or numbers in as few characters as it takes."""
     if ends is None:
         return "?"
-    first, last = (_times(end) if text == "s" else f"{end:g}" for end in ends)
+    first, last = (exposure_time(end) if text == "s" else f"{end:g}" for end in ends)
     return f"{first} {text}" if first == last else f"{first}-{last} {text}"
 
 
@@ -274,7 +270,7 @@ def history_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
             f"{_range(each.seconds, 's')}: {each.amplitude:+.0f} ({each.photos})"
             for each in (shown.strengths if shown else ())
         ]
-        since = cells["since"]
+        by_time, since = ", ".join(strengths), cells["since"]
         rows.append(
             [
                 f"{cells['x']},{cells['y']}",
@@ -283,7 +279,7 @@ def history_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
                 since["by"] or "",
                 cells["until"] or "",
                 f"{shown.seen} of {shown.telling}" if shown else "",
-                ", ".join(strengths),
+                "; ".join(filter(None, (cells["conditions"], by_time))),
                 _range(listed.defect.focal, "mm") if listed.defect.focal else "",
                 _mark(listed),
             ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hotpixeld.config.yaml_positions import quote
+from hotpixeld.defect import conditions
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -59,7 +60,7 @@ def entry(
         f"    serial: {quote(camera.serial)}",
         f"    size: [{camera.width}, {camera.height}]",
     ]
-    pixels = [f"      - {_pixel(defect)}" for defect in sorted(defects, key=_order)]
+    pixels = [f"      - {_line(defect)}" for defect in sorted(defects, key=_order)]
     lines += ["    pixels:", *pixels] if pixels else ["    pixels: []"]
     points = dict.fromkeys((one.x, one.y) for one in sorted(ignored, key=_order))
     if points:
@@ -72,8 +73,14 @@ def _order(defect: Defect) -> tuple[int, int, str]:
     return defect.row, defect.col, life.isoformat() if life else ""
 
 
+def _line(defect: Defect) -> str:
+    """Return a line of the map: a defect, and in a comment when it shows."""
+    told = conditions(defect)
+    return _pixel(defect) + (f"  # {told}" if told else "")
+
+
 def _pixel(defect: Defect) -> str:
-    """Return a defect as a flow mapping: a line of the map."""
+    """Return a defect as a flow mapping."""
     parts = {"x": f"{defect.x}", "y": f"{defect.y}", "kind": defect.kind.value}
     if defect.radius is not None:
         parts["radius"] = f"{defect.radius}"

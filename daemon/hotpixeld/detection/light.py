@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hotpixeld.defect import DOUBLING, MOST_DOUBLINGS, WHITE, Law
+from hotpixeld.defect import DOUBLING, MOST_DOUBLINGS, ORDINARY, WHITE, Law
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ SCATTER, SCATTER_PRIOR = 0.3, 0.5
 # Of the centre to the contrast: that of a wide footprint, and of a single pixel.
 CENTRE = (1.0, 6.0)
 # Room of what is added in ordinary surroundings.
-MIDDLE = WHITE - 100
+MIDDLE = WHITE - ORDINARY
 # Steps of the fit, from three beginnings: whatever the exposure, by it alone, and both.
 STEPS = 8
 # A gain's logarithm lies on a grid; its last place is a photo that shows no defect at all.

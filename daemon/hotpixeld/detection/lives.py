@@ -81,6 +81,8 @@ def appearance(
 ) -> Appearance:
     """Return how the defect at a suspect's place appears in the photos of its life.
 
+    Where nothing shows that it was ever absent, these are all.
+
     Parameters
     ----------
     table : EvidenceTable
@@ -89,7 +91,9 @@ def appearance(
     votes : (photos,) float32
     life : Life
     """
-    alive = np.arange(life.first, life.last + 1)
+    first = 0 if life.after is None else life.first
+    last = len(votes) - 1 if life.until is None else life.last
+    alive = np.arange(first, last + 1)
     by_stop: dict[int | None, list[int]] = defaultdict(list)
     for number in alive.tolist():
         by_stop[_stop(table.photos[number])].append(number)

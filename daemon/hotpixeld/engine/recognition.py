@@ -363,4 +363,7 @@ class Recognition:
             ledger.images.remove(image)
             return None
         ledger.fingerprints.replace(image, new.identity, fingerprint.of(new))
+        # What the other did not show any more, the original may.
+        ledger.samples.drop(image.id)
+        ledger.images.set_suppressed({image.id: False})
         return ledger.images.with_id(image.id)

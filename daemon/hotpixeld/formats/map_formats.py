@@ -17,12 +17,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hotpixeld.config import map_yaml
+from hotpixeld.defect import conditions
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
 
-    from hotpixeld.defect import Defect
+    from hotpixeld.defect import Defect, Law
     from hotpixeld.repair.pixel_list import ListedPixel
     from hotpixeld.store.images import CameraRecord
 
@@ -33,6 +34,15 @@ Json = dict[str, Any]
 
 def _time(when: dt.datetime | None) -> str | None:
     return None if when is None else when.isoformat()
+
+
+def _law(law: Law) -> Json:
+    """Return a law of light for JSON; see `defect.Law` for what the numbers mean."""
+    numbers: dict[str, float | None] = dataclasses.asdict(law)
+    return {
+        name: number if number is None else float(f"{number:.4g}")
+        for name, number in numbers.items()
+    }
 
 
 def pixel(listed: ListedPixel) -> Json:
@@ -48,6 +58,8 @@ def pixel(listed: ListedPixel) -> Json:
         "since": {"after": _time(defect.after), "by": _time(defect.by)},
         "until": _time(defect.until),
         "focal": defect.focal and list(defect.focal),
+        "conditions": conditions(defect),
+        "law": defect.law and _law(defect.law),
         "source": str(listed.source),
         "ignored": listed.ignored,
     }

@@ -150,6 +150,10 @@ class SampleTables:
         ).fetchone()
         return int(count)
 
+    def drop(self, image: int) -> None:
+        """Drop the samples of an image whose file is another now."""
+        self._connection.execute("DELETE FROM samples WHERE image = ?", (image,))
+
     def forget(self, camera_id: str) -> None:
         """Drop all samples and suspects of a camera."""
         for table in ("samples", "suspects"):
