@@ -10,7 +10,7 @@ import libturbojpeg
 from hotpixeld.defect import Defect
 from hotpixeld.repair import lossless, reencode, shape
 from hotpixeld.repair.footprint import Footprint
-from hotpixeld.repair.shape import Footprints, Stacks
+from hotpixeld.repair.shape import Footprints, Shown, Stacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def test_what_was_learned_repairs_better() -> None:
         return float(np.abs(frame - twin).mean())
 
     usual, known = (
-        error(lossless.repaired(data, PLACES, footprints=Footprints(camera)).data)
+        error(lossless.repaired(data, PLACES, shown=Shown(Footprints(camera))).data)
         for camera in (None, learned())
     )
     assert known < 0.85 * usual

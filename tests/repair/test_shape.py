@@ -12,7 +12,7 @@ import libturbojpeg
 from hotpixeld.defect import Defect
 from hotpixeld.repair import lossless, shape
 from hotpixeld.repair.field import Subsampling
-from hotpixeld.repair.shape import Footprints, Stacks
+from hotpixeld.repair.shape import Exposure, Footprints, Shown, Stacks
 from repair.test_footprint import PLACES, WIDE_HERE, cut, learned
 from repair.test_footprint import mean as mean_of
 
@@ -107,6 +107,79 @@ def test_a_photo_that_shows_little_weighs_little() -> None:
     assert np.abs(peaks(both) - peaks(footprints())).max() < 0.1 * alone.amplitude
 
 
+EXPOSURES = [Exposure(seconds, 100) for seconds in (0.1, 0.2, 0.4, 0.8)]
+
+
+def by_exposure() -> Footprints:
+    """Return what photos teach that show more of a defect the longer they are."""
+    stacks = Stacks([(SITE.row, SITE.col)], *SIZE)
+    for number, exposure in enumerate(EXPOSURES * 3):
+        photo = image(100 * (exposure.seconds or 0), number)
+        levels = [photo[cut(one)] for one in stacks.windows]
+        stacks.add(levels, np.ones(1, bool), exposure)
+    return shape.learn(stacks, "")
+
+
+def test_a_law_says_how_strongly_a_photo_shows_it() -> None:
+    (found,) = by_exposure().defects
+    level = float(image(0.0)[SITE.row, SITE.col] @ shape.COMPONENTS[0])
+    seen = [
+        shape.expected(found, level, exposure, 0).mean
+        for exposure in (*EXPOSURES, Exposure(0.3, 100), Exposure(0.15, 200))
+    ]
+
+    centre = float(added()[SITE.row, SITE.col] @ shape.COMPONENTS[0])
+    exact = centre * np.array([10, 20, 40, 80, 30, 30])
+    assert np.abs(np.array(seen) / exact - 1).max() < 0.25
+    unknown = shape.expected(found, level, Exposure(), 0)
+    assert unknown.mean == 0
+    assert unknown.deviation > found.amplitude
+
+
+def textured(amplitude: float, seed: int, roughness: float) -> tuple[bytes, bytes]:
+    """Return a photo with the defect in texture, and its clean twin."""
+    grain = np.random.default_rng(seed).normal(0, roughness, (*SIZE, 1))
+    texture = sum(np.roll(grain, (down, right), (0, 1)) for down, right in CORNERS) / 2
+    clean = image(0.0) + texture
+    photo, twin = (
+        jpegs.jpeg(np.clip(np.rint(one), 0, 255).astype(np.uint8), "4:2:2", quality=95)
+        for one in (clean + amplitude * added(), clean)
+    )
+    return photo, twin
+
+
+CORNERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def error_to(twin: bytes, photo: bytes) -> float:
+    """Return the mean error around the site."""
+    one, other = (libturbojpeg.decode(data, *SIZE[::-1]) for data in (photo, twin))
+    near = slice(SITE.row - 3, SITE.row + 4), slice(SITE.col - 3, SITE.col + 4)
+    return float(np.abs(one.astype(int) - other)[near].mean())
+
+
+def test_texture_hides_less_of_a_defect_whose_law_is_known() -> None:
+    errors = []
+    for seed in range(6):
+        photo, twin = textured(15.0, seed, 8.0)
+        copies = [
+            lossless.repaired(photo, [SITE], shown=Shown(by_exposure(), exposure)).data
+            for exposure in (Exposure(), Exposure(0.15, 100))
+        ]
+        errors.append([error_to(twin, one) for one in (photo, *copies)])
+
+    before, broad, lawful = np.mean(errors, axis=0)
+    assert broad < 0.7 * before
+    assert lawful < 0.92 * broad
+
+
+def test_a_photo_that_does_not_show_what_was_expected_is_believed() -> None:
+    photo, twin = textured(0.0, 0, 0.0)
+    known = Shown(by_exposure(), Exposure(0.8, 100))
+
+    assert error_to(twin, lossless.repaired(photo, [SITE], shown=known).data) < 0.5
+
+
 def peaks(found: Footprints) -> np.ndarray:
     (one,) = found.defects
     return np.array([max(part.levels, key=abs) for part in one.components])
@@ -185,7 +258,7 @@ def test_a_smear_of_a_known_defect_is_taken_away_where_photos_have_less_of_it() 
     clean = libturbojpeg.decode(twin, *SIZE[::-1]).astype(int)
 
     def error(known: Footprints) -> float:
-        copy = lossless.repaired(data, [SITE], footprints=known).data
+        copy = lossless.repaired(data, [SITE], shown=Shown(known)).data
         frame = libturbojpeg.decode(copy, *SIZE[::-1]).astype(int)
         near = slice(SITE.row - 7, SITE.row + 8), slice(SITE.col - 7, SITE.col + 8)
         return float(np.abs((frame - clean)[near]).mean())
@@ -198,7 +271,7 @@ def test_known_and_unknown_defects_that_overlap_are_repaired_together() -> None:
     seen = image(60.0)
     seen[other.row, other.col] += 80
     data = jpegs.jpeg(np.clip(np.rint(seen), 0, 255).astype(np.uint8), "4:4:4")
-    copy = lossless.repaired(data, [SITE, other], footprints=footprints()).data
+    copy = lossless.repaired(data, [SITE, other], shown=Shown(footprints())).data
     frame = libturbojpeg.decode(copy, *SIZE[::-1]).astype(float)
 
     plain = image(0.0)

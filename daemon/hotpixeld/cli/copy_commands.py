@@ -19,7 +19,7 @@ from hotpixeld.config.model import Folder
 from hotpixeld.engine import copy_places, copy_writer
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
-from hotpixeld.engine.maps import kept_footprints
+from hotpixeld.engine.maps import kept_footprints, shown_by
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_of
 from hotpixeld.errors import PhotoError, SkippedPhotoError
@@ -28,7 +28,7 @@ from hotpixeld.jpeg import markers
 from hotpixeld.messages import counted
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
-from hotpixeld.repair.shape import USUAL
+from hotpixeld.repair.shape import AS_USUAL
 from hotpixeld.store import state_folder
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.ledger import Ledger
@@ -227,10 +227,10 @@ def _repaired(
         reason = f"a copy that hotpixeld wrote of {own.source}: repair that instead"
         raise PhotoError(photo.path, reason)
     if named:
-        footprints = USUAL
+        shown = AS_USUAL
         with contextlib.suppress(SkippedPhotoError):  # it may be of no camera
-            footprints = _pixel_list(photo, config, ledger).footprints
-        repaired = copy_writer.repaired_bytes(photo.data, named, settings, footprints)
+            shown = _pixel_list(photo, config, ledger).shown
+        repaired = copy_writer.repaired_bytes(photo.data, named, settings, shown)
         return RepairResult(named, repaired)
     listed = _pixel_list(photo, config, ledger)
     result = copy_writer.repair(photo, None, listed, None, settings)
@@ -255,7 +255,8 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
     listed = pixel_list.repairable(
         config, camera, [*cameras, camera], detected, photo.metadata
     )
-    return replace(listed, footprints=kept_footprints(ledger.folder, camera.id))
+    footprints = kept_footprints(ledger.folder, camera.id)
+    return replace(listed, shown=shown_by(photo.metadata, footprints))
 
 
 def _why_not(

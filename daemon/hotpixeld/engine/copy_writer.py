@@ -23,7 +23,7 @@ from hotpixeld.messages import MessageId
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import lossless, pixel_list, reencode
 from hotpixeld.repair.lossless import WalkedPhoto
-from hotpixeld.repair.shape import USUAL
+from hotpixeld.repair.shape import AS_USUAL
 from hotpixeld.store.copies import Copy
 from hotpixeld.store.undo_records import UndoRecord
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.lossless import Repaired
     from hotpixeld.repair.pixel_list import PixelList
-    from hotpixeld.repair.shape import Footprints
+    from hotpixeld.repair.shape import Shown
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def repaired_bytes(
     data: bytes,
     defects: tuple[Defect, ...],
     settings: Repair,
-    footprints: Footprints = USUAL,
+    shown: Shown = AS_USUAL,
     walked: WalkedPhoto | None = None,
     memory: int = ANY,
 ) -> Repaired:
@@ -101,14 +101,14 @@ def repaired_bytes(
         if walked:
             return walked.repaired(defects, fill=settings.fill, memory=memory)
         return lossless.repaired(
-            data, defects, fill=settings.fill, footprints=footprints, memory=memory
+            data, defects, fill=settings.fill, shown=shown, memory=memory
         )
     except RefusedError as error:
         if settings.fallback == "refuse" or _frames(data) > memory:
             raise
         log.debug("re-encoding, as lossless repair was refused: %s", error.reason)
         return reencode.reencoded(
-            data, defects, fill=settings.fill, footprints=footprints
+            data, defects, fill=settings.fill, footprints=shown.footprints
         )
 
 
@@ -142,7 +142,7 @@ def _look(
                 source.structure,
                 listed,
                 pixels.detected,
-                pixels.footprints,
+                pixels.shown,
             )
         except RefusedError as error:
             log.debug("decoded, as it cannot be walked: %s", error.reason)
@@ -183,7 +183,7 @@ def repair(
         return result
     try:
         repaired = repaired_bytes(
-            source.data, result.defects, settings, pixels.footprints, walked, memory
+            source.data, result.defects, settings, pixels.shown, walked, memory
         )
     except RefusedError as error:
         return replace(result, refused=error.reason)

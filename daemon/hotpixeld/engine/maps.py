@@ -31,6 +31,7 @@ from hotpixeld.messages import MessageId, counted
 from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair import shape
 from hotpixeld.repair.pixel_list import not_ignored
+from hotpixeld.repair.shape import Exposure, Shown
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import joined_version, split_version
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
-    from hotpixeld.store.images import CameraRecord, Image
+    from hotpixeld.store.images import CameraRecord, Image, Taken
     from hotpixeld.store.ledger import Ledger
 
     Pixels = tuple[tuple[int, int], ...]
@@ -254,6 +255,15 @@ def _is_alive(lives: Iterable[Life], captured: dt.datetime | None) -> bool:
     )
 
 
+def _exposure(taken: Taken | Metadata) -> Exposure:
+    return Exposure(taken.exposure_seconds, taken.iso, taken.celsius)
+
+
+def shown_by(taken: Metadata, footprints: Footprints) -> Shown:
+    """Return how a photo shows its camera's defects, by what was learned of them."""
+    return Shown(footprints, _exposure(taken))
+
+
 def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
     """Return the photos that footprints are learned from; `photos` are in the generation.
 
@@ -294,7 +304,7 @@ def _footprints(
             lacking += 1
         else:
             alive = [_is_alive(life, image.taken.captured) for life in lived.values()]
-            stacks.add(levels, np.array(alive))
+            stacks.add(levels, np.array(alive), _exposure(image.taken))
     learned = shape.learn(stacks, basis)
     return learned.or_better(task.footprints) if lacking else learned
 
@@ -533,8 +543,8 @@ class Maps:
         elif suppressed:
             listed = replace(listed, detected=())
         version = self.version(camera, with_fill=True)
-        learned = self._footprints_of(camera.id)
-        return replace(listed, version=version, footprints=learned)
+        shown = shown_by(taken, self._footprints_of(camera.id))
+        return replace(listed, version=version, shown=shown)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.

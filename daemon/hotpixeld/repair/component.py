@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Blocks around a footprint's own that the scene is learned from.
 CONTEXT = 1
+# Half width of the window whose middle level is that around a spot.
+AROUND = 6
 
 _transform = function("hotpixeld_transform_1", *[ctypes.c_void_p] * 7)
 
@@ -94,7 +96,6 @@ class ComponentRepair:
     spots : tuple of Spot
         All defects of the photo.
     fill : str
-    priors : Priors
 
     Attributes
     ----------
@@ -107,30 +108,51 @@ class ComponentRepair:
         component: Component,
         spots: tuple[Spot, ...],
         fill: Fill,
-        priors: Priors,
     ) -> None:
         self.frame, self.table = component.frame, component.table
         self.subsampling = component.subsampling
-        self.spots, self.fill, self.priors = spots, fill, priors
+        self.spots, self.fill = spots, fill
         self._under, self._seen = _blocks(self.frame, self.subsampling, spots)
         self.places = component.seen(spots)
 
-    def edited(self, old: Coefficients) -> Coefficients:
-        """Return the coefficients of the blocks at `places` without the defects."""
+    def samples(self, old: Coefficients) -> Mosaic:
+        """Return what the blocks at `places` show."""
+        return Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.table))
+
+    def levels(self, mosaic: Mosaic) -> list[float]:
+        """Return the middle level of what is around each spot, in its order."""
+        side = 2 * AROUND + 1
+        rows, columns, _ = np.array(self.spots, np.intp).reshape(-1, 3).T
+        tops = rows // self.subsampling.down - AROUND
+        lefts = columns // self.subsampling.across - AROUND
+        seen, exists = mosaic.cut(tops, lefts, (side, side))
+        middle = np.nanmedian(np.where(exists, seen, np.nan), axis=(1, 2))
+        return [float(level) for level in middle]
+
+    def edited(self, old: Coefficients, mosaic: Mosaic, priors: Priors) -> Coefficients:
+        """Return the coefficients of the blocks at `places` without the defects.
+
+        `mosaic` is what they show; see `samples`.
+        """
         new = old.copy()
         rank, _ = self._seen.index(*self._under.coordinates())
-        new[rank] = self._without(old, rank)
+        new[rank] = self._without(old, mosaic, rank, priors)
         return new
 
-    def _without(self, old: Coefficients, rank: NDArray[np.intp]) -> Coefficients:
+    def _without(
+        self,
+        old: Coefficients,
+        mosaic: Mosaic,
+        rank: NDArray[np.intp],
+        priors: Priors,
+    ) -> Coefficients:
         """Return the blocks under footprints, at `rank` of those seen, repaired."""
-        mosaic = Mosaic(self.frame, self._seen, dct_blocks.samples(old, self.table))
         parts = separation.excesses(
             mosaic,
             self.subsampling,
             self.spots,
             fill=self.fill,
-            priors=self.priors,
+            priors=priors,
             noise=dct_blocks.noise(self.table),
         )
         change, variance = self._summed(parts)

@@ -30,7 +30,7 @@ from hotpixeld.repair.footprint import Spot
 from hotpixeld.repair.separation import Expected, Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.block_reader import Window
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.markers import Structure
     from hotpixeld.jpeg.scans import Integers
     from hotpixeld.repair.separation import Fill
-    from hotpixeld.repair.shape import Footprints
+    from hotpixeld.repair.shape import Footprints, Shapes, Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +163,17 @@ class _Edit:
         components: Sequence[Component],
         defects: Sequence[Defect],
         fill: Fill,
-        footprints: Footprints,
+        shown: Shown,
     ) -> None:
-        camera = footprints.camera
-        # What is learned of a camera is how its luma shows a defect.
-        priors = [camera.luma if camera else None, None, None]
+        self._defects = _each_once(defects)
+        self._shown = shown
         self._repairs = [
             ComponentRepair(
                 component,
-                tuple(spots := _spots(defects, component.index, footprints)),
+                _spots(self._defects, component.index, shown.footprints),
                 fill,
-                Priors(prior, {spot: one for spot, one in spots.items() if one}),
             )
-            for component, prior in zip(components, priors, strict=False)
+            for component in components
         ]
         each = [repair.places for repair in self._repairs]
         self._ends = np.cumsum([len(places) for places in each])[:-1]
@@ -184,25 +182,64 @@ class _Edit:
 
     def __call__(self, old: Coefficients) -> Coefficients:
         """Return the blocks at `places` without the defects."""
-        parts = zip(self._repairs, np.split(old, self._ends), strict=True)
-        new = np.concatenate([repair.edited(part) for repair, part in parts])
-        self.moved = (new != old).any(axis=(1, 2))
-        return new
+        parts = np.split(old, self._ends)
+        mosaics = [
+            repair.samples(part)
+            for repair, part in zip(self._repairs, parts, strict=True)
+        ]
+        own = self._shown.footprints.by_site
+        levels = self._repairs[0].levels(mosaics[0]) if own else None
+        new = [
+            repair.edited(part, mosaic, self._priors(index, own, levels))
+            for index, (repair, part, mosaic) in enumerate(
+                zip(self._repairs, parts, mosaics, strict=True)
+            )
+        ]
+        out = np.concatenate(new)
+        self.moved = (out != old).any(axis=(1, 2))
+        return out
+
+    def _priors(
+        self,
+        component: int,
+        own: Mapping[tuple[int, int], Shapes],
+        levels: Sequence[float] | None,
+    ) -> Priors:
+        """Return what is known of the footprints in a component, luma being as told."""
+        known = {}
+        for defect, level in zip(self._defects, levels or (), strict=False):
+            if (shapes := own.get((defect.row, defect.col))) is not None:
+                one = shape.known(shapes, component)
+                amplitude = shape.expected(
+                    shapes, level, self._shown.exposure, component
+                )
+                spot = Spot(defect.row, defect.col, one.half)
+                known[spot] = Expected(one, amplitude)
+        # What is learned of a camera is how its luma shows a defect.
+        camera = self._shown.footprints.camera
+        return Priors(camera.luma if camera and not component else None, known)
+
+
+def _each_once(defects: Sequence[Defect]) -> tuple[Defect, ...]:
+    """Return defects of different places."""
+    sites = {(one.row, one.col): one for one in reversed(defects)}
+    return tuple(sites[site] for site in dict.fromkeys((d.row, d.col) for d in defects))
 
 
 def _spots(
     defects: Sequence[Defect], component: int, footprints: Footprints
-) -> dict[Spot, Expected | None]:
-    """Return the spots of some defects in a component, and what is expected of them."""
-    found = dict[Spot, Expected | None]()
+) -> tuple[Spot, ...]:
+    """Return the spot of each defect in a component."""
+    shapes = footprints.by_site
+    found = []
     for defect in defects:
-        if (own := footprints.by_site.get((defect.row, defect.col))) is None:
-            found[Spot.of(defect)] = None
-            continue
-        known = shape.known(own, component)
-        broad = shape.Amplitude(0.0, shape.BROAD * abs(own.amplitude))
-        found[Spot(defect.row, defect.col, known.half)] = Expected(known, broad)
-    return found
+        own = shapes.get((defect.row, defect.col))
+        if own is None:
+            found.append(Spot.of(defect))
+        else:
+            half = own.components[component].half
+            found.append(Spot(defect.row, defect.col, half))
+    return tuple(found)
 
 
 def _unchanged(data: bytes) -> Repaired:
@@ -257,7 +294,7 @@ class WalkedPhoto:
 
     data: bytes
     structure: Structure
-    _footprints: Footprints
+    _shown: Shown
     _components: list[Component]
     _reader: BlockReader
     _walked: Walked
@@ -269,7 +306,7 @@ class WalkedPhoto:
         structure: Structure,
         listed: Sequence[Defect],
         looked_at: Sequence[Defect] = (),
-        footprints: Footprints = shape.USUAL,
+        shown: Shown = shape.AS_USUAL,
     ) -> WalkedPhoto:
         """Walk a photo.
 
@@ -282,8 +319,8 @@ class WalkedPhoto:
             What may be repaired.
         looked_at : sequence of Defect
             Those of them that `visible` is asked about.
-        footprints : Footprints
-            What was learned of the camera's.
+        shown : Shown
+            How it shows them.
 
         Raises
         ------
@@ -298,13 +335,15 @@ class WalkedPhoto:
             inside = [d for d in listed if _is_inside(structure, d)]
             looked_at = [d for d in looked_at if _is_inside(structure, d)]
             places = [
-                component.seen(tuple(_spots(inside, component.index, footprints)))
+                component.seen(
+                    _spots(_each_once(inside), component.index, shown.footprints)
+                )
                 for component in components
             ]
             if looked_at:
                 places.append(reader.needed(_windows(structure, looked_at)))
             walked = entropy.walk(data, coded, np.concatenate(places))
-        return cls(data, structure, footprints, components, reader, walked)
+        return cls(data, structure, shown, components, reader, walked)
 
     def visible(self, defects: Sequence[Defect]) -> tuple[Defect, ...]:
         """Return those of `defects`, which were to be looked at, that can be seen."""
@@ -326,7 +365,7 @@ class WalkedPhoto:
     ) -> Repaired:
         """Return a copy without some defects, all of them listed; see `repaired`."""
         _check_inside(self.structure, defects)
-        edit = _Edit(self._components, defects, fill, self._footprints)
+        edit = _Edit(self._components, defects, fill, self._shown)
         new = edit(self._walked.coefficients(edit.places))
         if not edit.moved.any():
             return _unchanged(self.data)
@@ -358,7 +397,7 @@ def repaired(
     defects: Sequence[Defect],
     *,
     fill: Fill = "adaptive",
-    footprints: Footprints = shape.USUAL,
+    shown: Shown = shape.AS_USUAL,
     memory: int | None = None,
 ) -> Repaired:
     """Return a copy of a photo without some defects; all else in it stays as it is.
@@ -371,8 +410,8 @@ def repaired(
         All are taken to be visible.
     fill : str
         ``adaptive``, or ``neighbours`` for the weighted mean of eight.
-    footprints : Footprints
-        What was learned of the camera's.
+    shown : Shown
+        How it shows them.
     memory : int or None
         Most bytes for coefficients, which are needed all at once where scans are coded
         anew; None is any number.
@@ -386,13 +425,13 @@ def repaired(
     """
     structure = whole(data, defects)
     if not structure.progressive:
-        walked = WalkedPhoto.of(data, structure, defects, footprints=footprints)
+        walked = WalkedPhoto.of(data, structure, defects, shown=shown)
         return walked.repaired(defects, fill=fill, memory=memory)
     _check_coding(structure)
     _check_memory(structure, memory)
     with _refusing():
         components = _components(data, structure)
-        edit = _Edit(components, defects, fill, footprints)
+        edit = _Edit(components, defects, fill, shown)
         return _transformed(data, structure, edit)
 
 

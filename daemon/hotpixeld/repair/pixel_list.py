@@ -22,7 +22,7 @@ from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Kind
 from hotpixeld.detection import lives, suspects
 from hotpixeld.jpeg.block_reader import Window
-from hotpixeld.repair.shape import USUAL
+from hotpixeld.repair.shape import AS_USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
-    from hotpixeld.repair.shape import Footprints
+    from hotpixeld.repair.shape import Footprints, Shown
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and
@@ -60,14 +60,14 @@ class PixelList:
         Repaired where they can be seen.
     version : str
         Changes when the list does; empty where nobody keeps it.
-    footprints : Footprints
-        How this camera's defects show, as far as that was learned.
+    shown : Shown
+        How the photo shows them, as far as that was learned.
     """
 
     configured: tuple[Defect, ...]
     detected: tuple[Defect, ...]
     version: str = ""
-    footprints: Footprints = USUAL
+    shown: Shown = AS_USUAL
 
     def keeping(self, kept: Iterable[Defect]) -> PixelList:
         """Return it with what a copy has repaired in place of what is detected."""

@@ -45,6 +45,8 @@ MOST_OVERLAPS = 30
 CHUNK = 128
 # And of those whose footprint is known, each with its own equations.
 KNOWN_CHUNK = 16
+# Standard deviations beyond which a photo contradicts what was expected of it.
+FAR = 3.0
 # Linked defects whose equations are kept from the first round to the second.
 KEPT = 1024
 # Weights of a sample's neighbours while the scene closes over a cluster.
@@ -406,6 +408,10 @@ class _KnownEquations(_Equations):
         parts = (self.levels, seen, power)
         if _amplitudes(ctypes.byref(footprints), *(part.ctypes.data for part in parts)):
             raise MemoryError("no memory for a footprint's amplitude")
+        # Where a photo clearly contradicts what was expected, it is believed.
+        wide = np.hypot(self.deviation, power**-0.5)
+        is_off = np.abs(seen - self.expected) > FAR * wide
+        self.deviation = np.where(is_off, np.abs(seen) + self.expected, self.deviation)
         variance = self.deviation**2
         share = variance / (variance + 1 / power)
         return np.asarray(self.expected + share * (seen - self.expected), np.float32)

@@ -17,13 +17,16 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hotpixeld.defect import WHITE
+from hotpixeld.defect import WHITE, Law
+from hotpixeld.detection import light
+from hotpixeld.detection.score_test import Residuals
 from hotpixeld.jpeg.block_reader import Window
 from hotpixeld.repair import footprint
 from hotpixeld.repair.footprint import (
@@ -62,6 +65,13 @@ CLEAR, BELONGS = 3.0, 5.0
 WIDE = (HALF_WIDTH, 4, 6)
 # Levels of noise that every mean has: rounding.
 LEAST_NOISE = 0.1
+# Times what a law expects in the mean that luma shows there, or the other way round: a law
+# that is further off is none.
+LAWFUL = 3.0
+# Levels by which an amplitude may be off its law, whatever that is.
+LEAST = 0.5
+# Levels beyond which nothing is seen of a law.
+CLIPPED = 250.0
 # Levels of noise that every photo has around a site, whatever its scene.
 GRAIN = 2.0
 # Widths of blurs, in pixels, by which noise reduction smears chroma; their share among those
@@ -141,6 +151,8 @@ class Shapes:
         It was learned from so many.
     amplitude : float
         Its mean in them, in levels of luma.
+    law : Law or None
+        That of its amplitude in any photo; without one `amplitude` is but the shape's unit.
     components : tuple of Shape
         Y, Cb and Cr.
     """
@@ -149,6 +161,7 @@ class Shapes:
     col: int
     photos: int
     amplitude: float
+    law: Law | None
     components: tuple[Shape, ...]
 
     def __hash__(self) -> int:
@@ -162,6 +175,7 @@ class Shapes:
             "col": self.col,
             "photos": self.photos,
             "amplitude": self.amplitude,
+            "law": self.law and asdict(self.law),
             "components": [one.saved() for one in self.components],
         }
 
@@ -178,7 +192,8 @@ class Shapes:
         if len(shapes) != len(COMPONENTS):
             raise ValueError(f"shapes in {len(shapes)} components")
         row, col, photos = (int(saved[name]) for name in ("row", "col", "photos"))
-        return cls(row, col, photos, float(saved["amplitude"]), shapes)
+        law = saved["law"] and Law(**saved["law"])
+        return cls(row, col, photos, float(saved["amplitude"]), law, shapes)
 
 
 FORMAT = 2
@@ -261,6 +276,32 @@ class Footprints:
 
 USUAL = Footprints()
 """Of a camera that is not known better."""
+
+
+class Exposure(NamedTuple):
+    """What of a photo's taking a defect's strength depends on; None where unknown."""
+
+    seconds: float | None = None
+    iso: float | None = None
+    celsius: float | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Return whether all is known that a law asks for."""
+        return self.seconds is not None and self.iso is not None
+
+
+UNKNOWN = Exposure()
+
+
+class Shown(NamedTuple):
+    """How a photo shows its camera's defects."""
+
+    footprints: Footprints = USUAL
+    exposure: Exposure = UNKNOWN
+
+
+AS_USUAL = Shown()
 
 
 class _Learned(NamedTuple):
@@ -441,11 +482,19 @@ def _ring() -> tuple[NDArray[np.bool_], Array]:
     return around, terms[around]
 
 
-def _variances(luma: Array) -> tuple[Array, Array]:
-    """Return the mean level around each of some sites, and its variance about the trend.
+class _Seen(NamedTuple):
+    """What a photo shows of n sites in luma; (n,) each.
 
-    (n,) each, of (n, side, side); NaN is outside the frame.
+    The mean level around, the variance about its trend, and what the site has over that.
     """
+
+    level: Array
+    variance: Array
+    centre: Array
+
+
+def _seen(luma: Array) -> _Seen:
+    """Return what (n, side, side) levels show; NaN is outside the frame."""
     around, terms = _ring()
     levels = luma[:, around]
     known = ~np.isnan(levels)
@@ -454,7 +503,39 @@ def _variances(luma: Array) -> tuple[Array, Array]:
     normal = np.einsum("nk,ki,kj->nij", known.astype(float), terms, terms)
     trend = np.linalg.solve(normal, (levels @ terms)[:, :, None])[:, :, 0]
     residual = np.where(known, levels - trend @ terms.T, 0)
-    return levels.sum(axis=1) / count, np.square(residual).sum(axis=1) / count
+    variance = np.square(residual).sum(axis=1) / count
+    centre = luma[:, WINDOW, WINDOW] - trend[:, 0]
+    return _Seen(levels.sum(axis=1) / count, variance, centre)
+
+
+class Mean(NamedTuple):
+    """What photos show around a site, in the mean.
+
+    Attributes
+    ----------
+    site : (row, col)
+    photos : int
+    components : (3, side, side) float64
+        Y, Cb and Cr: NaN is outside the frame.
+    expected : float
+        Levels of luma that the law expects at the site.
+    law : Law
+    """
+
+    site: Site
+    photos: int
+    components: Array
+    expected: float
+    law: Law
+
+
+def _rounded_law(law: Law) -> Law:
+    """Return a law of so many digits as are known at most."""
+    offset, dark, scatter, drift = (
+        float(f"{value:.6g}")
+        for value in (law.offset, law.dark, law.scatter, law.drift)
+    )
+    return replace(law, offset=offset, dark=dark, scatter=scatter, drift=drift)
 
 
 class Stacks:
@@ -480,10 +561,17 @@ class Stacks:
         ]
         side = 2 * WINDOW + 1
         self._total = np.zeros((len(self.sites), side, side, 3))
-        self._weight = np.zeros(len(self.sites))
-        self._photos = np.zeros(len(self.sites), np.intp)
+        self._seen: list[_Seen] = []
+        self._alive: list[NDArray[np.bool_]] = []
+        self._exposures: list[Exposure] = []
+        self._weights: list[Array] = []
 
-    def add(self, levels: Sequence[NDArray[Any]], alive: NDArray[np.bool_]) -> None:
+    def add(
+        self,
+        levels: Sequence[NDArray[Any]],
+        alive: NDArray[np.bool_],
+        exposure: Exposure = UNKNOWN,
+    ) -> None:
         """Add a photo.
 
         Parameters
@@ -499,25 +587,56 @@ class Stacks:
         ):
             down, right = window.top - row + WINDOW, window.left - col + WINDOW
             out[down : down + part.shape[0], right : right + part.shape[1]] = part
-        level, variance = _variances(whole @ COMPONENTS[0])
+        seen = _seen(whole @ COMPONENTS[0])
         # What light leaves of a hot pixel, over the noise that it is seen through.
-        weight = np.where(alive, 1 - level / WHITE, 0) / (variance + GRAIN**2)
+        light_left = np.where(alive, 1 - seen.level / WHITE, 0)
+        weight = light_left / (seen.variance + GRAIN**2)
         self._total += weight[:, None, None, None] * whole
-        self._weight += weight
-        self._photos += alive
+        self._seen.append(seen)
+        self._alive.append(alive)
+        self._exposures.append(exposure)
+        self._weights.append(weight)
 
-    def means(self) -> dict[Site, tuple[int, Array]]:
-        """Return how many photos may show each site, and the mean of what is around it.
+    def _laws(self) -> list[tuple[float, Law]]:
+        """Return what each defect's law expects in the mean of the photos, and the law."""
+        level, variance, centre = np.array(self._seen, np.float32).transpose(1, 0, 2)
+        alive = np.array(self._alive)
+        spread = np.sqrt(variance + np.float32(GRAIN**2))
+        share = np.asarray(alive & (level < CLIPPED), np.float32)
+        exposure = [(one.seconds or 0) * (one.iso or 0) for one in self._exposures]
+        celsius = [
+            math.nan if one.celsius is None else one.celsius for one in self._exposures
+        ]
+        fit = light.fit(
+            Residuals(centre, spread, level, share),
+            np.array(exposure),
+            np.array(celsius),
+            alive,
+            {},
+        )
+        weights = np.array(self._weights)
+        total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+        means = (weights * fit.expected).sum(axis=0) / total
+        laws = (_rounded_law(fit.law(number)) for number in range(len(self.sites)))
+        return list(zip(means.tolist(), laws, strict=True))
 
-        Y, Cb and Cr, (3, side, side): NaN is outside the frame.
-        """
-        found = {}
-        for number, site in enumerate(self.sites):
-            if self._weight[number] > 0:
-                mean = self._total[number] / self._weight[number]
-                components = np.moveaxis(mean @ COMPONENTS.T, 2, 0)
-                found[site] = int(self._photos[number]), components
-        return found
+    def means(self) -> list[Mean]:
+        """Return the mean of what is around each site that any photo may show."""
+        if not self._seen:
+            return []
+        photos, weights = np.sum(self._alive, axis=0), np.sum(self._weights, axis=0)
+        return [
+            Mean(
+                site,
+                int(photos[number]),
+                np.moveaxis(self._total[number] / weights[number] @ COMPONENTS.T, 2, 0),
+                *told,
+            )
+            for number, (site, told) in enumerate(
+                zip(self.sites, self._laws(), strict=True)
+            )
+            if weights[number] > 0
+        ]
 
 
 def _usable(window: Array, others: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -534,18 +653,22 @@ def _usable(window: Array, others: NDArray[np.intp]) -> NDArray[np.bool_]:
     return usable
 
 
-def _shapes(site: Site, photos: int, mean: Array, others: Indices) -> Shapes | None:
+def _shapes(mean: Mean, others: Indices) -> Shapes | None:
     """Return how a defect shows, if it stands out; `others` are near it."""
-    usable = _usable(mean, others)
-    wide = max(_reach(part, usable) for part in mean[1:])
+    usable = _usable(mean.components, others)
+    wide = max(_reach(part, usable) for part in mean.components[1:])
     parts = [
         _learned(part, usable, wide if number else HALF_WIDTH, is_chroma=bool(number))
-        for number, part in enumerate(mean)
+        for number, part in enumerate(mean.components)
     ]
     if max(part.clear for part in parts) < CLEAR:
         return None
-    amplitude = max((part.peak for part in parts), key=abs)
-    return Shapes(*site, photos, round(amplitude, DIGITS), tuple(map(Shape.of, parts)))
+    amplitude, law = max((part.peak for part in parts), key=abs), None
+    centre = abs(parts[0].levels[len(parts[0].levels) // 2])
+    if centre / LAWFUL <= mean.expected <= centre * LAWFUL:
+        amplitude, law = mean.expected, mean.law
+    shapes = tuple(map(Shape.of, parts))
+    return Shapes(*mean.site, mean.photos, round(amplitude, DIGITS), law, shapes)
 
 
 def learn(stacks: Stacks, basis: str) -> Footprints:
@@ -561,16 +684,16 @@ def learn(stacks: Stacks, basis: str) -> Footprints:
     sites = np.array(stacks.sites, np.intp).reshape(-1, 2)
     inner = slice(WINDOW - footprint.WINDOW, WINDOW + footprint.WINDOW + 1)
     single, alone = [], []
-    for site, (photos, mean) in stacks.means().items():
-        shift = sites - site
+    for mean in stacks.means():
+        shift = sites - mean.site
         distance = np.abs(shift).max(axis=1)
         if ((distance > 0) & (distance <= footprint.WINDOW + HALF_WIDTH)).any():
             continue
-        alone.append(mean[0, inner, inner])
+        alone.append(mean.components[0, inner, inner])
         near = (distance > 0) & (distance <= WINDOW + LARGEST)
         if (distance[near] <= 2 * LARGEST).any():
             continue
-        if (found := _shapes(site, photos, mean, shift[near])) is not None:
+        if (found := _shapes(mean, shift[near])) is not None:
             single.append(found)
     inside = [one for one in alone if not np.isnan(one).any()]
     return Footprints(footprint.learn(inside), tuple(single), basis)
@@ -656,6 +779,30 @@ class Amplitude(NamedTuple):
 
 BROAD = 3.0
 """Times its mean that an amplitude of which nothing is expected may be."""
+
+
+COLOURED = 1.0
+"""Relative standard deviation of how coloured a defect is: by white balance and saturation."""
+
+
+def expected(
+    shapes: Shapes, level: float, exposure: Exposure, component: int
+) -> Amplitude:
+    """Return what is expected of a defect's amplitude in a photo.
+
+    Parameters
+    ----------
+    level : float
+        Luma around it, 0-255.
+    component : int
+    """
+    law = shapes.law
+    if law is None or not (exposure.is_told or law.dark == 0):
+        return Amplitude(0.0, BROAD * abs(shapes.amplitude))
+    seconds, iso, celsius = exposure
+    mean = law.amplitude(level, seconds, iso, law.gain(celsius))
+    coloured = COLOURED if component else 0.0
+    return Amplitude(mean, mean * math.hypot(law.scatter, law.drift, coloured) + LEAST)
 
 
 @functools.lru_cache(maxsize=256)
