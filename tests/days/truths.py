@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from PIL import Image
 from days.user import stamp
 from days.world import sha256
 from hotpixeld.config.load import load
+from hotpixeld.engine.maps import kept_footprints, shown_by
 from hotpixeld.errors import LedgerError
 from hotpixeld.jpeg import compare
 from hotpixeld.photo import photo_file
@@ -216,7 +218,7 @@ def _shown(identity: str, key: str) -> tuple[tuple[int, int], ...]:
     photo, pixels = _asked[identity, key]
     with Image.open(io.BytesIO(photo.data)) as image:
         frame = np.asarray(image.convert("RGB"))
-    seen = pixel_list.visible(frame, pixels.detected)
+    seen = pixel_list.visible(frame, pixels.detected, pixels.shown)
     sites = {(one.row, one.col) for one in (*pixels.configured, *seen)}
     return tuple((col, row) for row, col in sorted(sites))
 
@@ -237,8 +239,11 @@ def expected(
     known = [one.camera for one in ledger.images.cameras()]
     found = ledger.defects.of(record.camera.id)
     pixels = pixel_list.repairable(config, record.camera, known, found, photo.metadata)
+    learned = kept_footprints(ledger.folder, record.camera.id)
+    pixels = replace(pixels, shown=shown_by(photo.metadata, learned))
     detected = [(one.row, one.col, one.kind) for one in pixels.detected]
-    key = repr((pixels.configured, detected))
+    laws = [(one.row, one.col, one.law) for one in learned.defects]
+    key = repr((pixels.configured, detected, laws))
     _asked[photo.identity, key] = photo, pixels
     try:
         return _shown(photo.identity, key)

@@ -20,10 +20,11 @@ from hotpixeld.config.model import (
     Repair,
     Since,
 )
-from hotpixeld.defect import Defect, Kind
+from hotpixeld.defect import Defect, Kind, Law
 from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import ListedPixel, Source
+from hotpixeld.repair.shape import Exposure, Footprints, Shape, Shapes, Shown
 
 CAMERA = Camera("NIKON CORPORATION", "NIKON D80", "3012345", 60, 40)
 LISTED = Config(
@@ -194,6 +195,49 @@ def test_the_version_follows_the_list_and_not_the_scores() -> None:
 
 
 IGNORING = Config(cameras=(CameraConfig(ignore=(Point(x=31, y=22),)),))
+
+
+def expecting(law: Law | None, amplitude: float = 12.0) -> Shown:
+    """Return that a photo of 1 s at ISO 100 shows the pixel 30,20 by some law."""
+    flat = Shape(3, (amplitude,) * 49, (), 1.0)
+    shapes = Shapes(20, 30, 16, amplitude, law, (flat,) * 3)
+    return Shown(Footprints(None, (shapes,)), Exposure(1.0, 100))
+
+
+@pytest.mark.parametrize(
+    ("added", "texture", "law", "is_repaired"),
+    [
+        (12, 15.0, Law(0.07, 0, 0.3), True),
+        (12, 15.0, Law(0, 0.0007, 0.3), True),
+        (12, 15.0, None, False),
+        (12, 15.0, Law(0.01, 0, 0.3), False),
+        (0, 0.7, Law(0.07, 0, 0.1), False),
+    ],
+    ids=["hidden", "by exposure", "no law", "hardly there", "not there"],
+)
+def test_what_its_law_expects_is_repaired_where_texture_hides_it(
+    added: int, texture: float, law: Law | None, *, is_repaired: bool
+) -> None:
+    photo = frame(texture, seed=3)
+    photo[20, 30] += added
+    one = Defect(row=20, col=30)
+
+    assert pixel_list.visible(photo, [one]) == ()
+    seen = pixel_list.visible(photo, [one], expecting(law))
+    assert seen == ((one,) if is_repaired else ())
+
+
+def test_the_version_follows_what_is_expected_of_the_defects() -> None:
+    versions = {
+        pixel_list.version(LISTED, CAMERA, [CAMERA], [detected()], shown.footprints)
+        for shown in (
+            *(expecting(Law(0.07, 0, 0.3), amplitude) for amplitude in (12.0, 13.0)),
+            *(expecting(None, amplitude) for amplitude in (12.0, 13.0)),
+            expecting(Law(0.08, 0, 0.3)),
+        )
+    }
+
+    assert len(versions) == 3
 
 
 def test_what_is_ignored_is_not_repaired_and_changes_the_version() -> None:

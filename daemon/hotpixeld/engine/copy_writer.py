@@ -112,7 +112,9 @@ def repaired_bytes(
         )
 
 
-def _seen(source: Photo, detected: Sequence[Defect], memory: int) -> tuple[Defect, ...]:
+def _seen(
+    source: Photo, detected: Sequence[Defect], shown: Shown, memory: int
+) -> tuple[Defect, ...]:
     """Return which defects can be seen in a photo that has to be decoded."""
     height, width = source.structure.height, source.structure.width
     inside = [one for one in detected if one.row < height and one.col < width]
@@ -121,7 +123,7 @@ def _seen(source: Photo, detected: Sequence[Defect], memory: int) -> tuple[Defec
     return tuple(
         defect
         for defect, window, part in zip(inside, windows, levels, strict=True)
-        if pixel_list.is_visible(part, pixel_list.within(defect, window))
+        if pixel_list.shows(part, window, defect, shown)
     )
 
 
@@ -146,9 +148,9 @@ def _look(
             )
         except RefusedError as error:
             log.debug("decoded, as it cannot be walked: %s", error.reason)
-            return _seen(source, pixels.detected, memory), None
+            return _seen(source, pixels.detected, pixels.shown, memory), None
         return walked.visible(pixels.detected), walked
-    return pixel_list.visible(frame, pixels.detected), None
+    return pixel_list.visible(frame, pixels.detected, pixels.shown), None
 
 
 def repair(

@@ -580,10 +580,10 @@ class Maps:
         if key not in self._versions:
             detected = self._ledger.defects.of(camera.id)
             listed = (self._config, camera, cameras, detected)
-            fill = repair_pixel_list.fill(
-                repair_pixel_list.certain(*listed), self._footprints_of(camera.id)
-            )
-            version = repair_pixel_list.version(*listed)
+            learned = self._footprints_of(camera.id)
+            certain = repair_pixel_list.certain(*listed)
+            fill = repair_pixel_list.fill(certain, learned)
+            version = repair_pixel_list.version(*listed, learned)
             self._versions[key] = joined_version(version, fill)
         version = self._versions[key]
         return version if with_fill else split_version(version)[0]

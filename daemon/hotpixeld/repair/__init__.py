@@ -24,5 +24,5 @@ Arrays and bytes in, arrays and bytes out: no file, clock, thread or log.  May i
 `photo`, `detection`, `config`, `jpeg`, `statistics` and what lies below them.
 
 To change how a hole is filled, start at `separation.excesses`; what makes a defect
-visible, at `pixel_list.is_visible`; the new coefficients, at `jpeg.dct_blocks`.
+visible, at `pixel_list.shows`; the new coefficients, at `jpeg.dct_blocks`.
 """

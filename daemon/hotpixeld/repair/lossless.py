@@ -353,7 +353,7 @@ class WalkedPhoto:
         return tuple(
             defect
             for defect, window, part in zip(inside, windows, levels, strict=True)
-            if pixel_list.is_visible(part, pixel_list.within(defect, window))
+            if pixel_list.shows(part, window, defect, self._shown)
         )
 
     def repaired(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +23,9 @@ from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Kind
 from hotpixeld.detection import lives, suspects
 from hotpixeld.jpeg.block_reader import Window
-from hotpixeld.repair.shape import AS_USUAL
+from hotpixeld.repair import shape
+from hotpixeld.repair.shape import AS_USUAL, USUAL
+from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -145,12 +148,8 @@ def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     return centre - trend[0], np.maximum(spread, 0.5)
 
 
-def is_visible(frame: Frame, defect: Defect) -> bool:
-    """Return whether the defect stands out of its surroundings in this frame."""
-    height, width, _ = frame.shape
-    if not (0 <= defect.row < height and 0 <= defect.col < width):
-        return False
-    above, spread = prominence(frame, defect)
+def _stands_out(defect: Defect, above: np.ndarray, spread: np.ndarray) -> bool:
+    """Return whether its `prominence` is that of a defect that can be seen."""
     if defect.kind is Kind.HOT:
         strength = above
     elif defect.kind is Kind.DEAD:
@@ -160,9 +159,51 @@ def is_visible(frame: Frame, defect: Defect) -> bool:
     return bool(np.any((strength >= LEVELS) & (strength >= SIGMAS * spread)))
 
 
-def visible(frame: Frame, defects: Sequence[Defect]) -> tuple[Defect, ...]:
-    """Return those of `defects` that can be seen in `frame`."""
-    return tuple(defect for defect in defects if is_visible(frame, defect))
+def is_visible(frame: Frame, defect: Defect) -> bool:
+    """Return whether the defect stands out of its surroundings in this frame."""
+    height, width, _ = frame.shape
+    if not (0 <= defect.row < height and 0 <= defect.col < width):
+        return False
+    return _stands_out(defect, *prominence(frame, defect))
+
+
+def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
+    """Return whether a photo shows a defect, or hides one that its law expects to be seen.
+
+    Parameters
+    ----------
+    part : (rows, columns, 3) uint8, 0-255
+        The `window` of the photo.
+    defect : Defect
+        Inside the photo.
+    shown : Shown
+        How the photo shows its camera's defects.
+    """
+    above, spread = prominence(part, within(defect, window))
+    if _stands_out(defect, above, spread):
+        return True
+    shapes = shown.footprints.by_site.get((defect.row, defect.col))
+    if shapes is None or shapes.law is None:
+        return False
+    level = float(np.median(part @ LUMA))
+    mean, deviation = shape.expected(shapes, level, shown.exposure, 0)
+    least = mean - SIGMAS * math.hypot(spread @ LUMA, deviation)
+    return bool(mean >= LEVELS and above @ LUMA >= least)
+
+
+def visible(
+    frame: Frame, defects: Sequence[Defect], shown: Shown = AS_USUAL
+) -> tuple[Defect, ...]:
+    """Return those of `defects` that are to be repaired in `frame`; see `shows`."""
+    height, width, _ = frame.shape
+    found = []
+    for defect in defects:
+        if 0 <= defect.row < height and 0 <= defect.col < width:
+            around = window(defect, height, width)
+            part = frame[around.top : around.bottom, around.left : around.right]
+            if shows(part, around, defect, shown):
+                found.append(defect)
+    return tuple(found)
 
 
 def not_ignored(
@@ -191,12 +232,17 @@ def certain(
 
 
 def version(
-    config: Config, camera: Camera, cameras: list[Camera], detected: list[Defect]
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    detected: list[Defect],
+    footprints: Footprints = USUAL,
 ) -> str:
     """Return the version of a camera's pixel list: it changes when the list does.
 
-    Scores, amplitudes and footprints do not count: they move a little with every photo,
-    and no photo shows more or fewer of the defects for it.
+    Or when what is expected of its defects does.  Scores, amplitudes and radii do not
+    count: they move a little with every photo, and no photo shows more or fewer of the
+    defects for it.
     """
     configured = config.listed(camera, largest=is_largest(camera, cameras))
     found = [
@@ -206,7 +252,8 @@ def version(
     # Where copies go does not matter: see `copy_places.follow`.
     plain = [(one.path, one.unchanged) for one in config.folders]
     plain = [one for one in plain if one[1] != "skip"]
-    listed = (camera.id, configured, found, config.repair, plain)
+    laws = [(one.row, one.col, one.law) for one in footprints.defects if one.law]
+    listed = (camera.id, configured, found, config.repair, plain, laws)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
