@@ -126,8 +126,12 @@ class ComponentRepair:
         tops = rows // self.subsampling.down - AROUND
         lefts = columns // self.subsampling.across - AROUND
         seen, exists = mosaic.cut(tops, lefts, (side, side))
-        middle = np.nanmedian(np.where(exists, seen, np.nan), axis=(1, 2))
-        return [float(level) for level in middle]
+        if exists.all():
+            return [float(one) for one in np.median(seen, axis=(1, 2))]
+        return [
+            float(np.median(part[some]))
+            for part, some in zip(seen, exists, strict=True)
+        ]
 
     def edited(self, old: Coefficients, mosaic: Mosaic, priors: Priors) -> Coefficients:
         """Return the coefficients of the blocks at `places` without the defects.
