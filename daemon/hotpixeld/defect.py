@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -110,6 +110,10 @@ class Law:
     drift: float = 0.0
     celsius: float | None = None
     doubling: float = DOUBLING
+
+    def times(self, factor: float) -> Law:
+        """Return the law of what is so much stronger."""
+        return replace(self, offset=factor * self.offset, dark=factor * self.dark)
 
     def least_exposure(self, levels: float) -> float:
         """Return from which exposure (seconds times ISO) on it shows with so many levels.

@@ -24,6 +24,7 @@ import math
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,12 +201,17 @@ class Life:
 
 @dataclass(slots=True)
 class Record:
-    """All lives, and what maps told that never was."""
+    """All lives, what maps told that never was, and which photos they held back.
+
+    `held` counts photos by whether the camera took its defects away, and whether they were
+    held back.
+    """
 
     lives: list[Life]
     numbers: dict[dt.datetime, int]
     service: int
     invented: dict[tuple[int, int], int] = field(default_factory=dict)
+    held: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
     def number(self, when: dt.datetime | None, otherwise: int) -> int:
         """Return the number of the photo taken at a time."""
@@ -441,6 +447,11 @@ def lived(photos: int, seed: int, batch: int) -> Record:
             entry = CameraConfig(model="Model One", serviced=when)
             session.reconfigure(config.model_copy(update={"cameras": (entry,)}))
             hold(range(service, photos, batch), when)
+            (known,) = session.ledger.images.cameras()
+            for image in session.ledger.images.of_camera(known.camera.id):
+                if image.captured is not None:
+                    shot = taken[numbers[image.captured]]
+                    record.held[shot.suppressed, image.is_suppressed] += 1
     seconds = time.perf_counter() - began
     print(f"{photos} photos in {seconds:.0f} s ({time.process_time():.0f} s processor)")
     return record
@@ -520,6 +531,9 @@ def show(record: Record, photos: int) -> int:
     print(f"lives with an invented date in the last map: {invented}")
     print(f"{len(record.lives)} lives told in {entries} entries")
     print(f"lives of {len(record.lives)} with a wrong date in any map: {wrong}")
+    for suppressed, which in ((True, "without defects"), (False, "others")):
+        held, passed = (record.held[suppressed, one] for one in (True, False))
+        print(f"held back of {held + passed} photos {which}: {held}")
     faults = sum(bool(row.faults) for row in rows) + len(record.invented)
     print(f"{len(rows)} lines, {faults} faults")
     return faults

@@ -7,7 +7,8 @@ Needs HOTPIXELD_PHOTOS, as plant_light.py does. The material is of three kinds: 
 that the sets really have (certain in their truth.json), defects planted into them by the law
 of light, in the photos' own light and in drawn light, and a seeded camera over four seasons.
 The law of each defect is fitted to every other photo and predicts the rest, and the other
-way round, so that no photo predicts itself.
+way round, so that no photo predicts itself; the gain of a photo is what its other defects
+tell, never the one that is predicted.
 
 Seen, which the prediction has no part in, is a contrast of the defect's sign that exceeds
 `law.VISIBLE` levels and `law.CLEAR` standard deviations of the surroundings, with rounding,
@@ -24,7 +25,7 @@ import math
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,25 +164,29 @@ def seeded() -> Material:
 
 def _of_others(material: Material, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the probabilities in the other photos, by laws of the `known` ones."""
-    residuals = Residuals.of(material.samples)
     peak = material.samples["peak"].astype(np.float32)
     everywhere = np.ones_like(material.counts[known])
     fair = Residuals.of(material.samples[known])
     centre = light.at_centre(fair, peak[known], everywhere)
-    factor = (centre.spread[0] / fair.spread[0]).astype(np.float64)
+    factor32 = centre.spread[0] / fair.spread[0]
+    factor = factor32.astype(np.float64)
     unknown = np.full(int(known.sum()), np.nan)
     fitted = light.fit(centre, material.exposure[known], unknown, everywhere, {})
-    chance = [
-        light.seen_in(
-            fitted.law(number),
-            residuals.level[~known, number].astype(np.float64),
-            factor[number] * residuals.spread[~known, number],
-            material.exposure[~known],
-            least=factor[number] * material.least[~known, number],
-        )
-        for number in range(material.samples.shape[1])
-    ]
-    return np.stack(chance, axis=1)
+    count = material.samples.shape[1]
+    others = Residuals.of(material.samples[~known])
+    at_centre = replace(
+        others,
+        residual=factor32 * others.residual,
+        spread=factor32 * others.spread,
+    )
+    expected = light.Expected.of(
+        at_centre,
+        material.exposure[~known],
+        np.full(int((~known).sum()), np.nan),
+        np.ones((len(others.share), count), np.bool_),
+        [fitted.law(number) for number in range(count)],
+    )
+    return expected.seen(factor * material.least[~known])
 
 
 def predicted(material: Material) -> NDArray[np.float64]:

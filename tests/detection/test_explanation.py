@@ -78,3 +78,22 @@ def test_a_known_law_holds_where_nothing_shows_any_more() -> None:
 
     assert explanation.explain(healed, one > 0).votes.sum() < -20
     assert abs(explanation.explain(never, one > 0).votes.sum()) < 1
+
+
+def test_a_known_law_is_as_strong_as_the_other_defects_show_now() -> None:
+    """In winter all are weaker than their laws of summer; one is not proven any more."""
+    rng = np.random.default_rng(3)
+    level = rng.uniform(30, 150, (40, 9)).astype(np.float32)
+    added = (262 - level) * -np.expm1(np.float32(-0.3 * 0.2))
+    spread = np.ones_like(level)
+    noisy = (added + rng.standard_normal(level.shape)).astype(np.float32)
+    residuals = Residuals(noisy, spread, level, spread)
+    summer = dict.fromkeys(range(9), Law(0.2, 0.0, 0.3))
+    question = Question(residuals, residuals, Conditions.unknown(40), {})
+
+    told = question.with_former(summer, 8)
+    assert list(told.known) == [8]
+    assert told.known[8].offset == pytest.approx(0.06, rel=0.3)
+    alone = question.with_former({8: summer[8]}, 8)
+    assert alone.known == {8: summer[8]}
+    assert explanation.explain(told, spread > 0).votes[:, 8].sum() > 0

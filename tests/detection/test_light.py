@@ -137,7 +137,18 @@ def test_the_probability_to_see_it_is_calibrated(scatter: float) -> None:
     law = Law(0.05, 0.001, scatter, 0.3)
     exposure, level = rng.choice(EXPOSURES, 40000), rng.uniform(20, 240, 40000)
     spread = rng.uniform(0.5, 12, 40000)
-    predicted = light.seen_in(law, level, spread, exposure, 3 * spread)
+    unknown = np.zeros(40000)
+    alone = Residuals(
+        *(
+            each.astype(np.float32)[:, None]
+            for each in (unknown, spread, level, unknown)
+        )
+    )
+    everywhere = np.ones((40000, 1), np.bool_)
+    expected = light.Expected.of(
+        alone, exposure, np.full(40000, math.nan), everywhere, [law]
+    )
+    predicted = expected.seen(3 * spread[:, None])[:, 0]
     gain = np.exp(law.drift * rng.standard_normal(40000))
     added = (262 - level) * -np.expm1(-gain * (law.offset + law.dark * exposure))
     wide = np.hypot(spread, scatter * added)
@@ -150,6 +161,17 @@ def test_the_probability_to_see_it_is_calibrated(scatter: float) -> None:
             assert seen[inside].mean() == pytest.approx(
                 predicted[inside].mean(), abs=0.05
             )
+
+
+def test_photos_that_show_none_of_the_defects_have_no_vote() -> None:
+    body = Body(60, 12)
+    body.gain[::3] = 0
+    found = body.fit()
+
+    assert (found.unseen[::3] > light.LIKELIER).mean() > 0.9
+    assert not found.votes[found.unseen > light.LIKELIER].any()
+    assert np.abs(found.votes[::3].sum(axis=0)).max() < 2
+    assert found.votes[1::3].sum(axis=0).min() > 10
 
 
 def test_the_law_in_one_photo_is_that_of_the_fit() -> None:

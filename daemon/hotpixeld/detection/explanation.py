@@ -10,7 +10,7 @@ camera's other defects are missing as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +66,6 @@ class Question:
         contrast: Residuals,
         shown: NDArray[np.bool_],
         conditions: Conditions,
-        known: Mapping[int, Law],
     ) -> Question:
         """Return what is asked about sites, by their samples.
 
@@ -78,10 +77,33 @@ class Question:
         shown : (photos, N) bool
             The photos in which each stands out.
         conditions : Conditions
-        known : mapping of int to Law
         """
         centre = light.at_centre(contrast, suspects["peak"], shown)
-        return cls(contrast, centre, conditions, known)
+        return cls(contrast, centre, conditions, {})
+
+    def with_former(self, laws: Mapping[int, Law], proven: int) -> Question:
+        """Return it with laws of former photos, for what these photos do not prove.
+
+        Parameters
+        ----------
+        laws : mapping of int to Law
+            By number of the site.
+        proven : int
+            Sites that these photos prove, the first ones: how they show now, by their
+            former laws, says how all do.
+        """
+        known = {number: law for number, law in laws.items() if number >= proven}
+        again = {number: law for number, law in laws.items() if number < proven}
+        if not known or not again:
+            return replace(self, known=known)
+        centre = self.centre.only(slice(proven))
+        exposure, celsius = self.conditions.exposure, self.conditions.celsius
+        everywhere = np.ones(centre.share.shape, np.bool_)
+        found = light.fit(centre, exposure, celsius, everywhere, {}).laws
+        factor = light.stronger(found, again, exposure.astype(np.float32))
+        return replace(
+            self, known={number: law.times(factor) for number, law in known.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +168,7 @@ def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
     pulls = _pulls(question.contrast, inside)
     # Where all are missing, one that is missing says nothing.
     drawn = np.log(fit.unseen + (1 - fit.unseen) * np.exp(pulls.votes))
+    drawn = np.where(fit.unseen > light.LIKELIER, 0, drawn)
     by_law, by_pull = (
         (share * inside * votes).sum(axis=0) for votes in (fit.votes, drawn)
     )

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from hotpixeld.defect import Defect, Law
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
 
-LIKELIER = 0.5
-"""Probability from which on a photo is held to show none of its camera's defects."""
-
 
 def _is_there(defect: Defect, photo: SampledPhoto) -> bool:
     """Return whether a photo lies in a defect's life, and at its focal lengths."""
@@ -67,7 +64,6 @@ def suppressed(table: EvidenceTable, defects: Iterable[Defect]) -> NDArray[np.bo
     samples = table.suspects[:, sites]
     centre = light.at_centre(Residuals.of(samples), samples["peak"], inside)
     laws = [law for _, _, law in found]
-    chance = light.unseen(
-        centre, table.conditions.exposure, table.conditions.celsius, inside, laws
-    )
-    return np.asarray(chance > LIKELIER, np.bool_)
+    taken = table.conditions
+    expected = light.Expected.of(centre, taken.exposure, taken.celsius, inside, laws)
+    return np.asarray(expected.none_at_all() > light.LIKELIER, np.bool_)

@@ -58,6 +58,8 @@ STEPS = 8
 GAINS = np.append(np.linspace(math.log(1 / 8), math.log(8), 25), -np.inf)
 SUPPRESSED = 0.02
 """Photos whose camera took its defects away, before anything was seen of them."""
+LIKELIER = 0.5
+"""Probability from which on a photo is held to show none of its camera's defects."""
 DRIFTS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
 DRIFT_PRIOR = 0.4
 DOUBLINGS = np.array([5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 14.0, 17.0, 20.0])
@@ -121,40 +123,6 @@ def _added(strength: NDArray[_Real], level: NDArray[_Real]) -> NDArray[_Real]:
     """Return what is added to surroundings of these levels."""
     added: NDArray[_Real] = (np.float32(WHITE) - level) * -np.expm1(-strength)
     return added
-
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
-
-
-def seen_in(
-    law: Law,
-    level: Floats,
-    spread: Floats,
-    exposure: Floats,
-    least: Floats | float,
-    gain: Floats | float = 1.0,
-) -> Floats:
-    """Return in which photos a defect should be seen: probabilities, (photos,).
-
-    Parameters
-    ----------
-    law : Law
-    level, spread : (photos,) float64, levels
-        Of the surroundings at the defect.
-    exposure : (photos,) float64
-        Seconds times ISO; 0 where unknown.
-    least : (photos,) float64, levels
-        What makes it visible there.
-    gain : (photos,) float64
-        Of each photo, known as well as `Law.drift` says.
-    """
-    strength = gain * (law.offset + law.dark * exposure)
-    total = np.zeros(np.broadcast_shapes(np.shape(level), np.shape(strength)))
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        amplitude = _added(strength * math.exp(law.drift * node), level)
-        total += weight * visibility(amplitude, spread, law.scatter, least)
-    return total
 
 
 def _surprise(residual: FloatArray, spread: FloatArray) -> FloatArray:
@@ -245,6 +213,33 @@ class Laws:
         """Return A at a gain of 1, (..., photos, N), for (photos, N) exposures."""
         offset, dark = self.offset[..., None, :], self.dark[..., None, :]
         return np.asarray(offset + dark * exposure, np.float32)
+
+
+def stronger(laws: Laws, former: Mapping[int, Law], exposure: FloatArray) -> float:
+    """Return by how much stronger defects show than by their former laws.
+
+    The sensor is warmer now, or colder, and gains are relative to the photos that they are
+    fitted to. The median over the defects, shrunk towards 1 as if one more said so.
+
+    Parameters
+    ----------
+    laws : Laws
+        Of N defects, as photos say.
+    former : mapping of int to Law
+        Of some of them, by number, as former photos said.
+    exposure : (photos,) float32
+        Seconds times ISO.
+    """
+    ratios = []
+    for number, law in former.items():
+        offset, dark = float(laws.offset[number]), float(laws.dark[number])
+        now = offset + dark * float(exposure.mean())
+        before = law.offset + law.dark * float(exposure.mean())
+        if now > 0 and before > 0:
+            ratios.append(math.log(now / before))
+    if not ratios:
+        return 1.0
+    return math.exp(float(np.median(ratios)) * len(ratios) / (len(ratios) + 1))
 
 
 def _solved(
@@ -424,9 +419,15 @@ class _Gains:
         return np.asarray(np.exp(power[-1] - _log_sum(power)))
 
     def votes(self, supports: FloatArray) -> FloatArray:
-        """Return each photo's vote, whichever the gain is, by `_supports`."""
+        """Return each photo's vote, whichever the gain is, by `_supports`.
+
+        None where the others are missing: what is left of doubt in each photo of a series
+        is the same doubt, and would add up.
+        """
         bounded = np.exp(np.clip(supports, -VOTE, VOTE))
-        return np.asarray(np.log((self.posterior() * bounded).sum(axis=0)), np.float32)
+        posterior = self.posterior()
+        votes = np.log((posterior * bounded).sum(axis=0))
+        return np.where(posterior[-1] > LIKELIER, 0, votes).astype(np.float32)
 
 
 def _warmth(celsius: Floats, doubling: float) -> Floats:
@@ -443,6 +444,12 @@ def _supports(residuals: Residuals, strength: FloatArray, scatter: float) -> Flo
     return np.where(residuals.share > 0, found, 0)
 
 
+def _bounded(supports: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+    """Return supports of gains so that one defect may deny a gain, but not alone."""
+    least = np.maximum(supports - supports.max(axis=0), -VOTE)
+    return np.where(inside, least, np.float32(0))
+
+
 def _gains(
     residuals: Residuals,
     strength: FloatArray,
@@ -451,9 +458,7 @@ def _gains(
     scatter: float,
 ) -> _Gains:
     """Return what is known of the gains of photos by laws that are known."""
-    each = _supports(residuals, strength, scatter)
-    # One defect may deny a gain, but not alone.
-    each = np.where(inside, np.maximum(each - each.max(axis=0), -VOTE), 0)
+    each = _bounded(_supports(residuals, strength, scatter), inside)
     together = each.sum(axis=2, dtype=np.float64)
     is_told = bool(np.isfinite(celsius).any())
     best, found = -math.inf, (DRIFTS[0], DOUBLING)
@@ -537,33 +542,86 @@ def fit(
     )
 
 
-def unseen(
-    residuals: Residuals,
-    exposure: NDArray[np.floating],
-    celsius: NDArray[np.floating],
-    inside: NDArray[np.bool_],
-    laws: Sequence[Law],
-) -> Floats:
-    """Return how likely it is of each photo that it shows none of a camera's defects.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a map expects of N defects in photos, and what these say of their gains.
 
-    Parameters
+    Attributes
     ----------
-    residuals, exposure, celsius
-        As for `fit`.
-    inside : (photos, N) bool
-        The photos that may show each defect.
-    laws : sequence of N Law
-        Of one map.
-
-    Returns
-    -------
-    (photos,) float64
-        Where a photo could show nothing, what is so of any photo: `SUPPRESSED`.
+    residuals : Residuals
+        (photos, N), in levels at the centre.
+    strength : (photos, N) float32
+        A of each defect in each photo at a gain of 1.
+    scatter : float
     """
-    offset, dark = np.array([(law.offset, law.dark) for law in laws], np.float32).T
-    times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
-    usual = laws[0].celsius
-    over = np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
-    scatter = float(np.median([law.scatter for law in laws]))
-    strength = Laws(offset, dark).strength(times)
-    return _gains(residuals, strength, over, inside, scatter).none_at_all()
+
+    residuals: Residuals
+    strength: FloatArray
+    scatter: float
+    _gains: _Gains
+
+    @classmethod
+    def of(
+        cls,
+        residuals: Residuals,
+        exposure: NDArray[np.floating],
+        celsius: NDArray[np.floating],
+        inside: NDArray[np.bool_],
+        laws: Sequence[Law],
+    ) -> Expected:
+        """Return what is expected by laws that are known; nothing is fitted.
+
+        Parameters
+        ----------
+        residuals, exposure, celsius
+            As for `fit`.
+        inside : (photos, N) bool
+            The photos that may show each defect.
+        laws : sequence of N Law
+            Of one map.
+        """
+        offset, dark = np.array([(law.offset, law.dark) for law in laws], np.float32).T
+        times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
+        strength = Laws(offset, dark).strength(times)
+        scatter, drift, doubling = (
+            float(np.median(numbers))
+            for numbers in zip(
+                *((one.scatter, one.drift, one.doubling) for one in laws), strict=True
+            )
+        )
+        usual = laws[0].celsius
+        over = np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
+        each = _bounded(_supports(residuals, strength, scatter), inside)
+        prior = _priors(_warmth(over, doubling), drift)
+        together = each.sum(axis=2, dtype=np.float64)
+        gains = _Gains(drift, doubling, prior, each, together)
+        return cls(residuals, strength, scatter, gains)
+
+    def none_at_all(self) -> Floats:
+        """Return how likely it is of each photo that it shows none of them, (photos,).
+
+        Where a photo could show nothing, what is so of any photo: `SUPPRESSED`.
+        """
+        return self._gains.none_at_all()
+
+    def seen(self, least: Floats) -> Floats:
+        """Return in which photos each should be seen: probabilities, (photos, N).
+
+        The gain of a photo is known as well as the *other* defects tell it.
+
+        Parameters
+        ----------
+        least : (photos, N) float64, levels
+            What makes it visible there.
+        """
+        spread = self.residuals.spread.astype(np.float64)
+        total = np.zeros(spread.shape)
+        for gain, weight in zip(
+            np.exp(GAINS).tolist(), self._gains.posterior(), strict=True
+        ):
+            factor = np.float32(gain)
+            amplitude = _added(factor * self.strength, self.residuals.level)
+            total += weight * visibility(
+                amplitude.astype(np.float64), spread, self.scatter, least
+            )
+        return total

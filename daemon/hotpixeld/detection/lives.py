@@ -214,21 +214,32 @@ def ask(
     sites: Sequence[int],
     former: Mapping[int, Defect],
 ) -> Asked:
-    """Ask what some suspects are, and since when: those of the list, and former ones."""
-    asked = [*sites, *former]
-    known = {
-        number: light.law_of(former[site])
-        for number, site in enumerate(asked)
-        if site in former and former[site].kind is Kind.HOT
-    }
+    """Ask what some suspects are, and since when: those of the list, and former ones.
+
+    Parameters
+    ----------
+    table : EvidenceTable
+    verdicts : Verdicts
+    sites : sequence of int
+        The suspects that are defects, by their numbers.
+    former : mapping of int to Defect
+        What the map before says of suspects. Those that are no defects by what photos show
+        now are asked for by their laws of then.
+    """
+    asked = [*sites, *(site for site in former if site not in sites)]
     shown = verdicts.shown[:, asked]
     question = Question.about(
         table.suspects[:, asked],
         verdicts.residuals.only(asked),
         shown,
         table.conditions,
-        known,
     )
+    laws = {
+        number: light.law_of(former[site])
+        for number, site in enumerate(asked)
+        if site in former and former[site].kind is Kind.HOT
+    }
+    question = question.with_former(laws, len(sites))
     return Asked(asked, dates.told(question, verdicts.axis[asked], shown))
 
 
@@ -428,7 +439,7 @@ def defects(
     if verdicts.scenes < needed:
         return list(former)
     sites = _listed(state, table, verdicts)
-    asked = ask(table, verdicts, sites, _unproven(former, table, sites))
+    asked = ask(table, verdicts, sites, _by_site(former, table))
     new = [
         _described(state, table, verdicts, asked, number)
         for number in range(len(sites))
@@ -436,14 +447,11 @@ def defects(
     return carried_on(former, new, table, asked.votes(table))
 
 
-def _unproven(
-    former: Iterable[Defect], table: EvidenceTable, sites: Sequence[int]
-) -> dict[int, Defect]:
-    """Return the defects of the map before that are not proven now, by their suspects."""
+def _by_site(former: Iterable[Defect], table: EvidenceTable) -> dict[int, Defect]:
+    """Return the living defects of the map before, by their suspects."""
     numbers = {(row, col): site for site, (row, col) in enumerate(table.sites.tolist())}
-    found = {
+    return {
         numbers[one.row, one.col]: one
         for one in former
         if one.until is None and (one.row, one.col) in numbers
     }
-    return {site: one for site, one in found.items() if site not in sites}
