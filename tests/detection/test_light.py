@@ -65,6 +65,18 @@ def test_exposures_that_are_all_the_same_tell_the_offset_alone() -> None:
     assert not found.laws.dark.any()
 
 
+def test_an_offset_that_photos_hardly_tell_is_not_expected() -> None:
+    """All are of the night but one in ten; what is dark alone votes for nothing by day."""
+    body = Body(60, 6)
+    body.offset[:] = 0
+    body.exposure[:] = body.rng.choice(EXPOSURES[2:], 60)
+    body.exposure[::10] = EXPOSURES[0]
+    found = body.fit()
+
+    assert found.expected[::10].max() < 0.5
+    np.testing.assert_allclose(found.laws.dark, body.dark, rtol=0.2)
+
+
 def test_photos_before_it_began_do_not_weaken_a_law() -> None:
     body = Body(60, 12)
     body.inside[:30, 0] = False

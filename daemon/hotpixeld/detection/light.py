@@ -52,8 +52,8 @@ SCATTER, SCATTER_PRIOR = 0.3, 0.5
 CENTRE = (1.0, 6.0)
 # Room of what is added in ordinary surroundings.
 MIDDLE = WHITE - ORDINARY
-# Steps of the fit, from three beginnings: whatever the exposure, by it alone, and both.
-STEPS = 8
+# Steps of the fit of three laws: whatever the exposure, by it alone, and both.
+STEPS, SHAPES = 8, ((1, 0), (0, 1), (1, 1))
 # A gain's logarithm lies on a grid; its last place is a photo that shows no defect at all.
 GAINS = np.append(np.linspace(math.log(1 / 8), math.log(8), 25), -np.inf)
 SUPPRESSED = 0.02
@@ -219,7 +219,7 @@ def stronger(laws: Laws, former: Mapping[int, Law], exposure: FloatArray) -> flo
     """Return by how much stronger defects show than by their former laws.
 
     The sensor is warmer now, or colder, and gains are relative to the photos that they are
-    fitted to. The median over the defects, shrunk towards 1 as if one more said so.
+    fitted to. The median over the defects; 1 where there are less than `COMPANIONS`.
 
     Parameters
     ----------
@@ -237,9 +237,7 @@ def stronger(laws: Laws, former: Mapping[int, Law], exposure: FloatArray) -> flo
         before = law.offset + law.dark * float(exposure.mean())
         if now > 0 and before > 0:
             ratios.append(math.log(now / before))
-    if not ratios:
-        return 1.0
-    return math.exp(float(np.median(ratios)) * len(ratios) / (len(ratios) + 1))
+    return math.exp(float(np.median(ratios))) if len(ratios) >= COMPANIONS else 1.0
 
 
 def _solved(
@@ -277,8 +275,12 @@ def _improved(
     times: FloatArray,
     gain: FloatArray,
     scatter: float,
+    shapes: tuple[FloatArray, FloatArray],
 ) -> Laws:
-    """Return laws after one more step of the fit (Gauss and Newton's, weighted anew)."""
+    """Return laws after one more step of the fit (Gauss and Newton's, weighted anew).
+
+    `shapes` are 0 where a law has no offset, or no dark rate, else 1.
+    """
     strength = laws.strength(times)
     added = _added(gain * strength, residuals.level)
     wide = np.hypot(residuals.spread, np.float32(scatter) * added)
@@ -287,11 +289,16 @@ def _improved(
     weight: FloatArray = residuals.share * _robust(miss, wide)
     slope = np.asarray(slope, np.float32)
     wanted = np.asarray(miss + slope * strength, np.float32)
-    return Laws(*_solved(weight, slope, slope * times, wanted))
+    return Laws(*_solved(weight, shapes[0] * slope, shapes[1] * slope * times, wanted))
 
 
 def fit_laws(
-    residuals: Residuals, exposure: FloatArray, gain: FloatArray, scatter: float
+    residuals: Residuals,
+    exposure: FloatArray,
+    gain: FloatArray,
+    scatter: float,
+    *,
+    sparse: bool = False,
 ) -> Laws:
     """Return the laws that fit the samples of N defects best, each for itself.
 
@@ -304,6 +311,9 @@ def fit_laws(
     gain : (photos, N) float32
         Of each photo, for each defect.
     scatter : float
+    sparse : bool
+        With an offset or a dark rate alone where photos hardly tell that there are both
+        (Schwarz): what is not sure of a law must not count against its defect.
     """
     unit = np.float32(float(exposure.max(initial=0)) or 1.0)
     times = exposure / unit
@@ -311,16 +321,22 @@ def fit_laws(
     begun = np.clip(residuals.residual / room, 0, np.float32(0.9))
     begun = -np.log1p(-begun)
     plain = np.asarray(residuals.share / np.square(residuals.spread / room), np.float32)
-    shapes = ((gain, 0 * gain), (0 * gain, gain * times), (gain, gain * times))
-    starts = [_solved(plain, first, second, begun) for first, second in shapes]
+    starts = [
+        _solved(plain, first * gain, second * gain * times, begun)
+        for first, second in SHAPES
+    ]
     laws = Laws(*(np.stack(parts) for parts in zip(*starts, strict=True)))
+    first, second = np.array(SHAPES, np.float32).T[..., None, None]
     for _ in range(STEPS):
-        laws = _improved(laws, residuals, times, gain, scatter)
+        laws = _improved(laws, residuals, times, gain, scatter, (first, second))
     strength = gain * laws.strength(times)
     added = _added(strength, residuals.level)
     wide = np.hypot(residuals.spread, np.float32(scatter) * added)
     miss = _surprise(residuals.residual - added, wide) + np.log(wide)
-    best = (residuals.share * miss).sum(axis=1).argmin(axis=0)
+    total = (residuals.share * miss).sum(axis=1)
+    if sparse:
+        total[2] += np.log(np.maximum(residuals.share.sum(axis=0), 1)) / 2
+    best = total.argmin(axis=0)
     site = np.arange(gain.shape[1])
     return Laws(laws.offset[best, site], laws.dark[best, site] / unit)
 
@@ -350,6 +366,7 @@ class Fit:
     Attributes
     ----------
     laws : Laws
+        With offset and dark rate; votes and what is expected are by sparser ones.
     scatter, drift, doubling : float
     celsius : float or None
         As in `defect.Law`.
@@ -521,17 +538,17 @@ def fit(
     times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
     alive = replace(residuals, share=residuals.share * inside)
     scatter = SCATTER
-    even = np.ones(inside.shape, np.float32)
-    laws = fit_laws(alive, times, even, scatter).but(known)
+    gain = np.ones(inside.shape, np.float32)
+    laws = fit_laws(alive, times, gain, scatter, sparse=True).but(known)
     for _ in range(TURNS):
         strength = laws.strength(times)
         gain = _gains(residuals, strength, over, inside, scatter).means()
         scatter = _scatter(alive, _added(gain * strength, residuals.level))
-        laws = fit_laws(alive, times, gain, scatter).but(known)
+        laws = fit_laws(alive, times, gain, scatter, sparse=True).but(known)
     strength = laws.strength(times)
     gains = _gains(residuals, strength, over, inside, scatter)
     return Fit(
-        laws,
+        fit_laws(alive, times, gain, scatter).but(known),
         scatter,
         gains.drift,
         gains.doubling,

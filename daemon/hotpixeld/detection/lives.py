@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hotpixeld.defect import Defect
+    from hotpixeld.defect import Defect, Law
     from hotpixeld.detection.dates import Life, Told
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
     from hotpixeld.detection.verdict import Verdicts
@@ -204,8 +204,15 @@ class Asked:
 
     def votes(self, table: EvidenceTable) -> dict[tuple[int, int], FloatArray]:
         """Return the votes about each, by row and column."""
-        places = [(int(row), int(col)) for row, col in table.sites[self.sites]]
-        return dict(zip(places, self.told.explained.votes.T, strict=True))
+        return dict(zip(self._places(table), self.told.explained.votes.T, strict=True))
+
+    def laws(self, table: EvidenceTable) -> dict[tuple[int, int], Law]:
+        """Return the laws of all, at the gain of these photos, by row and column."""
+        fit = self.told.explained.fit
+        return {place: fit.law(n) for n, place in enumerate(self._places(table))}
+
+    def _places(self, table: EvidenceTable) -> list[tuple[int, int]]:
+        return [(int(row), int(col)) for row, col in table.sites[self.sites]]
 
 
 def ask(
@@ -443,6 +450,14 @@ def defects(
     new = [
         _described(state, table, verdicts, asked, number)
         for number in range(len(sites))
+    ]
+    laws = asked.laws(table)
+    # Laws have the gain of the photos that they are of: those of the next map follow these.
+    former = [
+        replace(one, law=laws.get((one.row, one.col), one.law))
+        if one.law and one.until is None
+        else one
+        for one in former
     ]
     return carried_on(former, new, table, asked.votes(table))
 
