@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    Life = tuple[dt.datetime | None, dt.datetime | None]
+
 
 class Kind(StrEnum):
     """What a defective photosite does to the value it should show."""
@@ -159,6 +161,17 @@ class Law:
         return (WHITE - level) * -math.expm1(-strength)
 
 
+def is_alive(life: Life, when: dt.datetime | None) -> bool:
+    """Return whether a photo taken at `when` lies in a life.
+
+    One of unknown time does only where the defect was always there.
+    """
+    begins, until = life
+    if when is None:
+        return begins is None and until is None
+    return (begins is None or when >= begins) and (until is None or when < until)
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
     """A defective photosite, configured or detected, and how it shows in a JPEG.
@@ -200,6 +213,11 @@ class Defect:
     focal: tuple[float, float] | None = None
     appearance: Appearance | None = None
     law: Law | None = None
+
+    @property
+    def life(self) -> Life:
+        """Return its first photo and the first one without it; see `is_alive`."""
+        return (None if self.after is None else self.by), self.until
 
     @property
     def x(self) -> int:

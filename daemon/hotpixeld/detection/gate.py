@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hotpixeld.defect import is_alive
 from hotpixeld.detection import light, suspects
 from hotpixeld.detection.score_test import Residuals
 
@@ -27,15 +28,8 @@ if TYPE_CHECKING:
 
 def _is_there(defect: Defect, photo: SampledPhoto) -> bool:
     """Return whether a photo lies in a defect's life, and at its focal lengths."""
-    when = photo.captured
-    if not defect.is_at(photo.focal_mm or None):
-        return False
-    if when is None:
-        return defect.after is None and defect.until is None
-    began = defect.by if defect.after is not None else None
-    return (began is None or when >= began) and (
-        defect.until is None or when < defect.until
-    )
+    is_at = defect.is_at(photo.focal_mm or None)
+    return is_at and is_alive(defect.life, photo.captured)
 
 
 def suppressed(table: EvidenceTable, defects: Iterable[Defect]) -> NDArray[np.bool_]:

@@ -447,6 +447,11 @@ class _Gains:
         return np.where(posterior[-1] > LIKELIER, 0, votes).astype(np.float32)
 
 
+def _over(celsius: NDArray[np.floating], usual: float | None) -> Floats:
+    """Return how much warmer than usual photos were; NaN where that is unknown."""
+    return np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
+
+
 def _warmth(celsius: Floats, doubling: float) -> Floats:
     """Return the logarithm of the gain that temperatures over the usual one give."""
     steps = np.nan_to_num(celsius / doubling)
@@ -534,7 +539,7 @@ def fit(
     """
     told = celsius[np.isfinite(celsius)]
     usual = float(np.median(told)) if len(told) else None
-    over = np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
+    over = _over(celsius, usual)
     times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
     alive = replace(residuals, share=residuals.share * inside)
     scatter = SCATTER
@@ -606,8 +611,7 @@ class Expected:
                 *((one.scatter, one.drift, one.doubling) for one in laws), strict=True
             )
         )
-        usual = laws[0].celsius
-        over = np.asarray(celsius - (math.nan if usual is None else usual), np.float64)
+        over = _over(celsius, laws[0].celsius)
         each = _bounded(_supports(residuals, strength, scatter), inside)
         prior = _priors(_warmth(over, doubling), drift)
         together = each.sum(axis=2, dtype=np.float64)

@@ -20,7 +20,7 @@ import numpy as np
 from hotpixeld import files
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Defect
+from hotpixeld.defect import Defect, is_alive
 from hotpixeld.detection import gate, lives, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
+    from hotpixeld.defect import Life
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
     Pixels = tuple[tuple[int, int], ...]
     Site = tuple[int, int]
-    Life = tuple[dt.datetime | None, dt.datetime | None]
 
 log = logging.getLogger(__name__)
 
@@ -240,19 +240,8 @@ def _lives(defects: Iterable[Defect]) -> dict[Site, list[Life]]:
     """Return when there were defects, by their sites; of `MOST_LEARNED` at most."""
     found: dict[Site, list[Life]] = {}
     for one in sorted(defects, key=lambda one: (one.row, one.col)):
-        lives = found.setdefault((one.row, one.col), [])
-        lives.append((one.by if one.after else None, one.until))
+        found.setdefault((one.row, one.col), []).append(one.life)
     return dict(itertools.islice(found.items(), MOST_LEARNED))
-
-
-def _is_alive(lives: Iterable[Life], captured: dt.datetime | None) -> bool:
-    return any(
-        life == (None, None)
-        if captured is None
-        else (begins or captured) <= captured < (until or dt.datetime.max)
-        for life in lives
-        for begins, until in [life]
-    )
 
 
 def _exposure(taken: Taken | Metadata) -> Exposure:
@@ -303,7 +292,11 @@ def _footprints(
         if levels is None:
             lacking += 1
         else:
-            alive = [_is_alive(life, image.taken.captured) for life in lived.values()]
+            when = image.taken.captured
+            alive = [
+                any(is_alive(life, when) for life in lives_)
+                for lives_ in lived.values()
+            ]
             stacks.add(levels, np.array(alive), _exposure(image.taken))
     learned = shape.learn(stacks, basis)
     return learned.or_better(task.footprints) if lacking else learned

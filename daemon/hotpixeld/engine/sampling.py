@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from hotpixeld.detection.evidence import Samples
     from hotpixeld.engine.memory import Memory
     from hotpixeld.jpeg.block_reader import Levels, Window
+    from hotpixeld.jpeg.entropy import Walked
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
@@ -88,10 +89,26 @@ def sampled(
     return SampledPhoto(image.id, *taken, suspects.version, samples)
 
 
-def _costs_less(height: int, width: int, sites: int) -> bool:
-    """Return whether so many windows cost less than the decoding of a photo."""
-    enough = min(height, width) >= evidence.SIDE
-    return enough and sites * evidence.SIDE**2 * WINDOW_COST < height * width
+def _costs_less(photo: Photo, pixels: int) -> bool:
+    """Return whether windows of so many pixels cost less than the decoding of a photo."""
+    whole = photo.structure.height * photo.structure.width
+    return pixels * WINDOW_COST < whole
+
+
+def _walked(
+    photo: Photo, windows: Sequence[Window] | NDArray[np.int64]
+) -> tuple[BlockReader, Walked]:
+    """Return a reader of a photo, and the blocks that windows need.
+
+    Raises
+    ------
+    CodedDataError, MarkerError, ScanError
+        It cannot be walked.
+    """
+    coded = scans.coded_scans(photo.data, photo.structure)
+    reader = BlockReader(photo.data, photo.structure, coded)
+    needed = reader.needed(windows)
+    return reader, entropy.walk(photo.data, coded, needed, to_patch=False)
 
 
 def cut_out(photo: Photo, windows: Sequence[Window]) -> list[Levels]:
@@ -105,14 +122,10 @@ def cut_out(photo: Photo, windows: Sequence[Window]) -> list[Levels]:
     CodecError
         It cannot be decoded.
     """
-    height, width = photo.structure.height, photo.structure.width
     pixels = sum((one.bottom - one.top) * (one.right - one.left) for one in windows)
-    if pixels * WINDOW_COST < height * width:
+    if _costs_less(photo, pixels):
         try:
-            coded = scans.coded_scans(photo.data, photo.structure)
-            reader = BlockReader(photo.data, photo.structure, coded)
-            needed = reader.needed(windows)
-            walked = entropy.walk(photo.data, coded, needed, to_patch=False)
+            reader, walked = _walked(photo, windows)
             return reader.levels(walked, windows)
         except (CodedDataError, MarkerError, ScanError) as error:
             log.debug("decoded, as it cannot be walked: %s: %s", photo.path, error)
@@ -122,12 +135,9 @@ def cut_out(photo: Photo, windows: Sequence[Window]) -> list[Levels]:
 def _sample_windows(photo: Photo, sites: NDArray[np.intp]) -> Samples:
     """Return what a sequential photo shows at `sites`, by the blocks around them."""
     height, width = photo.structure.height, photo.structure.width
-    coded = scans.coded_scans(photo.data, photo.structure)
-    reader = BlockReader(photo.data, photo.structure, coded)
     begins = evidence.corners(height, width, sites)
     windows = np.concatenate([begins, begins + evidence.SIDE], axis=1).astype(np.int64)
-    needed = reader.needed(windows)
-    walked = entropy.walk(photo.data, coded, needed, to_patch=False)
+    reader, walked = _walked(photo, windows)
     side = evidence.SIDE
     levels = reader.pixels(walked, windows).reshape(-1, side, side, 3)
     return evidence.sample_windows(levels, height, width, sites)
@@ -160,7 +170,8 @@ def sample(photo: Photo, sites: NDArray[np.intp]) -> Samples:
     CodecError
         It cannot be decoded.
     """
-    if _costs_less(photo.structure.height, photo.structure.width, len(sites)):
+    enough = min(photo.structure.height, photo.structure.width) >= evidence.SIDE
+    if enough and _costs_less(photo, len(sites) * evidence.SIDE**2):
         try:
             return _sample_windows(photo, sites)
         except (CodedDataError, MarkerError, ScanError) as error:

@@ -43,6 +43,20 @@ class Window(NamedTuple):
     bottom: int
     right: int
 
+    @classmethod
+    def around(cls, row: int, col: int, reach: int, height: int, width: int) -> Window:
+        """Return the pixels up to `reach` from one, as far as a frame has them.
+
+        >>> Window.around(1, 7, 2, 9, 9)
+        Window(top=0, left=5, bottom=4, right=9)
+        """
+        return cls(
+            max(row - reach, 0),
+            max(col - reach, 0),
+            min(row + reach + 1, height),
+            min(col + reach + 1, width),
+        )
+
 
 class _Blocks(NamedTuple):
     """The blocks of one component that windows need, half-open."""

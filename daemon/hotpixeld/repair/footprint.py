@@ -13,7 +13,7 @@ import functools
 import itertools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -322,7 +322,11 @@ class Footprint:
         >>> Footprint.from_json(Footprint(5, ((0.5,) * 49,)).to_json()).count
         5
         """
-        return json.dumps({"count": self.count, "ways": self.ways})
+        return json.dumps(self.saved())
+
+    def saved(self) -> dict[str, Any]:
+        """Return this for JSON."""
+        return {"count": self.count, "ways": self.ways}
 
     @classmethod
     def from_json(cls, text: str) -> Footprint:
@@ -333,14 +337,25 @@ class Footprint:
         ValueError
             The text is something else.
         """
+        return cls.parse(json.loads(text))
+
+    @classmethod
+    def parse(cls, saved: Any) -> Footprint:
+        """Return what was `saved`.
+
+        Raises
+        ------
+        ValueError
+            It is something else.
+        """
+        fault = f"not a footprint: {str(saved)[:40]!r}"
         try:
-            saved = json.loads(text)
             ways = tuple(tuple(float(v) for v in way) for way in saved["ways"])
             count = int(saved["count"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"not a footprint: {text[:40]!r}") from error
+            raise ValueError(fault) from error
         if count < 1 or any(len(way) != _LEARNED_SIDE**2 for way in ways):
-            raise ValueError(f"not a footprint: {text[:40]!r}")
+            raise ValueError(fault)
         return cls(count, ways)
 
 

@@ -222,8 +222,10 @@ class _Edit:
 
 def _each_once(defects: Sequence[Defect]) -> tuple[Defect, ...]:
     """Return defects of different places."""
-    sites = {(one.row, one.col): one for one in reversed(defects)}
-    return tuple(sites[site] for site in dict.fromkeys((d.row, d.col) for d in defects))
+    sites: dict[tuple[int, int], Defect] = {}
+    for one in defects:
+        sites.setdefault((one.row, one.col), one)
+    return tuple(sites.values())
 
 
 def _spots(

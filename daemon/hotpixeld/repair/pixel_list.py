@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Kind
+from hotpixeld.defect import VISIBLE_LEVELS, Kind
 from hotpixeld.detection import lives, suspects
 from hotpixeld.jpeg.block_reader import Window
 from hotpixeld.repair import shape
@@ -41,9 +41,8 @@ if TYPE_CHECKING:
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and
-# at least what an eye can find at all in a smooth area.
+# at least `VISIBLE_LEVELS`.
 SIGMAS = 3.0
-LEVELS = 3.0
 # A footprint and one pixel around it, and how far the surroundings reach.  One size for
 # all: what is measured of a footprint moves with the evidence, and whether a photo shows
 # the defect may not depend on which map looked at it.
@@ -107,12 +106,7 @@ def _ring(up: int, left: int, down: int, right: int) -> _Ring:
 
 def window(defect: Defect, height: int, width: int) -> Window:
     """Return the pixels that show whether a defect inside a photo can be seen in it."""
-    return Window(
-        max(defect.row - REACH, 0),
-        max(defect.col - REACH, 0),
-        min(defect.row + REACH + 1, height),
-        min(defect.col + REACH + 1, width),
-    )
+    return Window.around(defect.row, defect.col, REACH, height, width)
 
 
 def within(defect: Defect, window: Window) -> Defect:
@@ -156,15 +150,7 @@ def _stands_out(defect: Defect, above: np.ndarray, spread: np.ndarray) -> bool:
         strength = -above
     else:
         strength = abs(above)
-    return bool(np.any((strength >= LEVELS) & (strength >= SIGMAS * spread)))
-
-
-def is_visible(frame: Frame, defect: Defect) -> bool:
-    """Return whether the defect stands out of its surroundings in this frame."""
-    height, width, _ = frame.shape
-    if not (0 <= defect.row < height and 0 <= defect.col < width):
-        return False
-    return _stands_out(defect, *prominence(frame, defect))
+    return bool(np.any((strength >= VISIBLE_LEVELS) & (strength >= SIGMAS * spread)))
 
 
 def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
@@ -188,7 +174,7 @@ def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
     level = float(np.median(part @ LUMA))
     mean, deviation = shape.expected(shapes, level, shown.exposure, 0)
     least = mean - SIGMAS * math.hypot(spread @ LUMA, deviation)
-    return bool(mean >= LEVELS and above @ LUMA >= least)
+    return bool(mean >= VISIBLE_LEVELS and above @ LUMA >= least)
 
 
 def visible(

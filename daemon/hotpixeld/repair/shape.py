@@ -244,7 +244,7 @@ class Footprints:
         """
         content = {
             "format": FORMAT,
-            "camera": self.camera and json.loads(self.camera.to_json()),
+            "camera": self.camera and self.camera.saved(),
             "defects": [one.saved() for one in self.defects],
             "basis": self.basis,
         }
@@ -261,13 +261,11 @@ class Footprints:
         """
         content = json.loads(text)
         if isinstance(content, dict) and "format" not in content:
-            return cls(Footprint.from_json(text))
+            return cls(Footprint.parse(content))
         try:
             if content["format"] != FORMAT:
                 raise ValueError(f"footprints of format {content['format']}")
-            camera = content["camera"] and Footprint.from_json(
-                json.dumps(content["camera"])
-            )
+            camera = content["camera"] and Footprint.parse(content["camera"])
             defects = tuple(map(Shapes.parse, content["defects"]))
             return cls(camera, defects, str(content["basis"]))
         except (KeyError, TypeError) as error:
@@ -551,13 +549,7 @@ class Stacks:
     def __init__(self, sites: Sequence[Site], height: int, width: int) -> None:
         self.sites = tuple(sites)
         self.windows = [
-            Window(
-                max(row - WINDOW, 0),
-                max(col - WINDOW, 0),
-                min(row + WINDOW + 1, height),
-                min(col + WINDOW + 1, width),
-            )
-            for row, col in self.sites
+            Window.around(row, col, WINDOW, height, width) for row, col in self.sites
         ]
         side = 2 * WINDOW + 1
         self._total = np.zeros((len(self.sites), side, side, 3))
