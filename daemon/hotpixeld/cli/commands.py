@@ -119,8 +119,7 @@ def status(
 ) -> Json:
     """Return the status of a state: from its ledger, else as the daemon published it.
 
-    "daemon" is what a running daemon published, "killed" what one did that did not end by
-    itself, and "process" works on the state now; "published" says that this user may not
+    With who works on it (`status_file.lives`); "published" says that this user may not
     read the ledger.
 
     Parameters
@@ -134,13 +133,7 @@ def status(
         Neither can be read.
     """
     published = status_file.published(folder)
-    process = status_file.working(folder)
-    daemon = published and published.get("daemon")
-    lives = {
-        "daemon": daemon if process is not None else None,
-        "killed": daemon if process is None else None,
-        "process": process,
-    }
+    lives = status_file.lives(folder)
     try:
         with opened(folder) as ledger:
             current = status_file.status(ledger, config or Config(), most)
@@ -172,11 +165,18 @@ def closed_paths(config: Config, state: Path | None) -> Iterator[str]:
             yield fault
     for one, two in itertools.permutations(config.folders, 2):
         yield from _in_the_way(one, two)
+    if config.report is not None:
+        yield from _unwritable(config.report.parent, f"{config.report}: the report")
     if state is not None:
-        place = sandbox.existing(state)
-        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-            closed = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
-            yield f"{state}: the state cannot be written: {said(closed)}"
+        yield from _unwritable(state, f"{state}: the state")
+
+
+def _unwritable(folder: Path, what: str) -> Iterator[str]:
+    """Yield why nothing can be written in a folder, or made where it is to be."""
+    place = sandbox.existing(folder)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        closed = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        yield f"{what} cannot be written: {said(closed)}"
 
 
 def _in_the_way(one: Folder, two: Folder) -> Iterator[str]:

@@ -20,7 +20,7 @@ from hotpixeld.cli import (
     terminal,
 )
 from hotpixeld.config.load import for_folders, load
-from hotpixeld.config.model import Config
+from hotpixeld.config.model import Config, is_page_name
 from hotpixeld.defect import Defect
 from hotpixeld.errors import (
     ConfigError,
@@ -35,6 +35,7 @@ from hotpixeld.errors import (
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.messages import counted, plain
+from hotpixeld.report.writing import write_report
 from hotpixeld.service import daemon, logs, status_file
 from hotpixeld.store import state_folder
 
@@ -256,6 +257,34 @@ def history(
         else terminal.histories(maps)
     )
     click.echo(text, nl=False)
+
+
+@program.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("hotpixeld-report.html"),
+    show_default=True,
+    help="File to write, a page: its name ends in .html.",
+)
+@click.option("--camera", metavar="CAMERA", help="This camera only.")
+@shared
+def report(
+    *, output: Path, camera: str | None, config: Path | None, state: Path | None
+) -> None:
+    """Write a page that shows each defect in real photos, before and after repair.
+
+    One HTML file with all in it, to open in a browser: where the defects are, since when,
+    when they show, what was not used and why.  With `report: FILE` in the configuration
+    the daemon keeps it current.
+    """
+    if not is_page_name(output):
+        raise click.BadParameter("must end in .html", param_hint="--output")
+    loaded = _configuration(config)
+    with commands.opened(_state(state, loaded)) as ledger:
+        records = commands.chosen(ledger, loaded, camera)
+        write_report(output, ledger, loaded, records)
+    click.echo(f"{output}: open it in a browser")
 
 
 @program.command()

@@ -356,6 +356,15 @@ def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
     )
 
 
+def is_page_name(path: Path) -> bool:
+    """Return whether a report may have this name: nobody takes it for a photo.
+
+    >>> is_page_name(Path("report.html")), is_page_name(Path("report.jpg"))
+    (True, False)
+    """
+    return path.suffix.lower() in {".html", ".htm"}
+
+
 class Config(Model):
     """The configuration of hotpixeld."""
 
@@ -369,6 +378,15 @@ class Config(Model):
     repair: Repair = Repair()
     copies: Copies = Copies()
     limits: Limits = Limits()
+    report: Resolved | None = None
+    """HTML file that the daemon keeps current with what it found and did; ends in .html."""
+
+    @field_validator("report")
+    @classmethod
+    def _check_report(cls, report: Path) -> Path:
+        if not is_page_name(report):
+            raise ValueError("must end in .html, such as report.html: it is a page")
+        return report
 
     @property
     def bodies(self) -> set[str]:

@@ -494,6 +494,20 @@ class Images:
         query = _IMAGE + "WHERE camera = ? ORDER BY sequence"
         return [_image(row) for row in self._connection.execute(query, (camera_id,))]
 
+    def span(self, camera_id: str) -> tuple[dt.datetime, dt.datetime] | None:
+        """Return when the first and the last of a camera's folded photos were taken.
+
+        None if none says so.
+        """
+        first, last = self._connection.execute(
+            "SELECT min(captured), max(captured) FROM images"
+            " WHERE camera = ? AND outcome = 'folded'",
+            (camera_id,),
+        ).fetchone()
+        if first is None:
+            return None
+        return dt.datetime.fromisoformat(first), dt.datetime.fromisoformat(last)
+
     def forget(self, camera_id: str, since: dt.datetime | None) -> None:
         """Drop a camera's generation; what it held is forgotten, or pending again.
 
