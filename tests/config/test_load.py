@@ -185,7 +185,7 @@ FAULTS = {
     "folder: []": "1: unknown key 'folder': did you mean 'folders'?",
     "\nxyz: 1": (
         "2: unknown key 'xyz': known are"
-        " state, folders, cameras, detection, repair, copies, limits"
+        " state, folders, cameras, detection, repair, copies, limits, report"
     ),
     "{repair: {}, repair: {past: false}}": (
         "1: key 'repair' is given twice (first in line 1): remove one"
@@ -415,7 +415,7 @@ extra: 1
         "19: detection: method must be 'contrast' or 'variance', not 'contrst'",
         (
             "20: unknown key 'extra': known are"
-            " state, folders, cameras, detection, repair, copies, limits"
+            " state, folders, cameras, detection, repair, copies, limits, report"
         ),
     ]
 

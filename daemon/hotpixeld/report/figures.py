@@ -51,6 +51,12 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+def _font(match: re.Match[str]) -> str:
+    """Return a font's weight and size, without its name."""
+    weight = f"font-weight: {match[1]}; " if match[1] else ""
+    return f"{weight}font-size: {match[2]}"
+
+
 def _svg(figure: Figure, name: str, label: str) -> str:
     """Return a figure for a page: without a file's head, and with ids of its own.
 
@@ -70,7 +76,8 @@ def _svg(figure: Figure, name: str, label: str) -> str:
         text = re.sub(rf"<{unwanted}.*?</{unwanted}>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     # Without a name of a font: the page's.
-    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"font: (?:(\d+) )?([\d.]+px)[^;\"]*", _font, text)
+    text = re.sub(r"font-family: [^;\"]*; ?", "", text)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)

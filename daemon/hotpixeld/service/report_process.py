@@ -59,6 +59,11 @@ class ReportProcess:
         self._waits = False
         self._fault = ""
 
+    @property
+    def is_under_way(self) -> bool:
+        """Return whether a report is being made."""
+        return self._process is not None
+
     def tick(self, config: Config, news: object, *, busy: bool) -> None:
         """Begin a report if one is due, and see to the one under way.
 
@@ -94,7 +99,7 @@ class ReportProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._ended()
 
     def _begin(self, config: Config) -> None:
         """Start the process; files, not pipes, so that nobody waits for the other."""
@@ -114,28 +119,36 @@ class ReportProcess:
                     env={**os.environ, "MPLCONFIGDIR": str(self._cache)},
                 )
         except OSError as error:
+            self._ended()
             self._warn(said(error))
 
     def _look(self) -> None:
         """See whether the process is done, and how."""
-        process, complaint = self._process, self._complaint
-        if process is None or complaint is None:
+        if self._process is None:
             return
-        code = process.poll()
+        code = self._process.poll()
         if code is None:
             if self._clock() > self._begun + MOST_SECONDS:
                 self.stop()
                 self._warn(f"it took longer than {MOST_SECONDS:.0f} s")
             return
-        self._process = None
-        complaint.seek(0)
-        lines = complaint.read().decode(errors="replace").strip().splitlines()
-        complaint.close()
+        complaint = self._ended()
         if code:
-            self._warn(lines[-1] if lines else f"its process ended with {code}")
+            self._warn(complaint or f"its process ended with {code}")
         elif self._fault:
             self._fault = ""
             log.info("the report is made again")
+
+    def _ended(self) -> str:
+        """Return the last line that the process wrote; nothing is under way any more."""
+        self._process, file = None, self._complaint
+        self._complaint = None
+        if file is None:
+            return ""
+        with file:
+            file.seek(0)
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def _warn(self, fault: str) -> None:
         """Say once why there is no new report."""
