@@ -58,6 +58,18 @@ def test_run_once_tells_what_it_did(
     assert "folding: 4 of 4" in err
 
 
+def test_check_config_says_that_a_report_cannot_be_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(f"folders: [{{path: {folder}}}]\nreport: file/report.html\n")
+
+    assert main(["check-config", str(config)]) == ExitCode.PARTLY
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/file/report.html: the report cannot be written: " in err
+
+
 def test_run_without_a_folder_says_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -566,6 +566,14 @@ def unwrapped(value: object) -> object:
             return value
 
 
+def test_a_report_is_a_page_and_never_named_like_a_photo(tmp_path: Path) -> None:
+    place = tmp_path / "hotpixeld.yaml"
+
+    assert load.parse("report: page.HTML", place).report == tmp_path / "page.HTML"
+    with pytest.raises(ConfigError, match=r"yaml:1: report must end in \.html"):
+        load.parse("report: page.jpg", place)
+
+
 def test_the_schema_for_editors_is_that_of_the_models() -> None:
     stored = json.loads(SCHEMA.read_text(encoding="utf-8"))
 

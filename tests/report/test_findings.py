@@ -89,12 +89,12 @@ def test_the_first_sentence(told: Findings, sentence: str) -> None:
     ("defect", "words"),
     [
         (Defect(1, 1), "listed without a date"),
-        (Defect(1, 1, by=MAY), "there since the first photo (3 May 2026)"),
+        (Defect(1, 1, by=MAY), "already there on 3 May 2026"),
         (Defect(1, 1, after=MAY), "since 3 May 2026"),
         (Defect(1, 1, after=MAY, by=MAY), "began on 3 May 2026"),
         (
             Defect(1, 1, by=MAY, until=JUNE),
-            "there since the first photo (3 May 2026), gone since 9 June 2026",
+            "already there on 3 May 2026, gone since 9 June 2026",
         ),
     ],
 )

@@ -7,6 +7,8 @@ import contextlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -230,6 +232,44 @@ def test_a_report_that_cannot_be_written_leaves_the_former_one(
     assert code == ExitCode.FAULT
     assert "report.html" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_another_page_in_its_place_is_left_alone(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "index.html"
+    target.write_text("<!DOCTYPE html><title>My photos</title>")
+    code = main(["report", "--state", str(world.state), "--output", str(target)])
+
+    assert code == ExitCode.FAULT
+    assert "is no report of hotpixeld's: move it away" in capsys.readouterr().err
+    assert "My photos" in target.read_text()
+    target.write_text("")
+    made(world.state, target)
+    made(world.state, target)
+
+
+def test_what_is_not_installed_is_named_with_the_command(
+    world: World, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.modules['jinja2'] = None\n"
+        "from hotpixeld.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    target = tmp_path / "report.html"
+    arguments = ["report", "--state", str(world.state), "--output", str(target)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == ExitCode.FAULT
+    assert "the report needs jinja2, which is not installed" in done.stderr
+    assert "pip install '.[report]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_shares_are_fair_and_bounded(world: World) -> None:

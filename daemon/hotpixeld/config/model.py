@@ -385,7 +385,7 @@ class Config(Model):
     @classmethod
     def _check_report(cls, report: Path) -> Path:
         if not is_page_name(report):
-            raise ValueError("must end in .html, such as report.html: it is a page")
+            raise ValueError("must end in .html, as a page does")
         return report
 
     @property

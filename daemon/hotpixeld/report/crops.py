@@ -22,6 +22,7 @@ from hotpixeld.jpeg.block_reader import BlockReader, Window
 from hotpixeld.jpeg.markers import MarkerError
 from hotpixeld.jpeg.scans import ScanError
 from hotpixeld.photo import photo_file
+from hotpixeld.repair.pixel_list import SIGMAS
 from hotpixeld.statistics.contrast import LUMA
 from hotpixeld.store.evidence_tables import KEPT
 from hotpixeld.watch import walk
@@ -88,7 +89,8 @@ def _strengths(
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Return image ids, and how well each shows each defect, (images, defects).
 
-    Beyond 1,000 it was repaired there; below, the ratio of what it adds to the noise.
+    Beyond 1,000 it was repaired there; below, what it adds in levels, less where that is
+    within the noise.
     """
     sampled = ledger.samples.newest(camera.id, KEPT)
     ids = [photo.image for photo in sampled]
@@ -107,7 +109,8 @@ def _strengths(
         seen = photo.samples[site]
         peak = abs(seen["peak"].astype(np.float64) @ LUMA)
         ratio = peak / np.maximum(seen["spread"].astype(np.float64), 0.5)
-        strength[number] = np.where((site >= 0) & (seen["clipped"] < 128), ratio, 0)
+        clear = peak * np.minimum(ratio / SIGMAS, 1)
+        strength[number] = np.where((site >= 0) & (seen["clipped"] < 128), clear, 0)
     for defect, one in enumerate(findings):
         for id_ in one.repaired.latest:
             strength[numbers[id_], defect] += 1000

@@ -220,6 +220,8 @@ def laws(
             _panel(axes, one, around.get((one.defect.row, one.defect.col), 60.0), reach)
         for axes in panels.flat[len(told) :]:
             axes.set_axis_off()
+        for axes in panels.flat[max(len(told) - 3, 0) : len(told)]:
+            axes.tick_params(labelbottom=True)
         panels[0][0].set_ylim(bottom=0)
         _plain_decades(panels[0][0], reach)
         figure.supylabel("levels added", fontsize=10, x=0.005)

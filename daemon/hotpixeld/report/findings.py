@@ -262,18 +262,14 @@ def began(defect: Defect) -> str:
     'began between 3 May 2026 and 9 June 2026'
     """
     after, by = defect.after, defect.by
-    if after is None and by is None:
-        return "listed without a date"
-    if after is None or by is None:
-        words = (
-            f"there since the first photo ({day(by)})"
-            if by
-            else f"since {day(after or dt.datetime.min)}"
-        )
-    elif after.date() == by.date():
-        words = f"began on {day(by)}"
-    else:
+    if after is not None and by is not None:
         words = f"began between {day(after)} and {day(by)}"
+        if after.date() == by.date():
+            words = f"began on {day(by)}"
+    elif by is not None:
+        words = f"already there on {day(by)}"
+    else:
+        words = "listed without a date" if after is None else f"since {day(after)}"
     return words + (f", gone since {day(defect.until)}" if defect.until else "")
 
 

@@ -249,7 +249,7 @@ def text(
         )
     ]
     status = {
-        "state": str(ledger.folder),
+        "state": str(ledger.folder.absolute()),
         **status_file.lives(ledger.folder),
         **status_file.status(ledger, config, MOST_PROBLEMS),
     }
@@ -273,7 +273,7 @@ def text(
         "daemon": daemon,
         "since": daemon and _moment(dt.datetime.fromisoformat(daemon["since"])),
         "copies": status["copy_problems"][:COPIES_SHOWN],
-        "state": ledger.folder,
+        "state": ledger.folder.absolute(),
         "made": _moment(now),
         "version": importlib.metadata.version("hotpixeld"),
         "data": _embedded(data),

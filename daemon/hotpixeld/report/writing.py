@@ -27,10 +27,31 @@ if TYPE_CHECKING:
 
 NICE = 10
 """The daemon's report gives way to everything else."""
+GENERATOR = b'<meta name="generator" content="hotpixeld '
+"""In the first `HEAD` bytes of every report: by that it may be replaced."""
+HEAD = 500
 MISSING = (
     "the report needs {module}, which is not installed: install the extra"
     " hotpixeld[report], in a checkout with `.venv/bin/pip install '.[report]'`"
 )
+
+
+def _check_ours(target: Path) -> None:
+    """Refuse to replace a file that is no report.
+
+    Raises
+    ------
+    HotpixeldError, OSError
+    """
+    try:
+        with target.open("rb") as file:
+            head = file.read(HEAD)
+    except FileNotFoundError:
+        return
+    if head and GENERATOR not in head:
+        raise HotpixeldError(
+            f"{target}: is no report of hotpixeld's: move it away, or name another"
+        )
 
 
 def write_report(
@@ -41,7 +62,8 @@ def write_report(
     Raises
     ------
     HotpixeldError
-        What draws it is not installed, or the ledger cannot be read.
+        What draws it is not installed, the ledger cannot be read, or the file that is there
+        is no report.
     OSError
         The file cannot be written; what was there stays.
     """
@@ -50,6 +72,7 @@ def write_report(
         from hotpixeld.report import page  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise HotpixeldError(MISSING.format(module=error.name)) from error
+    _check_ours(target)
     now = dt.datetime.now().astimezone()
     text = page.text(ledger, config, records, now)
     make_folder(target.absolute().parent)
