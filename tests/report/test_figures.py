@@ -52,6 +52,22 @@ def test_onsets_are_a_step_with_a_bar_of_uncertainty_each() -> None:
     assert re.search(r"<text[^>]*>defects</text>", svg)
 
 
+def test_a_bar_stands_where_the_number_of_defects_was_reached() -> None:
+    middle = dt.datetime(2026, 2, 1)
+    defects = [
+        Defect(1, 2),
+        Defect(3, 4, until=middle),
+        Defect(5, 6, after=FIRST, by=BETWEEN),
+        Defect(7, 8, after=FIRST, by=BETWEEN),
+    ]
+
+    assert [tuple(one) for one in figures._changes(defects)] == [
+        (middle, 1, None),
+        (BETWEEN, 2, FIRST),
+        (BETWEEN, 3, FIRST),
+    ]
+
+
 def test_a_law_is_drawn_for_the_strongest_beside_what_photos_showed() -> None:
     many = [finding(SHOWN, number) for number in range(1, 10)]
     svg = figures.laws(many, {(3, 4): 90.0}, "c1-laws")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -87,13 +88,34 @@ def _svg(figure: Figure, name: str, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{escaped}"', 1)
 
 
-def _steps(
-    defects: Sequence[Defect], first: dt.datetime
-) -> list[tuple[dt.datetime, int]]:
-    """Return the moments at which the number of defects changes, and by how much."""
-    begins = [(one.by if one.after and one.by else first, 1) for one in defects]
-    ends = [(one.until, -1) for one in defects if one.until]
-    return sorted(begins + ends)
+class _Change(NamedTuple):
+    """The number of defects changes: a beginning, or an end.
+
+    Attributes
+    ----------
+    when : datetime
+    total : int
+        Of defects from then on.
+    after : datetime or None
+        Of a beginning: the last photo without it.
+    """
+
+    when: dt.datetime
+    total: int
+    after: dt.datetime | None
+
+
+def _changes(defects: Sequence[Defect]) -> list[_Change]:
+    """Return when the number of defects changes; those with no beginning begin it."""
+    steps: list[tuple[dt.datetime, int, dt.datetime | None]] = [
+        (one.by, 1, one.after) for one in defects if one.after and one.by
+    ]
+    total, out = len(defects) - len(steps), list[_Change]()
+    steps += [(one.until, -1, None) for one in defects if one.until]
+    for when, step, after in sorted(steps, key=itemgetter(0, 1)):
+        total += step
+        out.append(_Change(when, total, after))
+    return out
 
 
 def onsets(
@@ -112,18 +134,21 @@ def onsets(
     if not any((one.after and one.by) or one.until for one in defects):
         return ""
     first, last = span
-    changes = _steps(defects, first)
-    times = [first, *(when for when, _ in changes), last]
-    counts = np.cumsum([0, *(by for _, by in changes), 0]).tolist()
+    changes = _changes(defects)
+    dated = [one for one in changes if one.after]
+    steps = [(one.when, one.total) for one in changes]
+    begun = len(defects) - len(dated)
+    times, counts = zip((first, begun), *steps, strict=True)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 2.9))
         axes = figure.add_axes((0.08, 0.15, 0.9, 0.82))
-        axes.step(date2num(times), counts, where="post", color=INK, linewidth=1.2)
-        dated = sorted((one.by, one.after) for one in defects if one.after and one.by)
-        there = len(defects) - len(dated)
-        for place, (by, after) in enumerate(dated, there + 1):
-            axes.plot(date2num([after, by]), [place] * 2, color=ACCENT, linewidth=2.5)
-            axes.plot(date2num([by]), [place], "o", color=ACCENT, markersize=5)
+        ends = [*times, max(last, times[-1])], [*counts, counts[-1]]
+        axes.step(date2num(ends[0]), ends[1], where="post", color=INK, linewidth=1.2)
+        for one in dated:
+            place = [one.total, one.total]
+            bar = date2num([one.after, one.when])
+            axes.plot(bar, place, color=ACCENT, linewidth=2.5, solid_capstyle="butt")
+            axes.plot(bar[1:], place[1:], "o", color=ACCENT, markersize=5)
         axes.set_ylabel("defects")
         axes.set_ylim(0, max(counts) + 1)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
