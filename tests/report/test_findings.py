@@ -41,7 +41,7 @@ def found(*cameras: CameraFindings, repaired: int = 0, failed: int = 0) -> Findi
 
 def camera(*findings: Finding, name: str = "D90") -> CameraFindings:
     counts = {"folded": 20, "pending": 0}
-    return CameraFindings(RECORD, name, counts, (MAY, JUNE), findings)
+    return CameraFindings(RECORD, name, counts, (MAY, JUNE), 0, findings)
 
 
 NEW = finding(Defect(1, 2, after=MAY, by=JUNE), is_new=True)

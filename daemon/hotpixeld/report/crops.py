@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as PillowImage
 
+from hotpixeld.defect import exposure_time
 from hotpixeld.errors import PhotoError, PhotoGoneError
 from hotpixeld.jpeg import entropy, scans
 from hotpixeld.jpeg.bits import CodedDataError
@@ -220,8 +221,7 @@ def _exposure(image: Image) -> str:
     """
     parts = []
     if seconds := image.taken.exposure_seconds:
-        short = f"1/{1 / seconds:.0f} s" if seconds < 0.3 else f"{seconds:g} s"
-        parts.append(short)
+        parts.append(f"{exposure_time(seconds)} s")
     if iso := image.taken.iso:
         parts.append(f"ISO {iso}")
     return ", ".join(parts)

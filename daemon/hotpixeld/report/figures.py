@@ -17,7 +17,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hotpixeld.repair.pixel_list import LEVELS
+from hotpixeld.defect import ORDINARY, VISIBLE_LEVELS
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -200,7 +200,9 @@ def _panel(
         if (where := _light(one)) is not None:
             size = 3 + 2 * np.log10(1 + one.photos)
             axes.plot(where, max(one.amplitude, 0), "o", color=INK, markersize=size)
-    axes.axhline(LEVELS, color=INK, alpha=0.6, linestyle=(0, (2, 3)), linewidth=0.8)
+    axes.axhline(
+        VISIBLE_LEVELS, color=INK, alpha=0.6, linestyle=(0, (2, 3)), linewidth=0.8
+    )
     axes.set_xscale("log")
     axes.set_title(f"{finding.number}", loc="left", fontsize=10, fontweight="bold")
 
@@ -242,7 +244,9 @@ def laws(
             *(0.08, 0.55 / height, 0.99, 1 - 0.25 / height), wspace=0.08, hspace=0.25
         )
         for axes, one in zip(panels.flat, told, strict=False):
-            _panel(axes, one, around.get((one.defect.row, one.defect.col), 60.0), reach)
+            _panel(
+                axes, one, around.get((one.defect.row, one.defect.col), ORDINARY), reach
+            )
         for axes in panels.flat[len(told) :]:
             axes.set_axis_off()
         for axes in panels.flat[max(len(told) - 3, 0) : len(told)]:

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hotpixeld.defect import Kind
+from hotpixeld.defect import VISIBLE_LEVELS, Kind
 from hotpixeld.detection import lives
 from hotpixeld.messages import counted
 from hotpixeld.repair import pixel_list
@@ -140,6 +140,8 @@ class CameraFindings:
         Its images by outcome.
     span : (datetime, datetime) or None
         When the first and the newest of its photos were taken.
+    suppressed : int
+        Photos that show none of the defects that they should.
     findings : tuple of Finding
     """
 
@@ -147,6 +149,7 @@ class CameraFindings:
     name: str
     counts: dict[str, int]
     span: tuple[dt.datetime, dt.datetime] | None
+    suppressed: int
     findings: tuple[Finding, ...]
 
     @property
@@ -322,9 +325,7 @@ def _findings(
         one = listed.defect
         in_copies = repaired.get((one.x, one.y), Repaired())
         # Where nothing was repaired, copies say nothing: the mean excess does.
-        is_seen = (
-            bool(in_copies.count) if repaired else levels(one) >= pixel_list.LEVELS
-        )
+        is_seen = bool(in_copies.count) if repaired else levels(one) >= VISIBLE_LEVELS
         found.append(Finding(number, listed, in_copies, is_seen, _is_new(one, newest)))
     return tuple(found)
 
@@ -347,6 +348,7 @@ def _of_camera(
         name,
         ledger.images.counts(camera.id),
         span,
+        ledger.images.suppressed(camera.id),
         _findings(listing, repaired, span[1] if span else None),
     )
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from hotpixeld.defect import conditions
 from hotpixeld.formats import map_formats
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -187,6 +188,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "counted": counted,
         "began": findings.began,
+        "conditions": conditions,
         "day": findings.day,
     }
     return environment

@@ -473,6 +473,13 @@ class Images:
             if self._connection.execute(query, (is_suppressed, id_)).rowcount
         ]
 
+    def suppressed(self, camera_id: str) -> int:
+        """Return how many of a camera's images show none of what they should."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM images WHERE camera = ? AND suppressed", (camera_id,)
+        ).fetchone()
+        return int(count)
+
     def camera(self, camera_id: str) -> CameraRecord | None:
         """Return what is known of one camera."""
         query = _CAMERA + "WHERE id = ?"
