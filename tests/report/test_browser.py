@@ -85,7 +85,7 @@ def test_without_scripts_before_and_after_stand_side_by_side(
     assert page.locator("h1").is_visible()
 
 
-def test_hover_a_button_and_a_key_show_what_was_repaired(
+def test_hover_and_buttons_show_what_was_repaired(
     opened: Callable[..., Page],
 ) -> None:
     page = opened()
@@ -97,16 +97,17 @@ def test_hover_a_button_and_a_key_show_what_was_repaired(
     assert after.is_visible()
     assert not before.is_visible()
     page.mouse.move(0, 0)
-    button = page.locator(".switch").first
+    button = page.locator(".defect .switch").first
     button.focus()
     page.keyboard.press("Enter")
     assert after.is_visible()
     assert button.get_attribute("aria-pressed") == "true"
     page.keyboard.press("Space")
     assert before.is_visible()
-    page.keyboard.press("r")
+    page.locator("#all").click()
     assert all(shown(page, ".after"))
-    page.keyboard.press("r")
+    assert button.get_attribute("aria-pressed") == "true"
+    page.locator("#all").press("Enter")
     assert all(shown(page, ".before"))
 
 

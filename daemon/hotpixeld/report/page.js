@@ -1,24 +1,27 @@
 document.documentElement.classList.add("js");
-const strips = [...document.querySelectorAll(".strip")];
-const show = (strip, repaired) => {
-  const button = strip.parentElement.querySelector(".switch");
-  if (!button) return;
+const all = document.querySelector("#all");
+const pairs = [...document.querySelectorAll(".defect")]
+  .map((defect) => [defect.querySelector(".strip"), defect.querySelector(".switch")])
+  .filter(([strip, button]) => strip && button);
+const isRepaired = ([strip]) => strip.classList.contains("repaired");
+const show = ([strip, button], repaired) => {
   strip.classList.toggle("repaired", repaired);
   button.setAttribute("aria-pressed", String(repaired));
+  all.setAttribute("aria-pressed", String(pairs.every(isRepaired)));
 };
-const turn = (strip) => show(strip, !strip.classList.contains("repaired"));
-for (const strip of strips) {
-  const button = strip.parentElement.querySelector(".switch");
-  if (!button) { strip.classList.add("fixed"); continue; }
+for (const pair of pairs) {
+  const [strip, button] = pair;
   button.hidden = false;
-  button.addEventListener("click", () => turn(strip));
+  button.addEventListener("click", () => show(pair, !isRepaired(pair)));
   // Where nothing hovers, a tap does it.
   strip.addEventListener("click", () => {
-    if (!matchMedia("(hover: hover)").matches) turn(strip);
+    if (!matchMedia("(hover: hover)").matches) show(pair, !isRepaired(pair));
   });
 }
-document.addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() !== "r" || event.ctrlKey || event.metaKey || event.altKey) return;
-  const all = strips.every((strip) => strip.classList.contains("repaired") || strip.classList.contains("fixed"));
-  for (const strip of strips) show(strip, !all);
-});
+if (all) {
+  all.hidden = false;
+  all.addEventListener("click", () => {
+    const repaired = !pairs.every(isRepaired);
+    for (const pair of pairs) show(pair, repaired);
+  });
+}

@@ -270,6 +270,9 @@ def text(
         "unseen": sum(
             not one.is_seen for about in found.cameras for one in about.findings
         ),
+        "has_copies": any(
+            pair.after for part in parts for _, pairs in part.strips for pair in pairs
+        ),
         "crop_size": SIDE * ENLARGED,
         "status": status,
         "daemon": daemon,

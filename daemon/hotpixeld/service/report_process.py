@@ -6,6 +6,7 @@ warning and nothing else: photos, passes and copies go on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -98,7 +99,9 @@ class ReportProcess:
         """End what is under way; the report stays as it was."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            # One that hangs in a dead server's folder ends when that answers.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(LOOK_SECONDS)
             self._ended()
 
     def _begin(self, config: Config) -> None:
