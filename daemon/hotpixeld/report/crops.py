@@ -29,19 +29,21 @@ from hotpixeld.store.evidence_tables import KEPT
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Limits
+    from hotpixeld.detection.evidence import SampledPhoto
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.report.findings import Finding
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
 
     Frame = NDArray[np.uint8]
+    Site = tuple[int, int]
 
 SIDE = 21
 """Pixels of a crop, each way; the defect is in the middle."""
@@ -85,6 +87,21 @@ class Pair:
     contrast: float = 1.0
 
 
+def _columns(
+    ledger: Ledger, camera: Camera, sampled: Sequence[SampledPhoto], sites: list[Site]
+) -> dict[int, NDArray[np.intp]]:
+    """Return which sample of a photo is of which site, -1 where none is.
+
+    By the version of the suspects at which it was sampled.
+    """
+    columns = {}
+    for version in {photo.version for photo in sampled}:
+        at = ledger.samples.suspects(camera.id, version).sites.tolist()
+        numbers = {(row, col): number for number, (row, col) in enumerate(at)}
+        columns[version] = np.array([numbers.get(site, -1) for site in sites], np.intp)
+    return columns
+
+
 def _strengths(
     ledger: Ledger, camera: Camera, findings: Sequence[Finding]
 ) -> tuple[list[int], NDArray[np.float64]]:
@@ -98,20 +115,15 @@ def _strengths(
     ids += sorted({id_ for one in findings for id_ in one.repaired.latest} - set(ids))
     numbers = {id_: number for number, id_ in enumerate(ids)}
     strength = np.zeros((len(ids), len(findings)))
-    places = {}
+    sites = [(one.defect.row, one.defect.col) for one in findings]
+    columns = _columns(ledger, camera, sampled, sites)
     for number, photo in enumerate(sampled):
-        if photo.version not in places:
-            sites = ledger.samples.suspects(camera.id, photo.version).sites.tolist()
-            where = {(row, col): site for site, (row, col) in enumerate(sites)}
-            places[photo.version] = [
-                where.get((one.defect.row, one.defect.col), -1) for one in findings
-            ]
-        site = np.array(places[photo.version], np.intp)
-        seen = photo.samples[site]
+        column = columns[photo.version]
+        seen = photo.samples[column]
         peak = abs(seen["peak"].astype(np.float64) @ LUMA)
         ratio = peak / np.maximum(seen["spread"].astype(np.float64), 0.5)
         clear = peak * np.minimum(ratio / SIGMAS, 1)
-        strength[number] = np.where((site >= 0) & (seen["clipped"] < 128), clear, 0)
+        strength[number] = np.where((column >= 0) & (seen["clipped"] < 128), clear, 0)
     for defect, one in enumerate(findings):
         for id_ in one.repaired.latest:
             strength[numbers[id_], defect] += 1000
@@ -351,19 +363,14 @@ class Cropper:
 
 
 def levels_around(
-    ledger: Ledger, camera: Camera, sites: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], float]:
+    ledger: Ledger, camera: Camera, sites: list[Site]
+) -> dict[Site, float]:
     """Return the median luma of the surroundings of some (row, col) in the newest photos."""
-    found: dict[tuple[int, int], list[int]] = {site: [] for site in sites}
-    places: dict[int, list[tuple[int, tuple[int, int]]]] = {}
-    for photo in ledger.samples.newest(camera.id, KEPT):
-        if photo.version not in places:
-            at = ledger.samples.suspects(camera.id, photo.version).sites.tolist()
-            places[photo.version] = [
-                (number, (row, col))
-                for number, (row, col) in enumerate(at)
-                if (row, col) in found
-            ]
-        for number, site in places[photo.version]:
-            found[site].append(int(photo.samples["level"][number]))
-    return {site: float(np.median(all_)) for site, all_ in found.items() if all_}
+    sampled = ledger.samples.newest(camera.id, KEPT)
+    columns = _columns(ledger, camera, sampled, sites)
+    found: dict[Site, list[int]] = {}
+    for photo in sampled:
+        for site, column in zip(sites, columns[photo.version].tolist(), strict=True):
+            if column >= 0:
+                found.setdefault(site, []).append(int(photo.samples["level"][column]))
+    return {site: float(np.median(levels)) for site, levels in found.items()}

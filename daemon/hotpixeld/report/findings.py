@@ -34,8 +34,9 @@ NEW_DAYS = 183
 """A defect that began so shortly before its camera's newest photo is new."""
 EXAMPLES = 3
 """Photos that are named for each reason, and cameras that have no map yet."""
-LATEST = 16
-"""Photos in which a pixel was repaired last that are remembered, to show it in them."""
+LATEST = 256
+"""Photos in which a pixel was repaired last that are remembered, to show it in them: as
+many as there are samples of."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "stored size": (
