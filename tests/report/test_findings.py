@@ -112,8 +112,18 @@ def test_what_no_copy_needed_is_too_faint_to_see_and_old_is_not_new() -> None:
     assert [first.defect, second.defect] == [strong, faint]
     assert (first.is_seen, first.is_new, first.repaired.count) == (True, True, 7)
     assert not second.is_seen
+    assert first.is_certain
     assert not any(one.is_new for one in late)
     assert all(one.is_seen for one in late), "nothing was repaired: the levels say"
+
+
+def test_what_is_not_certain_is_seen_by_its_levels_and_not_by_copies() -> None:
+    strong = ListedPixel(Defect(1, 2, score=1.0, amplitude=(40, 40, 40)))
+    faint = ListedPixel(Defect(5, 6, score=1.0, amplitude=(1, 1, 1)))
+    first, second = _findings([strong, faint], {(9, 9): Repaired(7)}, JUNE)
+
+    assert (first.is_certain, first.is_seen) == (False, True)
+    assert (second.is_certain, second.is_seen) == (False, False)
 
 
 def test_reasons_of_one_kind_are_counted_together() -> None:

@@ -188,6 +188,22 @@ def test_a_copy_that_was_edited_is_not_shown_as_ours(
     assert page.all("button", "switch") == []
 
 
+def test_what_was_not_repaired_in_a_copy_has_no_after(
+    world: World, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    shutil.copytree(world.state, state)
+    ledger = Ledger(state / "ledger.sqlite3")
+    ledger.connection.execute("UPDATE copies SET pixels = '[]'")
+    ledger.close()
+    page = made(state, tmp_path / "report.html")
+
+    gone = ["".join(one.text) for one in page.all("span", "gone")]
+    assert set(gone) == {"it was not repaired here"}
+    assert len(page.all("img")) == len(gone) == 3 * len(world.defects)
+    assert page.all("button") == []
+
+
 def test_of_one_camera_alone(world: World, tmp_path: Path) -> None:
     page = made(world.state, tmp_path / "report.html", "--camera", "maker-model-one")
 

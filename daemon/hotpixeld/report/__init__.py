@@ -4,6 +4,7 @@
 - `page`: the file's text.  What it looks like is in ``page.html``, ``page.css``, ``page.js``.
 - `findings`: what is told, from the ledger, and in which words.
 - `crops`: which photos show a defect, and real crops of them, before and after.
+- `sensor`: the sensor drawn to place, with numbers where they hide nothing.
 - `figures`: the drawings (SVG): onsets, and strength by light.
 
 Only reads: the ledger, originals and copies.  May import `formats` (the report embeds the JSON

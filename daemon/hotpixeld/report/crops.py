@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ from hotpixeld.store.evidence_tables import KEPT
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,6 +51,7 @@ SHOWN = 3
 """Photos that show a defect."""
 LEAST_RANGE = 40
 """Levels that are stretched to black and white at least: more would show noise alone."""
+NOT_REPAIRED = "it was not repaired here"
 NO_COPY = {
     "withdrawn": "its copy was withdrawn: nothing to repair any more",
     "deleted": "its copy was deleted",
@@ -276,7 +277,10 @@ class Cropper:
             raise PhotoError(path, "another photo has this name now")
         return _levels(photo, windows, self._limits.memory)
 
-    def _after(self, path: Path, windows: Sequence[Window]) -> list[Frame]:
+    def _after(
+        self, path: Path, windows: Sequence[Window]
+    ) -> tuple[list[Frame], Collection[tuple[int, int]]]:
+        """Return windows of the photo's copy, and which x, y were repaired in it."""
         copy = self._ledger.copies.find(path)
         if copy is None or copy.condition != "written":
             reason = NO_COPY.get(copy.condition, "") if copy else "it has no copy"
@@ -287,13 +291,13 @@ class Cropper:
             raise PhotoError(copy.target, "its copy is not there any more") from error
         if hashlib.sha256(photo.data).hexdigest() != copy.sha256:
             raise PhotoError(copy.target, "its copy was changed since it was written")
-        return _levels(photo, windows, self._limits.memory)
+        return _levels(photo, windows, self._limits.memory), copy.pixels
 
     def _pairs(
         self, image: Image, path: Path, findings: Sequence[Finding]
     ) -> list[Pair]:
         """Return the crops of one photo, of some defects."""
-        name, taken = path.name, _exposure(image)
+        bare = Pair(path.name, _exposure(image))
         windows = [_window(one, self._camera) for one in findings]
         try:
             before = self._before(image, path, windows)
@@ -301,29 +305,24 @@ class Cropper:
             reason = "it is not there any more, or its drive is not plugged in"
             if not isinstance(error, PhotoGoneError):
                 reason = error.reason
-            return [Pair(name, taken, why_not=reason)] * len(findings)
-        why_no_copy, after = "", list[list["Frame"]]()
+            return [replace(bare, why_not=reason)] * len(findings)
+        reason, after = NOT_REPAIRED, before
+        repaired: Collection[tuple[int, int]] = ()
         try:
-            after = [self._after(path, windows)]
+            after, repaired = self._after(path, windows)
         except PhotoError as error:
-            why_no_copy = error.reason
+            reason = error.reason
         out = []
-        for number, (finding, window) in enumerate(zip(findings, windows, strict=True)):
-            both = [
-                _centred(frames[number], window, finding) for frames in (before, *after)
-            ]
-            both, contrast = stretched(both)
-            uris = [*map(data_uri, both), ""]
-            out.append(
-                Pair(
-                    name,
-                    taken,
-                    before=uris[0],
-                    after=uris[1],
-                    why_no_copy=why_no_copy,
-                    contrast=contrast,
-                )
-            )
+        for number, (one, window) in enumerate(zip(findings, windows, strict=True)):
+            crops = [_centred(before[number], window, one)]
+            if (one.defect.x, one.defect.y) in repaired:
+                crops.append(_centred(after[number], window, one))
+            crops, contrast = stretched(crops)
+            pair = replace(bare, before=data_uri(crops[0]), contrast=contrast)
+            if crops[1:]:
+                out.append(replace(pair, after=data_uri(crops[1])))
+            else:
+                out.append(replace(pair, why_no_copy=reason))
         return out
 
     def strips(self, findings: Sequence[Finding], most: int) -> list[list[Pair]]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hotpixeld.defect import VISIBLE_LEVELS, Kind
-from hotpixeld.detection import lives
+from hotpixeld.detection import lives, suspects
 from hotpixeld.messages import counted
 from hotpixeld.repair import pixel_list
+from hotpixeld.repair.pixel_list import Source
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class Finding:
     is_seen : bool
         An eye finds it in some photo.
     is_new : bool
+    is_certain : bool
+        Enough is known for it to be repaired.
     """
 
     number: int
@@ -116,6 +119,7 @@ class Finding:
     repaired: Repaired
     is_seen: bool
     is_new: bool
+    is_certain: bool = True
 
     @property
     def defect(self) -> Defect:
@@ -170,7 +174,7 @@ class Findings:
     Attributes
     ----------
     cameras : tuple of CameraFindings
-        Those that have a map or a list, the one with most photos first.
+        Those that have a map or a list: first those with defects, and most photos.
     beginning : tuple of CameraFindings
         Those with too few photos yet.
     repaired, not_repaired : int
@@ -325,9 +329,14 @@ def _findings(
     for number, listed in enumerate(sorted(listing, key=rank), 1):
         one = listed.defect
         in_copies = repaired.get((one.x, one.y), Repaired())
-        # Where nothing was repaired, copies say nothing: the mean excess does.
-        is_seen = bool(in_copies.count) if repaired else levels(one) >= VISIBLE_LEVELS
-        found.append(Finding(number, listed, in_copies, is_seen, _is_new(one, newest)))
+        is_certain = listed.source != Source.DETECTED or suspects.is_certain(one)
+        # Where it would not be repaired, copies say nothing: the mean excess does.
+        told = bool(repaired) and is_certain and not listed.ignored
+        is_seen = bool(in_copies.count) if told else levels(one) >= VISIBLE_LEVELS
+        is_new = _is_new(one, newest)
+        found.append(
+            Finding(number, listed, in_copies, is_seen, is_new, is_certain=is_certain)
+        )
     return tuple(found)
 
 
@@ -405,7 +414,7 @@ def collect(
         _of_camera(ledger, config, record, known, names[record.camera.id])
         for record in records
     ]
-    cameras.sort(key=lambda one: (-one.counts["folded"], one.name))
+    cameras.sort(key=lambda one: (not one.findings, -one.counts["folded"], one.name))
     counts = ledger.copies.counts()
     written = sum(counts.get(how, 0) for how in ("lossless", "reencoded", "by hand"))
     not_written = counts.get("refused", 0) + counts.get("foreign", 0)

@@ -12,7 +12,6 @@ import datetime as dt
 import hashlib
 import importlib.metadata
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from hotpixeld.defect import conditions
 from hotpixeld.formats import map_formats
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
-from hotpixeld.report import figures, findings
+from hotpixeld.report import figures, findings, sensor
 from hotpixeld.report.crops import SIDE, Cropper, Pair, levels_around
 from hotpixeld.service import status_file
 
@@ -45,28 +44,6 @@ ENLARGED = 8
 MOST_PROBLEMS = 100
 """Photos and copies that are named in the embedded JSON."""
 COPIES_SHOWN = 3
-NAMED = 40
-"""Defects beside whose dots their numbers stand, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """A defect in the drawing of the sensor; lengths in the sensor's pixels."""
-
-    number: int
-    x: int
-    y: int
-    is_seen: bool
-    is_new: bool
-    radius: float
-    ring: float
-    touch: float
-    text_x: float
-    text_y: float
-    text_size: float
-    is_named: bool
-    is_right: bool
-    """Its number stands at its left, as it is near the right edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,42 +64,11 @@ class CameraPart:
 
     anchor: str
     about: CameraFindings
-    dots: list[Dot]
+    dots: list[sensor.Dot]
     strips: list[tuple[Finding, list[Pair]]]
     rest: list[Finding]
     onsets: Markup
     laws: Markup
-
-    @property
-    def has_new(self) -> bool:
-        """Return whether one of its defects is new."""
-        return any(dot.is_new for dot in self.dots)
-
-
-def _dot(one: Finding, about: CameraFindings) -> Dot:
-    camera = about.record.camera
-    unit = max(camera.width, camera.height) / 1000
-    radius = unit * (3 + 1.3 * math.sqrt(min(one.levels, 200)))
-    x, y = one.defect.x, one.defect.y
-    is_right = x > 0.9 * camera.width
-    size = 30 * unit
-    ring = radius + 9 * unit
-    beside = (ring if one.is_new else radius) + 8 * unit
-    return Dot(
-        one.number,
-        x,
-        y,
-        one.is_seen,
-        one.is_new,
-        radius=round(radius, 1),
-        ring=round(ring, 1),
-        touch=round(24 * unit, 1),
-        text_x=round(x - beside if is_right else x + beside, 1),
-        text_y=round(min(max(y + size / 3, size), camera.height - 2 * unit), 1),
-        text_size=round(size, 1),
-        is_named=len(about.findings) <= NAMED,
-        is_right=is_right,
-    )
 
 
 def _shares(cameras: Sequence[CameraFindings], most: int) -> list[int]:
@@ -165,7 +111,7 @@ def _part(
     return CameraPart(
         anchor,
         about,
-        [_dot(one, about) for one in all_],
+        sensor.dots(all_, camera),
         list(zip(all_[:shown], pairs, strict=True)),
         all_[shown:],
         Markup(onsets),  # noqa: S704 - our own SVG, whose words hold nothing of others
