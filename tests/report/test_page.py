@@ -183,8 +183,8 @@ def test_a_copy_that_was_edited_is_not_shown_as_ours(
         shutil.rmtree(repaired)
         (tmp_path / "kept").rename(repaired)
 
-    gone = {"".join(one.text) for one in page.all("span", "gone")}
-    assert gone == {"its copy was changed since it was written"}
+    told = {"".join(one.text) for one in page.all("p", "none")}
+    assert told == {"After: its copy was changed since it was written."}
     assert page.all("button", "switch") == []
 
 
@@ -198,9 +198,9 @@ def test_what_was_not_repaired_in_a_copy_has_no_after(
     ledger.close()
     page = made(state, tmp_path / "report.html")
 
-    gone = ["".join(one.text) for one in page.all("span", "gone")]
-    assert set(gone) == {"it was not repaired here"}
-    assert len(page.all("img")) == len(gone) == 3 * len(world.defects)
+    told = ["".join(one.text) for one in page.all("p", "none")]
+    assert told == ["After: it was not repaired here."] * len(world.defects)
+    assert len(page.all("img")) == 3 * len(world.defects)
     assert page.all("button") == []
 
 

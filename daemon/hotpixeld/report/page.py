@@ -23,8 +23,9 @@ from hotpixeld.defect import conditions
 from hotpixeld.formats import map_formats
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
-from hotpixeld.report import figures, findings, sensor
+from hotpixeld.report import figures, findings
 from hotpixeld.report.crops import SIDE, Cropper, Pair, levels_around
+from hotpixeld.report.sensor import Dot, dots
 from hotpixeld.service import status_file
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class CameraPart:
 
     anchor: str
     about: CameraFindings
-    dots: list[sensor.Dot]
+    dots: list[Dot]
     strips: list[tuple[Finding, list[Pair]]]
     rest: list[Finding]
     onsets: Markup
@@ -111,7 +112,7 @@ def _part(
     return CameraPart(
         anchor,
         about,
-        sensor.dots(all_, camera),
+        dots(all_, camera),
         list(zip(all_[:shown], pairs, strict=True)),
         all_[shown:],
         Markup(onsets),  # noqa: S704 - our own SVG, whose words hold nothing of others
