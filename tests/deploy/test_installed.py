@@ -290,6 +290,21 @@ def test_the_installer_starts_a_service_that_is_ready(installed: Machine) -> Non
     ]
 
 
+def test_the_installer_brings_man_pages_and_completion(installed: Machine) -> None:
+    asked = (
+        "source /usr/local/share/bash-completion/completions/hotpixeld;"
+        " COMP_WORDS=(hotpixeld check); COMP_CWORD=1; _hotpixeld_completion hotpixeld;"
+        ' echo "${COMPREPLY[@]}"'
+    )
+    pages = installed.path("/usr/local/share/man/man1").glob("hotpixeld*.1")
+
+    assert {"hotpixeld.1", "hotpixeld-run.1"} <= {page.name for page in pages}
+    assert installed.run("bash", "-c", asked) == "check-config\n"
+    assert installed.path("/usr/local/share/zsh/site-functions/_hotpixeld").exists()
+    fish = "/usr/local/share/fish/vendor_completions.d/hotpixeld.fish"
+    assert installed.path(fish).exists()
+
+
 def test_the_units_are_sound_and_shut_in(installed: Machine) -> None:
     units = ("hotpixeld.service", "hotpixeld@anna.service")
     assert installed.run("systemd-analyze", "verify", *units) == ""
@@ -817,6 +832,7 @@ def test_removing_it_leaves_the_photos(shared: Service, annas: Service) -> None:
 
     assert shared.show("LoadState") == annas.show("LoadState") == "not-found"
     assert not list(path("/opt").glob("hotpixeld*"))
+    assert not list(path("/usr/local/share").rglob("*hotpixeld*"))
     assert path(shared.settings).exists()
     assert path(f"{shared.state}/ledger.sqlite3").exists()
     shared.machine.run(f"{SOURCE}/deploy/install", "remove", "--purge")

@@ -1,0 +1,96 @@
+"""Man pages and completion, as the installer and the package bring them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from hotpixeld.cli.main import program
+
+ROOT = Path(__file__).parents[2]
+WORDS = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))'
+ANSWER = '_hotpixeld_completion "$1"; printf "%s\\n" "${COMPREPLY[@]}"'
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what the installer puts into /usr/local/share."""
+    folder = tmp_path_factory.mktemp("share")
+    script = ROOT / "deploy" / "shell_files.py"
+    subprocess.run([sys.executable, script, folder], check=True)
+    return folder
+
+
+def completed(share: Path, *words: str) -> list[str]:
+    """Return what bash offers at the end of a command line."""
+    file = share / "bash-completion" / "completions" / "hotpixeld"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f"{WORDS}; {ANSWER}", "bash", file, *words],
+        env=os.environ | {"PATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_every_command_has_its_man_page(share: Path) -> None:
+    pages = {path.stem: path.read_text() for path in share.glob("man/man1/*.1")}
+
+    names = {name: f"hotpixeld-{name}" for name in program.commands}
+    assert set(pages) == {"hotpixeld", *names.values()}
+    for name, page in names.items():
+        command = program.commands[name]
+        text = pages[page].replace("\\-", "-")
+        options = [one for one in command.params if isinstance(one, click.Option)]
+        assert all(f"{one.opts[-1]}" in text for one in options)
+        assert f"\\fB{page}(1)\\fP" in pages["hotpixeld"]
+        (about,) = re.findall(r"(?m)^hotpixeld\\-.+? \\- (.+)$", pages[page])
+        assert " ".join((command.help or "").split()).startswith(about)
+        assert "..." not in about
+
+
+def test_man_shows_the_pages_without_a_warning(share: Path) -> None:
+    if shutil.which("man") is None:
+        pytest.skip("man is not installed")
+    pages = sorted(share.glob("man/man1/*.1"))
+    done = subprocess.run(
+        ["man", "--warnings", "--local-file", *pages],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.count("DESCRIPTION") == len(pages)
+
+
+def test_bash_completes_commands_and_options(share: Path) -> None:
+    assert completed(share, "hotpixeld", "he") == []
+    assert completed(share, "hotpixeld", "re") == [
+        name for name in sorted(program.commands) if name.startswith("re")
+    ]
+    assert completed(share, "hotpixeld", "map", "--form") == ["--format"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["zsh/site-functions/_hotpixeld", "fish/vendor_completions.d/hotpixeld.fish"],
+)
+def test_zsh_and_fish_are_given_what_asks_the_program(share: Path, place: str) -> None:
+    shell = place.partition("/")[0]
+    text = (share / place).read_text()
+
+    assert f"_HOTPIXELD_COMPLETE={shell}_complete" in text
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", share / place], check=True)
