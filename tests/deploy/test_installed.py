@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import documents
 from deploy.conftest import ROOT, SOURCE, put_source
 from deploy.machine import Machine, until
 from hotpixeld.messages import MessageId
@@ -706,6 +707,34 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     assert "A photo is done: pending" in explained
     listed = shared.machine.run("journalctl", "--list-catalog")
     assert all(message_id in listed for message_id in MessageId)
+
+
+# The commands are root's here: what a document has sudo do, this does.
+SUDO = """#!/bin/sh
+[ "$1" = -u ] || exec "$@"
+user=$2
+shift 2
+exec runuser -u "$user" -- "$@"
+"""
+
+
+def test_the_commands_that_an_administrator_reads_are_there(
+    shared: Service, annas: Service
+) -> None:
+    """Those of README.md and deploy/README.md, as they are, but for "follow" (-f)."""
+    machine = shared.machine
+    sudo = machine.path("/usr/local/bin/sudo")
+    sudo.write_text(SUDO)
+    sudo.chmod(0o755)
+    shared.drop(SHARED)
+    commands = dict.fromkeys(documents.administrators_commands())
+    for command in commands:
+        machine.run("sh", "-euc", f"cd {SOURCE}; {command.removesuffix(' -f')}")
+
+    assert len(commands) > 8
+    assert machine.run("stat", "--format=%A", "/srv/photos") == "drwxrws---\n"
+    assert annas.show("ActiveState") == "active"
+    sudo.unlink()
 
 
 def test_the_status_is_for_every_user(shared: Service, annas: Service) -> None:
