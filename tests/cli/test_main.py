@@ -177,8 +177,13 @@ def test_history_shows_the_lives(
     assert main(["history", "--json", "--state", worked.state]) == 0
     (camera,) = json.loads(capsys.readouterr().out)["cameras"]
     assert len(camera["pixels"]) == 3
-    assert main(["history", camera["id"], "--state", worked.state]) == 0
-    assert "3 defects from 32 photos" in capsys.readouterr().out
+    names = (camera["id"], camera["id"][:9], camera["serial"], camera["model"].lower())
+    for name in names:
+        assert main(["history", name, "--state", worked.state]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+    place = "{x},{y}".format(**camera["pixels"][0])
+    assert main(["history", place, "--state", worked.state]) == 0
+    assert f"{place} of {camera['model']}" in capsys.readouterr().out
     assert main(["history", "nobody's", "--state", worked.state]) == ExitCode.FAULT
     assert camera["id"] in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from hotpixeld.cli import (
     forgetting,
     photo_status,
     run_once,
+    tables,
     terminal,
 )
 from hotpixeld.config.load import for_folders, load
@@ -231,10 +232,17 @@ def map_command(
     config: Path | None,
     state: Path | None,
 ) -> None:
-    """Print the hot-pixel maps."""
+    """Print the cameras' lists of pixels: where, what, how strong, and when they show.
+
+    A table on a terminal; in a pipe a line of fields between tabs for each pixel.
+    """
     loaded = _configuration(config)
-    maps = commands.camera_maps(_state(state, loaded), loaded, camera, method)
-    text = FORMATS.get(format_, terminal.tables)(maps)
+    folder = _state(state, loaded)
+    if format_ == "table":
+        text = tables.text(commands.camera_pixels(folder, loaded, camera, method))
+    else:
+        maps = commands.camera_maps(folder, loaded, camera, method)
+        text = FORMATS[format_](maps)
     if output:
         commands.write_text(output, text)
     else:
@@ -242,20 +250,29 @@ def map_command(
 
 
 @program.command()
-@click.argument("camera", required=False)
+@click.argument("what", nargs=-1, metavar="[CAMERA] [X,Y]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared
 def history(
-    camera: str | None, *, as_json: bool, config: Path | None, state: Path | None
+    what: tuple[str, ...], *, as_json: bool, config: Path | None, state: Path | None
 ) -> None:
-    """Show the life of each defect: since when, until when, how strong."""
+    """Show since when each defect is there and when it shows; of one at X,Y all there is.
+
+    CAMERA may be left out where there is one.
+    """
+    places = [text for text in what if tables.is_place(text)]
+    names = [text for text in what if not tables.is_place(text)]
+    if len(places) > 1 or len(names) > 1:
+        raise click.UsageError("name one camera, and one pixel as X,Y")
+    camera = names[0] if names else None
     loaded = _configuration(config)
-    maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
-    text = (
-        map_formats.json_text(maps, map_formats.life)
-        if as_json
-        else terminal.histories(maps)
-    )
+    folder = _state(state, loaded)
+    if as_json:
+        maps = commands.camera_maps(folder, loaded, camera, None)
+        text = map_formats.json_text(maps, map_formats.life)
+    else:
+        found = commands.camera_pixels(folder, loaded, camera)
+        text = tables.details(found, places[0]) if places else tables.text(found)
     click.echo(text, nl=False)
 
 
@@ -397,7 +414,7 @@ def tidy(
 
 
 @program.command()
-@click.argument("camera")
+@click.argument("camera", required=False)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -405,7 +422,7 @@ def tidy(
 )
 @changes_what_was_learned
 def forget(
-    camera: str,
+    camera: str | None,
     *,
     since: dt.datetime | None,
     dry_run: bool,
@@ -431,7 +448,7 @@ def forget(
 
 
 @program.command()
-@click.argument("camera")
+@click.argument("camera", required=False)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -439,7 +456,7 @@ def forget(
 )
 @changes_what_was_learned
 def relearn(
-    camera: str,
+    camera: str | None,
     *,
     since: dt.datetime | None,
     dry_run: bool,
