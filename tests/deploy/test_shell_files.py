@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-from hotpixeld.cli.main import program
+from days.world import Body
+from hotpixeld.cli.main import main, program
 
 ROOT = Path(__file__).parents[2]
 WORDS = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))'
@@ -28,13 +29,13 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def completed(share: Path, *words: str) -> list[str]:
-    """Return what bash offers at the end of a command line."""
+def completed(share: Path, *words: str, state: Path | None = None) -> list[str]:
+    """Return what bash offers at the end of a command line, if this is the state."""
     file = share / "bash-completion" / "completions" / "hotpixeld"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", f"{WORDS}; {ANSWER}", "bash", file, *words],
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": path, "STATE_DIRECTORY": str(state or share)},
         check=True,
         capture_output=True,
         text=True,
@@ -81,6 +82,33 @@ def test_bash_completes_commands_and_options(share: Path) -> None:
         name for name in sorted(program.commands) if name.startswith("re")
     ]
     assert completed(share, "hotpixeld", "map", "--form") == ["--format"]
+
+
+def test_bash_completes_cameras_by_name_and_id(share: Path, tmp_path: Path) -> None:
+    photos, state = tmp_path / "photos", tmp_path / "state"
+    photos.mkdir()
+    Body().shoot(photos, 4)
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(
+        "folders: [{path: photos}]\ncameras: [{name: near-d80, serial: '3012345'}]\n"
+    )
+    assert main(["run", "--once", "--config", str(config), "--state", str(state)]) == 0
+    (camera,) = state.glob("cameras/*")
+    history = ("hotpixeld", "history", "--config", str(config), "n")
+
+    assert completed(share, *history, state=state) == ["near-d80", camera.name]
+    assert completed(share, "hotpixeld", "forget", "x", state=state) == []
+
+
+def test_completion_offers_nothing_and_says_nothing_without_a_state(
+    share: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "hotpixeld.yaml"
+    broken.write_text("folders: 7")
+    forget = ("hotpixeld", "forget", "--config", str(broken), "n")
+
+    assert completed(share, *forget) == []
+    assert completed(share, "hotpixeld", "relearn", "n", state=tmp_path) == []
 
 
 @pytest.mark.parametrize(

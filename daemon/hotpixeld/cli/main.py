@@ -13,6 +13,7 @@ import click
 
 from hotpixeld.cli import (
     commands,
+    completion,
     copy_commands,
     forgetting,
     photo_status,
@@ -96,6 +97,14 @@ def _state(
     if note or not quiet:
         click.echo(f"state: {folder}{note}", err=True)
     return folder
+
+
+of_one_camera = click.option(
+    "--camera",
+    metavar="CAMERA",
+    shell_complete=completion.cameras,
+    help="This camera only.",
+)
 
 
 def changes_what_was_learned(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -208,7 +217,7 @@ def status(
 
 
 @program.command(name="map")
-@click.option("--camera", metavar="ID", help="This camera only.")
+@of_one_camera
 @click.option(
     "--method",
     type=click.Choice(["contrast", "variance"]),
@@ -250,7 +259,12 @@ def map_command(
 
 
 @program.command()
-@click.argument("what", nargs=-1, metavar="[CAMERA] [X,Y]")
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="[CAMERA] [X,Y]",
+    shell_complete=completion.cameras,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared
 def history(
@@ -284,7 +298,7 @@ def history(
     show_default=True,
     help="File to write, a page: its name ends in .html.",
 )
-@click.option("--camera", metavar="CAMERA", help="This camera only.")
+@of_one_camera
 @shared
 def report(
     *, output: Path, camera: str | None, config: Path | None, state: Path | None
@@ -414,9 +428,10 @@ def tidy(
 
 
 @program.command()
-@click.argument("camera", required=False)
+@click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
+    metavar="DATE",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Forget photos taken from this day on; the earlier ones are folded again.",
 )
@@ -448,9 +463,10 @@ def forget(
 
 
 @program.command()
-@click.argument("camera", required=False)
+@click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
+    metavar="DATE",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Of the forgotten photos, take those from this day on only.",
 )
