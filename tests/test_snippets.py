@@ -12,10 +12,12 @@ import pytest
 
 import documents
 from days.world import Body
+from hotpixeld.cli import commands, tables
 from hotpixeld.config.load import load, parse
+from hotpixeld.config.model import Config
 
-PIXEL = (15, 12)
-"""A place in the small photos here, where the documents name one of a real camera."""
+PIXEL = min(Body().xy)
+"""A defect of the camera here, where the documents name one of another."""
 SUBSTITUTES = {
     "deploy/setup && ": "",  # it has made the environment that this runs in
     ".venv/bin/hotpixeld": "hotpixeld",
@@ -41,8 +43,8 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     photos.mkdir()
     Body().shoot(photos, 17, name="DSC_{:04d}.JPG")
     (tmp_path / "hotpixeld.yaml").write_text("folders: [{path: ~/Pictures}]\n")
-    commands = list(dict.fromkeys(map(as_run, documents.users_commands())))
-    script = "\n".join(["set -e", *(f"echo '$ {one}' >&2\n{one}" for one in commands)])
+    lines = list(dict.fromkeys(map(as_run, documents.users_commands())))
+    script = "\n".join(["set -e", *(f"echo '$ {one}' >&2\n{one}" for one in lines)])
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     places = {"HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     done = subprocess.run(
@@ -55,7 +57,7 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(commands) > 15
+    assert len(lines) > 15
     assert (tmp_path / "original.jpg").read_bytes() == (
         photos / "DSC_0001.JPG"
     ).read_bytes()
@@ -63,6 +65,13 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     listed = (tmp_path / "d80.yaml").read_text()
     camera = parse(listed, tmp_path / "other.yaml").cameras[0]
     assert {(one.x, one.y) for one in camera.pixels} == Body().xy
+    found = commands.camera_pixels(tmp_path / "state", Config(), None)
+    (table,) = documents.fenced("")[:1]
+    heads = [
+        text.splitlines()[1].split()
+        for text in (table, tables.text(found, is_terminal=True))
+    ]
+    assert heads[0] == heads[1]
 
 
 @pytest.mark.parametrize("number", range(len(documents.yaml_blocks())))
