@@ -18,6 +18,7 @@ from hotpixeld.cli import (
     forgetting,
     photo_status,
     run_once,
+    states,
     tables,
     terminal,
 )
@@ -59,6 +60,14 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     config = click.option("--config", type=existing, help="Configuration file (YAML).")
     return config(state(command))
+
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: min(len(os.sched_getaffinity(0)), 8),
+    help="Photos worked on at once.  [default: the number of cores]",
+)
 
 
 def _configuration(
@@ -142,12 +151,7 @@ def program() -> None:
 @click.option(
     "-q", "--quiet", is_flag=True, help="Say only what went wrong, as cron wants it."
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=lambda: min(len(os.sched_getaffinity(0)), 8),
-    help="Photos worked on at once.  [default: the number of cores]",
-)
+@jobs_option
 @shared
 def run(
     folders: tuple[Path, ...],
@@ -366,6 +370,70 @@ def repair(
             code = max(code, ExitCode.FAULT)
             click.echo(plain(f"{path}: no copy: {said(error)}"), err=True)
     return code
+
+
+@program.group(name="state")
+def state_group() -> None:
+    """Merge, export or import what was learned, as a whole."""
+
+
+new_folder = click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write; not there yet, or empty.",
+)
+
+
+@state_group.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@new_folder
+@jobs_option
+@shared
+def merge(
+    first: Path,
+    second: Path,
+    *,
+    output: Path,
+    jobs: int,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Make one state of A and B, two state folders, which stay as they are.
+
+    A photo that both have learned counts once.  Their daemons may go on.
+    """
+    del state  # every command takes it; this one is told its states
+    loaded = _configuration(config)
+    with logs.sent(logging.WARNING):
+        click.echo(states.merge(first, second, output, loaded, jobs))
+
+
+@state_group.command(name="export")
+@new_folder
+@shared
+def export_state(*, output: Path, config: Path | None, state: Path | None) -> None:
+    """Write the state to a new folder, as it is now; the daemon may go on."""
+    loaded = _configuration(config)
+    click.echo(states.export(_state(state, loaded), output, loaded))
+
+
+@state_group.command(name="import")
+@click.argument("source", metavar="FOLDER", type=click.Path(path_type=Path))
+@jobs_option
+@shared
+def import_state(
+    source: Path, *, jobs: int, config: Path | None, state: Path | None
+) -> None:
+    """Add what the state in FOLDER has learned; stop the daemon first.
+
+    A photo that both have learned counts once.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    with logs.sent(logging.WARNING):
+        click.echo(states.import_(folder, source, loaded, jobs))
 
 
 @program.command()

@@ -647,6 +647,12 @@ class Generations:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def drop_previous(self, camera_id: str) -> None:
+        """Name no generation before the current one any more."""
+        self._connection.execute(
+            "DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,)
+        )
+
     def fall_back(self, camera_id: str) -> int:
         """Make the previous generation the current one; return how many images it lacks.
 
