@@ -15,10 +15,15 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
 from click.shell_completion import get_completion_class
 
 from hotpixeld.cli.main import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CLICK_MAN = "click-man>=0.6,<1"
 COMPLETIONS = {
@@ -28,12 +33,20 @@ COMPLETIONS = {
 }
 
 
+def every_command(command: click.Command) -> Iterator[click.Command]:
+    """Yield a command, and all below it."""
+    yield command
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from every_command(one)
+
+
 def write_pages(folder: Path) -> None:
     """Write a man page for each command, and one for all."""
     from click_man.core import write_man_pages  # noqa: PLC0415 - perhaps only just there
 
     folder.mkdir(parents=True, exist_ok=True)
-    for command in (program, *program.commands.values()):
+    for command in every_command(program):
         # A page's name line wants the whole first sentence: click-man cuts it short.
         first = (command.help or "").partition("\n\n")[0]
         command.short_help = " ".join(first.split()).removesuffix(".")

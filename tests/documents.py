@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     name: (ROOT / name).read_text() for name in ("README.md", "deploy/README.md")
@@ -75,3 +77,15 @@ def users_commands() -> list[str]:
         for command in commands()
         if not command.startswith(ADMINISTRATORS) and command not in ELSEWHERE
     ]
+
+
+def all_commands(group: click.Group, *before: str) -> dict[str, click.Command]:
+    """Return all commands of the program, those of groups too, by their words."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        words = (*before, name)
+        if isinstance(command, click.Group):
+            found |= all_commands(command, *words)
+        else:
+            found[" ".join(words)] = command
+    return found

@@ -26,9 +26,12 @@ SUBSTITUTES = {
     "/etc/hotpixeld/": "~/",
     "/var/lib/hotpixeld-anna": '"$STATE_DIRECTORY"',
     # It watches until it is stopped.
-    "~/hotpixeld/bin/hotpixeld run": "timeout --preserve-status 3 hotpixeld run",
+    "~/hotpixeld/bin/hotpixeld run": "watch",
 }
 """What stands in for what is not here, in commands that are otherwise run as they are."""
+
+
+WATCH = """watch() { timeout 3 hotpixeld run "$@" || [ $? -eq 124 ]; }"""
 
 
 def as_run(command: str) -> str:
@@ -43,8 +46,15 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     photos.mkdir()
     Body().shoot(photos, 17, name="DSC_{:04d}.JPG")
     (tmp_path / "hotpixeld.yaml").write_text("folders: [{path: ~/Pictures}]\n")
+<<<<<<< HEAD
     lines = list(dict.fromkeys(map(as_run, documents.users_commands())))
     script = "\n".join(["set -e", *(f"echo '$ {one}' >&2\n{one}" for one in lines)])
+=======
+    commands = list(dict.fromkeys(map(as_run, documents.users_commands())))
+    script = "\n".join(
+        ["set -e", WATCH, *(f"echo '$ {one}' >&2\n{one}" for one in commands)]
+    )
+>>>>>>> 9254176 (state: documented with several machines, man pages of groups' commands, and a snippet that waits for no daemon)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     places = {"HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     done = subprocess.run(

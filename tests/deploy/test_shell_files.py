@@ -12,8 +12,13 @@ from pathlib import Path
 import click
 import pytest
 
+<<<<<<< HEAD
 from days.world import Body
 from hotpixeld.cli.main import main, program
+=======
+import documents
+from hotpixeld.cli.main import program
+>>>>>>> 9254176 (state: documented with several machines, man pages of groups' commands, and a snippet that waits for no daemon)
 
 ROOT = Path(__file__).parents[2]
 WORDS = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))'
@@ -47,14 +52,16 @@ def completed(share: Path, *words: str, state: Path | None = None) -> list[str]:
 def test_every_command_has_its_man_page(share: Path) -> None:
     pages = {path.stem: path.read_text() for path in share.glob("man/man1/*.1")}
 
-    names = {name: f"hotpixeld-{name}" for name in program.commands}
-    assert set(pages) == {"hotpixeld", *names.values()}
-    for name, page in names.items():
-        command = program.commands[name]
+    commands = {
+        f"hotpixeld-{words.replace(' ', '-')}": command
+        for words, command in documents.all_commands(program).items()
+    }
+    assert set(pages) == {*commands, "hotpixeld", "hotpixeld-state"}
+    for page, command in commands.items():
         text = pages[page].replace("\\-", "-")
         options = [one for one in command.params if isinstance(one, click.Option)]
         assert all(f"{one.opts[-1]}" in text for one in options)
-        assert f"\\fB{page}(1)\\fP" in pages["hotpixeld"]
+        assert f"\\fB{page}(1)\\fP" in pages[page.replace(f"-{command.name}", "")]
         (about,) = re.findall(r"(?m)^hotpixeld\\-.+? \\- (.+)$", pages[page])
         assert " ".join((command.help or "").split()).startswith(about)
         assert "..." not in about
