@@ -10,6 +10,7 @@ installed for that alone, and gone afterwards, where it is not there.
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,9 @@ def write_pages(folder: Path) -> None:
     write_man_pages(
         "hotpixeld", program, version=version("hotpixeld"), target_dir=str(folder)
     )
+    for page in folder.glob("hotpixeld-*.1"):  # those of a group's commands
+        text = page.read_text()
+        page.write_text(re.sub(r"\\fBhotpixeld (\S+\(1\))", r"\\fBhotpixeld-\1", text))
 
 
 def write_completions(share: Path) -> None:

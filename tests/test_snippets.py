@@ -46,15 +46,10 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     photos.mkdir()
     Body().shoot(photos, 17, name="DSC_{:04d}.JPG")
     (tmp_path / "hotpixeld.yaml").write_text("folders: [{path: ~/Pictures}]\n")
-<<<<<<< HEAD
     lines = list(dict.fromkeys(map(as_run, documents.users_commands())))
-    script = "\n".join(["set -e", *(f"echo '$ {one}' >&2\n{one}" for one in lines)])
-=======
-    commands = list(dict.fromkeys(map(as_run, documents.users_commands())))
     script = "\n".join(
-        ["set -e", WATCH, *(f"echo '$ {one}' >&2\n{one}" for one in commands)]
+        ["set -e", WATCH, *(f"echo '$ {one}' >&2\n{one}" for one in lines)]
     )
->>>>>>> 9254176 (state: documented with several machines, man pages of groups' commands, and a snippet that waits for no daemon)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     places = {"HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
     done = subprocess.run(

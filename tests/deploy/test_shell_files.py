@@ -12,13 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-<<<<<<< HEAD
+import documents
 from days.world import Body
 from hotpixeld.cli.main import main, program
-=======
-import documents
-from hotpixeld.cli.main import program
->>>>>>> 9254176 (state: documented with several machines, man pages of groups' commands, and a snippet that waits for no daemon)
 
 ROOT = Path(__file__).parents[2]
 WORDS = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))'
