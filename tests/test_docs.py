@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import tokenize
 from pathlib import Path
@@ -129,6 +130,7 @@ def defined(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (f"{node.name}.{name}" for name in (*defined(node.body), *own))
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -147,6 +149,7 @@ def package_names() -> set[str]:
     return names
 
 
+@functools.cache
 def prose(path: Path) -> str:
     """Return the comments and docstrings of a module."""
     with tokenize.open(path) as file:
