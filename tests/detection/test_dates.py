@@ -98,6 +98,28 @@ def test_photos_whose_camera_took_its_defects_away_are_no_end() -> None:
     assert all(map(undated, body.told().lives))
 
 
+def test_laws_are_of_the_photos_that_show_defects_even_where_half_do_not() -> None:
+    """Weak gains in all others would explain them as well, but for what they cost."""
+    body = Body(80, 9)
+    body.offset[:] = np.linspace(0.05, 0.3, 9)
+    body.gain[42:] = 0
+    told = body.told()
+
+    assert all(map(undated, told.lives))
+    fitted = [told.explained.fit.law(number).offset for number in range(9)]
+    assert fitted == pytest.approx(body.offset, rel=0.3)
+
+
+def test_a_beginning_of_its_own_brings_no_end_that_conditions_explain() -> None:
+    body = Body(60, 9)
+    body.there[:20, 4] = False
+    body.gain[40:] = 0
+    told = body.told()
+
+    assert told.lives[4].first == pytest.approx(20, abs=2)
+    assert [life.until for life in told.lives] == [None] * 9
+
+
 def test_a_third_that_begins_at_one_photo_is_dated_as_the_others_go_on() -> None:
     body = Body(30, 12)
     body.there[:10, ::3] = False

@@ -106,123 +106,127 @@ def _best_range(votes: FloatArray, condition: NDArray[np.floating]) -> Inside | 
     return np.asarray((ranks >= first) & (ranks <= last), np.bool_)
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A beginning, an end or a range of focal lengths of a site, not proven yet.
+
+    Attributes
+    ----------
+    site : int
+    at : tuple of int
+        What it shares with others that change at the same photos: which of these it is,
+        and where it lies.
+    outside : (photos,) bool
+        The photos that lack the site by that.
+    """
+
+    site: int
+    at: tuple[int, ...]
+    outside: Inside
+
+    def is_with(self, other: _Change) -> bool:
+        """Return whether another site's change is at the same photos."""
+        kind, *where = self.at
+        if kind != other.at[0]:
+            return False
+        near = 0 if kind == Axis.FOCAL else NEAR
+        return all(abs(a - b) <= near for a, b in zip(where, other.at[1:], strict=True))
+
+
 @dataclass(slots=True)
 class _Lives:
-    """What is held for the lives of N sites; edited as groups are looked at."""
+    """The lives that N sites may have; what is not proven of them is dropped.
+
+    Attributes
+    ----------
+    inside : (photos, N) bool
+        The photos of each life.
+    found : Explained
+        By these.
+    """
 
     question: Question
     axis: NDArray[np.int8]
-    whole: Explained
-    part: Explained
-    held: Explained
     inside: Inside
-    candidate: Inside
+    found: Explained
 
-    @property
-    def count(self) -> int:
-        return int(self.inside.shape[1])
-
-    def changes(self, site: int) -> tuple[int, ...]:
-        """Return what a candidate must share with another to be of its group."""
-        inside = self.candidate[:, site]
-        there = np.flatnonzero(inside)
-        if self.axis[site] == Axis.FOCAL:
-            lengths = self.question.conditions.focal[inside]
-            return int(lengths.min() * 10), int(lengths.max() * 10), -1
-        return int(there[0]), int(there[-1])
-
-    def groups(self) -> list[list[int]]:
-        """Return the sites whose candidates change at the same photos, greatest first."""
-        asked = [
-            site for site in range(self.count) if not self.candidate[:, site].all()
-        ]
-        groups: list[list[int]] = []
-        for site in asked:
-            own = self.changes(site)
-            group = [other for other in asked if _is_near(own, self.changes(other))]
-            groups.append(group)
-        groups.sort(key=len, reverse=True)
-        out: list[list[int]] = []
-        taken: set[int] = set()
-        for group in groups:
-            left = [site for site in group if site not in taken]
-            taken |= set(left)
-            out += [left] if left else []
+    def changes(self) -> list[_Change]:
+        """Return the changes of all lives."""
+        out = []
+        number = np.arange(len(self.inside))
+        for site in np.flatnonzero(~self.inside.all(axis=0)).tolist():
+            inside = self.inside[:, site]
+            there = np.flatnonzero(inside)
+            first, last = int(there[0]), int(there[-1])
+            if self.axis[site] == Axis.FOCAL:
+                lengths = self.question.conditions.focal[inside] * 10
+                at = int(Axis.FOCAL), int(lengths.min()), int(lengths.max())
+                out.append(_Change(site, at, ~inside))
+                continue
+            if first > 0:
+                out.append(_Change(site, (-1, first), number < first))
+            if last < len(inside) - 1:
+                out.append(_Change(site, (-2, last), number > last))
         return out
 
-    def cost(self, site: int) -> float:
-        """Return what a candidate must explain more than conditions do."""
-        inside = self.candidate[:, site]
-        if self.axis[site] == Axis.FOCAL:
-            return CHANGE
-        return CHANGE * (int(not inside[0]) + int(not inside[-1]))
+    def groups(self) -> list[list[_Change]]:
+        """Return the changes at the same photos, most first."""
+        left = self.changes()
+        out: list[list[_Change]] = []
+        while left:
+            groups = ([one for one in left if one.is_with(other)] for other in left)
+            out.append(max(groups, key=len))
+            left = [one for one in left if one not in out[-1]]
+        return out
 
-    def gain(self, site: int) -> float:
-        """Return how much better a candidate explains the photos than conditions do."""
-        votes, inside = self.part.votes[:, site], self.candidate[:, site]
-        told = float(votes[inside].sum())
-        return told - max(
-            float(self.whole.votes[:, site].sum()), self.by_conditions(site)
-        )
+    def settle(self) -> None:
+        """Move beginnings and ends to where the photos, by these lives, have them."""
+        for site in np.flatnonzero(self.axis == Axis.TIME).tolist():
+            begins, ends = _change(self.found.votes[:, site])
+            self.inside[:, site] = False
+            self.inside[begins:ends, site] = True
+        self.found = explanation.explain(self.question, self.inside)
 
-    def by_conditions(self, site: int) -> float:
-        """Return how well a range of exposures or focal lengths explains the photos.
+    def confirm(self, group: list[_Change]) -> None:
+        """Drop the changes of a group, unless they explain more than conditions do."""
+        without = self.inside.copy()
+        for one in group:
+            without[one.outside, one.site] = True
+        found = explanation.explain(self.question, without)
+        told = float((self.found.votes * self.inside).sum())
+        told -= float((found.votes * without).sum())
+        if told <= CHANGE * len(group) or self.by_conditions(group, found):
+            self.inside, self.found = without, found
 
-        None does where the other defects go on outside of it.
+    def by_conditions(self, group: list[_Change], without: Explained) -> bool:
+        """Return whether conditions explain the changes of a group as well.
+
+        Others that go on are none: many that change at the same photos, and a range of
+        exposures or focal lengths, are no conditions then.
         """
-        votes, found = self.part.votes[:, site], [0.0]
-        focal, exposure = (
-            self.question.conditions.focal,
-            self.question.conditions.exposure,
-        )
-        for condition in (
-            (exposure,) if self.axis[site] == Axis.FOCAL else (exposure, focal)
-        ):
-            inside = _best_range(votes, condition)
-            if inside is None:
-                continue
-            if not self.go_on(~inside, [site]):
-                found.append(float(votes[inside].sum()))
-        return max(found)
-
-    def go_on(self, photos: Inside, but: list[int]) -> bool:
-        """Return whether other defects are there in photos that lack those of a group."""
-        others = np.ones(self.count, np.bool_)
-        others[but] = False
-        votes = self.whole.votes * self.candidate
-        return float(votes[photos][:, others].sum()) > CHANGE * len(but)
-
-    def accept(self, group: list[int]) -> None:
-        """Take the candidates of a group that are told apart from conditions."""
+        votes = without.votes * self.inside
+        votes[:, [one.site for one in group]] = 0
+        others = votes.sum(axis=1)
         if len(group) >= TOGETHER:
-            self.accept_together(group)
-            return
-        for site in group:
-            if self.gain(site) > self.cost(site):
-                self.inside[:, site] = self.candidate[:, site]
+            outside = np.any([one.outside for one in group], axis=0)
+            return float(others[outside].sum()) <= CHANGE * len(group)
+        return any(self._has_range(one.site, others) for one in group)
 
-    def accept_together(self, group: list[int]) -> None:
-        """Take all candidates of a group if the others go on as if nothing had happened.
-
-        The photos' gains are fitted with these lives, and without them.
-        """
-        inside = self.inside.copy()
-        inside[:, group] = self.candidate[:, group]
-        found = explanation.explain(self.question, inside)
-        before = float((self.held.votes * self.inside).sum())
-        now = float((found.votes * inside).sum())
-        outside = np.asarray(~self.candidate[:, group].all(axis=1))
-        if now - before > CHANGE * len(group) and self.go_on(outside, group):
-            self.inside, self.held = inside, found
-
-
-def _is_near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether two candidates change at the same photos."""
-    if len(one) != len(other):
+    def _has_range(self, site: int, others: FloatArray) -> bool:
+        """Return whether a range of exposures or focal lengths is the better life."""
+        votes = self.found.votes[:, site]
+        own = self.inside[:, site]
+        told = float(votes[own].sum())
+        conditions = self.question.conditions
+        is_focal = self.axis[site] == Axis.FOCAL
+        cost = CHANGE * (1 if is_focal else int(not own[0]) + int(not own[-1]))
+        for condition in (conditions.exposure, *[conditions.focal] * (not is_focal)):
+            inside = _best_range(votes, condition)
+            if inside is None or float(others[~inside].sum()) > CHANGE:
+                continue
+            if told - float(votes[inside].sum()) <= cost:
+                return True
         return False
-    if len(one) == 3:
-        return one == other
-    return all(abs(a - b) <= NEAR for a, b in zip(one, other, strict=True))
 
 
 def _starts(
@@ -271,25 +275,17 @@ def told(question: Question, axis: NDArray[np.int8], shown: Inside) -> Told:
     shown : (photos, N) bool
         In which photos, by that.
     """
-    everything = np.ones_like(shown)
-    whole = explanation.explain(question, everything)
-    candidate, along = _starts(whole.votes, axis, shown)
-    part = explanation.explain(question, candidate)
-    for _ in range(2):
-        for site in np.flatnonzero(along == Axis.TIME).tolist():
-            begins, ends = _change(part.votes[:, site])
-            candidate[:, site] = False
-            candidate[begins:ends, site] = True
-        part = explanation.explain(question, candidate)
-    lives = _Lives(question, along, whole, part, whole, everything.copy(), candidate)
+    whole = explanation.explain(question, np.ones_like(shown))
+    inside, along = _starts(whole.votes, axis, shown)
+    lives = _Lives(question, along, inside, explanation.explain(question, inside))
+    lives.settle()
+    lives.settle()
     for group in lives.groups():
-        lives.accept(group)
-    found = explanation.explain(question, lives.inside)
+        lives.confirm(group)
     by_focal = (along == Axis.FOCAL) & ~lives.inside.all(axis=0)
-    each = []
-    for site in range(lives.count):
-        inside = lives.inside[:, site]
-        if by_focal[site]:
-            inside = np.ones_like(inside)
-        each.append(_life(found.votes[:, site], inside))
-    return Told(found, tuple(each), by_focal)
+    everywhere = lives.inside | by_focal
+    each = (
+        _life(votes, inside)
+        for votes, inside in zip(lives.found.votes.T, everywhere.T, strict=True)
+    )
+    return Told(lives.found, tuple(each), by_focal)

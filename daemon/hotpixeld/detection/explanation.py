@@ -52,12 +52,15 @@ class Question:
         Of the photos.
     known : mapping of int to Law
         By number of the site: what former photos told, where that is to hold.
+    silent : tuple of int
+        Numbers of sites that tell nothing of the gains of photos.
     """
 
     contrast: Residuals
     centre: Residuals
     conditions: Conditions
     known: Mapping[int, Law]
+    silent: tuple[int, ...] = ()
 
     @classmethod
     def about(
@@ -93,14 +96,12 @@ class Question:
             former laws, says how all do.
         """
         known = {number: law for number, law in laws.items() if number >= proven}
-        again = {number: law for number, law in laws.items() if number < proven}
-        if not known or not again:
-            return replace(self, known=known)
-        centre = self.centre.only(slice(proven))
-        exposure, celsius = self.conditions.exposure, self.conditions.celsius
-        everywhere = np.ones(centre.share.shape, np.bool_)
-        found = light.fit(centre, exposure, celsius, everywhere, {}).laws
-        factor = light.stronger(found, again, exposure.astype(np.float32))
+        again = [number for number in laws if number < proven]
+        factor = light.stronger(
+            self.centre.only(again),
+            [laws[number] for number in again],
+            self.conditions.exposure,
+        )
         return replace(
             self, known={number: law.times(factor) for number, law in known.items()}
         )
@@ -163,7 +164,9 @@ def _pulls(residuals: Residuals, inside: NDArray[np.bool_]) -> _Pulls:
 def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
     """Return what explains sites that were there `inside` of some photos, (photos, N)."""
     exposure, celsius = question.conditions.exposure, question.conditions.celsius
-    fit = light.fit(question.centre, exposure, celsius, inside, question.known)
+    told = inside.copy()
+    told[:, list(question.silent)] = False
+    fit = light.fit(question.centre, exposure, celsius, told, question.known)
     share = question.contrast.share
     pulls = _pulls(question.contrast, inside)
     # Where all are missing, one that is missing says nothing.

@@ -65,10 +65,15 @@ DRIFT_PRIOR = 0.4
 DOUBLINGS = np.array([5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 14.0, 17.0, 20.0])
 DOUBLING_PRIOR = 0.25
 """Standard deviation of its logarithm."""
+SHARPNESSES = np.geomspace(0.4, 2.5, 21)
+SHARPNESS_PRIOR = 0.4
+"""Standard deviation of its logarithm."""
 COMPANIONS = 3
 """Defects without which photos have no gain of their own."""
 TURNS = 3
 """Laws and gains are fitted in turn so often."""
+SHOWN = 3.0
+"""Standard deviations that all defects of a photo stand out by together, if any shows."""
 
 
 def law_of(defect: Defect) -> Law:
@@ -202,6 +207,11 @@ class Laws:
     offset: FloatArray
     dark: FloatArray
 
+    @classmethod
+    def of(cls, laws: Sequence[Law]) -> Laws:
+        """Return those of single defects."""
+        return cls(*np.array([(law.offset, law.dark) for law in laws], np.float32).T)
+
     def but(self, known: Mapping[int, Law]) -> Laws:
         """Return them with others in place of some, by number."""
         offset, dark = self.offset.copy(), self.dark.copy()
@@ -215,7 +225,9 @@ class Laws:
         return np.asarray(offset + dark * exposure, np.float32)
 
 
-def stronger(laws: Laws, former: Mapping[int, Law], exposure: FloatArray) -> float:
+def stronger(
+    residuals: Residuals, former: Sequence[Law], exposure: NDArray[np.floating]
+) -> float:
     """Return by how much stronger defects show than by their former laws.
 
     The sensor is warmer now, or colder, and gains are relative to the photos that they are
@@ -223,21 +235,24 @@ def stronger(laws: Laws, former: Mapping[int, Law], exposure: FloatArray) -> flo
 
     Parameters
     ----------
-    laws : Laws
-        Of N defects, as photos say.
-    former : mapping of int to Law
-        Of some of them, by number, as former photos said.
-    exposure : (photos,) float32
+    residuals : Residuals
+        (photos, N), in levels at the centre.
+    former : sequence of N Law
+        As former photos said.
+    exposure : (photos,) float
         Seconds times ISO.
     """
-    ratios = []
-    for number, law in former.items():
-        offset, dark = float(laws.offset[number]), float(laws.dark[number])
-        now = offset + dark * float(exposure.mean())
-        before = law.offset + law.dark * float(exposure.mean())
-        if now > 0 and before > 0:
-            ratios.append(math.log(now / before))
-    return math.exp(float(np.median(ratios))) if len(ratios) >= COMPANIONS else 1.0
+    if len(former) < COMPANIONS:
+        return 1.0
+    times = np.broadcast_to(exposure.astype(np.float32)[:, None], residuals.share.shape)
+    expected = Laws.of(former).strength(times)
+    room = np.float32(WHITE) - residuals.level
+    shown = -np.log1p(-np.clip(residuals.residual / room, -0.5, 0.9))
+    weight = residuals.share * _show_any(residuals)[:, None]
+    weight = weight * expected * np.square(room / residuals.spread)
+    ratio = (weight * shown).sum(axis=0)
+    ratio /= np.maximum((weight * expected).sum(axis=0), np.float32(1e-9))
+    return float(np.median(ratio)) if np.median(ratio) > 0 else 1.0
 
 
 def _solved(
@@ -503,6 +518,18 @@ def _gains(
     return _Gains(drift, doubling, prior, each, together)
 
 
+def _show_any(residuals: Residuals) -> NDArray[np.bool_]:
+    """Return the photos that show any defects, before laws are known; (photos,) bool.
+
+    Laws that begin with photos whose camera took the defects away are of neither kind.
+    """
+    bounded = np.clip(residuals.residual / residuals.spread, -VOTE, VOTE)
+    ratio = bounded * (residuals.share > 0)
+    usual = ratio.mean(axis=0)
+    together = ratio @ usual / np.sqrt(np.square(usual).sum() + np.float32(1e-9))
+    return np.asarray(together > SHOWN, np.bool_)
+
+
 def _scatter(residuals: Residuals, expected: FloatArray) -> float:
     """Return the scatter of single photos that explains the residuals best."""
     best, found = -math.inf, SCATTER
@@ -544,7 +571,8 @@ def fit(
     alive = replace(residuals, share=residuals.share * inside)
     scatter = SCATTER
     gain = np.ones(inside.shape, np.float32)
-    laws = fit_laws(alive, times, gain, scatter, sparse=True).but(known)
+    begun = replace(alive, share=alive.share * _show_any(alive)[:, None])
+    laws = fit_laws(begun, times, gain, scatter, sparse=True).but(known)
     for _ in range(TURNS):
         strength = laws.strength(times)
         gain = _gains(residuals, strength, over, inside, scatter).means()
@@ -562,6 +590,38 @@ def fit(
         _added(gains.means() * strength, residuals.level),
         gains.unseen(),
     )
+
+
+def _sharpened(chance: Floats, sharpness: Floats | float) -> Floats:
+    """Return probabilities of odds that are raised to a power."""
+    chance = np.clip(chance, 1e-3, 1 - 1e-3)
+    return np.asarray(1 / (1 + (1 / chance - 1) ** sharpness))
+
+
+def sharpness(chance: Floats, seen: NDArray[np.bool_]) -> float:
+    """Return the power that a camera's odds need to be what its photos bear out.
+
+    How far single photos bend the law, and which part of a site's surroundings is noise,
+    are not the same in all cameras.
+
+    Parameters
+    ----------
+    chance : (N,) float64
+        Of being seen, as `Expected.seen` has it.
+    seen : (N,) bool
+
+    References
+    ----------
+    J. Platt, "Probabilistic outputs for support vector machines", 1999; without an offset,
+    and with a prior that leaves the odds of few photos as they are.
+
+    >>> sharpness(np.full(500, 0.7), np.arange(500) % 10 > 0) > 1.5
+    True
+    """
+    right = np.where(seen, chance, 1 - chance)
+    likely = np.log(_sharpened(right[:, None], SHARPNESSES)).sum(axis=0)
+    likely += _normal(np.log(SHARPNESSES), SHARPNESS_PRIOR)
+    return float(SHARPNESSES[likely.argmax()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,9 +662,8 @@ class Expected:
         laws : sequence of N Law
             Of one map.
         """
-        offset, dark = np.array([(law.offset, law.dark) for law in laws], np.float32).T
         times = np.broadcast_to(exposure.astype(np.float32)[:, None], inside.shape)
-        strength = Laws(offset, dark).strength(times)
+        strength = Laws.of(laws).strength(times)
         scatter, drift, doubling = (
             float(np.median(numbers))
             for numbers in zip(
@@ -625,7 +684,7 @@ class Expected:
         """
         return self._gains.none_at_all()
 
-    def seen(self, least: Floats) -> Floats:
+    def seen(self, least: Floats, sharpness: float = 1.0) -> Floats:
         """Return in which photos each should be seen: probabilities, (photos, N).
 
         The gain of a photo is known as well as the *other* defects tell it.
@@ -634,6 +693,8 @@ class Expected:
         ----------
         least : (photos, N) float64, levels
             What makes it visible there.
+        sharpness : float
+            See `sharpness`.
         """
         spread = self.residuals.spread.astype(np.float64)
         total = np.zeros(spread.shape)
@@ -645,4 +706,4 @@ class Expected:
             total += weight * visibility(
                 amplitude.astype(np.float64), spread, self.scatter, least
             )
-        return total
+        return _sharpened(total, sharpness)
