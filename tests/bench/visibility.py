@@ -165,28 +165,33 @@ def seeded() -> Material:
 def _of_others(material: Material, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the probabilities in the other photos, by laws of the `known` ones."""
     peak = material.samples["peak"].astype(np.float32)
-    everywhere = np.ones_like(material.counts[known])
+    everywhere = np.ones_like(material.counts)
     fair = Residuals.of(material.samples[known])
-    centre = light.at_centre(fair, peak[known], everywhere)
-    factor32 = centre.spread[0] / fair.spread[0]
-    factor = factor32.astype(np.float64)
-    unknown = np.full(int(known.sum()), np.nan)
-    fitted = light.fit(centre, material.exposure[known], unknown, everywhere, {})
-    count = material.samples.shape[1]
-    others = Residuals.of(material.samples[~known])
-    at_centre = replace(
-        others,
-        residual=factor32 * others.residual,
-        spread=factor32 * others.spread,
+    centre = light.at_centre(fair, peak[known], everywhere[known])
+    factor = centre.spread[0] / fair.spread[0]
+    unknown = np.full(len(known), np.nan)
+    fitted = light.fit(
+        centre, material.exposure[known], unknown[known], everywhere[known], {}
     )
-    expected = light.Expected.of(
-        at_centre,
-        material.exposure[~known],
-        np.full(int((~known).sum()), np.nan),
-        np.ones((len(others.share), count), np.bool_),
-        [fitted.law(number) for number in range(count)],
-    )
-    return expected.seen(factor * material.least[~known])
+    laws = [fitted.law(number) for number in range(everywhere.shape[1])]
+
+    def seen(photos: NDArray[np.bool_], sharpness: float = 1.0) -> NDArray[np.float64]:
+        plain = Residuals.of(material.samples[photos])
+        at_centre = replace(
+            plain, residual=factor * plain.residual, spread=factor * plain.spread
+        )
+        expected = light.Expected.of(
+            at_centre,
+            material.exposure[photos],
+            unknown[photos],
+            everywhere[photos],
+            laws,
+        )
+        return expected.seen(factor * material.least[photos], sharpness)
+
+    counts = material.counts[known]
+    borne_out = light.sharpness(seen(known)[counts], material.seen[known][counts])
+    return seen(~known, borne_out)
 
 
 def predicted(material: Material) -> NDArray[np.float64]:

@@ -149,11 +149,25 @@ def test_a_service_parts_what_lived_before_from_what_came_after() -> None:
 
     assert before == [old, past, replace(stopped, until=None)]
     assert after == [new]
-    assert [one.until for one in lives.ended(before, TIMES[3])] == [
-        TIMES[3],
-        TIMES[1],
-        TIMES[3],
-    ]
+    assert lives.still_ended(before, [stopped], TIMES[3])[-1] == stopped
+    assert lives.still_ended(before, [old], TIMES[3]) == before
+
+
+def test_a_service_ends_what_photos_since_deny_or_prove_anew() -> None:
+    old = replace(SURE, by=NOON - dt.timedelta(days=2))
+    when = TIMES[0]
+    again = replace(SURE, by=TIMES[1])
+
+    def since(new: list[Defect], votes: dict[tuple[int, int], np.ndarray]) -> object:
+        return lives.carried_on([old], new, table(), votes, when)
+
+    assert since([], NEUTRAL) == [old], "it may not have been mended"
+    assert since([], support(0, -2, -2, 1, -3, -3)) == [replace(old, until=when)]
+    assert since([again], NEUTRAL) == [again, replace(old, until=when)]
+    later = replace(SURE, row=30, col=40, by=TIMES[1])
+    votes = {(30, 40): support(3, 2, -4, -4, -4, -4)[5, 7]}
+    (ended,) = lives.carried_on([later], [], table(), votes, when)
+    assert ended.until == TIMES[2], "no life from before the service"
 
 
 def test_a_pixel_that_a_service_did_not_mend_has_one_life() -> None:
@@ -187,3 +201,17 @@ def test_after_a_service_only_later_photos_judge() -> None:
 def test_a_verdict_needs_no_more_scenes_than_photos() -> None:
     assert lives.scenes_needed(4) == 4
     assert lives.scenes_needed(16) == lives.SCENES
+
+
+def test_what_was_sure_once_stays_so_while_it_lives() -> None:
+    """Else the next photos that could not show it would drop it."""
+    faint = replace(SURE, score=5.0, by=TIMES[1])
+    (one,) = lives.carried_on([SURE], [faint], table(), NEUTRAL)
+    (kept,) = lives.carried_on([one], [], table(), NEUTRAL)
+    old = replace(SURE, by=NOON - dt.timedelta(days=2))
+    since, _ = lives.carried_on([old], [faint], table(), NEUTRAL, TIMES[0])
+    another = replace(faint, after=TIMES[0])
+    new, _ = lives.carried_on([old], [another], table(), NEUTRAL, TIMES[0])
+
+    assert (one.score, kept.score) == (SURE.score, SURE.score)
+    assert (since.score, new.score) == (SURE.score, 5.0)

@@ -10,10 +10,9 @@ import pytest
 import jpegs
 import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.repair import lossless, shape, stacking
+from hotpixeld.repair import lossless, shape
 from hotpixeld.repair.field import Subsampling
-from hotpixeld.repair.shape import Exposure, Footprints, Shown
-from hotpixeld.repair.stacking import Stacks
+from hotpixeld.repair.shape import Exposure, Footprints, Shown, Stacks
 from repair.test_footprint import PLACES, WIDE_HERE, cut, learned
 from repair.test_footprint import mean as mean_of
 
@@ -55,7 +54,7 @@ def learned_from(
         assert isinstance(photo, np.ndarray)
         levels = [photo[cut(one)] for one in stacks.windows]
         stacks.add(levels, np.full(len(places), is_alive))
-    return stacking.learn(stacks, "basis")
+    return shape.learn(stacks, "basis")
 
 
 def footprints() -> Footprints:
@@ -118,7 +117,7 @@ def by_exposure() -> Footprints:
         photo = image(100 * (exposure.seconds or 0), number)
         levels = [photo[cut(one)] for one in stacks.windows]
         stacks.add(levels, np.ones(1, bool), exposure)
-    return stacking.learn(stacks, "")
+    return shape.learn(stacks, "")
 
 
 def test_a_law_says_how_strongly_a_photo_shows_it() -> None:

@@ -122,18 +122,29 @@ def at_service(
     before: list[Defect] = []
     after: list[Defect] = []
     for life in former:
-        began = life.by or life.after
-        if began is not None and began >= when:
-            after.append(life)
-        else:
+        if _is_older(life, when):
             before.append(replace(life, until=None) if life.until == when else life)
+        else:
+            after.append(life)
     return before, after
 
 
-def ended(defects: Iterable[Defect], when: dt.datetime) -> list[Defect]:
-    """Return the lives, those that go on ended by a service."""
+def _is_older(defect: Defect, when: dt.datetime | None) -> bool:
+    """Return whether a defect began before a service, if there was any."""
+    began = defect.by or defect.after
+    return when is not None and (began is None or began < when)
+
+
+def still_ended(
+    before: Iterable[Defect], former: Iterable[Defect], when: dt.datetime
+) -> list[Defect]:
+    """Return lives from before a service, those ended that the map before had so."""
+    ended = [one for one in former if one.until == when]
     return [
-        replace(life, until=when) if life.until is None else life for life in defects
+        replace(life, until=when)
+        if life.until is None and _same(life.row, life.col, ended)
+        else life
+        for life in before
     ]
 
 
@@ -157,8 +168,8 @@ def places(defects: Iterable[Defect]) -> int:
 def joined(defects: Iterable[Defect], when: dt.datetime | None) -> list[Defect]:
     """Return the lives on both sides of a service as one, where it mended nothing.
 
-    Evidence starts afresh with a service; a pixel that shows from the first photo after it
-    on, as if nothing had happened, outlived it.
+    Evidence starts afresh with a service, so that a pixel that photos since then prove is a
+    new life; one that they show from the first on, as if nothing had happened, outlived it.
 
     Parameters
     ----------
@@ -176,35 +187,6 @@ def joined(defects: Iterable[Defect], when: dt.datetime | None) -> list[Defect]:
             outlived.append(before)
             out.append(replace(life, after=before.after, by=before.by))
     return [one for one in out if one not in outlived]
-
-
-def _narrowed(life: Defect, other: Defect) -> Defect:
-    """Return a life with the beginning that both of two maps allow, else its own."""
-    after = max((one.after for one in (life, other) if one.after), default=None)
-    by = min((one.by for one in (life, other) if one.by), default=None)
-    if after is not None and by is not None and after >= by:
-        return life
-    return replace(life, after=after, by=by)
-
-
-def of_both(mine: Sequence[Defect], others: Sequence[Defect]) -> list[Defect]:
-    """Return one map of two that were made of different photos of one camera.
-
-    It is what the next map continues, which judges anew.
-    """
-    out = list(mine)
-    for other in others:
-        same = [
-            number
-            for number, life in enumerate(out)
-            if _same(other.row, other.col, [life])
-            and (life.until is None) == (other.until is None)
-        ]
-        if same:
-            out[same[0]] = _narrowed(out[same[0]], other)
-        else:
-            out.append(other)
-    return out
 
 
 def _kind(by_photos: Kind, by_state: Kind) -> Kind:
@@ -249,6 +231,7 @@ def ask(
     verdicts: Verdicts,
     sites: Sequence[int],
     former: Mapping[int, Defect],
+    service: dt.datetime | None = None,
 ) -> Asked:
     """Ask what some suspects are, and since when: those of the list, and former ones.
 
@@ -261,6 +244,9 @@ def ask(
     former : mapping of int to Defect
         What the map before says of suspects. Those that are no defects by what photos show
         now are asked for by their laws of then.
+    service : datetime or None
+        Before all of the photos. It may have mended what is older than it and is no
+        defect now, so that this tells nothing of how others show.
     """
     asked = [*sites, *(site for site in former if site not in sites)]
     shown = verdicts.shown[:, asked]
@@ -276,6 +262,13 @@ def ask(
         if site in former and former[site].kind is Kind.HOT
     }
     question = question.with_former(laws, len(sites))
+    if service is not None:
+        mended = [
+            number
+            for number, site in enumerate(asked)
+            if number >= len(sites) and _is_older(former[site], service)
+        ]
+        question = replace(question, silent=tuple(mended))
     return Asked(asked, dates.told(question, verdicts.axis[asked], shown))
 
 
@@ -391,6 +384,23 @@ def _ended(
     return replace(defect, until=times[min(gone, len(times) - 1)])
 
 
+def _after_service(
+    defect: Defect,
+    new: Iterable[Defect],
+    votes: FloatArray | None,
+    service: dt.datetime,
+) -> Defect:
+    """Return a defect from before a service: ended by it where photos since then say so.
+
+    They prove it anew, which is a life of its own (see `joined`), or deny it; what is no
+    hot pixel shows in any light, and those that lack it need no more.
+    """
+    is_denied = votes is not None and float(votes.sum()) <= DISPROVED
+    is_anew = _same(defect.row, defect.col, new) is not None
+    is_over = is_denied or is_anew or defect.kind is not Kind.HOT
+    return replace(defect, until=service) if is_over else defect
+
+
 def _is_same_life(past: Defect, new: Defect) -> bool:
     """Return whether a life that has ended is in the new map as well."""
     return _same(past.row, past.col, [new]) is not None and (
@@ -409,11 +419,22 @@ def _earlier(
     return known
 
 
+def _as_sure(
+    defect: Defect, living: Sequence[Defect], service: dt.datetime | None
+) -> Defect:
+    """Return a defect as sure as the map before was of it: no less while it lives."""
+    same = _same(defect.row, defect.col, living)
+    if same is None or (defect.after is not None and _is_older(same, service)):
+        return defect
+    return replace(defect, score=max(defect.score or 0, same.score or 0))
+
+
 def carried_on(
     former: Sequence[Defect],
     new: Sequence[Defect],
     table: EvidenceTable,
     votes: Mapping[tuple[int, int], FloatArray],
+    service: dt.datetime | None = None,
 ) -> list[Defect]:
     """Return the new map: the new defects, with what is known of the past.
 
@@ -426,9 +447,14 @@ def carried_on(
     table : EvidenceTable
     votes : mapping of (row, col) to (photos,) float32
         About the new defects, and those of the map before that are not among them.
+    service : datetime or None
+        Before all of the photos.
     """
     past = [defect for defect in former if defect.until is not None]
     living = [defect for defect in former if defect.until is None]
+    older = [one for one in living if _is_older(one, service)]
+    out = [_as_sure(defect, living, service) for defect in new]
+    living = [one for one in living if one not in older]
     out = [
         _continued(
             defect,
@@ -436,12 +462,17 @@ def carried_on(
             table,
             votes.get((defect.row, defect.col)),
         )
-        for defect in new
+        for defect in out
     ]
     for defect in living:
         if _same(defect.row, defect.col, new) is None:
             left = _ended(defect, table, votes.get((defect.row, defect.col)))
             out += [left] if left is not None else []
+    if service is not None:
+        past += [
+            _after_service(one, new, votes.get((one.row, one.col)), service)
+            for one in older
+        ]
     return out + [
         ended for ended in past if not any(_is_same_life(ended, life) for life in out)
     ]
@@ -452,6 +483,7 @@ def defects(
     table: EvidenceTable,
     former: Sequence[Defect] = (),
     needed: int = SCENES,
+    service: dt.datetime | None = None,
 ) -> list[Defect]:
     """Return the map of a camera.
 
@@ -465,6 +497,8 @@ def defects(
         The map before.
     needed : int
         Different scenes without which it stays as it is.
+    service : datetime or None
+        Before all of the photos.
     """
     if suspects.is_one_scene(state):
         return list(former)
@@ -475,7 +509,7 @@ def defects(
     if verdicts.scenes < needed:
         return list(former)
     sites = _listed(state, table, verdicts)
-    asked = ask(table, verdicts, sites, _by_site(former, table))
+    asked = ask(table, verdicts, sites, _by_site(former, table), service)
     new = [
         _described(state, table, verdicts, asked, number)
         for number in range(len(sites))
@@ -488,7 +522,7 @@ def defects(
         else one
         for one in former
     ]
-    return carried_on(former, new, table, asked.votes(table))
+    return carried_on(former, new, table, asked.votes(table), service)
 
 
 def _by_site(former: Iterable[Defect], table: EvidenceTable) -> dict[int, Defect]:
