@@ -290,25 +290,50 @@ def _shows_from(law: Law, photographed: Sequence[Strength]) -> str | None:
     return None
 
 
-def conditions(defect: Defect) -> str:
-    """Return at which exposures a hot pixel shows, in words; empty where nothing tells.
+def shows(defect: Defect) -> str:
+    """Return from which exposure on a hot pixel shows; empty where nothing tells.
 
     Of a defect that has dates, these are told instead.
 
     >>> short, long = Strength((1 / 3200, 0.01), (100, 800), 0.4, 30), Strength(
     ...     (0.25, 2.0), (800, 800), 30.0, 9)
-    >>> conditions(Defect(row=5, col=7, law=Law(0.0, 9e-5, 0.3),
-    ...                   appearance=Appearance(9, 9, (short, long))))
-    'shows from 1/4 s at ISO 800, photographed between 1/3200 and 2 s'
+    >>> shows(Defect(row=5, col=7, law=Law(0.0, 9e-5, 0.3),
+    ...              appearance=Appearance(9, 9, (short, long))))
+    'from 1/4 s at ISO 800'
     """
     shown = defect.appearance
     if defect.law is None or shown is None or (defect.after or defect.until):
         return ""
     told = [one for one in shown.strengths if one.seconds and one.iso]
-    times = [seconds for one in told for seconds in one.seconds or ()]
     begins = _shows_from(defect.law, told)
     if begins is None:
         return ""
+    return f"from {begins}" if begins else "always"
+
+
+def photographed(defect: Defect) -> str:
+    """Return the exposure times of the photos that tell of a defect, in words.
+
+    >>> strength = Strength((1 / 3200, 2.0), (100, 800), 0.4, 30)
+    >>> photographed(Defect(row=5, col=7, appearance=Appearance(9, 9, (strength,))))
+    'photographed between 1/3200 and 2 s'
+    """
+    shown = defect.appearance
+    told = [
+        one for one in (shown.strengths if shown else ()) if one.seconds and one.iso
+    ]
+    times = [seconds for one in told for seconds in one.seconds or ()]
+    if not times:
+        return ""
     first, last = exposure_time(min(times)), exposure_time(max(times))
     between = f"between {first} and {last} s" if first != last else f"at {first} s only"
-    return f"shows {f'from {begins}' if begins else 'always'}, photographed {between}"
+    return f"photographed {between}"
+
+
+def conditions(defect: Defect) -> str:
+    """Return at which exposures a hot pixel shows, and which there were, in words.
+
+    Empty where `shows` is.
+    """
+    words = shows(defect)
+    return f"shows {words}, {photographed(defect)}" if words else ""

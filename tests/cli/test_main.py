@@ -58,6 +58,18 @@ def test_run_once_tells_what_it_did(
     assert "folding: 4 of 4" in err
 
 
+def test_check_config_says_that_a_report_cannot_be_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(f"folders: [{{path: {folder}}}]\nreport: file/report.html\n")
+
+    assert main(["check-config", str(config)]) == ExitCode.PARTLY
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/file/report.html: the report cannot be written: " in err
+
+
 def test_run_without_a_folder_says_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -165,8 +177,13 @@ def test_history_shows_the_lives(
     assert main(["history", "--json", "--state", worked.state]) == 0
     (camera,) = json.loads(capsys.readouterr().out)["cameras"]
     assert len(camera["pixels"]) == 3
-    assert main(["history", camera["id"], "--state", worked.state]) == 0
-    assert "3 defects from 32 photos" in capsys.readouterr().out
+    names = (camera["id"], camera["id"][:9], camera["serial"], camera["model"].lower())
+    for name in names:
+        assert main(["history", name, "--state", worked.state]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+    place = "{x},{y}".format(**camera["pixels"][0])
+    assert main(["history", place, "--state", worked.state]) == 0
+    assert f"{place} of {camera['model']}" in capsys.readouterr().out
     assert main(["history", "nobody's", "--state", worked.state]) == ExitCode.FAULT
     assert camera["id"] in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import re
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 REFERENCE = Path(__file__).parents[2] / "config" / "hotpixeld.yaml"
 SCHEMA = REFERENCE.with_name("hotpixeld.schema.json")
+WRITE_ANEW = "write it anew: .venv/bin/python config/reference.py"
 SOURCE = Path("/etc/hotpixeld/hotpixeld.yaml")
 
 DATE = "must be a date such as 2009-05-01 or 2009-05-01T14:30:00, local time"
@@ -185,7 +187,7 @@ FAULTS = {
     "folder: []": "1: unknown key 'folder': did you mean 'folders'?",
     "\nxyz: 1": (
         "2: unknown key 'xyz': known are"
-        " state, folders, cameras, detection, repair, copies, limits"
+        " state, folders, cameras, detection, repair, copies, limits, report"
     ),
     "{repair: {}, repair: {past: false}}": (
         "1: key 'repair' is given twice (first in line 1): remove one"
@@ -415,7 +417,7 @@ extra: 1
         "19: detection: method must be 'contrast' or 'variance', not 'contrst'",
         (
             "20: unknown key 'extra': known are"
-            " state, folders, cameras, detection, repair, copies, limits"
+            " state, folders, cameras, detection, repair, copies, limits, report"
         ),
     ]
 
@@ -541,6 +543,7 @@ def test_the_reference_shows_every_key() -> None:
         (Pixel, camera["pixels"][1]),
         (Detection, written["detection"]),
         (Repair, written["repair"]),
+        (Copies, written["copies"]),
         (Limits, written["limits"]),
     ]
 
@@ -566,13 +569,25 @@ def unwrapped(value: object) -> object:
             return value
 
 
+def test_a_report_is_a_page_and_never_named_like_a_photo(tmp_path: Path) -> None:
+    place = tmp_path / "hotpixeld.yaml"
+
+    assert load.parse("report: page.HTML", place).report == tmp_path / "page.HTML"
+    with pytest.raises(ConfigError, match=r"yaml:1: report must end in \.html"):
+        load.parse("report: page.jpg", place)
+
+
 def test_the_schema_for_editors_is_that_of_the_models() -> None:
     stored = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
-    assert stored == unwrapped(load.schema()), (
-        "write it anew: python -c 'import json; from hotpixeld.config import load;"
-        f" print(json.dumps(load.schema(), indent=2))' > {SCHEMA.name}"
-    )
+    assert stored == unwrapped(load.schema()), WRITE_ANEW
+
+
+def test_the_reference_says_what_the_schema_says() -> None:
+    reference = runpy.run_path(str(REFERENCE.with_name("reference.py")))["reference"]
+    stored = json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+    assert REFERENCE.read_text(encoding="utf-8") == reference(stored), WRITE_ANEW
 
 
 def test_every_key_in_the_schema_is_described() -> None:

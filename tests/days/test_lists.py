@@ -124,9 +124,8 @@ def test_a_pixel_listed_by_hand_is_shown_as_such(home: Home, body: Body) -> None
         assert sources.pop(by_hand) == "configured"
         assert sources.pop(found) == "both"
         assert set(sources.values()) == {"detected"}
-        text = home.hotpixeld(command).out
-        assert "configured" in text
-        assert "3 defects from 16 photos, 2 configured" in text
+        _, *lines = home.hotpixeld(command).out.splitlines()
+        assert [line.split("\t")[-1] for line in lines].count("yours") == 2
 
 
 def test_a_pixel_that_the_service_did_not_mend_is_one_defect(
@@ -140,7 +139,7 @@ def test_a_pixel_that_the_service_did_not_mend_is_one_defect(
     home.once()
 
     assert [one["until"] for one in pixels(home).values()] == [None] * 3
-    assert "3 defects from 48 photos" in home.hotpixeld("history").out
+    assert len(home.hotpixeld("history").out.splitlines()) == 1 + 3
     assert home.written() == before
 
 

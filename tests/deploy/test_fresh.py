@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import documents
 from deploy.conftest import SOURCE, put_source
 from deploy.machine import Machine, until
 from sensor import Sensor, scattered
@@ -44,6 +45,12 @@ def mirror() -> str:
     return listed.stdout.split()[0]
 
 
+def environment() -> list[str]:
+    """Return what the package index needs: its authorities, where a proxy has its own."""
+    names = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    return [f"{name}={AUTHORITIES}" for name in names if name in os.environ]
+
+
 @pytest.fixture(params=["bookworm", "trixie"])
 def fresh(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -65,11 +72,26 @@ def fresh(
         shutil.rmtree(root)
 
 
+def test_one_command_of_the_readme_repairs_photos_where_nothing_is(
+    fresh: Machine,
+) -> None:
+    """The first one; the report and the table after it, too."""
+    put_source(fresh)
+    sensor = Sensor(height=200, width=280, defects=scattered(3, 200, 280, levels=(80,)))
+    sensor.write(fresh.path("/root/Pictures"), 16)
+    first, *others = documents.commands()[:3]
+    for command in (first, *others):
+        done = fresh.run("env", *environment(), "sh", "-euc", f"cd {SOURCE}; {command}")
+        print(done)  # noqa: T201 - a record of the steps
+
+    assert "deploy/setup" in first
+    assert len(list(fresh.path("/root/Pictures/repaired").iterdir())) == 16
+    assert fresh.path("/root/hot-pixels.html").read_text().count("<article") == 3
+
+
 def test_one_command_installs_it_where_nothing_is(fresh: Machine) -> None:
     put_source(fresh)
-    names = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-    environment = [f"{name}={AUTHORITIES}" for name in names if name in os.environ]
-    print(fresh.run("env", *environment, f"{SOURCE}/deploy/install"))  # noqa: T201 - a record of the steps
+    print(fresh.run("env", *environment(), f"{SOURCE}/deploy/install"))  # noqa: T201 - a record of the steps
     sensor = Sensor(height=200, width=280, defects=scattered(1, 200, 280, levels=(80,)))
     defect = sensor.defects[0]
     settings = fresh.path("/etc/hotpixeld/hotpixeld.yaml")

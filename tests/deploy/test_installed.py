@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import documents
 from deploy.conftest import ROOT, SOURCE, put_source
 from deploy.machine import Machine, until
 from hotpixeld.messages import MessageId
@@ -288,6 +289,21 @@ def test_the_installer_starts_a_service_that_is_ready(installed: Machine) -> Non
         "root",
         "hotpixeld",
     ]
+
+
+def test_the_installer_brings_man_pages_and_completion(installed: Machine) -> None:
+    asked = (
+        "source /usr/local/share/bash-completion/completions/hotpixeld;"
+        " COMP_WORDS=(hotpixeld check); COMP_CWORD=1; _hotpixeld_completion hotpixeld;"
+        ' echo "${COMPREPLY[@]}"'
+    )
+    pages = installed.path("/usr/local/share/man/man1").glob("hotpixeld*.1")
+
+    assert {"hotpixeld.1", "hotpixeld-run.1"} <= {page.name for page in pages}
+    assert installed.run("bash", "-c", asked) == "check-config\n"
+    assert installed.path("/usr/local/share/zsh/site-functions/_hotpixeld").exists()
+    fish = "/usr/local/share/fish/vendor_completions.d/hotpixeld.fish"
+    assert installed.path(fish).exists()
 
 
 def test_the_units_are_sound_and_shut_in(installed: Machine) -> None:
@@ -693,6 +709,34 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     assert all(message_id in listed for message_id in MessageId)
 
 
+# The commands are root's here: what a document has sudo do, this does.
+SUDO = """#!/bin/sh
+[ "$1" = -u ] || exec "$@"
+user=$2
+shift 2
+exec runuser -u "$user" -- "$@"
+"""
+
+
+def test_the_commands_that_an_administrator_reads_are_there(
+    shared: Service, annas: Service
+) -> None:
+    """Those of README.md and deploy/README.md, as they are, but for "follow" (-f)."""
+    machine = shared.machine
+    sudo = machine.path("/usr/local/bin/sudo")
+    sudo.write_text(SUDO)
+    sudo.chmod(0o755)
+    shared.drop(SHARED)
+    commands = dict.fromkeys(documents.administrators_commands())
+    for command in commands:
+        machine.run("sh", "-euc", f"cd {SOURCE}; {command.removesuffix(' -f')}")
+
+    assert len(commands) > 8
+    assert machine.run("stat", "--format=%A", "/srv/photos") == "drwxrws---\n"
+    assert annas.show("ActiveState") == "active"
+    sudo.unlink()
+
+
 def test_the_status_is_for_every_user(shared: Service, annas: Service) -> None:
     for one in (shared, annas):
         command = ("hotpixeld", "status", "--json", "--state", one.state)
@@ -817,6 +861,7 @@ def test_removing_it_leaves_the_photos(shared: Service, annas: Service) -> None:
 
     assert shared.show("LoadState") == annas.show("LoadState") == "not-found"
     assert not list(path("/opt").glob("hotpixeld*"))
+    assert not list(path("/usr/local/share").rglob("*hotpixeld*"))
     assert path(shared.settings).exists()
     assert path(f"{shared.state}/ledger.sqlite3").exists()
     shared.machine.run(f"{SOURCE}/deploy/install", "remove", "--purge")

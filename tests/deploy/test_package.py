@@ -64,6 +64,14 @@ def test_the_package_lives_from_installing_to_purging(
     machine.run("systemd-analyze", "verify", "hotpixeld.service", "hotpixeld@a.service")
     machine.run("hotpixeld-apply")
 
+    shell_files = machine.run("dpkg", "--listfiles", "hotpixeld")
+    for name in (
+        "man/man1/hotpixeld-run.1.gz",
+        "bash-completion/completions/hotpixeld",
+        "zsh/vendor-completions/_hotpixeld",
+        "fish/vendor_completions.d/hotpixeld.fish",
+    ):
+        assert f"/usr/share/{name}\n" in shell_files
     assert machine.run("systemctl", "is-active", "hotpixeld") == "active\n"
     assert "defect in camera" in machine.run("journalctl", "--list-catalog")
     show = ("systemctl", "show", "--property=MainPID", "--value", "hotpixeld")

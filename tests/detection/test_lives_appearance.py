@@ -7,12 +7,10 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from hotpixeld.cli import terminal
-from hotpixeld.defect import Appearance, Defect, Strength
+from hotpixeld.defect import Defect
 from hotpixeld.detection import evidence, lives
 from hotpixeld.detection.dates import Life
 from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
-from hotpixeld.repair.pixel_list import ListedPixel
 
 NOON = dt.datetime(2024, 3, 1, 12)
 # Exposure time, ISO, focal length and excess of six photos.
@@ -63,27 +61,6 @@ def test_the_focal_range_is_that_of_the_photos_that_show_it() -> None:
     at_wide = np.array([True, True, False, True, False, True])
 
     assert lives.focal_range(table(), at_wide) == (5.0, 6.0)
-
-
-def test_history_is_written_as_photographers_do() -> None:
-    strengths = (
-        Strength((1 / 60, 1 / 60), (100, 200), 3.0, 2),
-        Strength((0.4, 0.5), (100, 100), 28.0, 2),
-        Strength(None, None, 9.0, 1),
-    )
-    defect = Defect(
-        5, 7, focal=(4.3, 5.0), by=NOON, appearance=Appearance(4, 5, strengths)
-    )
-    (row,) = terminal.history_rows([ListedPixel(defect)])
-
-    assert row[0] == "7,5"
-    assert row[5:] == [
-        "4 of 5",
-        "1/60 s: +3 (2), 0.4-0.5 s: +28 (2), ?: +9 (1)",
-        "4.3-5 mm",
-        "",
-    ]
-    assert len(row) == len(terminal.LIFE_COLUMNS)
 
 
 def test_a_pixel_is_looked_for_only_at_its_focal_lengths() -> None:

@@ -191,7 +191,7 @@ def test_while_photos_come_a_spool_that_fills_up_is_emptied(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine_session, "SPOOL", (10**9, 34))
+    monkeypatch.setattr(engine_session, "BOUNDS", (10**9, 34))
     photos = sensor.write(folder, 17)
     session = open_session()
     busy = []

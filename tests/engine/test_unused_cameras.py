@@ -261,6 +261,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS, ids=range(len(STEPS)))
 def test_killed_anywhere_it_is_whole_or_dropped_and_learns_again(
     world: World,

@@ -387,7 +387,7 @@ SPOOLS = (("of 3 photos", [2_000_000_000, 3]), ("of 30,000 bytes", [30_000, 1000
 def spool_full(zygote: Zygote, root: Path, table: Table) -> None:
     """Take photos while the spool has no room: their originals serve."""
     for what, bounds in SPOOLS:
-        due = Due.new(zygote, root, patch={"engine.session.SPOOL": bounds})
+        due = Due.new(zygote, root, patch={"engine.session.BOUNDS": bounds})
         kept = list((due.world.state / "spool").iterdir())
         size = sum(path.stat().st_size for path in kept)
         wrong = []

@@ -8,9 +8,10 @@ import pytest
 import jpegs
 import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.repair import lossless, reencode, shape
+from hotpixeld.repair import lossless, reencode, stacking
 from hotpixeld.repair.footprint import Footprint
-from hotpixeld.repair.shape import Footprints, Shown, Stacks
+from hotpixeld.repair.shape import Footprints, Shown
+from hotpixeld.repair.stacking import Stacks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def learn(image: NDArray[np.float32], defects: list[Defect]) -> Footprint | None
     """Return what the mean of photos teaches."""
     stacks = Stacks([(one.row, one.col) for one in defects], *image.shape[:2])
     stacks.add([image[cut(one)] for one in stacks.windows], np.ones(len(defects), bool))
-    return shape.learn(stacks, "").camera
+    return stacking.learn(stacks, "").camera
 
 
 def cut(window: Window) -> tuple[slice, slice]:

@@ -10,9 +10,10 @@ import pytest
 import jpegs
 import libturbojpeg
 from hotpixeld.defect import Defect
-from hotpixeld.repair import lossless, shape
+from hotpixeld.repair import lossless, shape, stacking
 from hotpixeld.repair.field import Subsampling
-from hotpixeld.repair.shape import Exposure, Footprints, Shown, Stacks
+from hotpixeld.repair.shape import Exposure, Footprints, Shown
+from hotpixeld.repair.stacking import Stacks
 from repair.test_footprint import PLACES, WIDE_HERE, cut, learned
 from repair.test_footprint import mean as mean_of
 
@@ -54,7 +55,7 @@ def learned_from(
         assert isinstance(photo, np.ndarray)
         levels = [photo[cut(one)] for one in stacks.windows]
         stacks.add(levels, np.full(len(places), is_alive))
-    return shape.learn(stacks, "basis")
+    return stacking.learn(stacks, "basis")
 
 
 def footprints() -> Footprints:
@@ -117,7 +118,7 @@ def by_exposure() -> Footprints:
         photo = image(100 * (exposure.seconds or 0), number)
         levels = [photo[cut(one)] for one in stacks.windows]
         stacks.add(levels, np.ones(1, bool), exposure)
-    return shape.learn(stacks, "")
+    return stacking.learn(stacks, "")
 
 
 def test_a_law_says_how_strongly_a_photo_shows_it() -> None:

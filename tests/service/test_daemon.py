@@ -191,6 +191,7 @@ def test_photos_that_come_one_after_the_other_are_folded_together(
     assert int(manifest.parent.name) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [5, 30])
 def test_kill_9_in_the_middle_ends_with_the_same_bits(
     start: Callable[..., Daemon],

@@ -249,3 +249,12 @@ def test_a_record_that_cannot_be_sent_is_no_end(
     JournalHandler().emit(record)
 
     assert "not all arguments converted" in capsys.readouterr().err
+
+
+def test_logging_is_as_it_was_once_the_command_is_done() -> None:
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    with logs.sent(logging.CRITICAL):
+        assert root.level == logging.CRITICAL
+
+    assert (root.level, root.handlers) == before

@@ -32,6 +32,16 @@ def test_a_shared_folder_can_be_written_to_wherever_its_copies_go() -> None:
     ]
 
 
+def test_the_folder_of_the_report_can_be_written_to() -> None:
+    text = "folders: [{path: /srv/a}]\nreport: "
+
+    assert settings(text + "/srv/pages/report.html") == [
+        'ReadWritePaths="-/srv/a"',
+        'ReadWritePaths="-/srv/pages"',
+    ]
+    assert settings(text + "/srv/a/report.html") == ['ReadWritePaths="-/srv/a"']
+
+
 def make_home(home: Path) -> None:
     for name in (".config", "Letters", "Pictures", ".photos/new", ".with\nbreak"):
         (home / name).mkdir(parents=True)

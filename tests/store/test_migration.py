@@ -291,6 +291,7 @@ def interrupted(
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize(("error", "dead"), [(Killed, True), (full, False)])
 def test_what_is_interrupted_anywhere_is_gone_on_with(

@@ -5,6 +5,8 @@
 - `run_once`: ``run --once``, from the photos in the folders to map and copies.
 - `forgetting`: `forget` and `relearn`: in numbers what will happen, and done.
 - `photo_status`: ``status PHOTO``, what became of one photo.
+- `completion`: the cameras that a shell offers behind Tab.
+- `states`: `state merge`, `state export` and `state import`.
 - `terminal`: what people see: status, tables of defects, progress.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.

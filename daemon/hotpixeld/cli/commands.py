@@ -12,9 +12,11 @@ import itertools
 import logging
 import os
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.cli.tables import CameraPixels
 from hotpixeld.config.model import Config
 from hotpixeld.engine import maps
 from hotpixeld.engine.sampling import evidence_of
@@ -34,8 +36,9 @@ from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
     from hotpixeld.formats.map_formats import CameraMaps
@@ -119,8 +122,7 @@ def status(
 ) -> Json:
     """Return the status of a state: from its ledger, else as the daemon published it.
 
-    "daemon" is what a running daemon published, "killed" what one did that did not end by
-    itself, and "process" works on the state now; "published" says that this user may not
+    With who works on it (`status_file.lives`); "published" says that this user may not
     read the ledger.
 
     Parameters
@@ -134,13 +136,7 @@ def status(
         Neither can be read.
     """
     published = status_file.published(folder)
-    process = status_file.working(folder)
-    daemon = published and published.get("daemon")
-    lives = {
-        "daemon": daemon if process is not None else None,
-        "killed": daemon if process is None else None,
-        "process": process,
-    }
+    lives = status_file.lives(folder)
     try:
         with opened(folder) as ledger:
             current = status_file.status(ledger, config or Config(), most)
@@ -172,11 +168,18 @@ def closed_paths(config: Config, state: Path | None) -> Iterator[str]:
             yield fault
     for one, two in itertools.permutations(config.folders, 2):
         yield from _in_the_way(one, two)
+    if config.report is not None:
+        yield from _unwritable(config.report.parent, f"{config.report}: the report")
     if state is not None:
-        place = sandbox.existing(state)
-        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-            closed = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
-            yield f"{state}: the state cannot be written: {said(closed)}"
+        yield from _unwritable(state, f"{state}: the state")
+
+
+def _unwritable(folder: Path, what: str) -> Iterator[str]:
+    """Yield why nothing can be written in a folder, or made where it is to be."""
+    place = sandbox.existing(folder)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        closed = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        yield f"{what} cannot be written: {said(closed)}"
 
 
 def _in_the_way(one: Folder, two: Folder) -> Iterator[str]:
@@ -197,32 +200,39 @@ def _in_the_way(one: Folder, two: Folder) -> Iterator[str]:
 
 
 def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraRecord]:
-    """Return the cameras that a command names: all, or by id, its beginning, or a name.
+    """Return the cameras that a command names, all where it names none.
 
-    A configured name may stand for several: one body at two sizes.
+    By id, a configured name or a serial number, which may stand for several: one body at
+    two sizes; or by what begins one id only, or is part of one model only.
 
     Raises
     ------
     HotpixeldError
-        It names no camera, or the beginning of more than one id.
+        It names no camera, or a beginning or a model of several.
     """
     records = list(ledger.images.cameras())
     if named is None:
         return records
-    exact = [record for record in records if record.camera.id == named]
-    by_name = [
-        record
-        for record in records
-        if named in {one.name for one in config.camera_entries(record.camera)}
-    ]
-    begun = [record for record in records if record.camera.id.startswith(named)]
-    found = exact or by_name or begun
-    ids = ", ".join(record.camera.id for record in found or records) or "none yet"
-    if not found:
-        raise HotpixeldError(f"no camera {named!r}; known: {ids}")
-    if found is begun and len(begun) > 1:
-        raise HotpixeldError(f"{named!r} begins the names of {len(begun)}: {ids}")
-    return found
+    text = named.casefold()
+    names: tuple[Callable[[Camera], bool], ...] = (
+        lambda one: one.id == named,
+        lambda one: named in {entry.name for entry in config.camera_entries(one)},
+        lambda one: one.serial == named,
+    )
+    parts: tuple[Callable[[Camera], bool], ...] = (
+        lambda one: one.id.startswith(text),
+        lambda one: one.model.casefold() == text,
+        lambda one: text in one.model.casefold(),
+    )
+    for is_meant in (*names, *parts):
+        found = [record for record in records if is_meant(record.camera)]
+        ids = ", ".join(record.camera.id for record in found)
+        if len(found) > 1 and is_meant in parts:
+            raise HotpixeldError(f"{named!r} may be any of {len(found)}: {ids}")
+        if found:
+            return found
+    ids = ", ".join(record.camera.id for record in records) or "none yet"
+    raise HotpixeldError(f"no camera {named!r}; known: {ids}")
 
 
 def camera_maps(
@@ -249,6 +259,29 @@ def camera_maps(
                 if method is None
                 else _from_state(folder, ledger, config, record)
             ]
+        ]
+
+
+def camera_pixels(
+    folder: Path, config: Config, camera_id: str | None, method: str | None = None
+) -> list[CameraPixels]:
+    """Return what tables show: the cameras' lists, and in how many copies each is repaired.
+
+    Takes and raises what `camera_maps` does.
+    """
+    maps_ = camera_maps(folder, config, camera_id, method)
+    with opened(folder) as ledger:
+        repaired = (
+            Counter(
+                place
+                for _, pixels in ledger.copies.repaired(record.camera.id)
+                for place in pixels
+            )
+            for record, _ in maps_
+        )
+        return [
+            CameraPixels(record, pixels, counts)
+            for (record, pixels), counts in zip(maps_, repaired, strict=True)
         ]
 
 

@@ -181,14 +181,15 @@ def _stays(ledger: Ledger, paths: dict[int, list[PathRecord]]) -> str:
     return f"{photos} and {counted(written, 'copy')}" if written else photos
 
 
-def _one_camera(ledger: Ledger, config: Config, named: str) -> Camera:
+def _one_camera(ledger: Ledger, config: Config, named: str | None) -> Camera:
+    """Return the camera that a command names, or the only one there is."""
     records = commands.chosen(ledger, config, named)
-    if len(records) > 1:
-        ids = ", ".join(record.camera.id for record in records)
-        raise HotpixeldError(
-            f"{named!r} names {len(records)} cameras, say which: {ids}"
-        )
-    return records[0].camera
+    if len(records) == 1:
+        return records[0].camera
+    ids = ", ".join(record.camera.id for record in records) or "none yet"
+    if named is None:
+        raise HotpixeldError(f"name a camera; known: {ids}")
+    raise HotpixeldError(f"{named!r} names {len(records)} cameras, say which: {ids}")
 
 
 def _is_since(image: Image, since: dt.datetime | None) -> bool:
@@ -196,7 +197,7 @@ def _is_since(image: Image, since: dt.datetime | None) -> bool:
 
 
 def to_forget(
-    ledger: Ledger, config: Config, named: str, since: dt.datetime | None
+    ledger: Ledger, config: Config, named: str | None, since: dt.datetime | None
 ) -> Plan:
     """Return what `forget` is going to do.
 
@@ -290,7 +291,7 @@ def _tidy(ledger: Ledger, camera_id: str) -> None:
 
 
 def to_relearn(
-    ledger: Ledger, config: Config, named: str, since: dt.datetime | None
+    ledger: Ledger, config: Config, named: str | None, since: dt.datetime | None
 ) -> Plan:
     """Return what `relearn` is going to do.
 

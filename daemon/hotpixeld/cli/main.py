@@ -13,14 +13,17 @@ import click
 
 from hotpixeld.cli import (
     commands,
+    completion,
     copy_commands,
     forgetting,
     photo_status,
     run_once,
+    states,
+    tables,
     terminal,
 )
 from hotpixeld.config.load import for_folders, load
-from hotpixeld.config.model import Config
+from hotpixeld.config.model import Config, is_page_name
 from hotpixeld.defect import Defect
 from hotpixeld.errors import (
     ConfigError,
@@ -35,6 +38,7 @@ from hotpixeld.errors import (
 from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.messages import counted, plain
+from hotpixeld.report.writing import write_report
 from hotpixeld.service import daemon, logs, status_file
 from hotpixeld.store import state_folder
 
@@ -56,6 +60,14 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     config = click.option("--config", type=existing, help="Configuration file (YAML).")
     return config(state(command))
+
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: min(len(os.sched_getaffinity(0)), 8),
+    help="Photos worked on at once.  [default: the number of cores]",
+)
 
 
 def _configuration(
@@ -96,6 +108,14 @@ def _state(
     return folder
 
 
+of_one_camera = click.option(
+    "--camera",
+    metavar="CAMERA",
+    shell_complete=completion.cameras,
+    help="This camera only.",
+)
+
+
 def changes_what_was_learned(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that delete what was learned."""
     dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen.")
@@ -131,12 +151,7 @@ def program() -> None:
 @click.option(
     "-q", "--quiet", is_flag=True, help="Say only what went wrong, as cron wants it."
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=lambda: min(len(os.sched_getaffinity(0)), 8),
-    help="Photos worked on at once.  [default: the number of cores]",
-)
+@jobs_option
 @shared
 def run(
     folders: tuple[Path, ...],
@@ -206,7 +221,7 @@ def status(
 
 
 @program.command(name="map")
-@click.option("--camera", metavar="ID", help="This camera only.")
+@of_one_camera
 @click.option(
     "--method",
     type=click.Choice(["contrast", "variance"]),
@@ -230,10 +245,17 @@ def map_command(
     config: Path | None,
     state: Path | None,
 ) -> None:
-    """Print the hot-pixel maps."""
+    """Print the cameras' lists of pixels: where, what, how strong, and when they show.
+
+    A table on a terminal; in a pipe a line of fields between tabs for each pixel.
+    """
     loaded = _configuration(config)
-    maps = commands.camera_maps(_state(state, loaded), loaded, camera, method)
-    text = FORMATS.get(format_, terminal.tables)(maps)
+    folder = _state(state, loaded)
+    if format_ == "table":
+        text = tables.text(commands.camera_pixels(folder, loaded, camera, method))
+    else:
+        maps = commands.camera_maps(folder, loaded, camera, method)
+        text = FORMATS[format_](maps)
     if output:
         commands.write_text(output, text)
     else:
@@ -241,21 +263,63 @@ def map_command(
 
 
 @program.command()
-@click.argument("camera", required=False)
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="[CAMERA] [X,Y]",
+    shell_complete=completion.cameras,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared
 def history(
-    camera: str | None, *, as_json: bool, config: Path | None, state: Path | None
+    what: tuple[str, ...], *, as_json: bool, config: Path | None, state: Path | None
 ) -> None:
-    """Show the life of each defect: since when, until when, how strong."""
+    """Show since when each defect is there and when it shows; of one at X,Y all there is.
+
+    CAMERA may be left out where there is one.
+    """
+    places = [text for text in what if tables.is_place(text)]
+    names = [text for text in what if not tables.is_place(text)]
+    if len(places) > 1 or len(names) > 1:
+        raise click.UsageError("name one camera, and one pixel as X,Y")
+    camera = names[0] if names else None
     loaded = _configuration(config)
-    maps = commands.camera_maps(_state(state, loaded), loaded, camera, None)
-    text = (
-        map_formats.json_text(maps, map_formats.life)
-        if as_json
-        else terminal.histories(maps)
-    )
+    folder = _state(state, loaded)
+    if as_json:
+        maps = commands.camera_maps(folder, loaded, camera, None)
+        text = map_formats.json_text(maps, map_formats.life)
+    else:
+        found = commands.camera_pixels(folder, loaded, camera)
+        text = tables.details(found, places[0]) if places else tables.text(found)
     click.echo(text, nl=False)
+
+
+@program.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("hotpixeld-report.html"),
+    show_default=True,
+    help="File to write, a page: its name ends in .html.",
+)
+@of_one_camera
+@shared
+def report(
+    *, output: Path, camera: str | None, config: Path | None, state: Path | None
+) -> None:
+    """Write a page that shows each defect in real photos, before and after repair.
+
+    One HTML file with all in it, to open in a browser: where the defects are, since when,
+    when they show, what was not used and why.  With `report: FILE` in the configuration
+    the daemon keeps it current.
+    """
+    if not is_page_name(output):
+        raise click.BadParameter("must end in .html", param_hint="--output")
+    loaded = _configuration(config)
+    with commands.opened(_state(state, loaded)) as ledger:
+        records = commands.chosen(ledger, loaded, camera)
+        write_report(output, ledger, loaded, records)
+    click.echo(f"{output}: open it in a browser")
 
 
 @program.command()
@@ -306,6 +370,70 @@ def repair(
             code = max(code, ExitCode.FAULT)
             click.echo(plain(f"{path}: no copy: {said(error)}"), err=True)
     return code
+
+
+@program.group(name="state")
+def state_group() -> None:
+    """Merge, export or import what was learned, as a whole."""
+
+
+new_folder = click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write; not there yet, or empty.",
+)
+
+
+@state_group.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@new_folder
+@jobs_option
+@shared
+def merge(
+    first: Path,
+    second: Path,
+    *,
+    output: Path,
+    jobs: int,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Make one state of A and B, two state folders, which stay as they are.
+
+    A photo that both have learned counts once.  Their daemons may go on.
+    """
+    del state  # every command takes it; this one is told its states
+    loaded = _configuration(config)
+    with logs.sent(logging.WARNING):
+        click.echo(states.merge(first, second, output, loaded, jobs))
+
+
+@state_group.command(name="export")
+@new_folder
+@shared
+def export_state(*, output: Path, config: Path | None, state: Path | None) -> None:
+    """Write the state to a new folder, as it is now; the daemon may go on."""
+    loaded = _configuration(config)
+    click.echo(states.export(_state(state, loaded), output, loaded))
+
+
+@state_group.command(name="import")
+@click.argument("source", metavar="FOLDER", type=click.Path(path_type=Path))
+@jobs_option
+@shared
+def import_state(
+    source: Path, *, jobs: int, config: Path | None, state: Path | None
+) -> None:
+    """Add what the state in FOLDER has learned; stop the daemon first.
+
+    A photo that both have learned counts once.
+    """
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    with logs.sent(logging.WARNING):
+        click.echo(states.import_(folder, source, loaded, jobs))
 
 
 @program.command()
@@ -368,15 +496,16 @@ def tidy(
 
 
 @program.command()
-@click.argument("camera")
+@click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
+    metavar="DATE",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Forget photos taken from this day on; the earlier ones are folded again.",
 )
 @changes_what_was_learned
 def forget(
-    camera: str,
+    camera: str | None,
     *,
     since: dt.datetime | None,
     dry_run: bool,
@@ -402,15 +531,16 @@ def forget(
 
 
 @program.command()
-@click.argument("camera")
+@click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
+    metavar="DATE",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Of the forgotten photos, take those from this day on only.",
 )
 @changes_what_was_learned
 def relearn(
-    camera: str,
+    camera: str | None,
     *,
     since: dt.datetime | None,
     dry_run: bool,

@@ -1,4 +1,4 @@
-"""What people see on a terminal: the status, tables of defects, and progress."""
+"""What people see on a terminal: the status, and progress; of defects, see `tables`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,15 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
-from hotpixeld.defect import exposure_time
-from hotpixeld.formats.map_formats import pixel
 from hotpixeld.messages import counted, plain
-from hotpixeld.repair import pixel_list
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from hotpixeld.formats.map_formats import CameraMaps, Json
-    from hotpixeld.repair.pixel_list import ListedPixel
-    from hotpixeld.store.images import CameraRecord
+    from hotpixeld.formats.map_formats import Json
 
 Item = TypeVar("Item")
 
@@ -44,19 +38,6 @@ class Show(Protocol):
     def __call__(self, items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
         """Yield the items."""
 
-
-COLUMNS = ("x", "y", "kind", "score", "red green blue", "after", "by", "until", "")
-LIFE_COLUMNS = (
-    "x,y",
-    "kind",
-    "after",
-    "by",
-    "until",
-    "seen in",
-    "levels by exposure time (photos)",
-    "focal length",
-    "",
-)
 
 PLAIN_SECONDS = 10.0
 """Seconds between two plain lines."""
@@ -219,107 +200,6 @@ def status(state: Json, most: int | None = PROBLEMS) -> str:
     lines += [_camera(camera) for camera in state["cameras"]]
     lines += former_copies(state.get("former_copies", ()))
     return "\n".join(map(plain, lines + _problems(state, most))) + "\n"
-
-
-def _mark(listed: ListedPixel) -> str:
-    """Return what a table says of where a pixel comes from: nothing of detected ones."""
-    if listed.ignored:
-        return "ignored"
-    return {"detected": "", "both": "configured, detected"}.get(
-        listed.source, listed.source
-    )
-
-
-def table_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
-    """Return the cells of a table of pixels, a row each, in the order of `COLUMNS`."""
-    rows = []
-    for listed in pixels:
-        cells = pixel(listed)
-        amplitude = cells["amplitude"] or []
-        since = cells["since"]
-        rows.append(
-            [
-                str(cells["x"]),
-                str(cells["y"]),
-                cells["kind"],
-                "" if cells["score"] is None else f"{cells['score']:.1f}",
-                " ".join(f"{part:+.0f}" for part in amplitude),
-                since["after"] or "",
-                since["by"] or "",
-                cells["until"] or "",
-                "; ".join(filter(None, (_mark(listed), cells["conditions"]))),
-            ]
-        )
-    return rows
-
-
-def _range(ends: tuple[float, float] | tuple[int, int] | None, text: str) -> str:
-    """Return a range of exposure times or numbers in as few characters as it takes."""
-    if ends is None:
-        return "?"
-    first, last = (exposure_time(end) if text == "s" else f"{end:g}" for end in ends)
-    return f"{first} {text}" if first == last else f"{first}-{last} {text}"
-
-
-def history_rows(pixels: Iterable[ListedPixel]) -> list[list[str]]:
-    """Return the cells of a table of lives, a row each, in the order of `LIFE_COLUMNS`."""
-    rows = []
-    for listed in pixels:
-        cells, shown = pixel(listed), listed.defect.appearance
-        strengths = [
-            f"{_range(each.seconds, 's')}: {each.amplitude:+.0f} ({each.photos})"
-            for each in (shown.strengths if shown else ())
-        ]
-        by_time, since = ", ".join(strengths), cells["since"]
-        rows.append(
-            [
-                f"{cells['x']},{cells['y']}",
-                cells["kind"],
-                since["after"] or "",
-                since["by"] or "",
-                cells["until"] or "",
-                f"{shown.seen} of {shown.telling}" if shown else "",
-                "; ".join(filter(None, (cells["conditions"], by_time))),
-                _range(listed.defect.focal, "mm") if listed.defect.focal else "",
-                _mark(listed),
-            ]
-        )
-    return rows
-
-
-def histories(maps: CameraMaps) -> str:
-    """Return the lives of all defects as tables for a terminal."""
-    return tables(maps, LIFE_COLUMNS, history_rows)
-
-
-def _title(record: CameraRecord, pixels: Sequence[ListedPixel]) -> str:
-    """Return the heading of a camera's table: how many places there are, of each sort."""
-    counts = pixel_list.counts(pixels)
-    extra = [f", {counts[name]} {name}" for name in ("configured", "ignored")]
-    known = "".join(text for text in extra if not text.startswith(", 0 "))
-    defects, photos = (
-        counted(counts["defects"], "defect"),
-        counted(record.photos, "photo"),
-    )
-    return f"{record.camera.id}: {defects} from {photos}{known}"
-
-
-def tables(
-    maps: CameraMaps,
-    columns: Sequence[str] = COLUMNS,
-    rows: Callable[[Iterable[ListedPixel]], list[list[str]]] = table_rows,
-) -> str:
-    """Return the maps as tables for a terminal."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    with console.capture() as captured:
-        for record, pixels in maps:
-            table = Table(*columns, title=_title(record, pixels), title_justify="left")
-            for row in rows(pixels):
-                table.add_row(*row)
-            console.print(table)
-        if not maps:
-            console.print("no camera yet")
-    return captured.get()
 
 
 class _Rate(TextColumn):

@@ -400,8 +400,8 @@ class _Untitled(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration, for editors.
 
-    ``config/hotpixeld.schema.json`` holds it; ``tests/config/test_load.py`` says how to
-    write it anew.
+    ``config/hotpixeld.schema.json`` holds it; ``config/reference.py`` writes it, and from
+    it the commented reference.
     """
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return about | Config.model_json_schema(schema_generator=_Untitled)

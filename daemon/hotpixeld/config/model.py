@@ -80,9 +80,9 @@ _PAIR = {"type": "array", "items": _COORDINATE, "minItems": 2, "maxItems": 2}
 class Point(Model):
     """A place in the stored (sensor) frame: [x, y] or {x: .., y: ..}."""
 
-    x: int = Field(ge=0, lt=MAX_EXTENT)
+    x: int = Field(ge=0, lt=MAX_EXTENT, examples=[10])
     """Column, 0-based, from the left."""
-    y: int = Field(ge=0, lt=MAX_EXTENT)
+    y: int = Field(ge=0, lt=MAX_EXTENT, examples=[20])
     """Row, 0-based, from the top."""
 
     @model_validator(mode="before")
@@ -99,18 +99,22 @@ class Pixel(Point):
     """A defective pixel; in `map.yaml` with what is known about it."""
 
     kind: Annotated[Kind, Field(strict=False)] = Kind.HOT
-    """What it does to the light: adds to it, shows one level, takes away."""
-    since: Annotated[Since, BeforeValidator(_since), Also(MOMENT_SCHEMA)] | None = None
+    """Hot adds light, stuck shows one level, dead takes light away."""
+    since: Annotated[Since, BeforeValidator(_since), Also(MOMENT_SCHEMA)] | None = (
+        Field(default=None, examples=["2009-05-01"])
+    )
     """First day (or photo) that shows it; without it, always."""
-    until: Moment | None = None
-    """First day (or photo) that does not show it any more."""
-    radius: int | None = Field(default=None, ge=0, le=16)
+    until: Moment | None = Field(default=None, examples=["2011-03-01"])
+    """First day (or photo) that does not show it any more; without it, it is still there."""
+    radius: int | None = Field(default=None, ge=0, le=16, examples=[1])
     """Half width of its footprint in pixels (1 is 3x3); without it, found out."""
-    score: float | None = Field(default=None, allow_inf_nan=False)
+    score: float | None = Field(default=None, allow_inf_nan=False, examples=[12.5])
     """Strength of the evidence, as hotpixeld writes it; not needed by hand."""
-    amplitude: tuple[float, float, float] | None = None
-    """Mean excess in levels of red, green, blue, as hotpixeld writes it."""
-    focal: tuple[float, float] | None = None
+    amplitude: tuple[float, float, float] | None = Field(
+        default=None, examples=[[9, 8, 8]]
+    )
+    """Mean excess in levels of red, green, blue, as hotpixeld writes it; likewise."""
+    focal: tuple[float, float] | None = Field(default=None, examples=[[4.3, 5]])
     """Focal lengths (mm) at which it shows here, where lens correction moves it."""
 
     @field_validator("until")
@@ -173,22 +177,28 @@ class CameraConfig(Model):
     model.  An empty text matches photos that carry none.
     """
 
-    name: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, min_length=1, examples=["anna-d80"])
     """Your name for it: for `camera` in a folder, and for commands."""
-    make: str | None = None
+    make: str | None = Field(default=None, examples=["NIKON CORPORATION"])
     """Maker as in EXIF; upper or lower case."""
-    model: str | None = None
+    model: str | None = Field(default=None, examples=["NIKON D80"])
     """Model as in EXIF; upper or lower case."""
-    serial: str | None = None
-    """Serial number of the body, in quotes."""
-    size: Size | None = None
-    """Stored [width, height] of the photos that the coordinates below are for."""
-    serviced: Moment | None = None
-    """Day it came back from a service: detected pixels are judged afresh since."""
-    pixels: tuple[Annotated[Pixel, Also(_PAIR)], ...] = ()
-    """Pixels to repair in every photo of this camera (within their dates)."""
-    ignore: tuple[Annotated[Point, Also(_PAIR)], ...] = ()
-    """Pixels that are sound, whatever is detected there."""
+    serial: str | None = Field(default=None, examples=["3012345"])
+    """Serial number of the body, in quotes: YAML reads 0123456 as a number."""
+    size: Size | None = Field(default=None, examples=[[3872, 2592]])
+    """Stored [width, height] of the photos that `pixels` and `ignore` are for; without it,
+    the largest of the camera."""
+    serviced: Moment | None = Field(default=None, examples=["2011-03-01"])
+    """Day it came back from a service: detected pixels start afresh from then on."""
+    pixels: tuple[Annotated[Pixel, Also(_PAIR)], ...] = Field(
+        default=(), examples=[[[1500, 1271]]]
+    )
+    """Pixels to repair in every photo of this camera (within their dates): [x, y], or more
+    about it."""
+    ignore: tuple[Annotated[Point, Also(_PAIR)], ...] = Field(
+        default=(), examples=[[[7, 9]]]
+    )
+    """Pixels that are sound, whatever is detected there or within 2 pixels."""
 
     @property
     def identity(self) -> tuple[str | None, str | None, str | None]:
@@ -232,8 +242,8 @@ class CameraConfig(Model):
 class Folder(Model):
     """A watched folder, and what becomes of its photos."""
 
-    path: Resolved
-    """Folder to watch, with all below it; relative to this file, or absolute."""
+    path: Resolved = Field(examples=["/srv/photos/import"])
+    """Folder to watch, with all below it."""
     repaired: RawPath = Field(default=Path("repaired"), validate_default=True)
     """Folder for repaired copies; relative to `path`, or absolute."""
     name: Annotated[str, Field(json_schema_extra={"pattern": r"^[^/{}]*\{name\}$"})] = (
@@ -290,11 +300,12 @@ class Detection(Model):
     """How defects are found."""
 
     method: Literal["contrast", "variance"] = "contrast"
-    """Local contrast of the mean photo with evidence photo by photo, or lowest variance."""
+    """By local contrast in the mean photo and the evidence of each photo; or by the lowest
+    variance, as in the first days."""
     min_photos: int = Field(default=16, ge=4, le=10_000)
     """Photos of a camera before its first map."""
     memory: int = Field(default=100, ge=0, le=1_000_000)
-    """Photos that the mean looks back on, so that new defects show; 0 never forgets."""
+    """Photos that the mean looks back on, so that new defects show; 0: never forget."""
 
     @field_validator("memory")
     @classmethod
@@ -313,7 +324,7 @@ class Repair(Model):
     past: bool = True
     """When the list changes, make the copies of earlier photos again."""
     fill: Literal["adaptive", "neighbours"] = "adaptive"
-    """Follow edges and grain, or take the weighted mean of the eight neighbours."""
+    """Follow edges and grain; or take the weighted mean of the eight neighbours."""
     fallback: Literal["refuse", "reencode"] = "refuse"
     """What to do with a photo that cannot be repaired without loss elsewhere."""
 
@@ -322,22 +333,28 @@ class Copies(Model):
     """What is kept of the originals beside their copies, and which copies are removed."""
 
     undo: bool = True
-    """Keep the bits that a repair replaces, so that `hotpixeld undo` can put them back."""
+    """Keep the bits that a repair replaces, so that `hotpixeld undo COPY` gives back the
+    original: some 45 bytes a block and 240 a copy, 0.65 GB for a million photos of a camera
+    with four defects."""
     tidy: bool = False
-    """When copies have a new place, remove those at the former one, if still as written."""
+    """When copies have a new place (`repaired`, `name`, another folder to watch), remove
+    those at the former one, once they are written anew and if they are still as they were
+    written; false: they stay, and `hotpixeld tidy` removes them."""
 
 
 class Limits(Model):
     """Bounds that keep a bad file, a large sensor or old cameras from taking the machine."""
 
     max_pixels: Count = Field(default=200_000_000, ge=10_000, le=MAX_EXTENT**2)
-    """Largest photo in pixels; larger ones are refused before decoding."""
+    """Largest photo in pixels; larger ones are refused before they are decoded."""
     max_bytes: Count = Field(default=200_000_000, ge=10_000, le=2_000_000_000)
     """Largest file in bytes."""
     memory: Count = Field(default=300_000_000, ge=50_000_000, le=10**12)
-    """Memory in bytes: decides how many photos are decoded at once, never which."""
+    """Memory in bytes: 105 million are the program's; what is left decides how many photos
+    are decoded side by side, and which photos of several scans (progressive) are refused."""
     forget_after: Days | None = None
-    """Days without a new photo after which a camera is dropped to its list."""
+    """How long a camera may be without a new photo, such as 365 days, before it is dropped to
+    its list: its state (53 bytes a pixel) goes, its list stays in use; null: for ever."""
 
 
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
@@ -356,19 +373,48 @@ def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
     )
 
 
+def is_page_name(path: Path) -> bool:
+    """Return whether a report may have this name: nobody takes it for a photo.
+
+    >>> is_page_name(Path("report.html")), is_page_name(Path("report.jpg"))
+    (True, False)
+    """
+    return path.suffix.lower() in {".html", ".htm"}
+
+
 class Config(Model):
-    """The configuration of hotpixeld."""
+    """The configuration of hotpixeld: every key, with its default.
+
+    Relative paths start at the folder of this file; ~ is the home of whoever runs
+    hotpixeld.  Times are the camera's own, without a zone: 2009-05-01 (midnight) or
+    2009-05-01T14:30:00.  x, y are stored (sensor) pixels from 0, 0 at the top left, before
+    any rotation for display; `hotpixeld map` prints the same.
+    """
 
     state: Resolved | None = None
-    """Folder for what hotpixeld remembers; without it, see `hotpixeld run --help`."""
+    """Folder for what hotpixeld remembers; null: $STATE_DIRECTORY, else /var/lib/hotpixeld if
+    it is there and readable, else $XDG_STATE_HOME/hotpixeld."""
     folders: tuple[Folder, ...] = ()
-    """Folders to watch."""
+    """Folders to watch; none may lie inside another."""
     cameras: tuple[CameraConfig, ...] = ()
-    """Cameras with known defects, services, or false alarms to ignore."""
+    """Cameras of which you know something: defects, a service, false alarms; hotpixeld needs
+    no entry to find defects."""
     detection: Detection = Detection()
     repair: Repair = Repair()
     copies: Copies = Copies()
     limits: Limits = Limits()
+    report: Resolved | None = None
+    """Page that the daemon keeps current: the defects in real photos before and after repair,
+    where they are, since when, what was not used.  Such as /srv/photos/hot-pixels.html, ending
+    in .html; null: none.  The service may write to all of its folder: one that is watched will
+    do, or one of its own."""
+
+    @field_validator("report")
+    @classmethod
+    def _check_report(cls, report: Path) -> Path:
+        if not is_page_name(report):
+            raise ValueError("must end in .html, as a page does")
+        return report
 
     @property
     def bodies(self) -> set[str]:

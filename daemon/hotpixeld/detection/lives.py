@@ -189,6 +189,35 @@ def joined(defects: Iterable[Defect], when: dt.datetime | None) -> list[Defect]:
     return [one for one in out if one not in outlived]
 
 
+def _narrowed(life: Defect, other: Defect) -> Defect:
+    """Return a life with the beginning that both of two maps allow, else its own."""
+    after = max((one.after for one in (life, other) if one.after), default=None)
+    by = min((one.by for one in (life, other) if one.by), default=None)
+    if after is not None and by is not None and after >= by:
+        return life
+    return replace(life, after=after, by=by)
+
+
+def of_both(mine: Sequence[Defect], others: Sequence[Defect]) -> list[Defect]:
+    """Return one map of two that were made of different photos of one camera.
+
+    It is what the next map continues, which judges anew.
+    """
+    out = list(mine)
+    for other in others:
+        same = [
+            number
+            for number, life in enumerate(out)
+            if _same(other.row, other.col, [life])
+            and (life.until is None) == (other.until is None)
+        ]
+        if same:
+            out[same[0]] = _narrowed(out[same[0]], other)
+        else:
+            out.append(other)
+    return out
+
+
 def _kind(by_photos: Kind, by_state: Kind) -> Kind:
     """Return the kind that photos and state agree on.
 

@@ -12,6 +12,7 @@
 - `learning_pass`: pending photos, side by side in strips, to the next generation.
 - `maps`: a map from a generation, samples and the map before; what it lists for a photo.
 - `sampling`: evidence about the suspects, from photos' files, and which to sample again.
+- `joining`: what another state learned comes to this one.
 - `workers`: threads that work beside their owner, and whether each makes progress.
 - `memory`: what `limits: memory` leaves for passes, maps and photos under way.
 - `decode_trial`: a photo that a process died of, decoded in a process of its own.

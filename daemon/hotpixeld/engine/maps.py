@@ -29,7 +29,7 @@ from hotpixeld.errors import said
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.messages import MessageId, counted
 from hotpixeld.repair import pixel_list as repair_pixel_list
-from hotpixeld.repair import shape
+from hotpixeld.repair import shape, stacking
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.repair.shape import Exposure, Shown
 from hotpixeld.store import generation_files, state_folder
@@ -265,7 +265,7 @@ def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
         task.known.photos,
         key=lambda one: (one.taken.captured or dt.datetime.max, one.identity),
     )
-    return ordered[: shape.place(len(ordered))] if photos <= JUDGED else ordered
+    return ordered[: stacking.place(len(ordered))] if photos <= JUDGED else ordered
 
 
 def _footprints(
@@ -283,11 +283,11 @@ def _footprints(
     wanted = [(one, task.files[one.id]) for one in _to_learn_from(task, photos)]
     there = [one for one in wanted if any(map(os.path.exists, one[1]))]
     identities = [one.identity for one, _ in there] if photos <= JUDGED else []
-    of_what = repr((shape.place(photos), lived, identities)).encode()
+    of_what = repr((stacking.place(photos), lived, identities)).encode()
     basis = hashlib.sha256(of_what).hexdigest()[:16]
     if basis == task.footprints.basis:
         return task.footprints
-    stacks = shape.Stacks(list(lived), task.camera.height, task.camera.width)
+    stacks = stacking.Stacks(list(lived), task.camera.height, task.camera.width)
     lacking = len(wanted) - len(there)
     looked = earlier.windows(there, stacks.windows, at_step)
     for (image, _), levels in zip(there, looked, strict=True):
@@ -300,7 +300,7 @@ def _footprints(
                 for lives_ in lived.values()
             ]
             stacks.add(levels, np.array(alive), _exposure(image.taken))
-    learned = shape.learn(stacks, basis)
+    learned = stacking.learn(stacks, basis)
     return learned.or_better(task.footprints) if lacking else learned
 
 

@@ -27,7 +27,7 @@ from hotpixeld.messages import counted
 from hotpixeld.photo import metadata
 from hotpixeld.store import migration, state_folder
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.store.spool import Spool
+from hotpixeld.store.spool import BOUNDS, Spool
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
-
-SPOOL = 2_000_000_000, 1000
-"""Bytes and photos that are kept until they are folded: beyond that, originals serve."""
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -110,7 +107,7 @@ class Session:
             self._lock = state_folder.lock(folder)
             self.ledger = Ledger(state_folder.ledger_file(folder))
             self.ledger.hazards.open()
-            self._spool = Spool(state_folder.spool(folder), *SPOOL)
+            self._spool = Spool(state_folder.spool(folder), *BOUNDS)
         self._workers = Workers(jobs, progress)
         self._upkeep = Workers(1, progress)
         self._use(config)

@@ -16,7 +16,9 @@ scene
 footprint
     How a defective photosite shows: the usual kernels, and a camera's own, learned.
 shape
-    How one defect shows, component by component: learned from some of its photos.
+    How one defect shows, component by component, as it is kept; what a photo has of it.
+stacking
+    The mean of photos around each defect, and the shapes that it teaches.
 field
     Samples of a component, cut into windows; rectangles that overlap.
 

@@ -19,6 +19,7 @@ from hotpixeld.engine.intake import Intake
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import ConfigError, LedgerError, said
 from hotpixeld.messages import MessageId, counted, plain
+from hotpixeld.service.report_process import ReportProcess
 from hotpixeld.service.sandbox import Access
 from hotpixeld.service.status_file import Publisher
 from hotpixeld.service.systemd import Notifier
@@ -156,6 +157,8 @@ class Service:
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder, clock)
         self._canary = self._publisher.folder / "canary"
+        cache = self._publisher.folder / "matplotlib"
+        self._report = ReportProcess(session.folder, cache, clock)
         self._watcher = self._watch(session.config)
         self._access = Access(session.config, os.environ)
 
@@ -207,6 +210,7 @@ class Service:
                 self._work()
                 self._pause.end()
         self._publish()
+        self._keep_report()
         self._read_requests(self._idle_seconds())
 
     def _work(self) -> None:
@@ -299,6 +303,7 @@ class Service:
         if not self._pause.fault and self._has_work:
             return 0.0
         deadlines = [self._watcher.next_deadline(now), self._intake.next_deadline(now)]
+        deadlines.append(self._report.next_deadline())
         if self._pause.fault:
             deadlines.append(self._pause.until)
         else:
@@ -368,14 +373,24 @@ class Service:
         text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
+        self._publisher.publish(self._session, text, faults, busy=self._is_busy)
+
+    @property
+    def _is_busy(self) -> bool:
         learning = self._session.learning
-        busy = self._has_work or learning.is_busy or learning.waits
-        self._publisher.publish(self._session, text, faults, busy=busy)
+        return self._has_work or learning.is_busy or learning.waits
+
+    def _keep_report(self) -> None:
+        """Have the report made anew, if one is wanted and something happened."""
+        session = self._session
+        news = session.learning.commits, session.maps.made, self._last_photo
+        self._report.tick(session.config, news, busy=self._is_busy)
 
     def _stop(self) -> None:
         """End: what is not folded yet is pending, and a pass under way is given up."""
         self._notifier.stopping("ending what is under way")
         self._watcher.stop()
+        self._report.stop()
         self._session.learning.stop()
         if self._pause.fault:
             with contextlib.suppress(OSError, LedgerError):

@@ -218,6 +218,7 @@ def sent(level: int) -> Iterator[None]:
     limit = FaultLimit()
     handler.addFilter(limit)
     root = logging.getLogger()
+    before = root.level, root.handlers[:]
     root.handlers[:] = [handler]
     root.setLevel(level)
     try:
@@ -225,3 +226,5 @@ def sent(level: int) -> Iterator[None]:
     finally:
         for line in limit.left_out():
             log.warning("%s", line)
+        root.setLevel(before[0])
+        root.handlers[:] = before[1]

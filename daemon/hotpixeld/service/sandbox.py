@@ -71,6 +71,8 @@ def writable(config: Config) -> list[Path]:
     """Return the folders that the service writes to; none lies in another."""
     paths = {folder.path for folder in config.folders}
     paths |= {folder.repaired for folder in config.folders}
+    if config.report is not None:  # it is written beside its place, and renamed
+        paths.add(config.report.parent)
     return sorted(
         path for path in paths if not any(other in path.parents for other in paths)
     )

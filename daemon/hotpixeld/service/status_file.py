@@ -195,6 +195,21 @@ def working(state: Path) -> int | None:
     return None
 
 
+def lives(state: Path) -> Json:
+    """Return who works on a state, for its status.
+
+    "daemon" is what a running daemon published, "killed" what one did that did not end by
+    itself, and "process" works on the state now.
+    """
+    process, current = working(state), published(state)
+    daemon = current and current.get("daemon")
+    return {
+        "daemon": daemon if process is not None else None,
+        "killed": daemon if process is None else None,
+        "process": process,
+    }
+
+
 def sweep(state: Path, wall: Callable[[], float] = time.time) -> None:
     """Remove the runtime folders of daemons that were killed.
 

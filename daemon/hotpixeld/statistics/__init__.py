@@ -2,6 +2,7 @@
 
 - `generation`: what a generation holds, the strips in which a pass goes through it, and
   how photos are folded into the next one, side by side.
+- `merging`: two generations of one camera become one.
 - `trace`: the signal-to-noise ratio of every pixel over all photos, which finds weak
   defects.
 - `contrast`: how far a pixel stands out of its surroundings, in one frame.

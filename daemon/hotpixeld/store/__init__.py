@@ -14,6 +14,7 @@
   and what is removed beside them.
 - `disk_room`: what the state takes, camera by camera; whether a pass has room.
 - `spool`: copies of pending photos, until a generation holds them.
+- `other_ledger`: the rows of another state's ledger, taken over into this one.
 - `migration`: makes generations of the checkpoints of version 0.1.
 
 It imports `photo` and `detection`, and what lies below them.  To add a column

@@ -7,6 +7,7 @@ and those that a command wrote elsewhere.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from dataclasses import dataclass
@@ -113,6 +114,14 @@ _COLUMNS = (
     "SELECT source, target, condition, sha256, identity, original, pixels, method,"
     " rewrites"
 )
+
+
+@functools.lru_cache(maxsize=256)
+def _pixels(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the x, y of a column: many copies have the same."""
+    return tuple((x, y) for x, y in json.loads(text))
+
+
 _COPY = _COLUMNS + ", former, notes FROM copies "
 _OTHER = _COLUMNS + ", NULL, '' FROM other_copies "
 
@@ -130,7 +139,7 @@ def _copy(
         former=(former or b"").hex(),
         identity=(identity or b"").hex(),
         original=(original or b"").hex(),
-        pixels=tuple((x, y) for x, y in json.loads(pixels)),
+        pixels=_pixels(pixels),
         method=method,
         notes=notes,
         rewrites=rewrites,
@@ -221,6 +230,22 @@ class Copies:
             "SELECT source, target FROM copies"
         ):
             yield os.fsdecode(source), os.fsdecode(target)
+
+    def repaired(
+        self, camera_id: str
+    ) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
+        """Yield for each repaired copy of a camera's photos image id and x, y repaired.
+
+        Copies that an older version wrote, which name no photo, are left out.
+        """
+        rows = self._connection.execute(
+            "SELECT images.id, pixels FROM images JOIN copies"
+            " ON copies.original = images.identity WHERE camera = ?"
+            " AND condition = 'written' AND pixels != '[]' ORDER BY images.sequence",
+            (camera_id,),
+        )
+        for image, pixels in rows:
+            yield image, _pixels(pixels)
 
     def unfinished(self) -> list[Copy]:
         """Return the copies that were being written when the process ended."""

@@ -123,10 +123,13 @@ class SampleTables:
                 photo.samples.tobytes(),
             ),
         )
-        older = run("SELECT image" + _NEWEST + " LIMIT -1 OFFSET ?", (camera_id, KEPT))
-        self._connection.executemany(
-            "DELETE FROM samples WHERE image = ?", older.fetchall()
-        )
+        self.drop_oldest(camera_id)
+
+    def drop_oldest(self, camera_id: str) -> None:
+        """Drop the samples of all but the newest `KEPT` photos."""
+        query = "SELECT image" + _NEWEST + " LIMIT -1 OFFSET ?"
+        older = self._connection.execute(query, (camera_id, KEPT)).fetchall()
+        self._connection.executemany("DELETE FROM samples WHERE image = ?", older)
 
     def newest(self, camera_id: str, count: int) -> list[SampledPhoto]:
         """Return the samples of the last photos of the sequence, by capture time."""

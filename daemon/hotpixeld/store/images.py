@@ -473,6 +473,13 @@ class Images:
             if self._connection.execute(query, (is_suppressed, id_)).rowcount
         ]
 
+    def suppressed(self, camera_id: str) -> int:
+        """Return how many of a camera's images show none of what they should."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM images WHERE camera = ? AND suppressed", (camera_id,)
+        ).fetchone()
+        return int(count)
+
     def camera(self, camera_id: str) -> CameraRecord | None:
         """Return what is known of one camera."""
         query = _CAMERA + "WHERE id = ?"
@@ -493,6 +500,20 @@ class Images:
         """Return all images of a camera, in the order of its sequence."""
         query = _IMAGE + "WHERE camera = ? ORDER BY sequence"
         return [_image(row) for row in self._connection.execute(query, (camera_id,))]
+
+    def span(self, camera_id: str) -> tuple[dt.datetime, dt.datetime] | None:
+        """Return when the first and the last of a camera's folded photos were taken.
+
+        None if none says so.
+        """
+        first, last = self._connection.execute(
+            "SELECT min(captured), max(captured) FROM images"
+            " WHERE camera = ? AND outcome = 'folded'",
+            (camera_id,),
+        ).fetchone()
+        if first is None:
+            return None
+        return dt.datetime.fromisoformat(first), dt.datetime.fromisoformat(last)
 
     def forget(self, camera_id: str, since: dt.datetime | None) -> None:
         """Drop a camera's generation; what it held is forgotten, or pending again.
@@ -625,6 +646,12 @@ class Generations:
             (camera_id,),
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def drop_previous(self, camera_id: str) -> None:
+        """Name no generation before the current one any more."""
+        self._connection.execute(
+            "DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,)
+        )
 
     def fall_back(self, camera_id: str) -> int:
         """Make the previous generation the current one; return how many images it lacks.

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
+BOUNDS = 2_000_000_000, 1000
+"""Bytes and photos that are kept until they are folded: beyond that, originals serve."""
 PIECE = 1 << 20
 """Bytes that are copied at once."""
 _FICLONE = 0x40049409

@@ -1,0 +1,293 @@
+"""Tables of a camera's pixels: a line each on a terminal, plain fields in a pipe.
+
+On a terminal a table fits 80 columns, and in 60 its cells are folded; dates are written as
+people write them.  In a pipe each pixel is a line of fields between tabs, whole and in a
+fixed order, so that scripts can rely on them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hotpixeld.defect import Defect, exposure_time, photographed, shows
+from hotpixeld.errors import HotpixeldError
+from hotpixeld.messages import counted, plain
+from hotpixeld.repair import pixel_list
+from hotpixeld.repair.pixel_list import Source
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.defect import Strength
+    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.store.images import CameraRecord
+
+FIELDS = (
+    *("camera", "x", "y", "kind", "level", "shows", "seen", "telling", "repaired"),
+    *("after", "by", "until", "mark"),
+)
+"""Of a line in a pipe; its first line names them."""
+
+
+ROOMY = 72
+"""Columns of a terminal from which on cells stand two spaces apart."""
+
+
+class CameraPixels(NamedTuple):
+    """What a table is about.
+
+    Attributes
+    ----------
+    record : CameraRecord
+    pixels : sequence of ListedPixel
+        Its list.
+    repaired : mapping of (x, y) to int
+        In how many copies each place was repaired.
+    """
+
+    record: CameraRecord
+    pixels: Sequence[ListedPixel]
+    repaired: Mapping[tuple[int, int], int]
+
+
+def name(camera: Camera) -> str:
+    """Return a camera as people call it.
+
+    >>> from hotpixeld.camera import Camera
+    >>> name(Camera("NIKON CORPORATION", "NIKON D80", "3012345", 3872, 2592))
+    'NIKON D80 3012345, 3872x2592'
+    """
+    words = filter(None, (camera.model or camera.make, camera.serial))
+    return f"{' '.join(words)}, {camera.width}x{camera.height}"
+
+
+def date(when: dt.datetime) -> str:
+    """Return a day as people write it.
+
+    >>> import datetime as dt
+    >>> date(dt.datetime(2009, 5, 1, 12, 30))
+    '1 May 2009'
+    """
+    return f"{when.day} {when:%b %Y}"
+
+
+def since(defect: Defect) -> str:
+    """Return since when a defect is there, and until when, to the day.
+
+    >>> import datetime as dt
+    >>> since(Defect(1, 2, by=dt.datetime(2009, 5, 1)))
+    'first photo'
+    >>> since(Defect(1, 2, after=dt.datetime(2009, 4, 28), by=dt.datetime(2009, 5, 1)))
+    '28 Apr - 1 May 2009'
+    """
+    begun, known = defect.after, defect.by
+    if begun is None:
+        words = "first photo" if known else ""
+    elif known is None or begun.date() == known.date():
+        words = date(begun)
+    elif begun.year == known.year:
+        words = f"{begun.day} {begun:%b} - {date(known)}"
+    else:
+        words = f"{date(begun)} - {date(known)}"
+    if defect.until is not None:
+        words = f"{words} until {date(defect.until)}".strip()
+    return words
+
+
+def level(defect: Defect) -> int | None:
+    """Return the levels that a defect adds, or takes, in the colour that it shows most in."""
+    if defect.amplitude is None:
+        return None
+    strongest: float = max(defect.amplitude, key=abs)
+    return round(strongest)
+
+
+def mark(listed: ListedPixel) -> str:
+    """Return where a pixel of the list comes from: nothing of detected ones."""
+    if listed.ignored:
+        return "ignored"
+    return "" if listed.source is Source.DETECTED else "yours"
+
+
+def _focal(defect: Defect) -> str:
+    return f"at {_range(defect.focal, 'mm')}" if defect.focal else ""
+
+
+def _when(defect: Defect) -> str:
+    """Return under which conditions a defect shows, in few words."""
+    return ", ".join(filter(None, (shows(defect), _focal(defect))))
+
+
+def _range(ends: tuple[float, float] | tuple[int, int], unit: str) -> str:
+    """Return a range of exposure times or numbers in as few characters as it takes."""
+    first, last = (exposure_time(end) if unit == "s" else f"{end:g}" for end in ends)
+    return f"{first} {unit}" if first == last else f"{first}-{last} {unit}"
+
+
+def _seen(defect: Defect) -> str:
+    shown = defect.appearance
+    return f"{shown.seen:,} of {shown.telling:,}" if shown else ""
+
+
+def _title(record: CameraRecord, pixels: Sequence[ListedPixel]) -> str:
+    """Return the heading of a camera's table: how many places there are, of each sort."""
+    counts = pixel_list.counts(pixels)
+    extra = (("configured", "yours"), ("ignored", "ignored"))
+    known = "".join(
+        f", {counts[sort]:,} {word}" for sort, word in extra if counts[sort]
+    )
+    defects, photos = (
+        counted(counts["defects"], "defect"),
+        counted(record.photos, "photo"),
+    )
+    return f"{name(record.camera)}: {defects} from {photos}{known}"
+
+
+def _fields(one: CameraPixels) -> list[str]:
+    """Return a line of fields for each pixel, in the order of `FIELDS`."""
+    lines = []
+    for listed in one.pixels:
+        defect, shown = listed.defect, listed.defect.appearance
+        added = level(defect)
+        times = (defect.after, defect.by, defect.until)
+        cells = (
+            one.record.camera.id,
+            *(defect.x, defect.y, defect.kind),
+            "" if added is None else f"{added:+d}",
+            _when(defect),
+            *((shown.seen, shown.telling) if shown else ("", "")),
+            one.repaired.get((defect.x, defect.y), 0),
+            *("" if when is None else when.isoformat() for when in times),
+            mark(listed),
+        )
+        lines.append("\t".join(map(str, cells)))
+    return lines
+
+
+def _table(one: CameraPixels, width: int) -> Table:
+    """Return the table of a camera's pixels, a line each, for so many columns."""
+    gap = 2 if width >= ROOMY else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    for heading in ("x,y", "kind"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("levels", justify="right", no_wrap=True)
+    table.add_column("shows", overflow="fold")
+    for heading in ("seen in", "repaired"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("since", overflow="fold")
+    for listed in one.pixels:
+        defect = listed.defect
+        added = level(defect)
+        times = one.repaired.get((defect.x, defect.y), 0)
+        notes = filter(None, (since(defect), mark(listed)))
+        table.add_row(
+            f"{defect.x},{defect.y}",
+            str(defect.kind),
+            "" if added is None else f"{added:+d}",
+            _when(defect),
+            _seen(defect),
+            f"{times:,}" if times else "-",
+            ", ".join(notes),
+        )
+    return table
+
+
+def text(cameras: Sequence[CameraPixels], *, is_terminal: bool | None = None) -> str:
+    """Return the lists of cameras: tables on a terminal, else lines of fields.
+
+    Parameters
+    ----------
+    is_terminal : bool, optional
+        Whether the text goes to a terminal; if not given, standard output is asked.
+    """
+    if not (sys.stdout.isatty() if is_terminal is None else is_terminal):
+        lines = ["\t".join(FIELDS)]
+        return (
+            "\n".join([*lines, *(line for one in cameras for line in _fields(one))])
+            + "\n"
+        )
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        for number, one in enumerate(cameras):
+            if number:
+                console.print()
+            console.print(Text(_title(one.record, one.pixels), style="bold"))
+            if one.pixels:
+                console.print(_table(one, console.width))
+        if not cameras:
+            console.print("no camera yet: `hotpixeld run` learns from photos")
+    return captured.get()
+
+
+def _strength(strength: Strength) -> str:
+    """Return how strongly a defect showed in photos of like exposure."""
+    seconds = _range(strength.seconds, "s") if strength.seconds else "unknown"
+    iso = f" at ISO {_range(strength.iso, '').strip()}" if strength.iso else ""
+    photos = counted(strength.photos, "photo")
+    return f"{seconds}{iso}: {strength.amplitude:+.0f} levels in {photos}"
+
+
+def is_place(text: str) -> bool:
+    """Return whether a word on a command line is a place, X,Y."""
+    try:
+        Defect.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _facts(listed: ListedPixel, repaired: int) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a pixel: what it is about, and the words."""
+    defect, shown = listed.defect, listed.defect.appearance
+    if defect.amplitude is not None:
+        colours = zip(("red", "green", "blue"), defect.amplitude, strict=True)
+        yield "levels", ", ".join(f"{colour} {part:+.0f}" for colour, part in colours)
+    if words := _when(defect):
+        yield "shows", "; ".join(filter(None, (words, photographed(defect))))
+    if shown:
+        told = counted(shown.telling, "photo")
+        yield "seen", f"in {shown.seen:,} of {told} that could tell"
+    yield "repaired", f"in {counted(repaired, 'copy')}"
+    if words := since(defect):
+        yield "since", words
+    if words := mark(listed):
+        yield "listed", words
+    for number, strength in enumerate(shown.strengths if shown else ()):
+        yield "" if number else "exposures", _strength(strength)
+
+
+def details(cameras: Sequence[CameraPixels], place: str) -> str:
+    """Return all that is known of the pixels at one place, in lines for people.
+
+    Raises
+    ------
+    HotpixeldError
+        None is listed there.
+    """
+    wanted = Defect.parse(place)
+    lines = []
+    for one in cameras:
+        for listed in one.pixels:
+            defect = listed.defect
+            if (defect.x, defect.y) != (wanted.x, wanted.y):
+                continue
+            camera, times = (
+                name(one.record.camera),
+                one.repaired.get((defect.x, defect.y), 0),
+            )
+            lines.append(f"{defect.x},{defect.y} of {camera}: {defect.kind}")
+            lines += [
+                f"  {label:<10} {words}" for label, words in _facts(listed, times)
+            ]
+    if not lines:
+        raise HotpixeldError(
+            f"no pixel is listed at {place}: `hotpixeld map` lists them"
+        )
+    return "\n".join(map(plain, lines)) + "\n"

@@ -1,0 +1,428 @@
+"""Findings: what a state has to tell a photographer, read from the ledger.
+
+Cameras with their defects, in how many photos each was repaired, what was skipped and why,
+and the words for all that: the sentence that the report begins with, dates as people write
+them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hotpixeld.defect import VISIBLE_LEVELS, Kind
+from hotpixeld.detection import lives, suspects
+from hotpixeld.messages import counted
+from hotpixeld.repair import pixel_list
+from hotpixeld.repair.pixel_list import Source
+from hotpixeld.statistics.contrast import LUMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config.model import Config
+    from hotpixeld.defect import Defect
+    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.store.images import CameraRecord
+    from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.paths import PathRecord
+
+NEW_DAYS = 183
+"""A defect that began so shortly before its camera's newest photo is new."""
+EXAMPLES = 3
+"""Photos that are named for each reason, and cameras that have no map yet."""
+LATEST = 256
+"""Photos in which a pixel was repaired last that are remembered, to show it in them: as
+many as there are samples of."""
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "stored size": (
+        "resized or cropped after they were taken",
+        "Put the originals into the folder: these are not the sensor's pixels any more.",
+    ),
+    "edited with": (
+        "saved by an editor, which may have moved pixels",
+        "Put the originals into the folder, and keep the editor's exports elsewhere.",
+    ),
+    "no camera identity": (
+        "of an unknown camera: no make, no model",
+        "Say whose they are with camera, for their folder, in the configuration.",
+    ),
+    "truncated": ("not complete", "Copy them from the card again."),
+    "not a usable JPEG": (
+        "damaged, or no JPEG",
+        "Copy them from the card again, if they were ever whole.",
+    ),
+    "cannot be read": (
+        "not readable",
+        "A drive or a server was away, or the rights of the files forbid it.",
+    ),
+}
+"""Why photos were not used, and what to do, by how the ledger's reason begins."""
+ELSE = "hotpixeld status PHOTO says more about one of them."
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some photos were not used.
+
+    Attributes
+    ----------
+    outcome : str
+        "skipped", "failed" or "waiting".
+    words : str
+    advice : str
+    count : int
+    examples : tuple of str
+        Paths of a few.
+    """
+
+    outcome: str
+    words: str
+    advice: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Repaired:
+    """In which photos of a camera a pixel was repaired; filled while copies are counted."""
+
+    count: int = 0
+    latest: deque[int] = field(default_factory=lambda: deque(maxlen=LATEST))
+    """Image ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A pixel of a camera's list, and what became of it in photos.
+
+    Attributes
+    ----------
+    number : int
+        From 1, the strongest first; what the report calls it.
+    listed : ListedPixel
+    repaired : Repaired
+    is_seen : bool
+        An eye finds it in some photo.
+    is_new : bool
+    is_certain : bool
+        Enough is known for it to be repaired.
+    """
+
+    number: int
+    listed: ListedPixel
+    repaired: Repaired
+    is_seen: bool
+    is_new: bool
+    is_certain: bool = True
+
+    @property
+    def defect(self) -> Defect:
+        """Return where it is, and what is known of it."""
+        return self.listed.defect
+
+    @property
+    def levels(self) -> float:
+        """Return what it adds at its centre, luma, as far as is known."""
+        return levels(self.defect)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFindings:
+    """What is known of one camera.
+
+    Attributes
+    ----------
+    record : CameraRecord
+    name : str
+        As people say it.
+    counts : dict of str to int
+        Its images by outcome.
+    span : (datetime, datetime) or None
+        When the first and the newest of its photos were taken.
+    suppressed : int
+        Photos that show none of the defects that they should.
+    findings : tuple of Finding
+    """
+
+    record: CameraRecord
+    name: str
+    counts: dict[str, int]
+    span: tuple[dt.datetime, dt.datetime] | None
+    suppressed: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def living(self) -> list[Finding]:
+        """Return those that are there now, without those to be ignored."""
+        return [
+            one
+            for one in self.findings
+            if one.defect.until is None and not one.listed.ignored
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the report tells, but for crops and what the daemon does.
+
+    Attributes
+    ----------
+    cameras : tuple of CameraFindings
+        Those that have a map or a list: first those with defects, and most photos.
+    beginning : tuple of CameraFindings
+        Those with too few photos yet.
+    repaired, not_repaired : int
+        Photos with a repaired copy, and those that cannot have one or could not be used.
+    reasons : tuple of Reason
+    needed : int
+        Photos of a camera before its first map.
+    """
+
+    cameras: tuple[CameraFindings, ...]
+    beginning: tuple[CameraFindings, ...]
+    repaired: int
+    not_repaired: int
+    reasons: tuple[Reason, ...]
+    needed: int
+
+    @property
+    def sentence(self) -> str:
+        """Return what a person would say who was asked how the cameras are."""
+        if not self.cameras:
+            return _of_beginners(self.beginning, self.needed)
+        living = [one for camera in self.cameras for one in camera.living]
+        count = lives.places(one.defect for one in living)
+        kinds = {one.defect.kind for one in living}
+        word = "hot pixel" if kinds <= {Kind.HOT} else "defective pixel"
+        if len(self.cameras) == 1:
+            owner = f"Your {self.cameras[0].name} has"
+        else:
+            owner = f"Your {len(self.cameras)} cameras have"
+        found = counted(count, word) if count else f"no {word}s that photos show"
+        return f"{owner} {found}{_news(living)}{self._photos()}."
+
+    def _photos(self) -> str:
+        """Return what became of the photos, as the end of a sentence."""
+        if not self.repaired and not self.not_repaired:
+            return ""
+        was = "was" if self.repaired == 1 else "were"
+        words = f"; {counted(self.repaired, 'photo')} {was} repaired"
+        if not self.repaired:
+            words = "; no photo was repaired"
+        return words + (
+            f", {self.not_repaired:,} could not be" if self.not_repaired else ""
+        )
+
+
+def levels(defect: Defect) -> float:
+    """Return what a defect adds at its centre, luma, in 8-bit levels; 0 if unknown."""
+    if defect.amplitude is None:
+        return 0.0
+    return abs(float(sum(LUMA * defect.amplitude)))
+
+
+def day(when: dt.datetime) -> str:
+    """Return a date as a person writes it.
+
+    >>> day(dt.datetime(2026, 5, 3, 14, 30))
+    '3 May 2026'
+    """
+    return f"{when.day} {when:%B %Y}"
+
+
+def _news(living: Sequence[Finding]) -> str:
+    """Return how many are new, and since when, as a part of a sentence."""
+    new = [one.defect for one in living if one.is_new]
+    since = min((one.after for one in new if one.after), default=None)
+    if since is None:
+        return ""
+    which = "it is" if len(living) == 1 else f"{len(new)} of them"
+    return f", {which} new since {since:%B %Y}"
+
+
+def _of_beginners(cameras: Sequence[CameraFindings], needed: int) -> str:
+    """Return the sentence of a state in which no camera has a map yet."""
+    if not cameras:
+        return "No photo has come yet: name a folder with photos to hotpixeld run."
+    if len(cameras) > 1:
+        return (
+            f"None of your {len(cameras)} cameras has the {needed} photos needed yet."
+        )
+    (only,) = cameras
+    count = only.counts["folded"] + only.counts["pending"]
+    return (
+        f"Your {only.name} has {count} of the {needed} photos needed to find defects."
+    )
+
+
+def began(defect: Defect) -> str:
+    """Return since when a defect is there, in words.
+
+    >>> from hotpixeld.defect import Defect
+    >>> one = Defect(1, 2, after=dt.datetime(2026, 5, 3), by=dt.datetime(2026, 6, 9))
+    >>> began(one)
+    'began between 3 May 2026 and 9 June 2026'
+    """
+    after, by = defect.after, defect.by
+    if after is not None and by is not None:
+        words = f"began between {day(after)} and {day(by)}"
+        if after.date() == by.date():
+            words = f"began on {day(by)}"
+    elif by is not None:
+        words = f"already there on {day(by)}"
+    else:
+        words = "listed without a date" if after is None else f"since {day(after)}"
+    return words + (f", gone since {day(defect.until)}" if defect.until else "")
+
+
+def _name(camera: Camera, config: Config) -> str:
+    """Return what people call a camera: its name in the configuration, or its model."""
+    named = [one.name for one in config.camera_entries(camera) if one.name]
+    if named:
+        return named[0]
+    model, brand = camera.model or "unnamed camera", camera.make.split(maxsplit=1)
+    if brand and not model.lower().startswith(brand[0].lower()):
+        return f"{brand[0]} {model}"
+    return model
+
+
+def _names(cameras: Sequence[Camera], config: Config) -> dict[str, str]:
+    """Return the names of cameras by id; namesakes are told apart."""
+    names = {camera.id: _name(camera, config) for camera in cameras}
+    often = Counter(names.values())
+    for camera in cameras:
+        if often[names[camera.id]] > 1:
+            size = f"{camera.width} x {camera.height}"
+            apart = f"{camera.serial}, {size}" if camera.serial else size
+            names[camera.id] += f" ({apart})"
+    return names
+
+
+def _is_new(defect: Defect, newest: dt.datetime | None) -> bool:
+    if None in {defect.after, defect.by, newest} or defect.until is not None:
+        return False
+    return (
+        newest is not None
+        and defect.by is not None
+        and (newest - defect.by) < dt.timedelta(days=NEW_DAYS)
+    )
+
+
+def _findings(
+    listing: Iterable[ListedPixel],
+    repaired: Mapping[tuple[int, int], Repaired],
+    newest: dt.datetime | None,
+) -> tuple[Finding, ...]:
+    """Return a camera's list with what became of it, what is seen most first."""
+
+    def rank(listed: ListedPixel) -> tuple[bool, bool, float, int, int]:
+        one = listed.defect
+        return listed.ignored, one.until is not None, -levels(one), one.y, one.x
+
+    found = []
+    for number, listed in enumerate(sorted(listing, key=rank), 1):
+        one = listed.defect
+        in_copies = repaired.get((one.x, one.y), Repaired())
+        is_certain = listed.source != Source.DETECTED or suspects.is_certain(one)
+        # Where it would not be repaired, copies say nothing: the mean excess does.
+        told = bool(repaired) and is_certain and not listed.ignored
+        is_seen = bool(in_copies.count) if told else levels(one) >= VISIBLE_LEVELS
+        is_new = _is_new(one, newest)
+        found.append(
+            Finding(number, listed, in_copies, is_seen, is_new, is_certain=is_certain)
+        )
+    return tuple(found)
+
+
+def _of_camera(
+    ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], name: str
+) -> CameraFindings:
+    camera = record.camera
+    repaired: dict[tuple[int, int], Repaired] = {}
+    for image, pixels in ledger.copies.repaired(camera.id):
+        for pixel in pixels:
+            of_pixel = repaired.setdefault(pixel, Repaired())
+            of_pixel.count += 1
+            of_pixel.latest.append(image)
+    span = ledger.images.span(camera.id)
+    detected = ledger.defects.of(camera.id)
+    listing = pixel_list.listing(config, camera, known, detected)
+    return CameraFindings(
+        record,
+        name,
+        ledger.images.counts(camera.id),
+        span,
+        ledger.images.suppressed(camera.id),
+        _findings(listing, repaired, span[1] if span else None),
+    )
+
+
+def _family(reason: str) -> str:
+    """Return what reasons of one kind have in common.
+
+    >>> _family('edited with "GIMP 2.10.30"')
+    'edited with …'
+    >>> _family("truncated: the image data has no end")
+    'truncated'
+    """
+    return re.sub(r'"[^"]*"|\d+x\d+|\d+', "…", reason.partition(": ")[0])
+
+
+def _in_words(family: str) -> tuple[str, str]:
+    """Return what photos of such a reason are, and what to do about them."""
+    for start, words in KINDS.items():
+        if family.startswith(start):
+            return words
+    return family, ELSE
+
+
+def reasons(records: Iterable[PathRecord]) -> tuple[Reason, ...]:
+    """Return why photos were not used: counted, the most frequent first."""
+    count: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        family = record.outcome, _family(record.reason)
+        count[family] += 1
+        shown = examples.setdefault(family, [])
+        if len(shown) < EXAMPLES:
+            shown.append(str(record.path))
+    return tuple(
+        Reason(outcome, *_in_words(family), number, tuple(examples[outcome, family]))
+        for (outcome, family), number in count.most_common()
+    )
+
+
+def collect(
+    ledger: Ledger, config: Config, records: Sequence[CameraRecord]
+) -> Findings:
+    """Return what there is to tell.
+
+    Parameters
+    ----------
+    records : sequence of CameraRecord
+        The cameras to tell of.
+    """
+    known = [record.camera for record in ledger.images.cameras()]
+    names = _names(known, config)
+    cameras = [
+        _of_camera(ledger, config, record, known, names[record.camera.id])
+        for record in records
+    ]
+    cameras.sort(key=lambda one: (not one.findings, -one.counts["folded"], one.name))
+    counts = ledger.copies.counts()
+    written = sum(counts.get(how, 0) for how in ("lossless", "reencoded", "by hand"))
+    not_written = counts.get("refused", 0) + counts.get("foreign", 0)
+    return Findings(
+        tuple(one for one in cameras if one.record.mapped or one.findings),
+        tuple(one for one in cameras if not one.record.mapped and not one.findings),
+        written,
+        not_written + ledger.paths.counts()["failed"],
+        reasons(ledger.paths.with_reason(None)),
+        config.detection.min_photos,
+    )

@@ -1,0 +1,241 @@
+"""The page: a state's report as one HTML file, with all that it needs inside.
+
+Names of files and cameras are others' words: the template escapes them, and what a browser
+or a terminal would obey in them is shown as what it is.  Nothing is loaded from elsewhere,
+and a policy in the page forbids it, and every script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from hotpixeld.defect import conditions
+from hotpixeld.formats import map_formats
+from hotpixeld.messages import counted, plain
+from hotpixeld.repair import pixel_list
+from hotpixeld.report import figures, findings
+from hotpixeld.report.crops import SIDE, Cropper, Pair, levels_around
+from hotpixeld.report.sensor import Dot, dots
+from hotpixeld.service import status_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hotpixeld.config.model import Config
+    from hotpixeld.report.findings import CameraFindings, Finding
+    from hotpixeld.service.status_file import Json
+    from hotpixeld.store.images import CameraRecord
+    from hotpixeld.store.ledger import Ledger
+
+MOST_STRIPS = 100
+"""Defects that are shown in photos, of all cameras; the others are listed."""
+MOST_READ = 48
+"""Photos that are read for that, and as many copies."""
+ENLARGED = 8
+MOST_PROBLEMS = 100
+"""Photos and copies that are named in the embedded JSON."""
+COPIES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPart:
+    """What the page shows of one camera.
+
+    Attributes
+    ----------
+    anchor : str
+    about : CameraFindings
+    dots : list of Dot
+    strips : list of (Finding, list of Pair)
+    rest : list of Finding
+        Without pictures.
+    onsets, laws : Markup
+        Figures; empty where there is nothing to draw.
+    """
+
+    anchor: str
+    about: CameraFindings
+    dots: list[Dot]
+    strips: list[tuple[Finding, list[Pair]]]
+    rest: list[Finding]
+    onsets: Markup
+    laws: Markup
+
+
+def _shares(cameras: Sequence[CameraFindings], most: int) -> list[int]:
+    """Return how many of each camera's defects are shown: fair shares of `most`."""
+    shares = [0] * len(cameras)
+    while most > 0:
+        open_ = [n for n, one in enumerate(cameras) if shares[n] < len(one.findings)]
+        if not open_:
+            break
+        for number in open_[:most]:
+            shares[number] += 1
+        most -= len(open_)
+    return shares
+
+
+def _part(
+    ledger: Ledger,
+    config: Config,
+    about: CameraFindings,
+    anchor: str,
+    shown: int,
+    most_read: int,
+) -> CameraPart:
+    """Return what the page shows of one camera: `shown` defects in photos."""
+    camera, all_ = about.record.camera, list(about.findings)
+    cropper = Cropper(ledger, camera, config.limits)
+    pairs = cropper.strips(all_[:shown], most_read)
+    valid = [one for one in all_ if not one.listed.ignored]
+    onsets = laws = ""
+    if about.span and valid:
+        onsets = figures.onsets(
+            [one.defect for one in valid], about.span, f"{anchor}-onsets"
+        )
+    hot = [one for one in valid if one.defect.law]
+    around = levels_around(
+        ledger, camera, [(one.defect.row, one.defect.col) for one in hot]
+    )
+    if hot:
+        laws = figures.laws(hot, around, f"{anchor}-laws")
+    return CameraPart(
+        anchor,
+        about,
+        dots(all_, camera),
+        list(zip(all_[:shown], pairs, strict=True)),
+        all_[shown:],
+        Markup(onsets),  # noqa: S704 - our own SVG, whose words hold nothing of others
+        Markup(laws),  # noqa: S704 - as above
+    )
+
+
+def _said(value: object) -> object:
+    """Return a value as the page shows it: names with nothing that a browser obeys."""
+    return value if isinstance(value, Markup) else plain(value)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=_said,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {
+        "counted": counted,
+        "began": findings.began,
+        "conditions": conditions,
+        "day": findings.day,
+    }
+    return environment
+
+
+def _embedded(data: Json) -> Markup:
+    """Return JSON that can stand in a script element: no tag can end it."""
+    text = json.dumps(data, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing in it is markup any more
+
+
+def _own(name: str) -> Markup:
+    """Return a file of ours that is put into the page as it is."""
+    return Markup(  # noqa: S704 - our own file
+        Path(__file__).with_name(name).read_text(encoding="utf-8")
+    )
+
+
+def _lists(
+    ledger: Ledger, config: Config, records: Sequence[CameraRecord]
+) -> map_formats.CameraMaps:
+    known = [record.camera for record in ledger.images.cameras()]
+    return [
+        (
+            record,
+            pixel_list.listing(
+                config, record.camera, known, ledger.defects.of(record.camera.id)
+            ),
+        )
+        for record in records
+    ]
+
+
+def text(
+    ledger: Ledger,
+    config: Config,
+    records: Sequence[CameraRecord],
+    now: dt.datetime,
+) -> str:
+    """Return the report as an HTML file's text.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Only read.
+    records : sequence of CameraRecord
+        The cameras to tell of.
+    now : datetime
+        With a zone; when it is made.
+    """
+    found = findings.collect(ledger, config, records)
+    shares = _shares(found.cameras, MOST_STRIPS)
+    most_read = MOST_READ // max(sum(share > 0 for share in shares), 1)
+    parts = [
+        _part(ledger, config, about, f"c{number}", share, max(most_read, 4))
+        for number, (about, share) in enumerate(
+            zip(found.cameras, shares, strict=True), 1
+        )
+    ]
+    status = {
+        "state": str(ledger.folder.absolute()),
+        **status_file.lives(ledger.folder),
+        **status_file.status(ledger, config, MOST_PROBLEMS),
+    }
+    lists = map_formats.json_text(_lists(ledger, config, records), map_formats.life)
+    data = {
+        "made": now.isoformat(timespec="seconds"),
+        "status": status,
+        **json.loads(lists),
+    }
+    script = _own("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    daemon = status["daemon"]
+    page: dict[str, Any] = {
+        "findings": found,
+        "cameras": parts,
+        "unseen": sum(
+            not one.is_seen for about in found.cameras for one in about.findings
+        ),
+        "has_copies": any(
+            pair.after for part in parts for _, pairs in part.strips for pair in pairs
+        ),
+        "crop_size": SIDE * ENLARGED,
+        "status": status,
+        "daemon": daemon,
+        "since": daemon and _moment(dt.datetime.fromisoformat(daemon["since"])),
+        "copies": status["copy_problems"][:COPIES_SHOWN],
+        "state": ledger.folder.absolute(),
+        "made": _moment(now),
+        "version": importlib.metadata.version("hotpixeld"),
+        "data": _embedded(data),
+        "style": _own("page.css"),
+        "script": script,
+        "script_hash": f"sha256-{digest}",
+    }
+    return _environment().get_template("page.html").render(page)
+
+
+def _moment(when: dt.datetime) -> str:
+    """Return a date and time as a person writes them."""
+    return f"{findings.day(when)}, {when:%H:%M}"

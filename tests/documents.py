@@ -1,0 +1,91 @@
+"""What README.md and deploy/README.md tell a reader to run or to write.
+
+Not a test: `test_snippets` runs it, and `deploy/test_installed` what needs a machine with a
+service.  A snippet is an indented block, or a fenced one with a language.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = {
+    name: (ROOT / name).read_text() for name in ("README.md", "deploy/README.md")
+}
+ADMINISTRATORS = ("sudo ", "systemctl ", "journalctl ")
+
+ELSEWHERE = {
+    "deploy/setup test && .venv/bin/pytest -q -n 2 --dist loadfile": (
+        "it is what .ci/run calls, word for word (test_docs)"
+    ),
+    "sudo deploy/install": "deploy/test_installed begins with it",
+    "sudo deploy/install remove": "deploy/test_installed ends with it",
+    "sudo deploy/install remove --purge": "deploy/test_installed ends with it",
+    "deploy/package": "deploy/test_package, with HOTPIXELD_LONG=1",
+    "sudo apt install ./dist/hotpixeld_*.deb": "as deploy/package",
+    "systemctl --user enable --now hotpixeld": (
+        "deploy/test_installed starts it in a session of anna's"
+    ),
+    "python3 -m venv ~/hotpixeld && ~/hotpixeld/bin/pip install .": (
+        "it is what deploy/setup does, into another folder"
+    ),
+}
+"""Commands that are not run word for word, each with what is checked in its place."""
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+
+
+def yaml_blocks() -> list[str]:
+    """Return the configurations that are shown, in the order of the documents."""
+    return [block for text in DOCUMENTS.values() for block in _blocks(text, "(?:yaml)")]
+
+
+def fenced(language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return [block for text in DOCUMENTS.values() for block in _blocks(text, language)]
+
+
+def commands() -> list[str]:
+    """Return the commands that are shown, in order, without comments."""
+    return [
+        re.sub(r"\s+#.*", "", line)
+        for text in DOCUMENTS.values()
+        for line in re.findall(
+            r"(?m)^    (\S.*)$", re.sub(r"(?ms)^```.*?^```$", "", text)
+        )
+    ]
+
+
+def administrators_commands() -> list[str]:
+    """Return those that a machine with a service needs."""
+    return [
+        command
+        for command in commands()
+        if command.startswith(ADMINISTRATORS) and command not in ELSEWHERE
+    ]
+
+
+def users_commands() -> list[str]:
+    """Return those that a user runs, in a checkout or with hotpixeld installed."""
+    return [
+        command
+        for command in commands()
+        if not command.startswith(ADMINISTRATORS) and command not in ELSEWHERE
+    ]
+
+
+def all_commands(group: click.Group, *before: str) -> dict[str, click.Command]:
+    """Return all commands of the program, those of groups too, by their words."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        words = (*before, name)
+        if isinstance(command, click.Group):
+            found |= all_commands(command, *words)
+        else:
+            found[" ".join(words)] = command
+    return found
