@@ -32,6 +32,19 @@ ELSEWHERE = {
     "python3 -m venv ~/hotpixeld && ~/hotpixeld/bin/pip install .": (
         "it is what deploy/setup does, into another folder"
     ),
+    **dict.fromkeys(
+        (
+            "pip install 'hotpixeld[cluster]'",
+            "dask scheduler",
+            "dask worker tcp://archive:8786 --nworkers auto --nthreads 1",
+            (
+                "hotpixeld learn /srv/photos --scheduler tcp://archive:8786"
+                " --storage /srv/share/shards"
+            ),
+            "hotpixeld repair /srv/photos --scheduler tcp://archive:8786",
+        ),
+        "cluster/test_archive does it, with a scheduler on loopback",
+    ),
 }
 """Commands that are not run word for word, each with what is checked in its place."""
 

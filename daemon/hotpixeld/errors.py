@@ -52,6 +52,10 @@ class PhotoError(HotpixeldError):
         self.reason = reason
         super().__init__(f"{path}: {reason}")
 
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[Path, str]]:
+        """Come from another process as it was raised there."""
+        return type(self), (self.path, self.reason)
+
 
 class TruncatedPhotoError(PhotoError):
     """The photo ends too early: perhaps it is still being written; try again."""

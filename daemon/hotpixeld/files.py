@@ -325,6 +325,44 @@ def replacing(
         os.fsync(folder)
 
 
+def prepare(target: Path, content: bytes, root: Path) -> str:
+    """Write `content` beside `target`, durably; return the name that it has until `put`.
+
+    Folders between `root` and `target` are made, and no link below it is followed.
+
+    Raises
+    ------
+    OSError
+    """
+    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    with open_parent(target, root, make=True) as folder:
+        descriptor = os.open(name, _NEW, 0o666, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+            raise
+    return name
+
+
+def put(name: str, target: Path, *, mtime_ns: int, root: Path) -> None:
+    """Give a file that was written by `prepare` its name, atomically and durably.
+
+    Raises
+    ------
+    OSError
+        `target` is as it was, but for a sync of the folder that failed.
+    """
+    with open_parent(target, root) as folder:
+        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=folder, follow_symlinks=False)
+        os.replace(name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+
+
 def scratch(folder: Path, height: int, width: int) -> NDArray[np.int16]:
     """Return zeros, (height, width) int16, in a file without a name: memory that can go.
 

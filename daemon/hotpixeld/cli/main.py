@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +47,9 @@ from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from distributed import Client
 
 
 INTERRUPTED = 130
@@ -322,8 +327,146 @@ def report(
     click.echo(f"{output}: open it in a browser")
 
 
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Which machines do the work: a scheduler's, or so many processes of this one."""
+
+    scheduler: str | None
+    workers: int | None
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Client]:
+        """Connect to them; say where to watch them."""
+        from hotpixeld.cluster import scheduler as dask  # noqa: PLC0415 - an extra
+
+        connection = (
+            dask.connected(self.scheduler)
+            if self.scheduler
+            else dask.local(self.workers or 1)
+        )
+        with connection as client:
+            if link := dask.dashboard(client):
+                click.echo(f"dashboard: {link}", err=True)
+            yield client
+
+
+def on_machines(
+    command: Callable[..., Any], here: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
+    """Add the options that name machines, which the command gets as `machines`.
+
+    Where none is named, `here` is called in its place, if there is such.
+    """
+
+    @click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on the machines of this Dask scheduler, such as tcp://10.0.0.5:8786.",
+    )
+    @click.option(
+        "--local-cluster",
+        "workers",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="Work in N processes on this machine.",
+    )
+    @functools.wraps(here or command)
+    def with_machines(
+        *, scheduler: str | None, workers: int | None, **others: object
+    ) -> object:
+        if scheduler and workers:
+            raise click.UsageError("name --scheduler or --local-cluster, not both")
+        if scheduler or workers:
+            return command(machines=Machines(scheduler, workers), **others)
+        if here is None:
+            raise click.UsageError("name --scheduler ADDRESS or --local-cluster N")
+        return here(**others)
+
+    return with_machines
+
+
 @program.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "folders",
+    nargs=-1,
+    metavar="[FOLDER]...",
+    type=click.Path(path_type=Path),
+)
+@on_machines
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Where the machines leave what they learned for each other: a folder or an"
+    " s3:// URL that all can write to.  [default with --local-cluster: in the state]",
+)
+@click.option(
+    "--shard-photos",
+    type=click.IntRange(4),
+    default=1000,
+    show_default=True,
+    help="Photos of one camera in a task, at least.",
+)
+@shared
+def learn(
+    folders: tuple[Path, ...],
+    *,
+    machines: Machines,
+    storage: str | None,
+    shard_photos: int,
+    config: Path | None,
+    state: Path | None,
+) -> ExitCode:
+    """Learn the photos in FOLDERS on many machines, as one run here would.
+
+    Each FOLDER must be at the same path on all of them.  Writes the maps, and no copies.
+    A run that was interrupted goes on where it was.
+    """
+    loaded = _configuration(config, folders)
+    if not loaded.folders:
+        raise click.UsageError("no folder to learn: name one, or give --config FILE")
+    if machines.scheduler and not storage:
+        advice = "name --storage URL, a place that all machines can write to"
+        raise click.UsageError(advice)
+    folder = _state(state, loaded)
+    with logs.sent(logging.WARNING), machines.connected() as client:
+        url = storage or str(folder / "shards")
+        ran = run_once.learn(loaded, folder, client, url, shard_photos)
+    return _told(ran)
+
+
+def _told(ran: run_once.Ran) -> ExitCode:
+    """Say what a run did, and what it could not do."""
+    click.echo(run_once.summary(ran))
+    for fault in ran.undone:
+        click.echo(f"hotpixeld: {plain(fault)}", err=True)
+    return ExitCode.PARTLY if ran.undone else ExitCode.OK
+
+
+def _repair_on_machines(
+    *,
+    machines: Machines,
+    photos: tuple[Path, ...],
+    config: Path | None,
+    state: Path | None,
+    **others: object,
+) -> ExitCode:
+    """Write the copies that are due in folders, as a run that is done once does."""
+    if any(others.values()):
+        reason = "--pixel, --output and --force are for photos that are repaired here"
+        raise click.UsageError(reason)
+    loaded = _configuration(config, photos)
+    if not loaded.folders:
+        raise click.UsageError("no folder: name those whose copies are due")
+    folder = _state(state, loaded)
+    with logs.sent(logging.WARNING), machines.connected() as client:
+        return _told(run_once.make_copies(loaded, folder, client))
+
+
+@program.command()
+@click.argument(
+    "photos", nargs=-1, metavar="[PHOTO]...", type=click.Path(path_type=Path)
+)
+@functools.partial(on_machines, _repair_on_machines)
 @click.option(
     "--pixel", "pixels", multiple=True, metavar="X,Y", help="Repair this pixel."
 )
@@ -348,7 +491,12 @@ def repair(
     Without --pixel, the pixel list and the map of the photo's camera are used.  The copy
     goes where the daemon has it, else into `repaired` beside the photo; no file is replaced
     that is not as hotpixeld wrote it.
+
+    With --scheduler or --local-cluster PHOTOS are folders that were learned: the machines
+    write all copies that are due there, as `run --once` would.
     """
+    if not photos:
+        raise click.UsageError("no photo to repair: name one")
     try:
         named = tuple(Defect.parse(text) for text in pixels)
     except ValueError as error:

@@ -26,7 +26,9 @@ from hotpixeld.watch.settling import Tracker
 from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from distributed import Client
 
     from hotpixeld.cli.terminal import Show
     from hotpixeld.config.model import Config, Folder
@@ -185,13 +187,77 @@ def run_once(
             _learn(session, set(photos), ran, show)
         _repair(session, ran, show)
         ran.copies["tidied"] += len(list(session.tidy_copies()))
-        ran.cameras += _cameras(session.ledger, config)
-        with session.ledger.transaction():
-            session.ledger.folder_faults.replace([*ran.closed, *ran.links])
-        ran.written = session.ledger.copies.written()
-        ran.former += former_copies(status_file.former_copies(session.ledger))
-    ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
+        _end(session, ran)
     return ran
+
+
+def learn(
+    config: Config, folder: Path, client: Client, storage: str, shard_photos: int
+) -> Ran:
+    """Fold the photos in the folders, on the machines of a cluster, with maps.
+
+    Copies are made by a run after it.  For the parameters see `archive.Cluster`.
+
+    Raises
+    ------
+    HotpixeldError
+        The state, or the cluster, cannot be used.
+    """
+    from hotpixeld.cluster import archive  # noqa: PLC0415 - Dask is an extra
+
+    ran, show = Ran(), with_progress
+    cluster = archive.Cluster(client, storage, shard_photos)
+    jobs = len(os.sched_getaffinity(0))
+    status_file.sweep(folder)
+    with Session(config, folder, jobs, _no_report) as session:
+        photos = settled_photos(config, session, ran)
+        rest = archive.learn(session, photos, cluster, show)
+        _count_joined(session.ledger, set(photos).difference(rest), ran)
+        _take(session, rest, ran, show)
+        with state_errors(folder):
+            _learn(session, set(photos), ran, show)
+        _end(session, ran)
+    return ran
+
+
+def make_copies(config: Config, folder: Path, client: Client) -> Ran:
+    """Bring copies up to date, which are made on the machines of a cluster.
+
+    Nothing is learned.  Raises what `learn` does.
+    """
+    from hotpixeld.cluster import copies  # noqa: PLC0415 - Dask is an extra
+
+    ran = Ran()
+    status_file.sweep(folder)
+    with Session(config, folder, copies.jobs(client), _no_report) as session:
+        session.make_copies_by(copies.maker(client, config))
+        _repair(session, ran, with_progress)
+        _end(session, ran)
+    return ran
+
+
+def _count_joined(ledger: Ledger, photos: Iterable[Path], ran: Ran) -> None:
+    """Count what became of photos that other machines learned."""
+    for path in photos:
+        record = ledger.paths.find(path)
+        outcome = record.outcome if record else "gone"
+        if record and outcome == "image" and record.image is not None:
+            image = ledger.images.with_id(record.image)
+            outcome = image.outcome if image else "gone"
+        ran.outcomes[outcome] += 1
+    del ran.outcomes[
+        "pending"
+    ]  # too few of a camera there: it is folded here, or waits
+
+
+def _end(session: Session, ran: Ran) -> None:
+    """Note what there is in the end."""
+    ran.cameras += _cameras(session.ledger, session.config)
+    with session.ledger.transaction():
+        session.ledger.folder_faults.replace([*ran.closed, *ran.links])
+    ran.written = session.ledger.copies.written()
+    ran.former += former_copies(status_file.former_copies(session.ledger))
+    ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
 
 
 def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:

@@ -9,6 +9,7 @@ Where that place is, and what becomes of copies elsewhere, is `copy_places`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -50,6 +51,23 @@ NAME_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A copy that another process has written beside its place.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, in the folder of the place.
+    sha256, identity : str
+        Of its content.
+    """
+
+    name: str
+    sha256: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class RepairResult:
     """What the repair of one photo came to; nothing is written yet.
 
@@ -61,11 +79,14 @@ class RepairResult:
         The bytes of the copy; None when there is nothing to write.
     refused : str
         Why the photo cannot be repaired; empty when it can.
+    prepared : Prepared or None
+        The file that has the bytes, in place of those in `repaired`.
     """
 
     defects: tuple[Defect, ...]
     repaired: Repaired | None = None
     refused: str = ""
+    prepared: Prepared | None = None
 
     @property
     def pixels(self) -> tuple[tuple[int, int], ...]:
@@ -192,6 +213,26 @@ def repair(
     return replace(result, repaired=repaired)
 
 
+def _described(data: bytes, name: str = "") -> Prepared:
+    identity = markers.identity(data, markers.parse(data))
+    return Prepared(name, hashlib.sha256(data).hexdigest(), identity)
+
+
+def prepare(result: RepairResult, output: OutputFolder, target: Path) -> RepairResult:
+    """Write the bytes of a copy beside its place, for `CopyWriter.update` to put there.
+
+    Raises
+    ------
+    OSError
+    """
+    if result.repaired is None:
+        return result
+    data = result.repaired.data
+    prepared = _described(data, output.prepare(target, data))
+    empty = replace(result.repaired, data=b"")
+    return replace(result, repaired=empty, prepared=prepared)
+
+
 def as_found(copy: Copy, output: OutputFolder) -> Copy:
     """Return what became of a copy since it was written, or announced before a crash.
 
@@ -292,6 +333,21 @@ class CopyWriter:
             return self._without_defects(source, folder, copy)
         return self._record(copy)
 
+    def clear(self, folder: Folder, target: Path) -> None:
+        """Clear a copy's folder of what a crash left, before others prepare copies there."""
+        output = OutputFolder.of(folder, self._max_bytes)
+        with contextlib.suppress(OSError):  # whoever writes the copy says why
+            if target.parent not in self._swept:
+                output.sweep(target.parent)
+                self._swept.add(target.parent)
+
+    def drop(self, folder: Folder, target: Path, result: RepairResult) -> None:
+        """Remove what was prepared of a copy, if it was not put into its place."""
+        if result.prepared is not None:
+            output = OutputFolder.of(folder, self._max_bytes)
+            with contextlib.suppress(OSError):
+                output.remove(target.with_name(result.prepared.name))
+
     def write_by_hand(
         self, source: Photo, folder: Folder, result: RepairResult, *, named: bool
     ) -> Copy:
@@ -336,7 +392,8 @@ class CopyWriter:
         repaired = result.repaired
         if repaired is None:
             raise AssertionError("nothing to write")
-        sha256 = hashlib.sha256(repaired.data).hexdigest()
+        prepared = result.prepared or _described(repaired.data)
+        sha256 = prepared.sha256
         found = output.sha256_of(copy.target)
         if found not in {None, sha256, copy.sha256}:
             log.warning(
@@ -352,7 +409,7 @@ class CopyWriter:
             condition="writing",
             sha256=sha256,
             former=copy.sha256 if found else "",
-            identity=markers.identity(repaired.data, markers.parse(repaired.data)),
+            identity=prepared.identity,
             original=source.identity,
             pixels=result.pixels,
             method=method or repaired.method,
@@ -365,7 +422,10 @@ class CopyWriter:
         mtime_ns = source.signature.mtime_ns + new.rewrites * NANOSECONDS
         self._sweep(output, new)
         if found != sha256:
-            output.write(copy.target, repaired.data, mtime_ns)
+            if result.prepared:
+                output.put(prepared.name, copy.target, mtime_ns)
+            else:
+                output.write(copy.target, repaired.data, mtime_ns)
             self._files += 1
         new = replace(new, condition="written")
         with self._ledger.transaction():

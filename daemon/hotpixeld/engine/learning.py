@@ -246,10 +246,13 @@ class Learning:
 
     # The way of a run that is done once: all that is there, camera by camera.
 
-    def all_at_once(self) -> Iterator[Done]:
-        """Fold all that is pending and make all maps; yield what became of photos."""
+    def all_at_once(self, *, with_maps: bool = True) -> Iterator[Done]:
+        """Fold all that is pending and make all maps; yield what became of photos.
+
+        Without maps nothing is sampled either: what is learned is a part, to be joined.
+        """
         for record in list(self._ledger.images.cameras()):
-            yield from self._all_of(record.camera.id)
+            yield from self._all_of(record.camera.id, with_maps=with_maps)
             for image in self._ledger.images.pending(record.camera.id):
                 self._keep(image, record.camera)
         self._drop_unused()
@@ -266,13 +269,14 @@ class Learning:
         leave = disk_room.needed(camera.height, camera.width)
         self._spool.keep_if_it_can(image.identity, self._sources(image).open, leave)
 
-    def _all_of(self, camera_id: str) -> Iterator[Done]:
+    def _all_of(self, camera_id: str, *, with_maps: bool) -> Iterator[Done]:
         while (record := self._ledger.images.camera(camera_id)) is not None:
             if not self.schedule.may_fold(record):
                 break
             at_place = record.photos and record.photos % MOST_IN_A_PASS == 0
             if (
-                at_place
+                with_maps
+                and at_place
                 and self.schedule.may_map(record)
                 and record.mapped != record.photos
             ):
@@ -280,7 +284,7 @@ class Learning:
                 self._finish()
             self._begin_pass(record, next_place(record.photos) - record.photos)
             yield from self._finish()
-        if record is not None and self.schedule.may_map(record):
+        if with_maps and record is not None and self.schedule.may_map(record):
             self._begin_map(record, JUDGED)
             self._finish()
 

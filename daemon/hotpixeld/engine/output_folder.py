@@ -16,6 +16,8 @@ from hotpixeld.files import (
     UnsuitableError,
     link,
     make_folder,
+    prepare,
+    put,
     read_regular,
     remove,
     sweep,
@@ -110,6 +112,25 @@ class OutputFolder:
         """
         self._make_root()
         write(target, data, mtime_ns=mtime_ns, root=self._root)
+
+    def prepare(self, target: Path, data: bytes) -> str:
+        """Write the bytes of a copy beside its place; return the name of that file.
+
+        Raises
+        ------
+        OSError
+        """
+        self._make_root()
+        return prepare(target, data, self._root)
+
+    def put(self, name: str, target: Path, mtime_ns: int) -> None:
+        """Put what was prepared into its place.
+
+        Raises
+        ------
+        OSError
+        """
+        put(name, target, mtime_ns=mtime_ns, root=self._root)
 
     def _make_root(self) -> None:
         if self._makes_root:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from hotpixeld.config.model import Config
+    from hotpixeld.config.model import Config, Folder
     from hotpixeld.engine.copy_writer import RepairResult
     from hotpixeld.engine.maps import Maps
     from hotpixeld.engine.memory import Memory
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from hotpixeld.store.spool import Spool
 
     Pixels = tuple[tuple[int, int], ...]
+    MakeCopy = Callable[[Photo, Folder, PixelList, Pixels | None], RepairResult]
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +230,27 @@ def camera_of(source: Photo, config: Config) -> Camera:
     return photo_file.camera(source)
 
 
+def camera_unless_edited(source: Photo, config: Config) -> Camera:
+    """Return the camera that a photo shows that it is from, or that its folder says.
+
+    Raises
+    ------
+    SkippedPhotoError
+        There is none, the photo is edited, or its camera moved or blurred what its sensor
+        saw: that whatever the configuration says of edited ones.
+    PhotoError
+        It is in no watched folder.
+    """
+    camera, reason = camera_of(source, config), None
+    if effect := source.metadata.creative_filter:
+        reason = f'a creative filter of the camera: "{effect}"'
+    elif config.folder_of(source.path).edited == "skip":
+        reason = edit_detection.why_edited(source.metadata)
+    if reason:
+        raise SkippedPhotoError(source.path, reason)
+    return camera
+
+
 def _unless_lost(image: Image | None) -> Image | None:
     """Return an image, unless it is to be taken as if it were new."""
     return None if image is None or image.outcome == "lost" else image
@@ -245,7 +267,15 @@ class RepairPass:
         Keeps pending photos.
     wall : callable
         Seconds since the epoch.
+
+    Attributes
+    ----------
+    make_copy : callable or None
+        Has another process repair a photo and prepare its copy: called by the workers with
+        the photo, its folder, its pixel list, and what its present copy has repaired.
     """
+
+    make_copy: MakeCopy | None = None
 
     def __init__(
         self,
@@ -405,7 +435,7 @@ class RepairPass:
             how = "plain" if copy.is_plain else "repaired"
             what = f"a {how} copy of {copy.source}, written by hotpixeld"
             raise KnownPhotoError(job.path, what)
-        job.camera = self._camera_unless_edited(photo)
+        job.camera = self._body(camera_unless_edited(photo, self._config))
         job.image = _unless_lost(image)
         record = self._ledger.paths.find(job.path)
         is_there = record is not None and image is not None and record.image == image.id
@@ -457,23 +487,6 @@ class RepairPass:
         job.image = image
         job.outcome = "pending" if image.outcome == "pending" else "known"
 
-    def _camera_unless_edited(self, source: Photo) -> Camera:
-        """Return the photo's camera.
-
-        Refused are photos without one, edited ones, and those whose camera moved or blurred
-        what its sensor saw, whatever the configuration says of edited ones.
-        """
-        folder = self._config.folder_of(source.path)
-        camera = camera_of(source, self._config)
-        why = None
-        if effect := source.metadata.creative_filter:
-            why = f'a creative filter of the camera: "{effect}"'
-        elif folder.edited == "skip":
-            why = edit_detection.why_edited(source.metadata)
-        if why:
-            raise SkippedPhotoError(source.path, why)
-        return self._body(camera)
-
     def _body(self, camera: Camera) -> Camera:
         """Return the camera that is meant: the one whose serial has appeared or changed."""
         if camera.serial in self._config.bodies:
@@ -505,6 +518,8 @@ class RepairPass:
                 kept,
                 suppressed=job.image is not None and job.image.is_suppressed,
             )
+            if self.make_copy is not None:
+                self._copies.clear(folder, folder.copy_path(job.path))
             record = self._ledger.paths.find(job.path)
             job.repaired_with = (record and record.repaired_with) or ""
             job.is_kept = kept is not None
@@ -522,9 +537,14 @@ class RepairPass:
         if job.outcome == "pending" and job.patient and job.camera is not None:
             self._keep(job, job.camera)
         photo, pixels = job.photo, job.pixels  # these go where all is given up
-        if photo is not None and pixels is not None:
+        if photo is None or pixels is None:
+            return
+        known = None if job.is_renewed else job.known
+        if self.make_copy is not None:
+            folder = self._config.folder_of(job.path)
+            job.repaired = self.make_copy(photo, folder, pixels, known)
+        else:
             with self._memory.holding(photo_file.coefficient_bytes(photo)):
-                known = None if job.is_renewed else job.known
                 job.repaired = copy_writer.repair(
                     *(photo, None, pixels, known, self._config.repair),
                     memory=self._memory.work,
@@ -570,7 +590,10 @@ class RepairPass:
             return "", ""
         folder = self._config.folder_of(job.path)
         before = self._ledger.copies.find(job.path)
-        copy, is_written = self._copies.update(job.photo, folder, job.repaired)
+        try:
+            copy, is_written = self._copies.update(job.photo, folder, job.repaired)
+        finally:
+            self._copies.drop(folder, folder.copy_path(job.path), job.repaired)
         # A hard link beside it changes the ctime of a photo: it need not be read again.
         now, seen = walk.stat_photo(job.path), self._ledger.paths.find(job.path)
         with self._ledger.transaction():

@@ -35,10 +35,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hotpixeld.config.model import Config
-    from hotpixeld.engine.repair_pass import Done
+    from hotpixeld.engine.repair_pass import Done, MakeCopy
     from hotpixeld.files import Signature
 
 log = logging.getLogger(__name__)
+
+
+Order = tuple[bool, tuple[str, ...], bool, dt.datetime, str, str]
+"""A photo's place in a scan, see `in_order`; places compare as the photos do."""
+
+
+def order_of(path: Path) -> Order:
+    """Return a photo's place in a scan, by the start of its file; never raises."""
+    body, captured = metadata.origin(path)
+    when, parent = captured or dt.datetime.max, str(path.parent)
+    return not any(body), body, captured is None, when, path.name, parent
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -47,13 +58,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
     Each camera has a sequence of its own, and the states of many may not be in memory
     together.  Photos without a camera, or without a time, come last.
     """
-
-    def key(path: Path) -> tuple[bool, tuple[str, ...], bool, dt.datetime, str, str]:
-        body, captured = metadata.origin(path)
-        when, parent = captured or dt.datetime.max, str(path.parent)
-        return not any(body), body, captured is None, when, path.name, parent
-
-    return [path for _, path in sorted((key(path), path) for path in paths)]
+    return [path for _, path in sorted((order_of(path), path) for path in paths)]
 
 
 @contextlib.contextmanager
@@ -290,6 +295,10 @@ class Session:
         if stay:
             copies = counted(len(stay), "copy")
             log.warning("%s at former places not removed, such as %s", copies, stay[0])
+
+    def make_copies_by(self, make_copy: MakeCopy) -> None:
+        """Have other processes repair photos and prepare their copies."""
+        self._repair_pass.make_copy = make_copy
 
     def repair(self, photos: Iterable[tuple[Path, str]]) -> Generator[Done]:
         """Check photos against their camera's present pixel list; write what changes."""
