@@ -46,9 +46,10 @@ def maker(client: Client, config: Config) -> MakeCopy:
             tasks.make_copy, due, config, pure=False, retries=RETRIES
         )
         try:
-            return future.result()
+            made: RepairResult = future.result()
         except KilledWorker as error:
             reason = f"workers die as they repair it: {error}"
             raise UnreadablePhotoError(photo.path, reason) from error
+        return made
 
     return make_copy

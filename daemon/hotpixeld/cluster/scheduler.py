@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.errors import HotpixeldError
 
+
+class MissingExtraError(HotpixeldError, ImportError):
+    """What takes a cluster is not installed."""
+
+
 try:
     import distributed
     from dask import config as dask_config
 except ImportError as error:
-    raise HotpixeldError(
+    raise MissingExtraError(
         "this needs the extra `cluster`: pip install 'hotpixeld[cluster]', on every"
         f" machine that takes part ({error})"
     ) from error
