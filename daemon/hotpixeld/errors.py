@@ -108,7 +108,7 @@ class StateInUseError(StateError):
 
 
 class ExitCode(IntEnum):
-    """What the exit status says; the unit file and the README name them too."""
+    """What the exit status says; the unit file and deploy/README.md name them too."""
 
     OK = 0
     FAULT = 1

@@ -119,7 +119,7 @@ class State:
 
     Notes
     -----
-    float32 bears it: see "Measured" in the README.
+    float32 bears it: see "The whole job" in tests/bench/README.md.
     """
 
     photos: int
