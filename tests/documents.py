@@ -29,7 +29,7 @@ ELSEWHERE = {
     "systemctl --user enable --now hotpixeld": (
         "deploy/test_installed starts it in a session of anna's"
     ),
-    "python3 -m venv ~/hotpixeld && ~/hotpixeld/bin/pip install .": (
+    "python3 -m venv ~/hotpixeld && ~/hotpixeld/bin/pip install '.[report]'": (
         "it is what deploy/setup does, into another folder"
     ),
     **dict.fromkeys(
