@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from hotpixeld.cli.main import main
-from hotpixeld.cli.terminal import size
+from hotpixeld.cli.status_text import size
 from hotpixeld.errors import ExitCode
 from hotpixeld.store import disk_room
 from hotpixeld.store.ledger import Ledger
@@ -53,7 +53,7 @@ def test_run_once_tells_what_it_did(
 
     assert code == 0
     assert "photos: 4 folded" in out
-    assert "4 photos, 0 defects" in out
+    assert "4 of 16 photos needed for a map" in out
     assert f"state: {tmp_path / 's'}" in err
     assert "folding: 4 of 4" in err
 
@@ -332,8 +332,9 @@ def test_forget_ends_the_map_and_never_folds_again(
     assert "forgot 12 photos" in capsys.readouterr().out
     run = ["run", str(worked.folder), "--once", "--state", str(state)]
     assert main(run) == 0
+    capsys.readouterr()
     assert main(["status", "--json", "--state", str(state)]) == 0
-    found = json.loads(capsys.readouterr().out.split("defects\n", 1)[1])
+    found = json.loads(capsys.readouterr().out)
 
     assert found["cameras"][0]["photos"] == 20
     assert found["photos"]["forgotten"] == 12

@@ -137,8 +137,8 @@ def test_the_status_says_that_two_sizes_are_one_body(home: Home) -> None:
     assert (one["same_body"], two["same_body"]) == ([two["id"]], [one["id"]])
     assert cameras["4", 120]["same_body"] == []
     text = home.hotpixeld("status").out
-    assert f"same body as {one['id']}" in text
-    assert f"same body as {two['id']}" in text
+    assert f"same body as {one['name']}" in text
+    assert f"same body as {two['name']}" in text
 
 
 def test_taking_a_name_away_from_a_folder_and_giving_it_back_doubles_nothing(

@@ -111,7 +111,7 @@ def test_other_files_in_the_places_of_all_copies_are_told_by_the_exit_code(
         "hotpixeld: 16 copies due and none written: `hotpixeld status --problems` says"
         " why\n"
     )
-    assert "c_IMG_0000.JPG: another file is in its place" in told
+    assert "16 copies: not written: another file has the name" in told
     assert (
         "copies: 1 left alone: another file is in the place, 15 written" in others.out
     )
@@ -190,7 +190,7 @@ def test_one_photo_is_not_1_photos_and_two_are(home: Home, body: Body) -> None:
     two = home.hotpixeld("status").out
 
     assert "1 photo pending" in one
-    assert ": 1 photo, no map yet: 16 photos needed\n" in one
+    assert ": 1 of 16 photos needed for a map\n" in one
     assert "2 photos pending" in two
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import whole_frames
-from hotpixeld.cli import terminal
+from hotpixeld.cli import status_text
 from hotpixeld.config.model import CameraConfig, Point
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import LedgerError
@@ -99,7 +99,7 @@ def samples(session: Session) -> int:
 
 def shown(session: Session) -> str:
     current = {"daemon": None, **status_file.status(session.ledger, session.config)}
-    return terminal.status(current)
+    return status_text.text(current)
 
 
 def test_it_is_dropped_once_and_one_line_says_so(

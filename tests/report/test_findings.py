@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from hotpixeld.camera import Camera
-from hotpixeld.config.model import CameraConfig, Config
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.report.findings import (
@@ -18,12 +16,9 @@ from hotpixeld.report.findings import (
     Findings,
     Repaired,
     _findings,
-    _names,
     began,
-    reasons,
 )
 from hotpixeld.store.images import CameraRecord
-from hotpixeld.store.paths import PathRecord
 
 MAY, JUNE = dt.datetime(2026, 5, 3), dt.datetime(2026, 6, 9)
 RECORD = CameraRecord(
@@ -124,34 +119,3 @@ def test_what_is_not_certain_is_seen_by_its_levels_and_not_by_copies() -> None:
 
     assert (first.is_certain, first.is_seen) == (False, True)
     assert (second.is_certain, second.is_seen) == (False, False)
-
-
-def test_reasons_of_one_kind_are_counted_together() -> None:
-    texts = [
-        *(f"stored size {n}x3 differs from the EXIF size 9x{n}" for n in range(5)),
-        'edited with "GIMP 2.4"',
-        "something else: at byte 44",
-    ]
-    records = [
-        PathRecord(Path(f"/p/{n}.jpg"), "skipped", text, None, None, None)
-        for n, text in enumerate(texts)
-    ]
-    first, *rest = reasons(records)
-
-    assert (first.count, first.words) == (5, "resized or cropped after they were taken")
-    assert first.examples == ("/p/0.jpg", "/p/1.jpg", "/p/2.jpg")
-    assert rest[1].words == "something else"
-    assert rest[1].advice.startswith("hotpixeld status PHOTO")
-
-
-def test_cameras_have_the_names_that_people_use() -> None:
-    one, two = (Camera("NIKON", "D90", serial, 40, 30) for serial in "12")
-    other = Camera("Canon", "Canon EOS 1100D", "", 40, 30)
-    config = Config(cameras=(CameraConfig(name="anna", serial="2"),))
-
-    assert _names([one, two, other], Config()) == {
-        one.id: "NIKON D90 (1, 40 x 30)",
-        two.id: "NIKON D90 (2, 40 x 30)",
-        other.id: "Canon EOS 1100D",
-    }
-    assert _names([one, two], config)[two.id] == "anna"

@@ -7,7 +7,9 @@
 - `photo_status`: ``status PHOTO``, what became of one photo.
 - `completion`: the cameras that a shell offers behind Tab.
 - `states`: `state merge`, `state export` and `state import`.
-- `terminal`: what people see: status, tables of defects, progress.
+- `status_text`: ``status`` in words, on one screen.
+- `tables`: the lists of pixels, as tables and as lines of fields.
+- `progress`: how far long work is.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.
 """

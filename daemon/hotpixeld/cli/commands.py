@@ -16,11 +16,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.cli import status_text
 from hotpixeld.cli.tables import CameraPixels
+from hotpixeld.config import camera_names
 from hotpixeld.config.model import Config
 from hotpixeld.engine import maps
 from hotpixeld.engine.sampling import evidence_of
-from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError, said, why
+from hotpixeld.errors import LedgerError, PhotoError, said, why
 from hotpixeld.files import (
     ChangedError,
     UnsuitableError,
@@ -36,9 +38,8 @@ from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from hotpixeld.camera import Camera
     from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
     from hotpixeld.formats.map_formats import CameraMaps
@@ -202,37 +203,17 @@ def _in_the_way(one: Folder, two: Folder) -> Iterator[str]:
 def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraRecord]:
     """Return the cameras that a command names, all where it names none.
 
-    By id, a configured name or a serial number, which may stand for several: one body at
-    two sizes; or by what begins one id only, or is part of one model only.
-
     Raises
     ------
     HotpixeldError
-        It names no camera, or a beginning or a model of several.
+        It names no camera, or not only one: see `camera_names.meant`.
     """
     records = list(ledger.images.cameras())
     if named is None:
         return records
-    text = named.casefold()
-    names: tuple[Callable[[Camera], bool], ...] = (
-        lambda one: one.id == named,
-        lambda one: named in {entry.name for entry in config.camera_entries(one)},
-        lambda one: one.serial == named,
-    )
-    parts: tuple[Callable[[Camera], bool], ...] = (
-        lambda one: one.id.startswith(text),
-        lambda one: one.model.casefold() == text,
-        lambda one: text in one.model.casefold(),
-    )
-    for is_meant in (*names, *parts):
-        found = [record for record in records if is_meant(record.camera)]
-        ids = ", ".join(record.camera.id for record in found)
-        if len(found) > 1 and is_meant in parts:
-            raise HotpixeldError(f"{named!r} may be any of {len(found)}: {ids}")
-        if found:
-            return found
-    ids = ", ".join(record.camera.id for record in records) or "none yet"
-    raise HotpixeldError(f"no camera {named!r}; known: {ids}")
+    cameras = [record.camera for record in records]
+    found = {one.id for one in camera_names.meant(cameras, config, named)}
+    return [record for record in records if record.camera.id in found]
 
 
 def camera_maps(
@@ -271,18 +252,25 @@ def camera_pixels(
     """
     maps_ = camera_maps(folder, config, camera_id, method)
     with opened(folder) as ledger:
-        repaired = (
-            Counter(
+        known = [record.camera for record in ledger.images.cameras()]
+        names = camera_names.names(known, config)
+        found = []
+        for record, pixels in maps_:
+            places = (
                 place
-                for _, pixels in ledger.copies.repaired(record.camera.id)
-                for place in pixels
+                for _, repaired in ledger.copies.repaired(record.camera.id)
+                for place in repaired
             )
-            for record, _ in maps_
-        )
-        return [
-            CameraPixels(record, pixels, counts)
-            for (record, pixels), counts in zip(maps_, repaired, strict=True)
-        ]
+            have = ledger.images.counts(record.camera.id)
+            photos, wanted = (
+                have["folded"] + have["pending"],
+                config.detection.min_photos,
+            )
+            is_short = not record.mapped and photos < wanted
+            lacks = status_text.needed(photos, wanted) if is_short else ""
+            name = names[record.camera.id]
+            found.append(CameraPixels(record, name, pixels, Counter(places), lacks))
+        return found
 
 
 def _from_state(

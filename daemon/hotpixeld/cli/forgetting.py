@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
+from hotpixeld.config import camera_names
 from hotpixeld.detection import lives
-from hotpixeld.errors import HotpixeldError, PhotoError
+from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
 from hotpixeld.store import disk_room, generation_files, state_folder
@@ -184,12 +185,7 @@ def _stays(ledger: Ledger, paths: dict[int, list[PathRecord]]) -> str:
 def _one_camera(ledger: Ledger, config: Config, named: str | None) -> Camera:
     """Return the camera that a command names, or the only one there is."""
     records = commands.chosen(ledger, config, named)
-    if len(records) == 1:
-        return records[0].camera
-    ids = ", ".join(record.camera.id for record in records) or "none yet"
-    if named is None:
-        raise HotpixeldError(f"name a camera; known: {ids}")
-    raise HotpixeldError(f"{named!r} names {len(records)} cameras, say which: {ids}")
+    return camera_names.only([record.camera for record in records], named)
 
 
 def _is_since(image: Image, since: dt.datetime | None) -> bool:

@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,11 @@ from hotpixeld.cli import (
     copy_commands,
     forgetting,
     photo_status,
+    progress,
     run_once,
     states,
+    status_text,
     tables,
-    terminal,
 )
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config, is_page_name
@@ -121,6 +123,14 @@ of_one_camera = click.option(
 )
 
 
+def _options(config: Path | None, state: Path | None) -> str:
+    """Return options as they are typed, for a command that is to follow."""
+    named = {"--config": config, "--state": state}
+    return "".join(
+        f" {option} {shlex.quote(str(path))}" for option, path in named.items() if path
+    )
+
+
 def changes_what_was_learned(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that delete what was learned."""
     dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen.")
@@ -189,10 +199,10 @@ def run(
         if not once:
             daemon.run(configuration, folder, jobs)
             return ExitCode.OK
-        show = terminal.without_progress if quiet else terminal.with_progress
+        show = progress.without_progress if quiet else progress.with_progress
         ran = run_once.run_once(first, folder, jobs, show)
     if not quiet:
-        click.echo(run_once.summary(ran))
+        click.echo(run_once.summary(ran, _options(config, state)))
     for fault in ran.undone:
         click.echo(f"hotpixeld: {plain(fault)}", err=True)
     return ExitCode.PARTLY if ran.undone else ExitCode.OK
@@ -221,7 +231,9 @@ def status(
     else:
         most = None if problems else status_file.PROBLEMS
         found = commands.status(folder, loaded, most)
-        text = terminal.status(found, None if problems else terminal.PROBLEMS)
+        text = status_text.text(
+            found, in_full=problems, options=_options(config, state)
+        )
     click.echo(json.dumps(found, indent=1) if as_json else text, nl=as_json)
 
 

@@ -14,12 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.terminal import former_copies, with_progress
+from hotpixeld.cli import status_text, tables
+from hotpixeld.cli.progress import with_progress
+from hotpixeld.cli.status_text import former_copies
+from hotpixeld.config import camera_names
+from hotpixeld.defect import Kind, shows
+from hotpixeld.detection import lives
 from hotpixeld.engine.session import Session, in_order, state_errors
-from hotpixeld.errors import why
+from hotpixeld.errors import HotpixeldError, said, why
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
-from hotpixeld.service import status_file
+from hotpixeld.report.writing import write_report
+from hotpixeld.service import reasons, status_file
+from hotpixeld.store.paths import tally
 from hotpixeld.watch import survey
 from hotpixeld.watch import walk as watch_walk
 from hotpixeld.watch.settling import Tracker
@@ -30,9 +37,11 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from hotpixeld.cli.terminal import Show
+    from hotpixeld.cli.progress import Show
     from hotpixeld.config.model import Config, Folder
     from hotpixeld.files import Signature
+    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -59,6 +68,9 @@ COPY_WORDS = {
 """What became of copies in this run, in the words of its summary."""
 
 
+REPORT = "`hotpixeld report{options}` shows each defect in photos, before and after"
+
+
 @dataclass(slots=True)
 class Ran:
     """What a run came to; it fills this in.
@@ -74,8 +86,16 @@ class Ran:
         How many copies there are.
     former : list of str
         A line about each former place of copies.
+    places : list of Path
+        Where copies go.
     cameras : list of str
         A line about each.
+    unused : list of (str, str, bytes)
+        Outcome, reason and path of each photo of this run that was not used.
+    report : Path or None
+        The report that was written.
+    next : str
+        What to do now.
     closed, links : list of Closed
         Folders that could not be used, with why, and links that are not followed.
     faults : list of str
@@ -86,7 +106,11 @@ class Ran:
     copies: Counter[str] = field(default_factory=Counter)
     written: int = 0
     former: list[str] = field(default_factory=list)
+    places: list[Path] = field(default_factory=list)
     cameras: list[str] = field(default_factory=list)
+    unused: list[tuple[str, str, bytes]] = field(default_factory=list)
+    report: Path | None = None
+    next: str = ""
     closed: list[Closed] = field(default_factory=list)
     links: list[Closed] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -252,11 +276,12 @@ def _count_joined(ledger: Ledger, photos: Iterable[Path], ran: Ran) -> None:
 
 def _end(session: Session, ran: Ran) -> None:
     """Note what there is in the end."""
-    ran.cameras += _cameras(session.ledger, session.config)
+    _tell(session.ledger, session.config, ran)
     with session.ledger.transaction():
         session.ledger.folder_faults.replace([*ran.closed, *ran.links])
     ran.written = session.ledger.copies.written()
     ran.former += former_copies(status_file.former_copies(session.ledger))
+    _report(session.ledger, session.config, ran)
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
 
 
@@ -268,6 +293,8 @@ def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:
     for done in show(taken, len(photos), "reading"):
         outcomes[done.outcome] += 1
         unusable += done.unusable
+        if done.outcome in {"failed", "skipped", "waiting"}:
+            ran.unused.append((done.outcome, done.reason, os.fsencode(done.path)))
     if unusable and not outcomes["pending"] + outcomes["known"]:
         subject = "the only new photo"
         if unusable > 1:
@@ -282,6 +309,8 @@ def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:
     """Fold what is pending, now and from before."""
     pending = session.ledger.images.counts()["pending"]
     for done in show(session.learning.all_at_once(), pending, "folding"):
+        if done.outcome == "failed":
+            ran.unused.append((done.outcome, done.reason, os.fsencode(done.path)))
         is_earlier = done.outcome == "folded" and done.path not in new
         outcome = "earlier" if is_earlier else done.outcome
         ran.outcomes["again" if done.again else outcome] += 1
@@ -318,21 +347,79 @@ def _repair(session: Session, ran: Ran, show: Show) -> None:
     del ran.copies["kept"]
 
 
-def _cameras(ledger: Ledger, config: Config) -> Iterator[str]:
-    """Yield a line about each camera."""
-    records = list(ledger.images.cameras())
-    cameras = [record.camera for record in records]
+def _shown(listed: Iterable[ListedPixel]) -> str:
+    """Return in words how many defects there are, and when they show."""
+    there = [one for one in listed if one.defect.until is None and not one.ignored]
+    conditions: Counter[str] = Counter()
+    for one in there:
+        if not tables.is_certain(one):
+            conditions["not certain yet"] += 1
+        elif words := shows(one.defect):
+            is_always = words == "always"
+            conditions["always visible" if is_always else f"only {words}"] += 1
+    sometimes = [words for words in conditions if words.startswith("only ")]
+    if len(sometimes) > 1:
+        conditions["only at longer exposures or higher ISO"] = sum(
+            conditions.pop(words) for words in sometimes
+        )
+    kinds = {one.defect.kind for one in there}
+    what = "hot pixel" if kinds == {Kind.HOT} else "defect"
+    found = counted(lives.places(one.defect for one in there), what)
+    if len(conditions) == 1 and conditions.total() == len(there):
+        (words,) = conditions
+        return f"{found}, {'' if len(there) == 1 else 'all '}{words}"
+    if not conditions:
+        return found
+    parts = ", ".join(f"{count} {words}" for words, count in conditions.items())
+    return f"{found}: {parts}"
+
+
+def _camera(ledger: Ledger, config: Config, record: CameraRecord) -> tuple[str, int]:
+    """Return what there is to say of a camera, and how many photos it lacks for a map."""
+    known = [one.camera for one in ledger.images.cameras()]
+    detected = ledger.defects.of(record.camera.id)
+    listed = pixel_list.listing(config, record.camera, known, detected)
+    if ledger.images.is_dropped(record):
+        return f"dropped to its list, {_shown(listed)}", 0
+    photos = record.photos + ledger.images.counts(record.camera.id)["pending"]
+    wanted = config.detection.min_photos
+    if record.mapped or photos >= wanted:
+        return f"{counted(photos, 'photo')}, {_shown(listed)}", 0
+    words = status_text.needed(photos, wanted)
+    return (f"{words}, {_shown(listed)}" if listed else words), wanted - photos
+
+
+def _tell(ledger: Ledger, config: Config, ran: Ran) -> None:
+    """Note what there is to say of each camera, and what to do next."""
+    records = sorted(ledger.images.cameras(), key=lambda one: -one.photos)
+    names = camera_names.names([one.camera for one in records], config)
+    ran.places += [folder.repaired for folder in config.folders]
+    lacking = []
     for record in records:
-        detected = ledger.defects.of(record.camera.id)
-        listed = pixel_list.listing(config, record.camera, cameras, detected)
-        dropped = ledger.images.is_dropped(record)
-        pending = ledger.images.counts(record.camera.id)["pending"]
-        photos = counted(record.photos + pending, "photo")
-        defects = counted(pixel_list.counts(listed)["defects"], "defect")
-        if not record.mapped and not dropped:
-            defects += f", no map yet: {config.detection.min_photos} photos needed"
-        known = "dropped to its list" if dropped else photos
-        yield f"{record.camera.id}: {known}, {defects}"
+        words, lacks = _camera(ledger, config, record)
+        ran.cameras.append(f"{names[record.camera.id]}: {words}")
+        if lacks:
+            lacking.append(lacks)
+    if len(lacking) < len(records):
+        ran.next = REPORT
+    elif lacking:
+        ran.next = f"add {counted(min(lacking), 'photo')} or more, then run this again"
+    else:
+        ran.next = "name a folder with photos as the camera wrote them"
+
+
+def _report(ledger: Ledger, config: Config, ran: Ran) -> None:
+    """Write the report, if one is configured."""
+    if config.report is None:
+        return
+    records = list(ledger.images.cameras())
+    try:
+        write_report(config.report, ledger, config, records)
+    except (HotpixeldError, OSError) as error:
+        words = said(error) if isinstance(error, OSError) else str(error)
+        ran.faults.append(f"the report is not made: {words}")
+    else:
+        ran.report = config.report
 
 
 def _numbers(counts: Counter[str], words: Mapping[str, str]) -> str:
@@ -342,12 +429,59 @@ def _numbers(counts: Counter[str], words: Mapping[str, str]) -> str:
     )
 
 
-def summary(ran: Ran) -> str:
-    """Return in a few lines what a run did, but for its faults."""
-    photos = _numbers(ran.outcomes, OUTCOME_WORDS) or "nothing new"
+def _ordered(outcomes: Counter[str]) -> Counter[str]:
+    """Return the outcomes with what was learned first, and what went wrong last."""
+    order = "earlier", "folded", "again", "known", "duplicate", "pending"
+    ranks = {outcome: rank for rank, outcome in enumerate(order)}
+    ranked = sorted(outcomes.items(), key=lambda one: (ranks.get(one[0], 9), one[0]))
+    return Counter(dict(ranked))
+
+
+def _up_to(lines: list[str], most: int) -> list[str]:
+    """Return the lines, or some of them and how many more there are."""
+    if len(lines) <= most:
+        return lines
+    more = len(lines) - most + 1
+    return [*lines[: most - 1], f"and {more:,} more: `hotpixeld status` tells of them"]
+
+
+def _unused(ran: Ran) -> Iterator[str]:
+    """Yield why photos were not used, a line for each reason."""
+    for reason in reasons.by_kind(tally(ran.unused, reasons.EXAMPLES)):
+        names = [Path(one.path).name for one in reason.examples]
+        which = f" ({names[0]})" if reason.count == 1 else ""
+        yield f"{reason.count:,} {reason.outcome}{which}: {reason.words}"
+
+
+def _where(places: list[Path]) -> str:
+    """Return in words where copies are."""
+    first, *others = dict.fromkeys(places)
+    return f"in {first}" + (
+        f" and {counted(len(others), 'other folder')}" if others else ""
+    )
+
+
+def summary(ran: Ran, options: str = "") -> str:
+    """Return in at most 14 lines what a run did and found, but for its faults.
+
+    Parameters
+    ----------
+    options : str
+        Of this run, that the next command needs, too.
+    """
+    photos = _numbers(_ordered(ran.outcomes), OUTCOME_WORDS) or "nothing new"
     copies = _numbers(ran.copies, COPY_WORDS) or "none written"
     in_all = f"{counted(ran.written, 'copy')} in all"
-    lines = [f"photos: {photos}", f"copies: {copies}; {in_all}", *ran.former]
-    lines += ran.cameras
-    lines += [f"{path}: {reason}" for path, reason in ran.links]
+    where = f", {_where(ran.places)}" if ran.written and ran.places else ""
+    lines = [f"photos: {photos}", f"copies: {copies}; {in_all}{where}"]
+    lines += _up_to(ran.former, 1)
+    lines += _up_to(ran.cameras, 4)
+    lines += _up_to(list(_unused(ran)), 4)
+    lines += _up_to([f"{path}: {reason}" for path, reason in ran.links], 2)
+    if ran.report:
+        lines.append(f"report: {ran.report}: open it in a browser")
+    elif ran.next:
+        lines.append(f"next: {ran.next.format(options=options)}")
+    if ran.unused:
+        lines.append(f"`hotpixeld status{options}` says what to do about unused photos")
     return "\n".join(map(plain, lines))

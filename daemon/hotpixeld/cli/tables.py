@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hotpixeld.defect import Defect, exposure_time, photographed, shows
+from hotpixeld.detection import suspects
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hotpixeld.camera import Camera
     from hotpixeld.defect import Strength
     from hotpixeld.repair.pixel_list import ListedPixel
     from hotpixeld.store.images import CameraRecord
@@ -36,6 +36,12 @@ FIELDS = (
 """Of a line in a pipe; its first line names them."""
 
 
+MARKS = {
+    "yours": "by you, in the configuration",
+    "ignored": "and ignored, as you said",
+    "unsure": "but not repaired yet: it may be part of a scene; more photos will tell",
+}
+"""What the marks of pixels mean."""
 ROOMY = 72
 """Columns of a terminal from which on cells stand two spaces apart."""
 
@@ -46,26 +52,21 @@ class CameraPixels(NamedTuple):
     Attributes
     ----------
     record : CameraRecord
+    name : str
+        As people call the camera.
     pixels : sequence of ListedPixel
         Its list.
     repaired : mapping of (x, y) to int
         In how many copies each place was repaired.
+    lacks : str
+        What it has no map for yet; empty where it has.
     """
 
     record: CameraRecord
+    name: str
     pixels: Sequence[ListedPixel]
     repaired: Mapping[tuple[int, int], int]
-
-
-def name(camera: Camera) -> str:
-    """Return a camera as people call it.
-
-    >>> from hotpixeld.camera import Camera
-    >>> name(Camera("NIKON CORPORATION", "NIKON D80", "3012345", 3872, 2592))
-    'NIKON D80 3012345, 3872x2592'
-    """
-    words = filter(None, (camera.model or camera.make, camera.serial))
-    return f"{' '.join(words)}, {camera.width}x{camera.height}"
+    lacks: str = ""
 
 
 def date(when: dt.datetime) -> str:
@@ -83,13 +84,13 @@ def since(defect: Defect) -> str:
 
     >>> import datetime as dt
     >>> since(Defect(1, 2, by=dt.datetime(2009, 5, 1)))
-    'first photo'
+    'the first photo'
     >>> since(Defect(1, 2, after=dt.datetime(2009, 4, 28), by=dt.datetime(2009, 5, 1)))
     '28 Apr - 1 May 2009'
     """
     begun, known = defect.after, defect.by
     if begun is None:
-        words = "first photo" if known else ""
+        words = "the first photo" if known else ""
     elif known is None or begun.date() == known.date():
         words = date(begun)
     elif begun.year == known.year:
@@ -109,10 +110,17 @@ def level(defect: Defect) -> int | None:
     return round(strongest)
 
 
+def is_certain(listed: ListedPixel) -> bool:
+    """Return whether enough is known of a pixel for it to be repaired."""
+    return listed.source is not Source.DETECTED or suspects.is_certain(listed.defect)
+
+
 def mark(listed: ListedPixel) -> str:
-    """Return where a pixel of the list comes from: nothing of detected ones."""
+    """Return what is special about a pixel of the list: nothing of detected ones."""
     if listed.ignored:
         return "ignored"
+    if not is_certain(listed):
+        return "unsure"
     return "" if listed.source is Source.DETECTED else "yours"
 
 
@@ -136,18 +144,17 @@ def _seen(defect: Defect) -> str:
     return f"{shown.seen:,} of {shown.telling:,}" if shown else ""
 
 
-def _title(record: CameraRecord, pixels: Sequence[ListedPixel]) -> str:
+def _title(one: CameraPixels) -> str:
     """Return the heading of a camera's table: how many places there are, of each sort."""
-    counts = pixel_list.counts(pixels)
+    counts = pixel_list.counts(one.pixels)
     extra = (("configured", "yours"), ("ignored", "ignored"))
     known = "".join(
         f", {counts[sort]:,} {word}" for sort, word in extra if counts[sort]
     )
-    defects, photos = (
-        counted(counts["defects"], "defect"),
-        counted(record.photos, "photo"),
-    )
-    return f"{name(record.camera)}: {defects} from {photos}{known}"
+    defects = counted(counts["defects"], "defect")
+    photos = counted(one.record.photos, "photo")
+    found = one.lacks or f"{defects} from {photos}"
+    return f"{one.name}: {found}{known}"
 
 
 def _fields(one: CameraPixels) -> list[str]:
@@ -171,30 +178,44 @@ def _fields(one: CameraPixels) -> list[str]:
     return lines
 
 
-def _table(one: CameraPixels, width: int) -> Table:
-    """Return the table of a camera's pixels, a line each, for so many columns."""
-    gap = 2 if width >= ROOMY else 1
+def _in_words(defect: Defect) -> str:
+    """Return when a defect shows, or since when it is there: what news there is."""
+    words, begun = _when(defect), since(defect)
+    if not words and begun:
+        return f"since {begun}"
+    if defect.after or defect.until:
+        return f"{words}, since {begun}"
+    return words
+
+
+def _used(listed: ListedPixel, times: int) -> str:
+    """Return in how many copies a pixel was repaired, or why in none."""
+    return f"{times:,}" if times else mark(listed).replace("yours", "") or "-"
+
+
+def _table(one: CameraPixels, *, is_roomy: bool) -> Table:
+    """Return the table of a camera's pixels, a line each."""
+    gap = 2 if is_roomy else 1
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for heading in ("x,y", "kind"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("levels", justify="right", no_wrap=True)
-    table.add_column("shows", overflow="fold")
-    for heading in ("seen in", "repaired"):
+    for heading in ("levels", "seen in", "repaired"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("since", overflow="fold")
+    table.add_column("shows", overflow="fold")
     for listed in one.pixels:
         defect = listed.defect
         added = level(defect)
         times = one.repaired.get((defect.x, defect.y), 0)
-        notes = filter(None, (since(defect), mark(listed)))
+        used, note = _used(listed, times), mark(listed)
+        notes = (_in_words(defect), "" if note == used else note)
+        seen = _seen(defect)
         table.add_row(
             f"{defect.x},{defect.y}",
             str(defect.kind),
             "" if added is None else f"{added:+d}",
-            _when(defect),
-            _seen(defect),
-            f"{times:,}" if times else "-",
-            ", ".join(notes),
+            seen if is_roomy else seen.replace(" of ", "/"),
+            used,
+            ", ".join(filter(None, notes)),
         )
     return table
 
@@ -218,9 +239,9 @@ def text(cameras: Sequence[CameraPixels], *, is_terminal: bool | None = None) ->
         for number, one in enumerate(cameras):
             if number:
                 console.print()
-            console.print(Text(_title(one.record, one.pixels), style="bold"))
+            console.print(Text(plain(_title(one)), style="bold"))
             if one.pixels:
-                console.print(_table(one, console.width))
+                console.print(_table(one, is_roomy=console.width >= ROOMY))
         if not cameras:
             console.print("no camera yet: `hotpixeld run` learns from photos")
     return captured.get()
@@ -257,7 +278,7 @@ def _facts(listed: ListedPixel, repaired: int) -> Iterator[tuple[str, str]]:
     yield "repaired", f"in {counted(repaired, 'copy')}"
     if words := since(defect):
         yield "since", words
-    if words := mark(listed):
+    if words := MARKS.get(mark(listed), ""):
         yield "listed", words
     for number, strength in enumerate(shown.strengths if shown else ()):
         yield "" if number else "exposures", _strength(strength)
@@ -278,11 +299,8 @@ def details(cameras: Sequence[CameraPixels], place: str) -> str:
             defect = listed.defect
             if (defect.x, defect.y) != (wanted.x, wanted.y):
                 continue
-            camera, times = (
-                name(one.record.camera),
-                one.repaired.get((defect.x, defect.y), 0),
-            )
-            lines.append(f"{defect.x},{defect.y} of {camera}: {defect.kind}")
+            times = one.repaired.get((defect.x, defect.y), 0)
+            lines.append(f"{defect.x},{defect.y} of {one.name}: {defect.kind}")
             lines += [
                 f"  {label:<10} {words}" for label, words in _facts(listed, times)
             ]

@@ -8,16 +8,17 @@ them.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hotpixeld.config import camera_names
 from hotpixeld.defect import VISIBLE_LEVELS, Kind
 from hotpixeld.detection import lives, suspects
 from hotpixeld.messages import counted
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import Source
+from hotpixeld.service import reasons
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
@@ -27,65 +28,15 @@ if TYPE_CHECKING:
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
     from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.service.reasons import Reason
     from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
-    from hotpixeld.store.paths import PathRecord
 
 NEW_DAYS = 183
 """A defect that began so shortly before its camera's newest photo is new."""
-EXAMPLES = 3
-"""Photos that are named for each reason, and cameras that have no map yet."""
 LATEST = 256
 """Photos in which a pixel was repaired last that are remembered, to show it in them: as
 many as there are samples of."""
-
-KINDS: Mapping[str, tuple[str, str]] = {
-    "stored size": (
-        "resized or cropped after they were taken",
-        "Put the originals into the folder: these are not the sensor's pixels any more.",
-    ),
-    "edited with": (
-        "saved by an editor, which may have moved pixels",
-        "Put the originals into the folder, and keep the editor's exports elsewhere.",
-    ),
-    "no camera identity": (
-        "of an unknown camera: no make, no model",
-        "Say whose they are with camera, for their folder, in the configuration.",
-    ),
-    "truncated": ("not complete", "Copy them from the card again."),
-    "not a usable JPEG": (
-        "damaged, or no JPEG",
-        "Copy them from the card again, if they were ever whole.",
-    ),
-    "cannot be read": (
-        "not readable",
-        "A drive or a server was away, or the rights of the files forbid it.",
-    ),
-}
-"""Why photos were not used, and what to do, by how the ledger's reason begins."""
-ELSE = "hotpixeld status PHOTO says more about one of them."
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why some photos were not used.
-
-    Attributes
-    ----------
-    outcome : str
-        "skipped", "failed" or "waiting".
-    words : str
-    advice : str
-    count : int
-    examples : tuple of str
-        Paths of a few.
-    """
-
-    outcome: str
-    words: str
-    advice: str
-    count: int
-    examples: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -281,29 +232,6 @@ def began(defect: Defect) -> str:
     return words + (f", gone since {day(defect.until)}" if defect.until else "")
 
 
-def _name(camera: Camera, config: Config) -> str:
-    """Return what people call a camera: its name in the configuration, or its model."""
-    named = [one.name for one in config.camera_entries(camera) if one.name]
-    if named:
-        return named[0]
-    model, brand = camera.model or "unnamed camera", camera.make.split(maxsplit=1)
-    if brand and not model.lower().startswith(brand[0].lower()):
-        return f"{brand[0]} {model}"
-    return model
-
-
-def _names(cameras: Sequence[Camera], config: Config) -> dict[str, str]:
-    """Return the names of cameras by id; namesakes are told apart."""
-    names = {camera.id: _name(camera, config) for camera in cameras}
-    often = Counter(names.values())
-    for camera in cameras:
-        if often[names[camera.id]] > 1:
-            size = f"{camera.width} x {camera.height}"
-            apart = f"{camera.serial}, {size}" if camera.serial else size
-            names[camera.id] += f" ({apart})"
-    return names
-
-
 def _is_new(defect: Defect, newest: dt.datetime | None) -> bool:
     if None in {defect.after, defect.by, newest} or defect.until is not None:
         return False
@@ -363,41 +291,6 @@ def _of_camera(
     )
 
 
-def _family(reason: str) -> str:
-    """Return what reasons of one kind have in common.
-
-    >>> _family('edited with "GIMP 2.10.30"')
-    'edited with …'
-    >>> _family("truncated: the image data has no end")
-    'truncated'
-    """
-    return re.sub(r'"[^"]*"|\d+x\d+|\d+', "…", reason.partition(": ")[0])
-
-
-def _in_words(family: str) -> tuple[str, str]:
-    """Return what photos of such a reason are, and what to do about them."""
-    for start, words in KINDS.items():
-        if family.startswith(start):
-            return words
-    return family, ELSE
-
-
-def reasons(records: Iterable[PathRecord]) -> tuple[Reason, ...]:
-    """Return why photos were not used: counted, the most frequent first."""
-    count: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        family = record.outcome, _family(record.reason)
-        count[family] += 1
-        shown = examples.setdefault(family, [])
-        if len(shown) < EXAMPLES:
-            shown.append(str(record.path))
-    return tuple(
-        Reason(outcome, *_in_words(family), number, tuple(examples[outcome, family]))
-        for (outcome, family), number in count.most_common()
-    )
-
-
 def collect(
     ledger: Ledger, config: Config, records: Sequence[CameraRecord]
 ) -> Findings:
@@ -409,7 +302,7 @@ def collect(
         The cameras to tell of.
     """
     known = [record.camera for record in ledger.images.cameras()]
-    names = _names(known, config)
+    names = camera_names.names(known, config)
     cameras = [
         _of_camera(ledger, config, record, known, names[record.camera.id])
         for record in records
@@ -423,6 +316,6 @@ def collect(
         tuple(one for one in cameras if not one.record.mapped and not one.findings),
         written,
         not_written + ledger.paths.counts()["failed"],
-        reasons(ledger.paths.with_reason(None)),
+        reasons.by_kind(ledger.paths.told(reasons.EXAMPLES)),
         config.detection.min_photos,
     )

@@ -15,13 +15,16 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from hotpixeld.config import camera_names
 from hotpixeld.detection.lives import scenes_needed
 from hotpixeld.engine.copy_places import EDITED, former_places
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
+from hotpixeld.service import reasons
 from hotpixeld.store import disk_room, state_folder
 from hotpixeld.store.images import bare
+from hotpixeld.store.paths import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.session import Session
+    from hotpixeld.service.reasons import Kinds
     from hotpixeld.store.disk_room import Use
     from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
@@ -86,7 +90,7 @@ def _same_body(camera: Camera, known: Sequence[Camera]) -> list[str]:
 def _camera(
     ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], use: Use
 ) -> Json:
-    """Return the status of one of the `known` cameras."""
+    """Return the status of one of the `known` cameras, but for its name."""
     camera, detection = record.camera, config.detection
     detected = ledger.defects.of(camera.id)
     listed = pixel_list.listing(config, camera, known, detected)
@@ -108,6 +112,20 @@ def _camera(
     }
 
 
+def _by_kind(told: Sequence[Told], kinds: Kinds) -> list[Json]:
+    """Return reasons counted by kind, ready for JSON."""
+    return [dataclasses.asdict(one) for one in reasons.by_kind(told, kinds)]
+
+
+def _copies_told(ledger: Ledger) -> list[Told]:
+    """Return why copies need a look, those at former places among them."""
+    told = ledger.copies.told(reasons.EXAMPLES)
+    if count := ledger.other_copies.count_edited():
+        shown = ledger.other_copies.edited(reasons.EXAMPLES)
+        told.append(Told("former", EDITED, count, tuple(one.target for one in shown)))
+    return told
+
+
 def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     """Return the status of a state folder, ready for JSON.
 
@@ -121,7 +139,14 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
     use = disk_room.use(ledger.folder, ledger)
     records = list(ledger.images.cameras())
     known = [record.camera for record in records]
-    cameras = [_camera(ledger, config, record, known, use) for record in records]
+    names = camera_names.names(known, config)
+    cameras = [
+        {
+            **_camera(ledger, config, record, known, use),
+            "name": names[record.camera.id],
+        }
+        for record in records
+    ]
     problems = [
         {"path": str(path.path), "outcome": path.outcome, "reason": path.reason}
         for path in ledger.paths.with_reason(most)
@@ -147,6 +172,8 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
         "state_bytes": use.total,
         "former_copies": former_copies(ledger),
         "folders": [place._asdict() for place in ledger.folder_faults.all()],
+        "reasons": _by_kind(ledger.paths.told(reasons.EXAMPLES), reasons.KINDS),
+        "copy_reasons": _by_kind(_copies_told(ledger), reasons.COPIES),
         "problems": problems,
         "problems_left_out": unused - len(problems),
         "copy_problems": copies,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.store.images import counts
+from hotpixeld.store.paths import Told, tally
 
 if TYPE_CHECKING:
     import sqlite3
@@ -275,6 +276,14 @@ class Copies:
         query = f"SELECT count(*) FROM copies WHERE {_TO_LOOK_AT}"  # noqa: S608 - ours
         (count,) = self._connection.execute(query).fetchone()
         return int(count)
+
+    def told(self, most: int) -> list[Told]:
+        """Return how many of the copies of `with_notes` have each note, and a few of each."""
+        query = (
+            "SELECT condition, notes, target FROM copies"  # noqa: S608 - a constant
+            f" WHERE {_TO_LOOK_AT} ORDER BY source"
+        )
+        return tally(self._connection.execute(query), most)
 
 
 class OtherCopies:

@@ -78,6 +78,49 @@ class PathRecord:
     repaired_with: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How many things came to one outcome for one reason, and a few of them.
+
+    Attributes
+    ----------
+    outcome, reason : str
+    count : int
+    paths : tuple of Path
+    """
+
+    outcome: str
+    reason: str
+    count: int
+    paths: tuple[Path, ...]
+
+
+def tally(rows: Iterable[tuple[str, str, bytes]], most: int) -> list[Told]:
+    """Return how many paths have each outcome and reason, and the first of them.
+
+    Parameters
+    ----------
+    rows : iterable of (str, str, bytes)
+        Outcome, reason and path.
+    most : int
+        Paths that are named of each.
+
+    >>> tally([("failed", "empty", b"/a"), ("failed", "empty", b"/b")], 1)
+    [Told(outcome='failed', reason='empty', count=2, paths=(PosixPath('/a'),))]
+    """
+    counts_: dict[tuple[str, str], int] = {}
+    named: dict[tuple[str, str], list[bytes]] = {}
+    for outcome, reason, path in rows:
+        why = outcome, reason
+        count = counts_[why] = counts_.get(why, 0) + 1
+        if count <= most:
+            named.setdefault(why, []).append(path)
+    return [
+        Told(*why, count, tuple(Path(os.fsdecode(path)) for path in named[why]))
+        for why, count in counts_.items()
+    ]
+
+
 _PATH = (
     "SELECT folder, name, outcome, reason, image, inode, size, mtime_ns, ctime_ns,"
     " repaired_with FROM paths "
@@ -374,6 +417,19 @@ class Paths:
         )
         rows = self._connection.execute(query, (-1 if limit is None else limit,))
         return [_record(row) for row in rows]
+
+    def told(self, most: int) -> list[Told]:
+        """Return how many paths have each reason, and at most `most` of each.
+
+        Of those that `with_reason` has; one look at each, however many there are.
+        """
+        query = (
+            "SELECT outcome, reason, folder, name FROM paths"  # noqa: S608 - a constant
+            " WHERE outcome IN ('failed', 'waiting', 'skipped')"
+            f" AND NOT ({_LEFT_COPY}) ORDER BY outcome, folder, name"
+        )
+        rows = self._connection.execute(query)
+        return tally(((*row[:2], b"/".join(row[2:])) for row in rows), most)
 
 
 MOST_CLOSED = 10_000

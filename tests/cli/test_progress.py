@@ -9,7 +9,7 @@ import pty
 import sys
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli.terminal import with_progress
+from hotpixeld.cli.progress import with_progress
 
 if TYPE_CHECKING:
     import pytest
