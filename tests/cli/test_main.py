@@ -183,7 +183,7 @@ def test_history_shows_the_lives(
         assert len(capsys.readouterr().out.splitlines()) == 1 + 3
     place = "{x},{y}".format(**camera["pixels"][0])
     assert main(["history", place, "--state", worked.state]) == 0
-    assert f"{place} of {camera['model']}" in capsys.readouterr().out
+    assert f"{place} of Maker Model One" in capsys.readouterr().out
     assert main(["history", "nobody's", "--state", worked.state]) == ExitCode.FAULT
     assert camera["id"] in capsys.readouterr().err
 

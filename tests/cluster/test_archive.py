@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs the extra `cluster`")
 
-from hotpixeld.cli.terminal import without_progress
+from hotpixeld.cli.progress import without_progress
 
 from hotpixeld.cli import run_once
 from hotpixeld.cli.main import main

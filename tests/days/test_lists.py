@@ -57,7 +57,7 @@ def test_an_ignored_pixel_is_taken_out_of_all_copies_by_the_next_run(
     again = home.once()
 
     assert repaired(home) == set(others)
-    assert "2 defects" in again.out
+    assert "2 hot pixels" in again.out
     found = pixels(home)
     assert set(found) == body.xy
     assert {place for place, one in found.items() if one["ignored"]} == {sound}

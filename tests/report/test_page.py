@@ -126,7 +126,7 @@ def test_what_was_not_used_is_told_with_what_to_do(page: Page) -> None:
     (reasons,) = page.all("ul", "reasons")
     told = " ".join("".join(reasons.text).split())
 
-    assert "1 failed: not complete. Copy them from the card again." in told
+    assert "1 failed: cut off: the end is missing. Copy from the card again." in told
     assert "1 skipped: saved by an editor, which may have moved pixels. Put" in told
     assert "half.jpg" in told
 

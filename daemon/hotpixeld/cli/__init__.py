@@ -9,6 +9,7 @@
 - `states`: `state merge`, `state export` and `state import`.
 - `status_text`: ``status`` in words, on one screen.
 - `tables`: the lists of pixels, as tables and as lines of fields.
+- `pictures`: ``map --show``, the defects enlarged, before and after repair.
 - `progress`: how far long work is.
 
 May import everything; nothing imports it.  Formats for other programs are in `formats`.

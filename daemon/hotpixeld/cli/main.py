@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from hotpixeld.cli import (
     copy_commands,
     forgetting,
     photo_status,
+    pictures,
     progress,
     run_once,
     states,
@@ -237,6 +239,19 @@ def status(
     click.echo(json.dumps(found, indent=1) if as_json else text, nl=as_json)
 
 
+def _show(
+    folder: Path, config: Config, camera: str | None, output: Path | None
+) -> None:
+    """Draw the defects of a state on the terminal, or into a folder."""
+    with commands.opened(folder) as ledger:
+        records = commands.chosen(ledger, config, camera)
+        if output is None:
+            pictures.show(ledger, config, records)
+            return
+        written = pictures.save(ledger, config, records, output)
+    click.echo(f"{output}: {counted(len(written), 'picture')}, before and after")
+
+
 @program.command(name="map")
 @of_one_camera
 @click.option(
@@ -247,11 +262,21 @@ def status(
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", *FORMATS]),
+    type=click.Choice(["table", "pictures", *FORMATS]),
     default="table",
     show_default=True,
 )
-@click.option("--output", type=click.Path(path_type=Path), help="File to write.")
+@click.option(
+    "--show",
+    "format_",
+    flag_value="pictures",
+    help="As --format pictures: each defect enlarged, before and after repair.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write; with --show a folder for PNG files.",
+)
 @shared
 def map_command(
     *,
@@ -266,8 +291,13 @@ def map_command(
 
     A table on a terminal; in a pipe a line of fields between tabs for each pixel.
     """
+    if format_ == "pictures" and method:
+        raise click.UsageError("--show draws the maintained map: without --method")
     loaded = _configuration(config)
     folder = _state(state, loaded)
+    if format_ == "pictures":
+        _show(folder, loaded, camera, output)
+        return
     if format_ == "table":
         text = tables.text(commands.camera_pixels(folder, loaded, camera, method))
     else:
@@ -745,6 +775,9 @@ def check_config(file: Path, *, config: Path | None, state: Path | None) -> Exit
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     logging.captureWarnings(capture=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A locale without the letters of a photo's name.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = program.main(args=arguments, standalone_mode=False)
     except click.ClickException as error:

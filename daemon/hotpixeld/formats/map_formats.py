@@ -165,4 +165,4 @@ FORMATS: Mapping[str, Callable[[CameraMaps], str]] = {
     "jpegpixi": jpegpixi_text,
     "dcraw": dcraw_text,
 }
-"""From maps to a file's text; the table for people is `cli.terminal`."""
+"""From maps to a file's text; the table for people is `cli.tables`."""
