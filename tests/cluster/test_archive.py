@@ -15,10 +15,9 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs the extra `cluster`")
 
-from hotpixeld.cli.progress import without_progress
-
 from hotpixeld.cli import run_once
 from hotpixeld.cli.main import main
+from hotpixeld.cli.progress import without_progress
 from hotpixeld.cluster import archive, scheduler, tasks
 from hotpixeld.cluster.scheduler import ClusterError
 from hotpixeld.cluster.storage import Storage
