@@ -59,6 +59,20 @@ def write_pages(folder: Path) -> None:
         page.write_text(re.sub(r"\\fBhotpixeld (\S+\(1\))", r"\\fBhotpixeld-\1", text))
 
 
+def write_apply_page(folder: Path) -> None:
+    """Write the man page of hotpixeld-apply, from the head of that script."""
+    from click_man.man import ManPage  # noqa: PLC0415 - as above
+
+    script = Path(__file__).with_name("hotpixeld-apply").read_text()
+    head = re.findall(r"(?m)^#(?!!) ?(.*)$", script.partition("\nset -eu")[0])
+    page = ManPage("hotpixeld-apply")
+    page.version = version("hotpixeld")
+    page.short_help = head[0].removesuffix(".")
+    page.synopsis = "[USER]"
+    page.description = "\n".join(head)
+    (folder / "hotpixeld-apply.1").write_text(str(page))
+
+
 def write_completions(share: Path) -> None:
     """Write what makes the shells complete commands, options and cameras."""
     for shell, place in COMPLETIONS.items():
@@ -81,6 +95,7 @@ def main() -> None:
             subprocess.run([*pip, "--target", here, CLICK_MAN], check=True)
             sys.path.append(here)
         write_pages(share / "man" / "man1")
+        write_apply_page(share / "man" / "man1")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ def test_every_command_has_its_man_page(share: Path) -> None:
         f"hotpixeld-{words.replace(' ', '-')}": command
         for words, command in documents.all_commands(program).items()
     }
-    assert set(pages) == {*commands, "hotpixeld", "hotpixeld-state"}
+    groups = {"hotpixeld", "hotpixeld-state", "hotpixeld-apply"}
+    assert set(pages) == {*commands, *groups}
     for page, command in commands.items():
         text = pages[page].replace("\\-", "-")
         options = [one for one in command.params if isinstance(one, click.Option)]
