@@ -14,7 +14,7 @@ from PIL import Image
 from days.user import stamp
 from days.world import sha256
 from hotpixeld.config.load import load
-from hotpixeld.engine.maps import kept_footprints, shown_by
+from hotpixeld.engine import footprints
 from hotpixeld.errors import LedgerError
 from hotpixeld.jpeg import compare
 from hotpixeld.photo import photo_file
@@ -239,8 +239,8 @@ def expected(
     known = [one.camera for one in ledger.images.cameras()]
     found = ledger.defects.of(record.camera.id)
     pixels = pixel_list.repairable(config, record.camera, known, found, photo.metadata)
-    learned = kept_footprints(ledger.folder, record.camera.id)
-    pixels = replace(pixels, shown=shown_by(photo.metadata, learned))
+    learned = footprints.kept(ledger.folder, record.camera.id)
+    pixels = replace(pixels, shown=footprints.shown_by(photo.metadata, learned))
     detected = [(one.row, one.col, one.kind) for one in pixels.detected]
     laws = [(one.row, one.col, one.law) for one in learned.defects]
     key = repr((pixels.configured, detected, laws))

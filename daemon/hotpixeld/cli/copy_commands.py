@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
 from hotpixeld.config.model import Folder
-from hotpixeld.engine import copy_places, copy_writer
+from hotpixeld.engine import copy_places, copy_writer, footprints
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
-from hotpixeld.engine.maps import kept_footprints, shown_by
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_of
 from hotpixeld.errors import PhotoError, SkippedPhotoError
@@ -255,8 +254,8 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
     listed = pixel_list.repairable(
         config, camera, [*cameras, camera], detected, photo.metadata
     )
-    footprints = kept_footprints(ledger.folder, camera.id)
-    return replace(listed, shown=shown_by(photo.metadata, footprints))
+    learned = footprints.kept(ledger.folder, camera.id)
+    return replace(listed, shown=footprints.shown_by(photo.metadata, learned))
 
 
 def _why_not(

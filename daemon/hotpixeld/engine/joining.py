@@ -21,7 +21,7 @@ import numpy as np
 
 from hotpixeld import files
 from hotpixeld.detection import lives
-from hotpixeld.engine.maps import kept_footprints
+from hotpixeld.engine import footprints
 from hotpixeld.errors import CheckpointError, PhotoError, StateError
 from hotpixeld.messages import counted
 from hotpixeld.photo import photo_file
@@ -368,17 +368,15 @@ class _Joining:
             ledger.defects.of(mine), self._other.ledger.defects.of(camera_id)
         )
         ledger.defects.replace(mine, found)
-        learned = kept_footprints(ledger.folder, mine)
-        both = learned.or_better(kept_footprints(self._other.folder, camera_id))
+        learned = footprints.kept(ledger.folder, mine)
+        both = learned.or_better(footprints.kept(self._other.folder, camera_id))
         if both != learned:
             self._footprints[mine] = both
 
     def keep_footprints(self) -> None:
         """Write how defects show, once the ledger is committed."""
-        for camera_id, footprints in self._footprints.items():
-            path = state_folder.footprint_file(self._ledger.folder, camera_id)
-            files.make_folder(path.parent)
-            files.write(path, footprints.to_json().encode())
+        for camera_id, learned in self._footprints.items():
+            footprints.keep(self._ledger.folder, camera_id, learned)
 
     def keep_pending(self) -> None:
         """Copy the other's pending photos into the spool, where it has them."""

@@ -6,11 +6,7 @@ that has one, in the ledger, in map.yaml and in the learned footprint.
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import itertools
 import logging
-import os
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,28 +16,27 @@ import numpy as np
 from hotpixeld import files
 from hotpixeld.config import map_yaml
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Defect, is_alive
+from hotpixeld.defect import Defect
 from hotpixeld.detection import gate, lives, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
+from hotpixeld.engine import footprints
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
-from hotpixeld.files import make_folder, remove, write
+from hotpixeld.files import make_folder, write
 from hotpixeld.messages import MessageId, counted
 from hotpixeld.repair import pixel_list as repair_pixel_list
-from hotpixeld.repair import shape, stacking
 from hotpixeld.repair.pixel_list import not_ignored
-from hotpixeld.repair.shape import Exposure, Shown
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import datetime as dt
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.defect import Life
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
@@ -50,7 +45,7 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
     from hotpixeld.statistics.trace import Trace
-    from hotpixeld.store.images import CameraRecord, Image, Taken
+    from hotpixeld.store.images import CameraRecord, Image
     from hotpixeld.store.ledger import Ledger
 
     Pixels = tuple[tuple[int, int], ...]
@@ -62,8 +57,6 @@ SEARCHES = 3
 """Steps of the search for the beginnings of defects, each time a map is made."""
 LOOK_BACK = 24
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
-MOST_LEARNED = 128
-"""Defects whose own footprints are learned: 60 kB of memory each, while that is done."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
 
@@ -238,72 +231,6 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
     return _made(task, state, earlier, at_step)
 
 
-def _lives(defects: Iterable[Defect]) -> dict[Site, list[Life]]:
-    """Return when there were defects, by their sites; of `MOST_LEARNED` at most."""
-    found: dict[Site, list[Life]] = {}
-    for one in sorted(defects, key=lambda one: (one.row, one.col)):
-        found.setdefault((one.row, one.col), []).append(one.life)
-    return dict(itertools.islice(found.items(), MOST_LEARNED))
-
-
-def _exposure(taken: Taken | Metadata) -> Exposure:
-    return Exposure(taken.exposure_seconds, taken.iso, taken.celsius)
-
-
-def shown_by(taken: Metadata, footprints: Footprints) -> Shown:
-    """Return how a photo shows its camera's defects, by what was learned of them."""
-    return Shown(footprints, _exposure(taken))
-
-
-def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
-    """Return the photos that footprints are learned from; `photos` are in the generation.
-
-    Up to `JUDGED` the first ones by capture time, so that the same photos teach the same,
-    whichever way they came; later, the newest.
-    """
-    ordered = sorted(
-        task.known.photos,
-        key=lambda one: (one.taken.captured or dt.datetime.max, one.identity),
-    )
-    return ordered[: stacking.place(len(ordered))] if photos <= JUDGED else ordered
-
-
-def _footprints(
-    task: MapTask,
-    defects: list[Defect],
-    photos: int,
-    earlier: EarlierPhotos,
-    at_step: Callable[[], None],
-) -> Footprints:
-    """Return how defects show: what is known, unless there are more photos, or others."""
-    certain = filter(suspects.is_certain, not_ignored(defects, task.ignored))
-    lived = _lives(certain)
-    if not lived:
-        return shape.USUAL
-    wanted = [(one, task.files[one.id]) for one in _to_learn_from(task, photos)]
-    there = [one for one in wanted if any(map(os.path.exists, one[1]))]
-    identities = [one.identity for one, _ in there] if photos <= JUDGED else []
-    of_what = repr((stacking.place(photos), lived, identities)).encode()
-    basis = hashlib.sha256(of_what).hexdigest()[:16]
-    if basis == task.footprints.basis:
-        return task.footprints
-    stacks = stacking.Stacks(list(lived), task.camera.height, task.camera.width)
-    lacking = len(wanted) - len(there)
-    looked = earlier.windows(there, stacks.windows, at_step)
-    for (image, _), levels in zip(there, looked, strict=True):
-        if levels is None:
-            lacking += 1
-        else:
-            when = image.taken.captured
-            alive = [
-                any(is_alive(life, when) for life in lives_)
-                for lives_ in lived.values()
-            ]
-            stacks.add(levels, np.array(alive), _exposure(image.taken))
-    learned = stacking.learn(stacks, basis)
-    return learned.or_better(task.footprints) if lacking else learned
-
-
 def _made(
     task: MapTask,
     state: State,
@@ -338,7 +265,7 @@ def _made(
     return MadeMap(
         task,
         found,
-        _footprints(task, found, state.photos, earlier, at_step),
+        footprints.learned(task, found, state.photos, earlier, at_step),
         state.photos,
         scenes(table.controls),
         new,
@@ -346,18 +273,6 @@ def _made(
         dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
         not Coverage.of(known, 0).all(),
     )
-
-
-def kept_footprints(state: Path, camera_id: str) -> Footprints:
-    """Return what was learned of a camera's footprints, as its last map left it."""
-    path = state_folder.footprint_file(state, camera_id)
-    try:
-        return shape.Footprints.from_json(path.read_text())
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
-        log.warning("learned footprint is not used: %s: %s", path, error)
-    return shape.USUAL
 
 
 class Maps:
@@ -422,7 +337,8 @@ class Maps:
         path, text = self._published(camera, made.defects, made.photos)
         make_folder(path.parent)
         write(path, text)
-        self._keep_footprints(camera.id, made.footprints)
+        footprints.keep(self._ledger.folder, camera.id, made.footprints)
+        self._footprints[camera.id] = made.footprints
         with self._ledger.transaction():
             if made.suspects is not None:
                 self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
@@ -466,19 +382,10 @@ class Maps:
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
 
-    def _keep_footprints(self, camera_id: str, learned: Footprints) -> None:
-        """Keep how the camera's defects show, where they do so in a way of their own."""
-        path = state_folder.footprint_file(self._ledger.folder, camera_id)
-        if learned != shape.USUAL:
-            write(path, learned.to_json().encode())
-        elif path.exists():
-            remove(path)
-        self._footprints[camera_id] = learned
-
     def _footprints_of(self, camera_id: str) -> Footprints:
         """Return what was learned of the camera's footprints."""
         if camera_id not in self._footprints:
-            kept = kept_footprints(self._ledger.folder, camera_id)
+            kept = footprints.kept(self._ledger.folder, camera_id)
             self._footprints[camera_id] = kept
         return self._footprints[camera_id]
 
@@ -538,7 +445,7 @@ class Maps:
         elif suppressed:
             listed = replace(listed, detected=())
         version = self.version(camera, with_fill=True)
-        shown = shown_by(taken, self._footprints_of(camera.id))
+        shown = footprints.shown_by(taken, self._footprints_of(camera.id))
         return replace(listed, version=version, shown=shown)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
