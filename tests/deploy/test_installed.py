@@ -282,7 +282,7 @@ def test_the_installer_starts_a_service_that_is_ready(installed: Machine) -> Non
         "StatusText=1 folder, 0 photos waiting",
         "UnitFileState=enabled",
     ]
-    assert "\n  - path: /srv/hotpixeld\n" in settings
+    assert "\n  - path: /srv/hotpixeld " in settings
     assert settings.count("#") > 30
     assert installed.run("stat", "--format=%A %U %G", SHARED).split() == [
         "drwxrws---",
