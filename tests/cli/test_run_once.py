@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +13,15 @@ import pytest
 import sensor as sensor_module
 from hotpixeld.cli import commands
 from hotpixeld.cli.main import main
-from hotpixeld.cli.run_once import run_once
+from hotpixeld.cli.run_once import REPORT, Ran, _shown, run_once, summary
 from hotpixeld.config.load import for_folders
+from hotpixeld.defect import Appearance, Defect, Law, Strength
 from hotpixeld.errors import ExitCode
+from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.repair.shape import Footprints
+from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
-    from collections import Counter
     from pathlib import Path
 
     from hotpixeld.config.model import Config
@@ -163,6 +166,84 @@ def test_copies_that_cannot_be_written_are_counted_and_said_once(
     (folder / "repaired").unlink()
     assert main(run) == ExitCode.OK
     assert "copies: 32 written; 32 copies in all" in capsys.readouterr().out
+
+
+def test_what_a_run_did_and_found_takes_at_most_15_lines(tmp_path: Path) -> None:
+    ran = Ran(
+        outcomes=Counter(folded=60, failed=4000, skipped=9, pending=3, duplicate=2),
+        copies=Counter(written=60, foreign=1),
+        written=60,
+        former=[f"7 copies at a former place: /old/{n}" for n in range(3)],
+        places=[tmp_path / "one", tmp_path / "two", tmp_path / "three"],
+        cameras=[f"Model {n}: 40 photos, 3 hot pixels" for n in range(30)],
+        unused=[("failed", f"reason {kind}: x", b"/a.jpg") for kind in "abcdefghi"],
+        links=[Closed(f"/link/{n}", "a link, not followed") for n in range(5)],
+        next=REPORT,
+    )
+    lines = summary(ran, " --state there").splitlines()
+
+    assert len(lines) <= 14, "the state is a line, too"
+    assert lines[0] == (
+        "photos: 60 folded, 2 duplicate, 3 pending, 4,000 failed, 9 skipped"
+    )
+    assert lines[1].endswith(
+        f"60 copies in all, in {tmp_path / 'one'} and 2 other folders"
+    )
+    assert "and 27 more cameras: `hotpixeld status` tells of them" in lines
+    assert "5 links not followed: `hotpixeld status` tells of them" in lines
+    assert "1 failed (a.jpg): reason a" in lines
+    assert lines[-2].startswith("next: `hotpixeld report --state there` shows")
+
+
+def defect(x: int, after: float | None = None, score: float = 99.0) -> ListedPixel:
+    """Return a hot pixel that shows always, or from some exposure on."""
+    short = Strength((0.001, 0.01), (100, 100), 40.0 if after is None else 0.0, 30)
+    long = Strength((after or 1.0, 2.0), (100, 100), 40.0, 9)
+    law = Law(0.5, 0.0, 0.1) if after is None else Law(0.0, 0.0187 / after / 100, 0.1)
+    shown = Appearance(9, 9, (short, long))
+    return ListedPixel(Defect(5, 10 * x, score=score, law=law, appearance=shown))
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        ([], "0 defects"),
+        ([defect(1)], "1 hot pixel, always visible"),
+        ([defect(1), defect(2)], "2 hot pixels, all always visible"),
+        (
+            [defect(1), defect(2, 0.5), defect(3, score=0.1)],
+            "3 hot pixels: 1 always visible, 1 only from 0.5 s at ISO 100, 1 not certain",
+        ),
+        (
+            [defect(1), defect(2, 0.25), defect(3, 0.5)],
+            "3 hot pixels: 1 always visible, 2 only at longer exposures or higher ISO",
+        ),
+    ],
+)
+def test_a_camera_is_told_with_when_its_defects_show(
+    listed: list[ListedPixel], words: str
+) -> None:
+    assert _shown(listed).startswith(words)
+
+
+def test_a_configured_report_is_written_by_a_run_or_said_to_be_missing(
+    sensor: Sensor, folder: Path, tmp_path: Path, config: Config
+) -> None:
+    pytest.importorskip("matplotlib", reason="hotpixeld[report] is not installed")
+    sensor.write(folder, 4)
+    page, taken = tmp_path / "report.html", tmp_path / "taken.html"
+    taken.write_text("mine")
+    with_page = config.model_copy(update={"report": page})
+    ran = run_once(with_page, tmp_path / "state", 1)
+    refused = run_once(
+        config.model_copy(update={"report": taken}), tmp_path / "state", 1
+    )
+
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert f"report: {page}: open it in a browser" in summary(ran)
+    assert taken.read_text() == "mine"
+    (fault,) = refused.undone
+    assert fault.startswith(f"the report is not made: {taken}: is no report of hotpix")
 
 
 @pytest.mark.slow

@@ -117,11 +117,15 @@ def _state(
     return folder
 
 
+NAMED_BY = (
+    "its name, model or serial number, or the beginning of its id, as `hotpixeld status"
+    " --json` has them"
+)
 of_one_camera = click.option(
     "--camera",
     metavar="CAMERA",
     shell_complete=completion.cameras,
-    help="This camera only.",
+    help=f"This camera only: {NAMED_BY}.",
 )
 
 
@@ -154,13 +158,24 @@ def _declined() -> ExitCode:
     return ExitCode.FAULT
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands in the order in which people come to need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, as they stand below."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hotpixeld")
 def program() -> None:
     """Find a camera's hot pixels in its ordinary JPEGs and write repaired copies."""
 
 
-@program.command()
+@program.command(
+    short_help="Learn from photos, find hot pixels, write repaired copies."
+)
 @click.argument(
     "folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(path_type=Path)
 )
@@ -210,7 +225,7 @@ def run(
     return ExitCode.PARTLY if ran.undone else ExitCode.OK
 
 
-@program.command()
+@program.command(short_help="Tell what became of the photos, or of one.")
 @click.argument("photo", required=False, type=click.Path(path_type=Path))
 @click.option("--problems", is_flag=True, help="Name every problem, however many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -252,7 +267,9 @@ def _show(
     click.echo(f"{output}: {counted(len(written), 'picture')}, before and after")
 
 
-@program.command(name="map")
+@program.command(
+    name="map", short_help="List the hot pixels of each camera, or draw them."
+)
 @of_one_camera
 @click.option(
     "--method",
@@ -265,6 +282,7 @@ def _show(
     type=click.Choice(["table", "pictures", *FORMATS]),
     default="table",
     show_default=True,
+    help="For people, or in the form that another program reads.",
 )
 @click.option(
     "--show",
@@ -309,7 +327,7 @@ def map_command(
         click.echo(text, nl=False)
 
 
-@program.command()
+@program.command(short_help="Tell since when each is there; of one, all there is.")
 @click.argument(
     "what",
     nargs=-1,
@@ -323,7 +341,8 @@ def history(
 ) -> None:
     """Show since when each defect is there and when it shows; of one at X,Y all there is.
 
-    CAMERA may be left out where there is one.
+    CAMERA is its name, model or serial number, or the beginning of its id; it may be left
+    out where there is one.
     """
     places = [text for text in what if tables.is_place(text)]
     names = [text for text in what if not tables.is_place(text)]
@@ -341,7 +360,7 @@ def history(
     click.echo(text, nl=False)
 
 
-@program.command()
+@program.command(short_help="Write a page with pictures, before and after.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -427,7 +446,7 @@ def on_machines(
     return with_machines
 
 
-@program.command()
+@program.command(short_help="Learn an archive on many machines.")
 @click.argument(
     "folders",
     nargs=-1,
@@ -504,7 +523,7 @@ def _repair_on_machines(
         return _told(run_once.make_copies(loaded, folder, client))
 
 
-@program.command()
+@program.command(short_help="Write repaired copies of some photos now.")
 @click.argument(
     "photos", nargs=-1, metavar="[PHOTO]...", type=click.Path(path_type=Path)
 )
@@ -562,7 +581,7 @@ def repair(
     return code
 
 
-@program.group(name="state")
+@program.group(name="state", short_help="Merge, export or import what was learned.")
 def state_group() -> None:
     """Merge, export or import what was learned, as a whole."""
 
@@ -626,7 +645,7 @@ def import_state(
         click.echo(states.import_(folder, source, loaded, jobs))
 
 
-@program.command()
+@program.command(short_help="Prove what differs between a photo and its copy.")
 @click.argument("original", type=click.Path(path_type=Path))
 @click.argument("copy", type=click.Path(path_type=Path))
 @shared
@@ -640,7 +659,7 @@ def diff(
     return ExitCode.OK if is_repair else ExitCode.DIFFERENT
 
 
-@program.command()
+@program.command(short_help="Give back the original of a copy, to the byte.")
 @click.argument("copy", type=click.Path(path_type=Path))
 @click.option(
     "--output",
@@ -660,7 +679,7 @@ def undo(
     click.echo(commands.undo(copy, output, loaded.limits.max_bytes, folder))
 
 
-@program.command()
+@program.command(short_help="Remove copies that are not needed where they are.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @shared
@@ -685,7 +704,7 @@ def tidy(
     return ExitCode.OK if removed == count else ExitCode.FAULT
 
 
-@program.command()
+@program.command(short_help="Forget what was learned of a camera.")
 @click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
@@ -705,7 +724,8 @@ def forget(
 ) -> ExitCode:
     """Forget what was learned of CAMERA; photos and copies stay.
 
-    Says what will happen, and asks.  `relearn` takes it back.
+    Says what will happen, and asks.  `relearn` takes it back.  CAMERA is its name, model
+    or serial number, or the beginning of its id; it may be left out where there is one.
     """
     loaded = _configuration(config)
     folder = _state(state, loaded)
@@ -720,7 +740,7 @@ def forget(
     return ExitCode.OK
 
 
-@program.command()
+@program.command(short_help="Learn a camera again from its photos.")
 @click.argument("camera", required=False, shell_complete=completion.cameras)
 @click.option(
     "--since",
@@ -741,7 +761,8 @@ def relearn(
     """Learn CAMERA again from its photos, forgotten ones too.
 
     The next run, or the service, takes them as if they were new, by the configuration of
-    then.  Asks only where files are gone, so that something would be lost.
+    then.  Asks only where files are gone, so that something would be lost.  CAMERA is as
+    in `forget`.
     """
     loaded = _configuration(config)
     folder = _state(state, loaded)
@@ -756,7 +777,7 @@ def relearn(
     return ExitCode.OK
 
 
-@program.command(name="check-config")
+@program.command(name="check-config", short_help="Name every fault of a configuration.")
 @click.argument("file", type=click.Path(path_type=Path))
 @shared
 def check_config(file: Path, *, config: Path | None, state: Path | None) -> ExitCode:

@@ -370,7 +370,9 @@ def _shown(listed: Iterable[ListedPixel]) -> str:
         return f"{found}, {'' if len(there) == 1 else 'all '}{words}"
     if not conditions:
         return found
-    parts = ", ".join(f"{count} {words}" for words, count in conditions.items())
+    order = "always", "only", "not"
+    ranked = sorted(conditions, key=lambda words: order.index(words.split()[0]))
+    parts = ", ".join(f"{conditions[words]} {words}" for words in ranked)
     return f"{found}: {parts}"
 
 
@@ -437,12 +439,13 @@ def _ordered(outcomes: Counter[str]) -> Counter[str]:
     return Counter(dict(ranked))
 
 
-def _up_to(lines: list[str], most: int) -> list[str]:
-    """Return the lines, or some of them and how many more there are."""
+def _up_to(lines: list[str], most: int, what: str) -> list[str]:
+    """Return the lines, or some of them and how many more of what there are."""
     if len(lines) <= most:
         return lines
-    more = len(lines) - most + 1
-    return [*lines[: most - 1], f"and {more:,} more: `hotpixeld status` tells of them"]
+    shown = lines[: most - 1]
+    more = f"and {len(lines) - len(shown):,} more" if shown else f"{len(lines):,}"
+    return [*shown, f"{more} {what}: `hotpixeld status` tells of them"]
 
 
 def _unused(ran: Ran) -> Iterator[str]:
@@ -474,10 +477,12 @@ def summary(ran: Ran, options: str = "") -> str:
     in_all = f"{counted(ran.written, 'copy')} in all"
     where = f", {_where(ran.places)}" if ran.written and ran.places else ""
     lines = [f"photos: {photos}", f"copies: {copies}; {in_all}{where}"]
-    lines += _up_to(ran.former, 1)
-    lines += _up_to(ran.cameras, 4)
-    lines += _up_to(list(_unused(ran)), 4)
-    lines += _up_to([f"{path}: {reason}" for path, reason in ran.links], 2)
+    lines += _up_to(ran.former, 1, "former places of copies")
+    lines += _up_to(ran.cameras, 4, "cameras")
+    lines += _up_to(list(_unused(ran)), 4, "reasons")
+    lines += _up_to(
+        [f"{path}: {reason}" for path, reason in ran.links], 1, "links not followed"
+    )
     if ran.report:
         lines.append(f"report: {ran.report}: open it in a browser")
     elif ran.next:

@@ -198,8 +198,8 @@ def _up_to(lines: Sequence[str], most: int, what: str, see_all: str) -> list[str
     """Return the lines, or `most` of them and one about the others."""
     if len(lines) <= most + 1:
         return list(lines)
-    more = counted(len(lines) - most, what)
-    return [*lines[:most], f"and {more} more: {see_all}"]
+    more = counted(len(lines) - most, f"more {what}")
+    return [*lines[:most], f"and {more}: {see_all}"]
 
 
 def _examples(paths: Sequence[str], count: int, room: int = COLUMNS) -> str:

@@ -4,6 +4,7 @@
 - `values`: the kinds of values: paths, moments, sizes.
 - `load`: a file to a `model.Config`, or every fault in it at once.
 - `yaml_positions`: YAML text to values that remember their lines.
+- `camera_names`: what people call a camera, and which one a name means.
 - `map_yaml`: a camera's map, written in the same grammar.
 
 It imports the words only.  To add a key start at its section in

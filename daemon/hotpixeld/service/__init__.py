@@ -5,6 +5,7 @@
 - `logs`: journal and standard error, and the limit on repeated faults.
 - `sandbox`: which folders the unit opens and hides, and which are closed to the daemon.
 - `report_process`: the report that the daemon keeps current, made by a process of its own.
+- `reasons`: why photos were not used, by kind, in words, with what to do.
 - `status_file`: the status that the daemon publishes, and that any user may read.
 
 May import the engine and what is below it; only `cli` imports it.
