@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from hotpixeld.cluster.storage import Storage
 from hotpixeld.config.load import for_folders
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import ExitCode
-from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store import state_folder
 from hotpixeld.store.ledger import Ledger
+from known import Known, check_same, known
 from sensor import Sensor, scattered, write_jpeg
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from hotpixeld.statistics.generation import State
 
 PHOTOS = 20
 BEGAN = dt.datetime(2024, 3, 1)
@@ -66,56 +66,6 @@ def spoil(folder: Path) -> None:
     (folder / "text.JPG").write_text("no photo")
     edited = folder / "edited.JPG"
     write_jpeg(edited, Sensor(60, 80).frame(0), software="Adobe Photoshop 24.0")
-
-
-@dataclass
-class Known:
-    """What a state knows, in words that do not depend on who learned it."""
-
-    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    images: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    cameras: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    defects: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    sampled: dict[str, int] = field(default_factory=dict)
-    states: dict[str, State] = field(default_factory=dict)
-
-
-def known(state: Path) -> Known:
-    """Return what a state knows."""
-    ledger, found = Ledger(state_folder.ledger_file(state), read_only=True), Known()
-    run = ledger.connection.execute
-    for folder, name, outcome, reason, identity in run(
-        "SELECT folder, name, paths.outcome, reason, hex(identity) FROM paths"
-        " LEFT JOIN images ON images.id = image"
-    ):
-        path = os.fsdecode(folder) + "/" + os.fsdecode(name)
-        found.files[path] = (outcome, reason, identity)
-    for identity, *rest in run(
-        # A photo that turned out to be bad leaves a gap in the numbers.
-        "SELECT hex(identity), camera, rank() OVER (PARTITION BY camera ORDER BY sequence),"
-        " outcome, captured FROM images"
-    ):
-        found.images[identity] = tuple(rest)
-    for record in ledger.images.cameras():
-        id_, newest = record.camera.id, record.generation
-        found.cameras[id_] = record.photos, record.mapped, round(record.weight, 3)
-        found.defects[id_] = sorted((one.x, one.y) for one in ledger.defects.of(id_))
-        found.sampled[id_] = len(ledger.samples.newest(id_, 128))
-        if newest:
-            folder = state_folder.camera_folder(state, id_)
-            place = generation_files.folder_of(folder, newest)
-            found.states[id_] = generation_files.opened(place)
-    ledger.close()
-    return found
-
-
-def check_same(one: Known, other: Known) -> None:
-    """Check that two states know the same."""
-    assert one.files == other.files
-    assert one.images == other.images
-    assert one.cameras == other.cameras
-    assert one.defects == other.defects
-    assert one.sampled == other.sampled
 
 
 @pytest.fixture(scope="module")
@@ -177,19 +127,6 @@ def test_two_workers_come_to_what_one_local_run_does(
         np.testing.assert_allclose(state.mean, other.mean, rtol=TOLERANCE)
         np.testing.assert_allclose(state.m2, other.m2, rtol=TOLERANCE, atol=1e-2)
     assert list((tmp_path / "share").iterdir()) == []
-
-
-def test_a_camera_of_one_shard_is_bit_identical(
-    client: Client, photos: Path, locally: Known, tmp_path: Path
-) -> None:
-    cluster = archive.Cluster(client, str(tmp_path / "share"), PHOTOS)
-    session_of(photos, tmp_path / "state", cluster)
-
-    found = known(tmp_path / "state")
-    check_same(found, locally)
-    for camera, state in found.states.items():
-        np.testing.assert_array_equal(state.mean, locally.states[camera].mean)
-        np.testing.assert_array_equal(state.m2, locally.states[camera].m2)
 
 
 def test_what_the_state_knows_is_not_learned_again(
@@ -266,30 +203,29 @@ def test_a_file_that_vanishes_is_gone_and_costs_its_shard_nothing(
 
 
 def test_a_run_that_was_interrupted_goes_on_where_it_was(
-    client: Client,
-    photos: Path,
-    locally: Known,
-    tmp_path: Path,
+    client: Client, photos: Path, tmp_path: Path
 ) -> None:
-    """The shards that were learned are in the storage, and their workers have nothing to do."""
-    cluster = archive.Cluster(client, str(tmp_path / "share"), 10)
+    """What was learned is in the storage: no worker does it again."""
+    folder, state, share = tmp_path / "photos", tmp_path / "state", tmp_path / "share"
+    shutil.copytree(photos, folder, ignore=shutil.ignore_patterns("[02lcs]*"))
+    cluster = archive.Cluster(client, str(share), 10)
+    times: list[set[tuple[str, int]]] = []
+
+    def look() -> None:
+        files = [(path.name, path.stat().st_mtime_ns) for path in share.glob("*.tar")]
+        times.append(set(files))
 
     def interrupt() -> None:
+        look()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        session_of(photos, tmp_path / "state", cluster, during("joining", interrupt))
-    left = {path.name for path in (tmp_path / "share").iterdir()}
-    again: set[str] = set()
+        session_of(folder, state, cluster, during("joining", interrupt))
+    session_of(folder, state, cluster, during("joining", look))
 
-    def look() -> None:
-        again.update(path.name for path in (tmp_path / "share").iterdir())
-
-    session_of(photos, tmp_path / "state", cluster, during("joining", look))
-
-    assert left
-    assert left <= again
-    check_same(known(tmp_path / "state"), locally)
+    assert len(times[0]) >= 2
+    assert times[0] <= times[1]
+    assert [photos for photos, *_ in known(state).cameras.values()] == [PHOTOS]
 
 
 def test_photos_that_no_worker_finds_are_no_lost_photos(
@@ -388,28 +324,26 @@ def test_no_scheduler_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
-def test_the_command_learns_and_says_what_it_did(
+def test_the_command_learns_a_camera_of_one_shard_to_the_bit(
     client: Client,
     photos: Path,
+    locally: Known,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    locally: Known,
 ) -> None:
-    share = tmp_path / "share"
-    arguments = [
-        "--scheduler",
-        client.scheduler_info()["address"],
-        "--storage",
-        str(share),
-    ]
-    arguments += ["--shard-photos", str(PHOTOS)]
-    state = tmp_path / "state"
-    code = main(["learn", str(photos), *arguments, "--state", str(state)])
+    share, state = tmp_path / "share", tmp_path / "state"
+    machines = ["--scheduler", client.scheduler_info()["address"]]
+    machines += ["--storage", str(share), "--shard-photos", str(PHOTOS)]
+    code = main(["learn", str(photos), *machines, "--state", str(state)])
     out, err = capsys.readouterr()
 
     assert code == ExitCode.OK
     assert "60 folded" in out
     assert "3 failed" in out
     assert "joining: 4 of 4" in err
-    check_same(known(state), locally)
     assert not any(share.iterdir())
+    found = known(state)
+    check_same(found, locally)
+    for camera, one in found.states.items():
+        np.testing.assert_array_equal(one.mean, locally.states[camera].mean)
+        np.testing.assert_array_equal(one.m2, locally.states[camera].m2)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -43,8 +42,8 @@ SHARD_PHOTOS = 1000
 does for each task do not count."""
 log = logging.getLogger(__name__)
 
-BATCH = 128
-"""Photos of a scan's task: some seconds."""
+BATCH = 500
+"""Photos of a scan's task, at most: some seconds."""
 RETRIES = 2
 """Times that a task is done again which failed: a server or a disk may be back."""
 _NO_FINGERPRINT = Fingerprint(b"", b"", b"", b"", b"")
@@ -77,20 +76,24 @@ class Show(Protocol):
         """Yield `items`."""
 
 
+class DeadlyTaskError(ClusterError):
+    """Workers die of a task, one after the other."""
+
+
 def _result(future: distributed.Future[Any]) -> Any:
     """Return what a task returned.
 
     Raises
     ------
-    KilledWorker
+    DeadlyTaskError
         Worker after worker died of it.
     ClusterError
         It failed, again and again.
     """
     try:
         return future.result()
-    except KilledWorker:
-        raise
+    except KilledWorker as error:
+        raise DeadlyTaskError(f"workers die of a task: {error}") from error
     except HotpixeldError as error:
         raise ClusterError(f"a worker says: {error}") from error
     except Exception as error:
@@ -107,25 +110,21 @@ def _scan(
     ------
     ClusterError
     """
-    run, client = (
-        secrets.token_hex(8),
-        cluster.client,
-    )  # no result of another run counts
+    client = cluster.client
+    threads = max(sum(client.nthreads().values()), 1)
+    batch = min(len(photos) // (4 * threads) + 1, BATCH)
     futures = [
         client.submit(
-            tasks.scan, photos[i : i + BATCH], config, key=f"scan-{run}-{i}",
+            *(tasks.scan, photos[i : i + batch], config),
+            pure=False,
             retries=RETRIES,
         )
-        for i in range(0, len(photos), BATCH)
-    ]  # fmt: skip
+        for i in range(0, len(photos), batch)
+    ]
     scanned: list[Scanned] = []
     batches = distributed.as_completed(futures, loop=client.loop)
     for future in show(batches, len(futures), "scanning"):
-        try:
-            found = _result(future)
-        except KilledWorker as error:
-            raise ClusterError(f"workers die as they scan: {error}") from error
-        scanned += found
+        scanned += _result(future)
         future.release()
     if scanned and all(one.signature is None for one in scanned):
         raise ClusterError(
@@ -171,7 +170,7 @@ def _settings(config: Config) -> str:
     """Return what decides, besides the photos, what is learned of them."""
     folders = [folder.model_dump(mode="json") for folder in config.folders]
     cameras = [camera.model_dump(mode="json") for camera in config.cameras]
-    limits = config.limits.max_pixels, config.limits.max_bytes
+    limits = config.limits.model_dump(mode="json")
     return json.dumps([VERSION, config.detection.memory, limits, folders, cameras])
 
 
@@ -196,11 +195,12 @@ def _learn(
             name = names[future]
             try:
                 _result(future)
-            except KilledWorker as error:
+            except DeadlyTaskError as error:
                 deadly.append(name)
-                lost = counted(len(parts[name]), "photo")
                 log.warning(
-                    "%s are learned here, as workers die of them: %s", lost, error
+                    "%s to be learned here: %s",
+                    counted(len(parts[name]), "photo"),
+                    error,
                 )
             yield from parts[name]
 
