@@ -32,13 +32,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hotpixeld.cli import run_once
 from hotpixeld.cluster import archive, scheduler, tasks
 from hotpixeld.config.load import for_folders
+from hotpixeld.config.model import Config, Detection
 from hotpixeld.engine.session import Session, in_order
-from known import Known, check_same, known
+from known import Known, check_same_photos, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from hotpixeld.config.model import Config
 
 SETS = {"canon-t5i-2592": 150, "fuji-a200": 100, "panasonic-zx3": 150}
 """Real sets, and how many of 400 photos each gives."""
@@ -125,6 +124,14 @@ def learn(
     return time.perf_counter() - began
 
 
+def listed(one: Known, other: Known) -> str:
+    """Return how many defects both list, and how many only one of them."""
+    mine = {(name, site) for name, sites in one.defects.items() for site in sites}
+    theirs = {(name, site) for name, sites in other.defects.items() for site in sites}
+    only, missing = sorted(mine - theirs), sorted(theirs - mine)
+    return f"{len(mine & theirs)} defects of both, here only {only}, there {missing}"
+
+
 def bounds(one: Known, other: Known) -> str:
     """Return by how much mean and M2 differ at most, relative to their size."""
 
@@ -192,10 +199,9 @@ def parts(folder: Path, place: Path, config: Config) -> None:
 class Archive:
     """The archive in a folder, and what a local run makes of it."""
 
-    def __init__(self, root: Path, photos: int) -> None:
-        self._root, folder = root, root / "photos"
-        make(Path(os.environ["HOTPIXELD_PHOTOS"]), folder, photos)
-        self.folder, self.config = folder, for_folders([folder])
+    def __init__(self, root: Path, folder: Path, memory: int) -> None:
+        base = Config(detection=Detection(memory=memory))
+        self._root, self.config = root, for_folders([folder], base)
         self._vanishing = folder / "vanishes.JPG"
         self._lost = self._vanishing.read_bytes()
         show = Phases(learning=self._vanishing.unlink)
@@ -203,12 +209,20 @@ class Archive:
         self._local = known(root / "local")
         counts = [photos for photos, *_ in self._local.cameras.values()]
         files = len(self._local.files)
-        print(f"one local run: {self._seconds:.1f} s; {files} files, folded {counts}")
+        print(
+            f"memory {memory}, one local run: {self._seconds:.1f} s; {files} files,"
+            f" folded {counts}",
+            flush=True,
+        )
+
+    def put_back(self) -> None:
+        """Put the file back that vanished."""
+        self._vanishing.write_bytes(self._lost)
+        os.utime(self._vanishing, (1.7e9, 1.7e9))
 
     def run(self, label: str, workers: int, url: str, size: int) -> None:
         """Learn it on a cluster; print what that took, and that it is the same."""
-        self._vanishing.write_bytes(self._lost)
-        os.utime(self._vanishing, (1.7e9, 1.7e9))
+        self.put_back()
         with scheduler.local(workers, self._root / "scratch") as client:
 
             def begin() -> None:
@@ -219,13 +233,24 @@ class Archive:
             show, cluster = Phases(learning=begin), archive.Cluster(client, url, size)
             took = learn(self.config, self._root / label, cluster, show)
         found = known(self._root / label)
-        check_same(found, self._local)
+        check_same_photos(found, self._local)
+        self._check_map(self._root / label, found)
         print(
             f"{label}: {took:.1f} s ({show}), {self._seconds / took:.2f} times as fast;"
-            " same photos, outcomes, counts and defects;"
+            f" same photos, outcomes and counts; {listed(found, self._local)};"
             f" {bounds(found, self._local)}",
             flush=True,
         )
+
+    def _check_map(self, state: Path, found: Known) -> None:
+        """Check that a local run on the merged state lists the same defects."""
+        with Session(self.config, state, 2, lambda: None) as session:
+            for record in session.ledger.images.cameras():
+                with session.ledger.transaction():
+                    session.ledger.images.set_mapped(record.camera.id, 0, 0.0, "")
+            for _ in session.learning.all_at_once():
+                pass
+        assert known(state).defects == found.defects
 
 
 def main() -> None:
@@ -235,14 +260,18 @@ def main() -> None:
     wanted = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="archive-"))
     try:
-        whole, share = Archive(root, wanted.photos), str(root / "share")
-        whole.run("2 workers, a shard a camera", 2, share, 1000)
-        whole.run("2 workers", 2, share, SHARD)
-        whole.run("4 workers", 4, share, SHARD)
-        whole.run("4 workers, one killed", 4, share, SHARD)
+        folder, share = root / "photos", str(root / "share")
+        make(Path(os.environ["HOTPIXELD_PHOTOS"]), folder, wanted.photos)
+        usual = Archive(root / "usual", folder, 100)
+        usual.run("2 workers, a shard a camera", 2, share, 1000)
+        usual.put_back()
+        lifelong = Archive(root / "lifelong", folder, 0)
+        lifelong.run("2 workers", 2, share, SHARD)
+        lifelong.run("4 workers", 4, share, SHARD)
+        lifelong.run("4 workers, one killed", 4, share, SHARD)
         with s3() as url:
-            whole.run("2 workers, S3", 2, url, SHARD)
-        parts(whole.folder, root / "parts", whole.config)
+            lifelong.run("2 workers, S3", 2, url, SHARD)
+        parts(folder, root / "parts", usual.config)
     finally:
         shutil.rmtree(root)
 

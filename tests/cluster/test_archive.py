@@ -22,6 +22,7 @@ from hotpixeld.cluster import archive, scheduler, tasks
 from hotpixeld.cluster.scheduler import ClusterError
 from hotpixeld.cluster.storage import Storage
 from hotpixeld.config.load import for_folders
+from hotpixeld.config.model import Config, Detection
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import ExitCode
 from hotpixeld.store import state_folder
@@ -93,6 +94,11 @@ def locally(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Known:
     return known(state)
 
 
+def lifelong(photos: Path) -> Config:
+    """Return a configuration that forgets nothing: a shard may be of few photos."""
+    return for_folders([photos], Config(detection=Detection(memory=0)))
+
+
 def session_of(
     photos: Path,
     state: Path,
@@ -100,7 +106,7 @@ def session_of(
     show: Any = without_progress,
 ) -> run_once.Ran:
     """Learn photos here, or on a cluster; write no copy."""
-    config, ran = for_folders([photos]), run_once.Ran()
+    config, ran = lifelong(photos), run_once.Ran()
     with Session(config, state, 1, lambda: None) as session:
         new = run_once.settled_photos(config, session, ran)
         rest = archive.learn(session, new, cluster, show) if cluster else new
@@ -291,7 +297,7 @@ def test_workers_write_the_copies_that_one_run_would(
     foreign = folder / "repaired/c_1_0004.JPG"
     foreign.parent.mkdir()
     foreign.write_text("another's")
-    config = for_folders([folder])
+    config = lifelong(folder)
     session_of(folder, state, None)
     with Session(config, state, 1, lambda: None) as session:
         for _ in session.repair(session.unrepaired(once=True)):

@@ -465,7 +465,8 @@ def on_machines(
     type=click.IntRange(4),
     default=1000,
     show_default=True,
-    help="Photos of one camera in a task, at least.",
+    help="Photos of one camera in a task, at least; no fewer than 10 times"
+    " `detection: memory`.",
 )
 @shared
 def learn(

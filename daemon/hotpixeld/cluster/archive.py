@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 """Photos of a scan's task, at most: some seconds."""
+MEMORIES = 10
+"""Where the mean forgets, a shard has so many times the photos that it looks back on: of
+the shards before, no more than 5e-5 is left in it, and its own order is that of one run."""
 RETRIES = 2
 """Times that a task is done again which failed: a server or a disk may be back."""
 _NO_FINGERPRINT = Fingerprint(b"", b"", b"", b"", b"")
@@ -94,6 +98,11 @@ def _result(future: distributed.Future[Any]) -> Any:
         return future.result()
     except KilledWorker as error:
         raise DeadlyTaskError(f"workers die of a task: {error}") from error
+    except CancelledError as error:
+        raise ClusterError(
+            "the scheduler was lost: start it again, and the same command goes on where"
+            " it was"
+        ) from error
     except HotpixeldError as error:
         raise ClusterError(f"a worker says: {error}") from error
     except Exception as error:
@@ -279,9 +288,10 @@ def learn(
     rest = {photo.path for photo in scanned if is_known(photo)}
     new = [photo for photo in scanned if photo.path not in rest]
     settings = _settings(config)
+    size = max(cluster.shard_photos, MEMORIES * config.detection.memory)
     families = [
         {shards.name(part, settings): part for part in family}
-        for family in shards.cut(new, cluster.shard_photos)
+        for family in shards.cut(new, size)
     ]
     parts = {name: part for family in families for name, part in family.items()}
     for name in _learn(cluster, parts, config, show):
