@@ -258,6 +258,14 @@ class Defect:
         return cls.at(int(match[1]), int(match[2]))
 
 
+def level(defect: Defect) -> int | None:
+    """Return the levels that a defect adds, or takes, in the colour that it shows most in."""
+    if defect.amplitude is None:
+        return None
+    strongest: float = max(defect.amplitude, key=abs)
+    return round(strongest)
+
+
 VISIBLE_LEVELS = 3.0
 """What an eye finds at all in a smooth area."""
 

@@ -88,7 +88,8 @@ def existing_ledger(folder: Path) -> Path:
     """
     path = state_folder.ledger_file(folder)
     if not has_ledger(folder):
-        raise LedgerError(f"{path}: no such state yet: has `hotpixeld run` used it?")
+        advice = "`hotpixeld run` makes it; --state and --config name another"
+        raise LedgerError(f"{path}: no such state yet: {advice}")
     return path
 
 

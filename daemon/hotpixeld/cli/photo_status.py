@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.cli.status_text import moment
 from hotpixeld.engine.copy_places import CopyPlaces
 from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
@@ -177,7 +178,7 @@ def text(found: Json) -> str:
     if found.get("camera"):
         lines.append(f"camera: {found['camera']}")
     if found.get("taken"):
-        lines.append(f"taken: {found['taken']}")
+        lines.append(f"taken: {moment(found['taken'])}")
     if found.get("suppressed"):
         lines.append(f"held back: {SUPPRESSED}")
     lines.append(_copy_line(found))

@@ -19,7 +19,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from hotpixeld.cli import tables
+from hotpixeld.defect import level
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.files import make_folder, write
 from hotpixeld.messages import plain
@@ -107,7 +107,7 @@ def _of_camera(
 
 def _caption(one: Finding, pair: Pair | None) -> str:
     """Return what stands above a picture."""
-    added = tables.level(one.defect)
+    added = level(one.defect)
     parts = [f"{one.defect.x},{one.defect.y} {one.defect.kind}"]
     if added is not None:
         parts.append(f"{added:+d} levels")

@@ -86,6 +86,8 @@ def _photos(camera: Json) -> Iterator[str]:
         yield counted(have, "photo")
         if pending:
             yield f"{pending:,} of them pending" if pending < have else "all pending"
+        if not camera["mapped"] and not camera["dropped"]:
+            yield "no map yet"
 
 
 def _pixels(camera: Json, names: dict[str, str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hotpixeld.defect import Defect, exposure_time, photographed, shows
+from hotpixeld.defect import Defect, exposure_time, level, photographed, shows
 from hotpixeld.detection import suspects
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.messages import counted, plain
@@ -100,14 +100,6 @@ def since(defect: Defect) -> str:
     if defect.until is not None:
         words = f"{words} until {date(defect.until)}".strip()
     return words
-
-
-def level(defect: Defect) -> int | None:
-    """Return the levels that a defect adds, or takes, in the colour that it shows most in."""
-    if defect.amplitude is None:
-        return None
-    strongest: float = max(defect.amplitude, key=abs)
-    return round(strongest)
 
 
 def is_certain(listed: ListedPixel) -> bool:

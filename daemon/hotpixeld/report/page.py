@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from hotpixeld.defect import conditions
+from hotpixeld.defect import conditions, level
 from hotpixeld.formats import map_formats
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -137,6 +137,7 @@ def _environment() -> Environment:
         "began": findings.began,
         "conditions": conditions,
         "day": findings.day,
+        "level": level,
     }
     return environment
 
