@@ -90,6 +90,15 @@ def test_where_no_picture_can_be_shown_files_are_named_instead(
         drawn(state, terminal(**how))
 
 
+def test_where_there_is_nothing_to_draw_it_is_said(state: Path, tmp_path: Path) -> None:
+    Sensor(height=88, width=120).write(tmp_path / "import", 4)
+    run = ["run", str(tmp_path / "import"), "--once", "--state", str(tmp_path / "s")]
+    assert main(run) == 0
+
+    assert "no hot pixel is known yet" in drawn(tmp_path / "s", terminal())
+    assert "no hot pixel is known yet" not in drawn(state, terminal())
+
+
 def test_files_hold_before_and_after_side_by_side(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -315,3 +315,28 @@ def test_on_a_terminal_the_log_stands_above_the_bar_each_line_whole(
         line.endswith(".jpg: not a usable JPEG: not a JPEG file") for line in told
     )
     assert not any("━" in line for line in told)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_locale_without_the_letters_of_a_name_is_no_fault(
+    home: Home, encoding: str
+) -> None:
+    (home.photos / "Győr.jpg").write_text("no photo")
+    home.once(code=6)
+    command = [
+        sys.executable,
+        "-m",
+        "hotpixeld",
+        "status",
+        "--config",
+        str(home.config),
+    ]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "NO_COLOR": "1"}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert b"failed /" in done.stdout
+    assert b"r.jpg: not a usable JPEG" in done.stdout
+    assert b"\x1b" not in done.stdout

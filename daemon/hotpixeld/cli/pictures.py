@@ -27,7 +27,7 @@ from hotpixeld.report import findings
 from hotpixeld.report.crops import SIDE, Cropper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -156,7 +156,12 @@ def show(
     console = console or Console(highlight=False)
     if not shows_pictures(console):
         raise HotpixeldError(NO_PICTURES)
-    for camera in _cameras(ledger, config, records):
+    cameras = _cameras(ledger, config, records)
+    if not cameras:
+        console.print(
+            "no hot pixel is known yet: `hotpixeld status` says what is missing"
+        )
+    for camera in cameras:
         title = f"{camera.name}: before and after repair"
         console.print(Text(plain(title), style="bold underline"))
         blocks = [_block(one, pair) for one, pair in _of_camera(ledger, config, camera)]
@@ -167,7 +172,8 @@ def show(
 
 def _cameras(
     ledger: Ledger, config: Config, records: Sequence[CameraRecord]
-) -> Iterable[CameraFindings]:
+) -> list[CameraFindings]:
+    """Return the cameras that have living defects."""
     found = findings.collect(ledger, config, records).cameras
     return [camera for camera in found if camera.living]
 
