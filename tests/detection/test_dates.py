@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from hotpixeld.defect import Kind
+from hotpixeld.defect import Kind, Law
 from hotpixeld.detection import dates
 from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.explanation import Question
@@ -108,6 +108,18 @@ def test_laws_are_of_the_photos_that_show_defects_even_where_half_do_not() -> No
     assert all(map(undated, told.lives))
     fitted = [told.explained.fit.law(number).offset for number in range(9)]
     assert fitted == pytest.approx(body.offset, rel=0.3)
+
+
+def test_daylight_leaves_the_share_of_the_dark_rate_as_former_photos_had_it() -> None:
+    """Any dark rate fits: one that was invented there would deny a defect by night."""
+    body = Body(60, 5)
+    body.exposure[:] = SHORT
+    fit = body.told().explained.fit
+    former = Law(0.06, 1e-4, 0.3)
+    law = fit.law(0, former)
+
+    assert law.dark / law.offset == pytest.approx(former.dark / former.offset)
+    assert law.offset == pytest.approx(0.12, rel=0.1)
 
 
 def test_a_beginning_of_its_own_brings_no_end_that_conditions_explain() -> None:

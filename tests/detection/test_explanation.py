@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,20 @@ def test_a_known_law_is_as_strong_as_the_other_defects_show_now() -> None:
     alone = question.with_former({8: summer[8]}, 8)
     assert alone.known == {8: summer[8]}
     assert explanation.explain(told, spread > 0).votes[:, 8].sum() > 0
+
+
+def test_photos_that_could_hardly_show_a_former_defect_do_not_deny_it() -> None:
+    rng = np.random.default_rng(4)
+    level = np.full((40, 2), 100.0)
+    spread = np.ones((40, 2))
+    residual = spread * rng.standard_normal((40, 2))
+    arrays = (residual, spread, level, spread)
+    residuals = Residuals(*(each.astype(np.float32) for each in arrays))
+    question = Question(residuals, residuals, Conditions.unknown(40), {})
+    weak, strong = Law(0.025, 0, 0.3), Law(0.1, 0, 0.3)
+    votes = explanation.explain(
+        replace(question, known={0: weak, 1: strong}, silent=(0, 1)), spread > 0
+    ).votes
+
+    assert not votes[:, 0].any()
+    assert votes[:, 1].sum() < -20

@@ -189,7 +189,7 @@ class CameraConfig(Model):
     """Stored [width, height] of the photos that `pixels` and `ignore` are for; without it,
     the largest of the camera."""
     serviced: Moment | None = Field(default=None, examples=["2011-03-01"])
-    """Day it came back from a service: detected pixels start afresh from then on."""
+    """Day it came back from a service: detected pixels are judged afresh from then on."""
     pixels: tuple[Annotated[Pixel, Also(_PAIR)], ...] = Field(
         default=(), examples=[[[1500, 1271]]]
     )

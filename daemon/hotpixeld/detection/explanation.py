@@ -17,6 +17,7 @@ import numpy as np
 
 from hotpixeld.defect import WHITE, Kind
 from hotpixeld.detection import light
+from hotpixeld.detection.verdict import VISIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,12 +186,18 @@ def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
     may_be_stuck &= by_law < by_pull + charge
     for one in question.known:
         is_hot[one], may_be_stuck[one] = True, False
+    votes = np.asarray(share * np.where(is_hot, fit.votes, drawn), np.float32)
+    former = list(question.known)
+    # Not seen is no absence, unless half of what is expected would be: JPEGs swallow what
+    # is weaker, former laws are no better than that, and many such photos would add up.
+    least = np.maximum(light.SHOWN * question.centre.spread, VISIBLE)
+    votes[:, former] *= (HALF * fit.expected >= least)[:, former]
     numbers = range(len(is_hot))
     return Explained(
         tuple(
             Kind.HOT if is_hot[one] and not may_be_stuck[one] else pulls.kinds[one]
             for one in numbers
         ),
-        np.asarray(share * np.where(is_hot, fit.votes, drawn), np.float32),
+        votes,
         fit,
     )

@@ -73,7 +73,7 @@ COMPANIONS = 3
 TURNS = 3
 """Laws and gains are fitted in turn so often."""
 SHOWN = 3.0
-"""Standard deviations that all defects of a photo stand out by together, if any shows."""
+"""Standard deviations by which a defect stands out that shows, and all of a photo together."""
 
 
 def law_of(defect: Defect) -> Law:
@@ -380,8 +380,11 @@ class Fit:
 
     Attributes
     ----------
-    laws : Laws
-        With offset and dark rate; votes and what is expected are by sparser ones.
+    laws, sparse : Laws
+        With offset and dark rate; and with what photos tell for sure of them, by which
+        votes are, and what is expected.
+    exposure : (photos,) float32
+        Seconds times ISO.
     scatter, drift, doubling : float
     celsius : float or None
         As in `defect.Law`.
@@ -395,6 +398,8 @@ class Fit:
     """
 
     laws: Laws
+    sparse: Laws
+    exposure: FloatArray
     scatter: float
     drift: float
     doubling: float
@@ -403,17 +408,27 @@ class Fit:
     expected: FloatArray
     unseen: FloatArray
 
-    def law(self, number: int) -> Law:
-        """Return the law of one defect."""
-        offset, dark = self.laws.offset[number], self.laws.dark[number]
-        return Law(
-            float(offset),
-            float(dark),
-            self.scatter,
-            self.drift,
-            self.celsius,
-            self.doubling,
+    def law(self, number: int, former: Law | None = None) -> Law:
+        """Return the law of one defect.
+
+        Where these photos hardly tell offset and dark rate apart, that of former ones
+        says what share each has: in daylight any dark rate fits.
+        """
+        offset, dark = float(self.laws.offset[number]), float(self.laws.dark[number])
+        law = Law(offset, dark, self.scatter, self.drift, self.celsius, self.doubling)
+        offset, dark = (
+            float(self.sparse.offset[number]),
+            float(self.sparse.dark[number]),
         )
+        if former is None or (offset and dark):
+            return law
+        weight = 1 - self.unseen[:, number]
+        exposure = float((weight * self.exposure).sum() / max(weight.sum(), 1e-9))
+        before = former.offset + former.dark * exposure
+        if not before:
+            return law
+        same = former.times((offset + dark * exposure) / before)
+        return replace(law, offset=same.offset, dark=same.dark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +597,8 @@ def fit(
     gains = _gains(residuals, strength, over, inside, scatter)
     return Fit(
         fit_laws(alive, times, gain, scatter).but(known),
+        laws,
+        exposure.astype(np.float32),
         scatter,
         gains.drift,
         gains.doubling,

@@ -237,10 +237,13 @@ class Asked:
     sites : list of int
         Their numbers.
     told : Told
+    former : mapping of int to Law
+        As the map before has them, by their places in `sites`.
     """
 
     sites: list[int]
     told: Told
+    former: Mapping[int, Law]
 
     def votes(self, table: EvidenceTable) -> dict[tuple[int, int], FloatArray]:
         """Return the votes about each, by row and column."""
@@ -248,8 +251,11 @@ class Asked:
 
     def laws(self, table: EvidenceTable) -> dict[tuple[int, int], Law]:
         """Return the laws of all, at the gain of these photos, by row and column."""
-        fit = self.told.explained.fit
-        return {place: fit.law(n) for n, place in enumerate(self._places(table))}
+        return {place: self.law(n) for n, place in enumerate(self._places(table))}
+
+    def law(self, number: int) -> Law:
+        """Return the law of one of them."""
+        return self.told.explained.fit.law(number, self.former.get(number))
 
     def _places(self, table: EvidenceTable) -> list[tuple[int, int]]:
         return [(int(row), int(col)) for row, col in table.sites[self.sites]]
@@ -298,7 +304,7 @@ def ask(
             if number >= len(sites) and _is_older(former[site], service)
         ]
         question = replace(question, silent=tuple(mended))
-    return Asked(asked, dates.told(question, verdicts.axis[asked], shown))
+    return Asked(asked, dates.told(question, verdicts.axis[asked], shown), laws)
 
 
 def _described(
@@ -322,7 +328,7 @@ def _described(
         until=None if life.until is None else times[life.until],
         focal=focal_range(table, shown) if told.by_focal[number] else None,
         appearance=appearance(table, site, told.explained.votes[:, number], life),
-        law=told.explained.fit.law(number) if kind is Kind.HOT else None,
+        law=asked.law(number) if kind is Kind.HOT else None,
     )
 
 
