@@ -206,7 +206,9 @@ def is_done(world: World, photos: int, copies: int | None = None) -> bool:
     """Return whether so many photos are known, and so many copies, else of each one."""
     counts = world.counts()
     known = counts.get("folded", 0) + counts.get("pending", 0)
-    written = sum(counts.get(one, 0) for one in ("lossless", "link", "withdrawn"))
+    # Where a link failed, the photo is copied.
+    methods = ("lossless", "link", "copy", "withdrawn")
+    written = sum(counts.get(one, 0) for one in methods)
     return known == photos and written == (photos if copies is None else copies)
 
 
