@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Body:
                          None, None, 1, nothing)
             for number, seconds in enumerate(self.seconds.tolist())
         ]  # fmt: skip
-        sites = np.array([(one.row, one.col) for one in self.map])
+        sites = np.array(sorted({(one.row, one.col) for one in self.map}))
         return EvidenceTable(sites, samples, samples, photos)
 
     def suppressed(self) -> list[int]:
@@ -88,6 +89,18 @@ def test_defects_are_not_missed_before_they_began() -> None:
         Defect(one.row, one.col, score=20.0, law=LAW, after=NOON + 4 * HOUR, by=NOON + 5 * HOUR)
         for one in body.map
     ]  # fmt: skip
+
+    assert body.suppressed() == []
+
+
+def test_photos_from_before_a_service_are_asked_by_the_laws_of_then() -> None:
+    """Those of the lives since then are of another warmth of the sensor."""
+    body = Body(20, 8)
+    service = NOON + 10 * HOUR
+    body.gain[:10] = 0.1
+    cold = LAW.times(0.1)
+    before = [replace(one, law=cold, until=service) for one in body.map]
+    body.map = before + [replace(one, by=service) for one in body.map]
 
     assert body.suppressed() == []
 

@@ -215,3 +215,14 @@ def test_what_was_sure_once_stays_so_while_it_lives() -> None:
 
     assert (one.score, kept.score) == (SURE.score, SURE.score)
     assert (since.score, new.score) == (SURE.score, 5.0)
+
+
+def test_what_is_over_keeps_the_law_of_its_own_photos() -> None:
+    """A sensor that a service has warmed shows what is left of its defects by another."""
+    cold, warm = Law(0.1, 0, 0.3), Law(0.4, 0, 0.3)
+    living, over = replace(SURE, law=cold), replace(SURE, law=cold, until=TIMES[3])
+    stuck = replace(SURE, row=30, col=40)
+
+    found = lives.at_gain([living, over, stuck], {(5, 7): warm, (30, 40): warm})
+
+    assert found == [replace(living, law=warm), over, stuck]

@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 
 
 def _is_there(defect: Defect, photo: SampledPhoto) -> bool:
-    """Return whether a photo lies in a defect's life, and at its focal lengths."""
+    """Return whether a photo lies in what is known of a defect's life, at its focal lengths.
+
+    Before the first photo that shows it, it may have been there, and by another law.
+    """
+    when, by = photo.captured, defect.by
+    is_known = when is None or by is None or when >= by
     is_at = defect.is_at(photo.focal_mm or None)
-    return is_at and is_alive(defect.life, photo.captured)
+    return is_known and is_at and is_alive(defect.life, when)
 
 
 def suppressed(table: EvidenceTable, defects: Iterable[Defect]) -> NDArray[np.bool_]:

@@ -513,6 +513,22 @@ def carried_on(
     ]
 
 
+def at_gain(
+    defects: Iterable[Defect], laws: Mapping[tuple[int, int], Law]
+) -> list[Defect]:
+    """Return defects with the laws of these photos, by row and column, where they live on.
+
+    Laws have the gain of the photos that they are of: those of the next map follow these, and
+    what is over keeps its own.
+    """
+    return [
+        replace(one, law=laws.get((one.row, one.col), one.law))
+        if one.law and one.until is None
+        else one
+        for one in defects
+    ]
+
+
 def defects(
     state: State,
     table: EvidenceTable,
@@ -549,15 +565,8 @@ def defects(
         _described(state, table, verdicts, asked, number)
         for number in range(len(sites))
     ]
-    laws = asked.laws(table)
-    # Laws have the gain of the photos that they are of: those of the next map follow these.
-    former = [
-        replace(one, law=laws.get((one.row, one.col), one.law))
-        if one.law and one.until is None
-        else one
-        for one in former
-    ]
-    return carried_on(former, new, table, asked.votes(table), service)
+    lived = carried_on(former, new, table, asked.votes(table), service)
+    return at_gain(lived, asked.laws(table))
 
 
 def _by_site(former: Iterable[Defect], table: EvidenceTable) -> dict[int, Defect]:
