@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hotpixeld.config.model import Config
 
 settings.register_profile("ci", derandomize=True, deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 HEIGHT, WIDTH = 200, 280
 

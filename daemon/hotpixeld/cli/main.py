@@ -286,8 +286,7 @@ def _show(
 )
 @click.option(
     "--show",
-    "format_",
-    flag_value="pictures",
+    is_flag=True,
     help="As --format pictures: each defect enlarged, before and after repair.",
 )
 @click.option(
@@ -301,6 +300,7 @@ def map_command(
     camera: str | None,
     method: str | None,
     format_: str,
+    show: bool,
     output: Path | None,
     config: Path | None,
     state: Path | None,
@@ -309,6 +309,7 @@ def map_command(
 
     A table on a terminal; in a pipe a line of fields between tabs for each pixel.
     """
+    format_ = "pictures" if show else format_
     if format_ == "pictures" and method:
         raise click.UsageError("--show draws the maintained map: without --method")
     loaded = _configuration(config)
