@@ -267,6 +267,17 @@ def _show(
     click.echo(f"{output}: {counted(len(written), 'picture')}, before and after")
 
 
+def may_show(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--show`, which says the same as a format."""
+
+    @functools.wraps(command)
+    def as_told(*, show: bool, format_: str, **rest: object) -> object:
+        return command(format_="pictures" if show else format_, **rest)
+
+    about = "As --format pictures: each defect enlarged, before and after repair."
+    return click.option("--show", is_flag=True, help=about)(as_told)
+
+
 @program.command(
     name="map", short_help="List the hot pixels of each camera, or draw them."
 )
@@ -284,11 +295,7 @@ def _show(
     show_default=True,
     help="For people, or in the form that another program reads.",
 )
-@click.option(
-    "--show",
-    is_flag=True,
-    help="As --format pictures: each defect enlarged, before and after repair.",
-)
+@may_show
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -300,7 +307,6 @@ def map_command(
     camera: str | None,
     method: str | None,
     format_: str,
-    show: bool,
     output: Path | None,
     config: Path | None,
     state: Path | None,
@@ -309,7 +315,6 @@ def map_command(
 
     A table on a terminal; in a pipe a line of fields between tabs for each pixel.
     """
-    format_ = "pictures" if show else format_
     if format_ == "pictures" and method:
         raise click.UsageError("--show draws the maintained map: without --method")
     loaded = _configuration(config)
