@@ -218,8 +218,13 @@ def run(
             return ExitCode.OK
         show = progress.without_progress if quiet else progress.with_progress
         ran = run_once.run_once(first, folder, jobs, show)
+    return _told(ran, _options(config, state), quiet=quiet)
+
+
+def _told(ran: run_once.Ran, options: str, *, quiet: bool = False) -> ExitCode:
+    """Say what a run did, and what it could not do."""
     if not quiet:
-        click.echo(run_once.summary(ran, _options(config, state)))
+        click.echo(run_once.summary(ran, options))
     for fault in ran.undone:
         click.echo(f"hotpixeld: {plain(fault)}", err=True)
     return ExitCode.PARTLY if ran.undone else ExitCode.OK
@@ -499,15 +504,7 @@ def learn(
     with logs.sent(logging.WARNING), machines.connected() as client:
         url = storage or str(folder / "shards")
         ran = run_once.learn(loaded, folder, client, url, shard_photos)
-    return _told(ran)
-
-
-def _told(ran: run_once.Ran) -> ExitCode:
-    """Say what a run did, and what it could not do."""
-    click.echo(run_once.summary(ran))
-    for fault in ran.undone:
-        click.echo(f"hotpixeld: {plain(fault)}", err=True)
-    return ExitCode.PARTLY if ran.undone else ExitCode.OK
+    return _told(ran, _options(config, state))
 
 
 def _repair_on_machines(
@@ -527,7 +524,8 @@ def _repair_on_machines(
         raise click.UsageError("no folder: name those whose copies are due")
     folder = _state(state, loaded)
     with logs.sent(logging.WARNING), machines.connected() as client:
-        return _told(run_once.make_copies(loaded, folder, client))
+        ran = run_once.make_copies(loaded, folder, client)
+    return _told(ran, _options(config, state))
 
 
 @program.command(short_help="Write repaired copies of some photos now.")
