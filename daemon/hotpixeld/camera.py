@@ -29,6 +29,11 @@ class Camera:
     height: int
 
     @property
+    def body(self) -> tuple[str, str, str]:
+        """Return what its photos of all sizes have in common: make, model and serial."""
+        return self.make, self.model, self.serial
+
+    @property
     def id(self) -> str:
         """Return the camera's name for people and folders: a slug and a short hash.
 
@@ -40,7 +45,5 @@ class Camera:
             model = f"{self.make} {model}"
         words = f"{model} {self.serial} {self.width}x{self.height}".lower()
         slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:80]
-        exact = "\0".join(
-            (self.make, self.model, self.serial, str(self.width), str(self.height))
-        )
+        exact = "\0".join((*self.body, str(self.width), str(self.height)))
         return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"

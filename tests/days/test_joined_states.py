@@ -84,10 +84,8 @@ def test_photos_of_two_machines_become_one_state(two: tuple[Home, Home]) -> None
     assert status["photos"]["pending"] == 0
 
 
-def test_a_third_of_the_photos_that_both_have_counts_once(
-    two: tuple[Home, Home],
-) -> None:
-    field, archive = two
+def learn_12_of_48_both(field: Home, archive: Home) -> None:
+    """Let the first machine learn 36 photos, and the other the last 24."""
     photos = Body().shoot(field.photos, 48)
     for photo in photos[24:]:
         shutil.copy2(photo, archive.photos)
@@ -95,6 +93,13 @@ def test_a_third_of_the_photos_that_both_have_counts_once(
         photo.unlink()
     field.once()
     archive.once()
+
+
+def test_a_third_of_the_photos_that_both_have_counts_once(
+    two: tuple[Home, Home],
+) -> None:
+    field, archive = two
+    learn_12_of_48_both(field, archive)
     said, output = merged(archive, field.state, archive.state)
     assert "36 and 24 photos, 12 in both: 48, 12 of them folded anew" in said
     status = told(archive, output, "status", "--json")
@@ -106,13 +111,7 @@ def test_shared_photos_whose_files_are_gone_are_refused(
     two: tuple[Home, Home],
 ) -> None:
     field, archive = two
-    photos = Body().shoot(field.photos, 48)
-    for photo in photos[24:]:
-        shutil.copy2(photo, archive.photos)
-    for photo in photos[36:]:
-        photo.unlink()
-    field.once()
-    archive.once()
+    learn_12_of_48_both(field, archive)
     shutil.rmtree(field.photos)
     shutil.rmtree(archive.photos)
     said, output = merged(archive, field.state, archive.state, code=4)

@@ -10,7 +10,6 @@ Copies stay as they are until another map can speak for them (`Maps.keeps`).
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
 from hotpixeld.store import disk_room, generation_files, state_folder
-from hotpixeld.store.ledger import Ledger
+from hotpixeld.store import ledger as ledger_file
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.store.images import Image
+    from hotpixeld.store.ledger import Ledger
     from hotpixeld.store.paths import PathRecord
 
 
@@ -47,19 +47,13 @@ def held(folder: Path) -> Iterator[Ledger]:
     LedgerError
         There is no ledger, or it cannot be used.
     """
-    path = commands.existing_ledger(folder)
-    try:
-        lock = state_folder.lock(folder)
-    except OSError as error:
-        raise commands.closed(folder, error) from error
-    try:
-        ledger = Ledger(path)
+    commands.existing_ledger(folder)
+    with contextlib.ExitStack() as stack:
         try:
-            yield ledger
-        finally:
-            ledger.close()
-    finally:
-        os.close(lock)
+            opened = stack.enter_context(ledger_file.held(folder))
+        except OSError as error:
+            raise commands.closed(folder, error) from error
+        yield opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from hotpixeld.config import camera_names
 from hotpixeld.defect import Kind, shows
 from hotpixeld.detection import lives
 from hotpixeld.engine.session import Session, in_order, state_errors
+from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import HotpixeldError, said, why
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -121,10 +122,6 @@ class Ran:
         return [f"{path}: {reason}" for path, reason in self.closed] + self.faults
 
 
-def _no_report() -> None:
-    """Report progress to nobody."""
-
-
 def _candidates(config: Config, ran: Ran) -> Iterator[tuple[Folder, Path, Signature]]:
     """Yield what lies in the folders, without our own output; note what is closed."""
     outputs = [folder.repaired for folder in config.folders]
@@ -203,7 +200,7 @@ def run_once(
     """
     ran = Ran()
     status_file.sweep(folder)
-    with Session(config, folder, jobs, _no_report) as session:
+    with Session(config, folder, jobs, to_nobody) as session:
         photos = settled_photos(config, session, ran)
         photos = in_order(show(photos, len(photos), "sorting"))
         _take(session, photos, ran, show)
@@ -233,7 +230,7 @@ def learn(
     cluster = archive.Cluster(client, storage, shard_photos)
     jobs = len(os.sched_getaffinity(0))
     status_file.sweep(folder)
-    with Session(config, folder, jobs, _no_report) as session:
+    with Session(config, folder, jobs, to_nobody) as session:
         photos = settled_photos(config, session, ran)
         rest = archive.learn(session, photos, cluster, show)
         _count_joined(session.ledger, set(photos).difference(rest), ran)
@@ -253,7 +250,7 @@ def make_copies(config: Config, folder: Path, client: Client) -> Ran:
 
     ran = Ran()
     status_file.sweep(folder)
-    with Session(config, folder, copies.jobs(client), _no_report) as session:
+    with Session(config, folder, copies.jobs(client), to_nobody) as session:
         session.make_copies_by(copies.maker(client, config))
         _repair(session, ran, with_progress)
         _end(session, ran)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.engine import joining
 from hotpixeld.engine.session import Session, state_errors
+from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import StateError, said
 from hotpixeld.files import make_folder, sync_folder
 from hotpixeld.messages import counted, plain
-from hotpixeld.store import state_folder
-from hotpixeld.store.ledger import Ledger
+from hotpixeld.store import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.engine.joining import Joined
-
-
-def _nothing() -> None:
-    """Report progress to nobody."""
+    from hotpixeld.store.ledger import Ledger
 
 
 @contextlib.contextmanager
@@ -40,15 +37,8 @@ def _held(folder: Path) -> Iterator[Ledger]:
     """Hold a state that is joined to; made where it is missing."""
     with state_errors(folder):
         make_folder(folder, mode=0o700)
-        lock = state_folder.lock(folder)
-        try:
-            ledger = Ledger(state_folder.ledger_file(folder))
-            try:
-                yield ledger
-            finally:
-                ledger.close()
-        finally:
-            os.close(lock)
+        with ledger.held(folder) as opened:
+            yield opened
 
 
 @contextlib.contextmanager
@@ -82,13 +72,13 @@ def _new(folder: Path) -> Iterator[Path]:
 
 def _join(folder: Path, sources: Sequence[Path], config: Config) -> list[list[Joined]]:
     """Join states to the one in a folder, one after the other."""
-    with _held(folder) as ledger:
-        return [joining.join(ledger, one, config, _nothing) for one in sources]
+    with _held(folder) as mine:
+        return [joining.join(mine, one, config, to_nobody) for one in sources]
 
 
 def _judge(folder: Path, config: Config, jobs: int) -> dict[str, int]:
     """Fold what is to be folded anew, and make maps; return the photos of each camera."""
-    with Session(config, folder, jobs, _nothing) as session, state_errors(folder):
+    with Session(config, folder, jobs, to_nobody) as session, state_errors(folder):
         for _ in session.learning.all_at_once():
             pass
         return {one.camera.id: one.photos for one in session.ledger.images.cameras()}
@@ -99,18 +89,14 @@ def _cameras(folder: Path) -> dict[str, Camera]:
         return {one.camera.id: one.camera for one in state.records}
 
 
-def _body(camera: Camera) -> tuple[str, str, str]:
-    return camera.make, camera.model, camera.serial
-
-
 def _check_common(first: Path, second: Path) -> None:
     """Refuse to merge two states that know no camera in common."""
     cameras, others = _cameras(first), _cameras(second)
     if cameras.keys() & others.keys():
         return
-    bodies = {_body(one): one for one in cameras.values()}
+    bodies = {one.body: one for one in cameras.values()}
     for other in others.values():
-        if one := bodies.get(_body(other)):
+        if one := bodies.get(other.body):
             reason = (
                 f"{other.id} is the same body as {one.id} with another image size, and"
                 " each size has a state of its own"

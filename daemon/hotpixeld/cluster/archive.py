@@ -148,10 +148,7 @@ class _Known:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._bodies = {
-            (one.camera.make, one.camera.model, one.camera.serial)
-            for one in ledger.images.cameras()
-        }
+        self._bodies = {one.camera.body for one in ledger.images.cameras()}
 
     def __call__(self, photo: Scanned) -> bool:
         """Return whether a photo's image, its shot, or its body by another serial is known."""

@@ -25,6 +25,7 @@ from hotpixeld.engine import copy_writer, joining
 from hotpixeld.engine.output_folder import OutputFolder
 from hotpixeld.engine.repair_pass import camera_unless_edited
 from hotpixeld.engine.session import Session, order_of
+from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import PhotoError, PhotoGoneError, SkippedPhotoError
 from hotpixeld.files import make_folder
 from hotpixeld.photo import fingerprint, photo_file
@@ -84,10 +85,6 @@ class Due:
     known: Pixels | None
 
 
-def _nothing() -> None:
-    """Report progress to nobody: Dask sees that the worker lives."""
-
-
 def _scan_one(path: Path, config: Config) -> Scanned:
     """Return what one photo's file shows; whatever is wrong, its shard records why."""
     order, signature = order_of(path), None
@@ -108,7 +105,7 @@ def _scan_one(path: Path, config: Config) -> Scanned:
     captured = photo.metadata.captured
     return Scanned(
         *(path, order, signature, photo.identity),
-        (camera.make, camera.model, camera.serial),
+        camera.body,
         captured,
         None if captured else fingerprint.of(photo),
     )
@@ -166,7 +163,7 @@ def learn(shard: Shard) -> str:
     if storage.has(shard.name):
         return shard.name
     with _quietly(), _scratch(shard.name) as folder:
-        with Session(shard.config, folder, 1, _nothing) as session:
+        with Session(shard.config, folder, 1, to_nobody) as session:
             new = session.changed(shard.paths)
             for _ in session.take(new, once=True, ordered=True):
                 pass
@@ -195,8 +192,8 @@ def merge(url: str, older: str, newer: str, name: str, config: Config) -> str:
 
 def join(folder: Path, other: Path, config: Config) -> None:
     """Join what another state knows into one that nobody has open."""
-    with Session(config, folder, 1, _nothing) as session:
-        joining.join(session.ledger, other, config, _nothing)
+    with Session(config, folder, 1, to_nobody) as session:
+        joining.join(session.ledger, other, config, to_nobody)
         _end(session)
 
 

@@ -364,12 +364,11 @@ def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
     >>> is_largest(full, [full, half]), is_largest(half, [full, half])
     (True, False)
     """
-    body = (camera.make, camera.model, camera.serial)
     extent = (camera.width * camera.height, camera.width)
     return all(
         extent >= (other.width * other.height, other.width)
         for other in cameras
-        if (other.make, other.model, other.serial) == body
+        if other.body == camera.body
     )
 
 

@@ -26,6 +26,10 @@ TASK_SECONDS = 900.0
 """A worker still busy with one photo after so long counts as hung."""
 
 
+def to_nobody() -> None:
+    """Report progress to nobody."""
+
+
 @dataclass(slots=True)
 class Task:
     """What one worker is doing.

@@ -668,7 +668,7 @@ class Generations:
             " WHERE id = ? RETURNING folded_to",
             (camera_id,),
         ).fetchone()
-        run("DELETE FROM previous_checkpoints WHERE camera = ?", (camera_id,))
+        self.drop_previous(camera_id)
         return run(
             "UPDATE images SET outcome = 'pending'"
             " WHERE camera = ? AND outcome = 'folded' AND sequence > ?",

@@ -11,6 +11,7 @@ An older file is brought up to them by `STEPS`, one for each version.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,30 @@ SCHEMA = (
     + paths.BY_SIZE
 )
 """What a new ledger holds, of version `VERSION`."""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[Ledger]:
+    """Hold a state folder, with its ledger open for writing.
+
+    Raises
+    ------
+    StateInUseError
+        Another process holds it.
+    LedgerError
+        The ledger cannot be used.
+    OSError
+        The folder cannot be used.
+    """
+    lock = state_folder.lock(folder)
+    try:
+        ledger = Ledger(state_folder.ledger_file(folder))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    finally:
+        os.close(lock)
 
 
 class _Rows(sqlite3.Cursor):

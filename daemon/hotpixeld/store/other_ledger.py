@@ -83,7 +83,6 @@ class Joint:
         self._read = other.connection.execute
         self._ledger, self._other = ledger, other
         self._images: dict[int, int] = {}
-        self._versions: dict[tuple[str, int], int] = {}
 
     def camera(self, camera: Camera) -> str:
         """Return the id that a camera of the other ledger has in this one; make it known."""
