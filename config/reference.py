@@ -118,11 +118,14 @@ def keys(schema: Json, section: Json, indent: str, *, first: str = "") -> Iterat
         value = examples[0] if examples else key.get("default")
         needed = name in section.get("required", ())
         text = said(schema, key, is_example=bool(examples), is_required=needed)
-        if key.get("type") == "array":
+        items = [
+            one for one in ways(schema, key.get("items", {})) if "properties" in one
+        ]
+        if items:
             yield from line(f"{indent}{first}{name}:", text)
             deeper = f"{indent}{' ' * len(first)}  "
             yield from (f"{deeper}- {scalar(item)}" for item in value)
-            (item,) = (one for one in ways(schema, key["items"]) if "properties" in one)
+            (item,) = items
             if set(item["properties"]) > {"x", "y"}:
                 yield from keys(schema, item, deeper, first="- ")
         else:

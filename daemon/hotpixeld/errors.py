@@ -122,7 +122,8 @@ class ExitCode(IntEnum):
     DIFFERENT = 5
     """`diff` found more than the blocks of a repair."""
     PARTLY = 6
-    """`run --once` could not do all of it, or `check-config` found a path closed now."""
+    """`run --once` could not do all of it, `check-config` found a path closed now, or `notify`
+    could not tell somebody."""
     CONFIG = 78
     """The configuration has faults (EX_CONFIG of sysexits.h)."""
 

@@ -1,4 +1,4 @@
-"""Messages: the kinds of journal entries, and untrusted names made safe to show."""
+"""Messages: kinds of journal entries and of events, and untrusted names made safe to show."""
 
 from __future__ import annotations
 
@@ -37,6 +37,31 @@ class MessageId(StrEnum):
     DISK_RESUMED = "0fd2648c08504e82862e98864affbb4e"
     FOLDER_CLOSED = "f7717419d08843c5b8db8073da9a9a80"
     CONFIGURATION_REFUSED = "84c0b3db78744fba8b37f4cf414c9294"
+
+
+class EventKind(StrEnum):
+    """What people are told by `hotpixeld notify`; scripts hold these names."""
+
+    DEFECT_FOUND = "defect_found"
+    """A map lists defects that the one before did not; one event for each map."""
+    DEFECT_GONE = "defect_gone"
+    """Defects are there no more, or were none; likewise."""
+    FOLDER_OFFLINE = "folder_offline"
+    """A watched folder, or that of its copies, cannot be used."""
+    FOLDER_ONLINE = "folder_online"
+    """It can be used again."""
+    DISK_FULL = "disk_full"
+    """The daemon pauses, as a disk is full or faulty."""
+    DISK_RESUMED = "disk_resumed"
+    """It goes on."""
+    PHOTO_LOST = "photo_lost"
+    """Photos were gone before they could be learned from."""
+    PHOTO_FAILED = "photo_failed"
+    """A photo cannot be used."""
+    RUN_STARTED = "run_started"
+    """`run --once` begins; told to `ping` only."""
+    RUN_FINISHED = "run_finished"
+    """It is done, with what came of it."""
 
 
 def _escape(match: re.Match[str]) -> str:

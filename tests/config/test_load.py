@@ -21,12 +21,14 @@ from hotpixeld.config.model import (
     Detection,
     Folder,
     Limits,
+    Notify,
     Pixel,
     Point,
     Repair,
     Since,
 )
 from hotpixeld.errors import ConfigError
+from hotpixeld.messages import EventKind
 
 if TYPE_CHECKING:
     from hotpixeld.config.values import Model
@@ -187,7 +189,7 @@ FAULTS = {
     "folder: []": "1: unknown key 'folder': did you mean 'folders'?",
     "\nxyz: 1": (
         "2: unknown key 'xyz': known are"
-        " state, folders, cameras, detection, repair, copies, limits, report"
+        " state, folders, cameras, detection, repair, copies, limits, report, notify"
     ),
     "{repair: {}, repair: {past: false}}": (
         "1: key 'repair' is given twice (first in line 1): remove one"
@@ -417,7 +419,7 @@ extra: 1
         "19: detection: method must be 'contrast' or 'variance', not 'contrst'",
         (
             "20: unknown key 'extra': known are"
-            " state, folders, cameras, detection, repair, copies, limits, report"
+            " state, folders, cameras, detection, repair, copies, limits, report, notify"
         ),
     ]
 
@@ -545,6 +547,7 @@ def test_the_reference_shows_every_key() -> None:
         (Repair, written["repair"]),
         (Copies, written["copies"]),
         (Limits, written["limits"]),
+        (Notify, written["notify"]),
     ]
 
     assert all(set(model.model_fields) == set(section) for model, section in shown)
@@ -567,6 +570,45 @@ def unwrapped(value: object) -> object:
             return [unwrapped(part) for part in value]
         case _:
             return value
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "ping: ftp://x",
+            "ping must be an address that begins with https:// or http://",
+        ),
+        (
+            "heartbeat: https://",
+            "heartbeat must be an address that begins with https://",
+        ),
+        (
+            "metrics: figures.txt",
+            "metrics must end in .prom, as the node exporter wants",
+        ),
+        (
+            "events: [defects]",
+            "must be 'defect_found', 'defect_gone', 'folder_offline'",
+        ),
+        ("command: tell", "command must be a list"),
+        ("command: ['']", "must be text of 1 or more characters"),
+        ("pings: https://x.org", "unknown key 'pings': did you mean 'ping'"),
+    ],
+)
+def test_who_is_told_must_be_somebody(text: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(f"notify: {{{text}}}")
+
+    assert fault in str(error.value)
+
+
+def test_all_but_the_beginning_of_a_run_is_told_unless_named() -> None:
+    everything = read("notify: {command: [tell]}").notify
+    one = read("notify: {command: [tell], events: [disk_full]}").notify
+
+    assert set(EventKind) - set(everything.told) == {EventKind.RUN_STARTED}
+    assert one.told == (EventKind.DISK_FULL,)
 
 
 def test_a_report_is_a_page_and_never_named_like_a_photo(tmp_path: Path) -> None:
@@ -617,6 +659,7 @@ def test_every_section_is_known_for_nearest_keys() -> None:
         Repair,
         Copies,
         Limits,
+        Notify,
     }
 
     assert set(load.SECTIONS.values()) == models

@@ -64,6 +64,8 @@ _LOOKED_AT = {
     "paths": "folder, name, outcome, reason, image, inode, size, mtime_ns, repaired_with",
     "suspects": "DISTINCT camera",
     "samples": "image, camera",
+    # That a run began and ended is news, though nothing else is.
+    "events": "DISTINCT iif(kind LIKE 'run_%', kind, line)",
     "defects": "camera, row, col, verdict ->> 'after', verdict ->> 'until'",
 }
 """What is looked at of tables of which a run that is done once makes some again."""

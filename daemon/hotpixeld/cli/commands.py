@@ -172,6 +172,9 @@ def closed_paths(config: Config, state: Path | None) -> Iterator[str]:
         yield from _in_the_way(one, two)
     if config.report is not None:
         yield from _unwritable(config.report.parent, f"{config.report}: the report")
+    if config.notify.metrics is not None:
+        place = config.notify.metrics
+        yield from _unwritable(place.parent, f"{place}: the file of figures")
     if state is not None:
         yield from _unwritable(state, f"{state}: the state")
 

@@ -46,7 +46,7 @@ from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.messages import counted, plain
 from hotpixeld.report.writing import write_report
-from hotpixeld.service import daemon, logs, status_file
+from hotpixeld.service import daemon, logs, notify, status_file
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
@@ -526,6 +526,42 @@ def _repair_on_machines(
     with logs.sent(logging.WARNING), machines.connected() as client:
         ran = run_once.make_copies(loaded, folder, client)
     return _told(ran, _options(config, state))
+
+
+@program.command(name="notify", short_help="Tell people and programs what is new.")
+@click.option(
+    "--list", "lists", is_flag=True, help="Print the newest events as lines of JSON."
+)
+@click.option(
+    "--test", "tries", is_flag=True, help="Send everybody a message of no meaning."
+)
+@shared
+def notify_command(
+    *, lists: bool, tries: bool, config: Path | None, state: Path | None
+) -> ExitCode:
+    """Tell whom the configuration names under `notify` what is new; each event once.
+
+    A message that cannot be delivered is tried again, and holds up no other.  Run it by its
+    timer (hotpixeld-notify.timer) or from cron.
+    """
+    loaded = _configuration(config, quiet=True)
+    if tries:
+        return _not_told(notify.try_out(loaded))
+    with commands.opened(_state(state, loaded, quiet=True)) as ledger:
+        if lists:
+            for event in ledger.events.after(0):
+                click.echo(event.line)
+            return ExitCode.OK
+        if loaded.notify == Config().notify:
+            raise click.UsageError("nobody to tell: add `notify` to a --config FILE")
+        return _not_told(notify.notify(ledger, loaded))
+
+
+def _not_told(faults: Sequence[str]) -> ExitCode:
+    """Say what could not be told."""
+    for fault in faults:
+        click.echo(f"hotpixeld: {plain(fault)}", err=True)
+    return ExitCode.PARTLY if faults else ExitCode.OK
 
 
 @program.command(short_help="Write repaired copies of some photos now.")

@@ -6,6 +6,7 @@ written to; what could not be done is said at the end, and by the exit code.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -23,10 +24,11 @@ from hotpixeld.detection import lives
 from hotpixeld.engine.session import Session, in_order, state_errors
 from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import HotpixeldError, said, why
-from hotpixeld.messages import counted, plain
+from hotpixeld.messages import EventKind, counted, plain
 from hotpixeld.repair import pixel_list
 from hotpixeld.report.writing import write_report
 from hotpixeld.service import reasons, status_file
+from hotpixeld.store.events import NAMED, new_id
 from hotpixeld.store.paths import tally
 from hotpixeld.watch import survey
 from hotpixeld.watch import walk as watch_walk
@@ -200,7 +202,7 @@ def run_once(
     """
     ran = Ran()
     status_file.sweep(folder)
-    with Session(config, folder, jobs, to_nobody) as session:
+    with Session(config, folder, jobs, to_nobody) as session, _recorded(session, ran):
         photos = settled_photos(config, session, ran)
         photos = in_order(show(photos, len(photos), "sorting"))
         _take(session, photos, ran, show)
@@ -230,7 +232,7 @@ def learn(
     cluster = archive.Cluster(client, storage, shard_photos)
     jobs = len(os.sched_getaffinity(0))
     status_file.sweep(folder)
-    with Session(config, folder, jobs, to_nobody) as session:
+    with Session(config, folder, jobs, to_nobody) as session, _recorded(session, ran):
         photos = settled_photos(config, session, ran)
         rest = archive.learn(session, photos, cluster, show)
         _count_joined(session.ledger, set(photos).difference(rest), ran)
@@ -250,7 +252,8 @@ def make_copies(config: Config, folder: Path, client: Client) -> Ran:
 
     ran = Ran()
     status_file.sweep(folder)
-    with Session(config, folder, copies.jobs(client), to_nobody) as session:
+    jobs = copies.jobs(client)
+    with Session(config, folder, jobs, to_nobody) as session, _recorded(session, ran):
         session.make_copies_by(copies.maker(client, config))
         _repair(session, ran, with_progress)
         _end(session, ran)
@@ -275,11 +278,50 @@ def _end(session: Session, ran: Ran) -> None:
     """Note what there is in the end."""
     _tell(session.ledger, session.config, ran)
     with session.ledger.transaction():
-        session.ledger.folder_faults.replace([*ran.closed, *ran.links])
+        closed = [*ran.closed, *ran.links]
+        session.ledger.folder_faults.replace(closed, session.config.places)
     ran.written = session.ledger.copies.written()
     ran.former += former_copies(status_file.former_copies(session.ledger))
     _report(session.ledger, session.config, ran)
     ran.outcomes, ran.copies = +ran.outcomes, +ran.copies
+
+
+@contextlib.contextmanager
+def _recorded(session: Session, ran: Ran) -> Iterator[None]:
+    """Record the events that a run began, and how it ended."""
+    events, transaction, run = (
+        session.ledger.events,
+        session.ledger.transaction,
+        new_id(),
+    )
+    with transaction():
+        events.record(EventKind.RUN_STARTED, "a run began", run=run)
+    try:
+        yield
+    except (HotpixeldError, OSError) as error:
+        with contextlib.suppress(HotpixeldError), transaction():
+            words = said(error) if isinstance(error, OSError) else str(error)
+            undone = [plain(words)]
+            message = f"a run failed: {words}"
+            events.record(
+                EventKind.RUN_FINISHED, message, run=run, ok=False, undone=undone
+            )
+        raise
+    photos = _numbers(_ordered(ran.outcomes), OUTCOME_WORDS) or "nothing new"
+    copies = _numbers(ran.copies, COPY_WORDS) or "none written"
+    message = f"a run is done: photos: {photos}; copies: {copies}"
+    if ran.undone:
+        message += f"; not done: {'; '.join(ran.undone[:NAMED])}"
+    with transaction():
+        events.record(
+            EventKind.RUN_FINISHED,
+            message,
+            run=run,
+            ok=not ran.undone,
+            photos=dict(ran.outcomes),
+            copies=dict(ran.copies),
+            undone=[plain(one) for one in ran.undone[:NAMED]],
+        )
 
 
 def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:

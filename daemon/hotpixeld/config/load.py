@@ -23,6 +23,7 @@ from hotpixeld.config.model import (
     Detection,
     Folder,
     Limits,
+    Notify,
     Pixel,
     Point,
     Repair,
@@ -62,6 +63,7 @@ SECTIONS: dict[str, type[Model]] = {
     "repair": Repair,
     "copies": Copies,
     "limits": Limits,
+    "notify": Notify,
 }
 """What stands below a key: to name the nearest key for an unknown one."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     ValidationInfo,
@@ -39,6 +40,7 @@ from hotpixeld.config.values import (
 )
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import SkippedPhotoError
+from hotpixeld.messages import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -357,6 +359,59 @@ class Limits(Model):
     its list: its state (53 bytes a pixel) goes, its list stays in use; null: for ever."""
 
 
+def _web_address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", value):
+        raise ValueError("must be an address that begins with https:// or http://")
+    return value
+
+
+WebAddress = Annotated[
+    str,
+    AfterValidator(_web_address),
+    Field(json_schema_extra={"pattern": r"^https?://[^\s/?#]"}),
+]
+
+
+class Notify(Model):
+    """Who is told what happens, by `hotpixeld notify`, which its timer or cron runs."""
+
+    command: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Program and its arguments, such as [/usr/local/bin/tell, --photos], that gets events as
+    lines of JSON on its standard input; no shell.  If it does not end with 0, it gets them
+    again."""
+    apprise: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Addresses for people as Apprise knows them, such as "ntfys://ntfy.sh/my-photos"; they
+    need the extra hotpixeld[notify]."""
+    events: tuple[Annotated[EventKind, Field(strict=False)], ...] = ()
+    """What `command` and `apprise` are told, of defect_found, defect_gone, folder_offline,
+    folder_online, disk_full, disk_resumed, photo_lost, photo_failed, run_started and
+    run_finished; []: all but run_started."""
+    ping: WebAddress | None = None
+    """Address such as "https://hc-ping.com/UUID" that is asked for when a `run --once` is done;
+    with /start behind it when one begins, with /fail when one could not do all of it; null:
+    none."""
+    heartbeat: WebAddress | None = None
+    """Another that is asked for every few minutes while the daemon lives, with /fail behind it
+    while it pauses; null: none."""
+    metrics: Resolved | None = None
+    """File of figures for Prometheus, such as
+    /var/lib/prometheus/node-exporter/hotpixeld.prom; needs the extra hotpixeld[notify]; null:
+    none."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, metrics: Path) -> Path:
+        if metrics.suffix != ".prom":
+            raise ValueError("must end in .prom, as the node exporter wants it")
+        return metrics
+
+    @property
+    def told(self) -> tuple[EventKind, ...]:
+        """Return the events that `command` and `apprise` are told."""
+        others = tuple(kind for kind in EventKind if kind is not EventKind.RUN_STARTED)
+        return self.events or others
+
+
 def is_largest(camera: Camera, cameras: Iterable[Camera]) -> bool:
     """Return whether no camera of the same body has larger photos.
 
@@ -408,12 +463,21 @@ class Config(Model):
     in .html; null: none.  The service may write to all of its folder: one that is watched will
     do, or one of its own."""
 
+    notify: Notify = Notify()
+
     @field_validator("report")
     @classmethod
     def _check_report(cls, report: Path) -> Path:
         if not is_page_name(report):
             raise ValueError("must end in .html, as a page does")
         return report
+
+    @property
+    def places(self) -> list[Path]:
+        """Return the folders that are watched, and those of copies."""
+        return [
+            path for folder in self.folders for path in (folder.path, folder.repaired)
+        ]
 
     @property
     def bodies(self) -> set[str]:

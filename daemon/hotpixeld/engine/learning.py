@@ -41,8 +41,9 @@ from hotpixeld.errors import (
 )
 from hotpixeld.files import NotAFileError, Signature, open_regular
 from hotpixeld.jpeg.decoder import Size
-from hotpixeld.messages import MessageId, counted
+from hotpixeld.messages import EventKind, MessageId, counted
 from hotpixeld.store import disk_room, generation_files, state_folder
+from hotpixeld.store.events import NAMED
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -402,6 +403,7 @@ class Learning:
         with ledger.transaction(durable=True):
             for number, error in bad.items():
                 done += self._drop(work.images[number], error)
+            self._tell_lost(work.record.camera.id, done)
             if passed.generation is not None:
                 ledger.images.commit_generation(
                     camera_id,
@@ -471,6 +473,20 @@ class Learning:
             )
         self._ledger.images.remove(image)
         return [Done(path, "failed", error.reason) for path in places]
+
+    def _tell_lost(self, camera_id: str, done: Sequence[Done]) -> None:
+        """Record the event that photos were lost; in a transaction."""
+        lost = [str(one.path) for one in done if one.outcome == "lost"]
+        if lost:
+            verb = "was" if len(lost) == 1 else "were"
+            self._ledger.events.record(
+                EventKind.PHOTO_LOST,
+                f"{camera_id}: {counted(len(lost), 'photo')} {verb} gone before"
+                f" it could be learned from, such as {lost[0]}",
+                camera=camera_id,
+                count=len(lost),
+                paths=lost[:NAMED],
+            )
 
     def _is_whole_after_all(self, record: CameraRecord) -> bool:
         """Return whether a generation that seemed damaged can be read now; once each."""

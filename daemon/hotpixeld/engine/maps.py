@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import files
-from hotpixeld.config import map_yaml
+from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Defect
 from hotpixeld.detection import gate, lives, suspects
@@ -24,10 +24,11 @@ from hotpixeld.engine import footprints
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, write
-from hotpixeld.messages import MessageId, counted
+from hotpixeld.messages import EventKind, MessageId, counted
 from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store.events import NAMED
 from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ LOOK_BACK = 24
 """Earlier photos that a map looks at again while new ones come: the first map needs it."""
 VARIANCE_COUNT = 10
 """Pixels that the original method lists: it has no error rate to stop at."""
+SHOWN = 10
+"""Pixels that are named in the sentence about a map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,13 @@ def _made(
     )
 
 
+def _there(
+    defects: list[Defect], ignored: set[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Return the (x, y) of defects that have not ended, without the ignored ones."""
+    return {(one.x, one.y) for one in not_ignored(defects, ignored) if not one.until}
+
+
 class Maps:
     """The maps of all cameras; used by one thread.
 
@@ -345,6 +355,7 @@ class Maps:
             for photo in made.sampled:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
+            self._tell(camera, made.task.former, made.defects)
             for image in self._ledger.images.set_suppressed(made.suppressed):
                 self._ledger.paths.have_repaired_again(image)
             self._ledger.images.set_mapped(
@@ -388,6 +399,28 @@ class Maps:
             kept = footprints.kept(self._ledger.folder, camera_id)
             self._footprints[camera_id] = kept
         return self._footprints[camera_id]
+
+    def _tell(self, camera: Camera, former: list[Defect], found: list[Defect]) -> None:
+        """Record which defects are there that were not, and the other way; in a transaction."""
+        before, now = (_there(one, self._ignored(camera)) for one in (former, found))
+        name = camera_names.names(self._cameras(), self._config)[camera.id]
+        for kind, some, words in (
+            (EventKind.DEFECT_FOUND, now - before, "new"),
+            (EventKind.DEFECT_GONE, before - now, "gone"),
+        ):
+            if some:
+                pixels = sorted(some, key=lambda one: (one[1], one[0]))
+                shown = " ".join(f"{x},{y}" for x, y in pixels[:SHOWN])
+                rest = " ..." if len(pixels) > SHOWN else ""
+                self._ledger.events.record(
+                    kind,
+                    f"{name}: {counted(len(pixels), 'defect')} {words}: {shown}{rest}",
+                    camera=camera.id,
+                    name=name,
+                    count=len(pixels),
+                    pixels=[{"x": x, "y": y} for x, y in pixels[:NAMED]],
+                    there=len(now),
+                )
 
     def _log(self, camera_id: str, former: list[Defect], found: list[Defect]) -> None:
         """Log the map in one line, and every defect that came or went."""

@@ -6,6 +6,9 @@
 - `sandbox`: which folders the unit opens and hides, and which are closed to the daemon.
 - `report_process`: the report that the daemon keeps current, made by a process of its own.
 - `reasons`: why photos were not used, by kind, in words, with what to do.
+- `notify`: what is new goes to everybody who is to be told, each event once.
+- `receivers`: who that is: a command, Apprise addresses, addresses that are asked for.
+- `metrics`: figures for Prometheus.
 - `status_file`: the status that the daemon publishes, and that any user may read.
 
 May import the engine and what is below it; only `cli` imports it.

@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import json
 import logging
 import os
 import queue
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.engine.intake import Intake
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import ConfigError, LedgerError, said
-from hotpixeld.messages import MessageId, counted, plain
+from hotpixeld.messages import EventKind, MessageId, counted, plain
 from hotpixeld.service.report_process import ReportProcess
 from hotpixeld.service.sandbox import Access
 from hotpixeld.service.status_file import Publisher
 from hotpixeld.service.systemd import Notifier
+from hotpixeld.store.events import Event, new_id
 from hotpixeld.watch.survey import ImportFolder
 from hotpixeld.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from hotpixeld.config.model import Config
+    from hotpixeld.store.ledger import Ledger
     from hotpixeld.watch.walk import Closed
 
 log = logging.getLogger(__name__)
@@ -81,11 +84,17 @@ class Pause:
         What failed; empty while all is well.
     until : float
         When to try again, by the clock.
+    untold : Event or None
+        That it began, as long as the ledger does not hold that: its disk is full, too.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.fault = ""
         self.until = 0.0
+        self.untold: Event | None = None
+        self._is_told: bool | None = (
+            None  # whether the ledger holds a pause; None: unread
+        )
         self._clock = clock
 
     def rests(self) -> bool:
@@ -114,6 +123,28 @@ class Pause:
         if self.fault:
             log.warning("resumed", extra={"MESSAGE_ID": MessageId.DISK_RESUMED})
             self.fault = ""
+
+    def tell(self, ledger: Ledger) -> None:
+        """Have the ledger hold that it began, and that it ended, once each.
+
+        What it holds says what is told: so does a daemon that was killed meanwhile.  Where
+        it cannot be written, `untold` is published with the status.
+        """
+        if self._is_told is None:
+            last = ledger.events.last_of(EventKind.DISK_FULL, EventKind.DISK_RESUMED)
+            self._is_told = last is not None and last.kind is EventKind.DISK_FULL
+        if self._is_told == bool(self.fault) and self.untold is None:
+            return
+        if self.fault and self.untold is None:
+            kind, words = EventKind.DISK_FULL, plain(f"paused: {self.fault}")
+            about = {"reason": self.fault}
+            self.untold = Event(0, new_id(), kind, time.time(), words, about)
+        with ledger.transaction(durable=True):
+            if self.untold is not None:
+                ledger.events.keep(self.untold)
+            if not self.fault:
+                ledger.events.record(EventKind.DISK_RESUMED, "goes on after a pause")
+        self.untold, self._is_told = None, bool(self.fault)
 
 
 class Service:
@@ -209,6 +240,8 @@ class Service:
             with self._pause.guarding():
                 self._work()
                 self._pause.end()
+            with contextlib.suppress(LedgerError):  # it is published instead
+                self._pause.tell(self._session.ledger)
         self._publish()
         self._keep_report()
         self._read_requests(self._idle_seconds())
@@ -257,10 +290,13 @@ class Service:
 
     def _keep_closed(self) -> None:
         """Keep in the ledger which folders cannot be used, if that has changed."""
+        faults = self._session.ledger.folder_faults
         closed = [*self._watcher.closed(), *self._outputs_closed]
+        if unknown := self._watcher.unknown():  # what was said of it before still holds
+            closed += [one for one in faults.all() if Path(one.path) in unknown]
         if closed != self._closed:
             with self._session.ledger.transaction():
-                self._session.ledger.folder_faults.replace(closed)
+                faults.replace(closed, self._session.config.places)
             self._closed = closed
 
     def _check_access(self) -> None:
@@ -373,7 +409,12 @@ class Service:
         text = plain("; ".join([", ".join(parts), *faults]))
         if self._publisher.text != text:
             self._notifier.status(text)
-        self._publisher.publish(self._session, text, faults, busy=self._is_busy)
+        untold = self._pause.untold
+        self._publisher.publish(
+            *(self._session, text, faults),
+            busy=self._is_busy,
+            untold=[json.loads(untold.line)] if untold else [],
+        )
 
     @property
     def _is_busy(self) -> bool:

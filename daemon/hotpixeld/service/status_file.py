@@ -297,14 +297,21 @@ class Publisher:
         return alive
 
     def publish(
-        self, session: Session, text: str, faults: Sequence[str], *, busy: bool
+        self,
+        session: Session,
+        text: str,
+        faults: Sequence[str],
+        *,
+        busy: bool,
+        untold: Sequence[Json] = (),
     ) -> None:
         """Publish the status if there is news, and while `busy` not too often.
 
-        Without any, nothing is read or counted.
+        Without any, nothing is read or counted.  `untold` are events that the ledger could
+        not be made to hold yet.
         """
         now, turned = self._clock(), busy != self._busy
-        news = text, session.learning.commits, session.maps.made
+        news = text, session.learning.commits, session.maps.made, list(untold)
         is_early = busy and now - self._published < PUBLISH_SECONDS
         if not turned and (news == self._news or is_early):
             return
@@ -316,6 +323,7 @@ class Publisher:
             "busy": busy,
             "status": text,
             "faults": list(faults),
+            "untold": list(untold),
         }
         current = {
             "state": str(self._state),

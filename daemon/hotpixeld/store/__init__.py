@@ -9,6 +9,7 @@
 - `copies`: the copy of each path, and copies that are not current: former places, by hand.
 - `undo_records`: what leads from each copy back to its original.
 - `evidence_tables`: its suspects and samples, and the defects: the map.
+- `events`: what people are told, kept by the transaction in which it happened.
 - `hazards`: photos that may bring down the process that decodes them.
 - `generation_files`: a camera's generations, read and written in strips; where they are,
   and what is removed beside them.

@@ -4,7 +4,7 @@ One SQLite file (WAL), so that one transaction commits all.  It is the single co
 point: a generation counts once `Images.commit_generation` names it and marks the images
 that it holds as folded; until then they are pending.
 The tables themselves are in `images`, `fingerprints`, `paths`, `copies`, `undo_records`,
-`evidence_tables` and `hazards`.
+`evidence_tables`, `events` and `hazards`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
 
@@ -15,9 +15,10 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from hotpixeld.errors import LedgerError, said_by_sqlite
+from hotpixeld.errors import LedgerError, said, said_by_sqlite
 from hotpixeld.store import (
     copies,
+    events,
     evidence_tables,
     fingerprints,
     hazards,
@@ -134,6 +135,7 @@ STEPS = (
     _CELSIUS,
     paths.BY_SIZE,
     _SUPPRESSED,
+    events.SCHEMA,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -165,6 +167,7 @@ SCHEMA = (
             undo_records,
             evidence_tables,
             hazards,
+            events,
         )
     )
     + images.TALLIES
@@ -276,10 +279,11 @@ class Ledger:
         self.images = images.Images(self.connection)
         self.generations = images.Generations(self.connection)
         self.fingerprints = fingerprints.Fingerprints(self.connection)
-        self.paths = paths.Paths(self.connection)
+        self.events = events.Events(self.connection)
+        self.paths = paths.Paths(self.connection, self.events)
         self.copies = copies.Copies(self.connection)
         self.other_copies = copies.OtherCopies(self.connection)
-        self.folder_faults = paths.FolderFaults(self.connection)
+        self.folder_faults = paths.FolderFaults(self.connection, self.events)
         self.undo = undo_records.UndoRecords(self.connection)
         self.defects = evidence_tables.Defects(self.connection)
         self.samples = evidence_tables.SampleTables(self.connection)
@@ -358,6 +362,32 @@ class Ledger:
             if busy:
                 raise LedgerError(f"{self.path}: its log is being read")
         self._is_log_doubtful = False
+
+    def sync(self) -> None:
+        """Make durable what others committed and can be read here, before it is told.
+
+        A commit that is not `durable` may be gone after a power cut, but never after this.
+
+        Raises
+        ------
+        LedgerError
+            The disk is faulty.
+        """
+        # SQLite syncs what it moves from its log into the ledger's file.  That one must not be
+        # opened here: closing it again would end the locks that SQLite holds on it.
+        log = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise LedgerError(said(error)) from error
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise LedgerError(said(error, log)) from error
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close the file; what was written stays."""

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hotpixeld.files import Signature
+from hotpixeld.messages import EventKind
 from hotpixeld.store.images import counts
 from hotpixeld.watch.walk import Closed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from hotpixeld.store.events import Events
 
 Item = TypeVar("Item")
 
@@ -179,8 +182,9 @@ def _record(row: _Row) -> PathRecord:
 class Paths:
     """The table `paths`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
     def find(self, path: Path) -> PathRecord | None:
         """Return what became of `path`."""
@@ -236,7 +240,11 @@ class Paths:
         """Record what became of `path`; a new image there starts its copies anew.
 
         So does a file that was gone, or could not be read: its copy was not looked at.
+        A photo that has failed is an event, once for each reason.  Call inside a
+        transaction.
         """
+        if outcome == "failed":
+            self._tell_failed(path, reason)
         seen = (
             (None,) * 4
             if signature is None
@@ -258,6 +266,17 @@ class Paths:
             " THEN repaired_with ELSE NULL END",
             (*_split(path), outcome, reason, image, *seen),
         )
+
+    def _tell_failed(self, path: Path, reason: str) -> None:
+        """Record the event that a photo has failed, unless that is known."""
+        before = self.find(path)
+        if before is None or (before.outcome, before.reason) != ("failed", reason):
+            self._events.record(
+                EventKind.PHOTO_FAILED,
+                f"{path}: failed: {reason}",
+                path=str(path),
+                reason=reason,
+            )
 
     def of_image(self, image: int) -> list[Path]:
         """Return every path that holds the image, the first seen as a photo first."""
@@ -443,17 +462,24 @@ class FolderFaults:
     that was done once.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
-    def replace(self, closed: Iterable[Closed]) -> None:
+    def replace(self, closed: Iterable[Closed], watched: Collection[Path] = ()) -> None:
         """Keep what a look at all folders found, in place of the look before.
 
         Call inside a transaction.
+
+        Parameters
+        ----------
+        watched : collection of Path
+            Folders of the configuration: that one cannot be used, or can again, is an event.
         """
         run = self._connection.execute
-        run("DELETE FROM folder_faults")
         found = list(dict.fromkeys(closed))
+        self._tell(found, watched)
+        run("DELETE FROM folder_faults")
         for path, reason in found[:MOST_CLOSED]:
             run("INSERT INTO folder_faults VALUES (?, ?)", (os.fsencode(path), reason))
         if found[MOST_CLOSED:]:
@@ -462,6 +488,24 @@ class FolderFaults:
                 "INSERT INTO folder_faults VALUES (?, ?)",
                 (os.fsencode(found[MOST_CLOSED].path), more),
             )
+
+    def _tell(self, closed: Iterable[Closed], watched: Collection[Path]) -> None:
+        """Record which of the folders went, or are there again, since the look before."""
+        before = {place.path for place in self.all()}
+        now = {place.path: place.reason for place in reversed(list(closed))}
+        for path in dict.fromkeys(map(str, watched)):
+            if path in now and path not in before:
+                reason = now[path]
+                self._events.record(
+                    EventKind.FOLDER_OFFLINE,
+                    f"{path}: {reason}",
+                    path=path,
+                    reason=reason,
+                )
+            elif path in before and path not in now:
+                self._events.record(
+                    EventKind.FOLDER_ONLINE, f"{path}: is there again", path=path
+                )
 
     def all(self) -> list[Closed]:
         """Return what cannot be used, by path."""

@@ -1,7 +1,7 @@
 """The state folder: which one a command works on, what lies where in it, and its lock.
 
-Below it are the ledger, the marks of what is being decoded, the lock, the spool of pending
-photos, and a folder for each camera with its generations, its map and its learned
+Below it are the ledger, the marks of what is being decoded, the lock, what `notify` has
+told, the spool of pending photos, and a folder for each camera with its generations, its map and its learned
 footprint.  The daemon publishes its
 status elsewhere, where every user may read it.
 """
@@ -99,6 +99,16 @@ def lock_file(state: Path) -> Path:
 def ledger_file(state: Path) -> Path:
     """Return the SQLite file of the ledger."""
     return state / "ledger.sqlite3"
+
+
+def notify_file(folder: Path) -> Path:
+    """Return the file that says what was told; `folder` is the state's or a runtime one."""
+    return folder / "notify.json"
+
+
+def notify_lock(state: Path) -> Path:
+    """Return the file that is locked by whoever tells what is new."""
+    return state / "notify.lock"
 
 
 def hazard_marks(state: Path) -> Path:

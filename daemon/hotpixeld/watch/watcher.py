@@ -146,6 +146,14 @@ class Watcher:
         """Return every place in the folders that is not looked at, for the ledger."""
         return [place for watched in self._folders for place in watched.closed()]
 
+    def unknown(self) -> set[Path]:
+        """Return the folders that no look has come back from yet."""
+        return {
+            watched.folder.path
+            for watched in self._folders
+            if watched.ground is None and not watched.offline
+        }
+
     # News
 
     def _take(
