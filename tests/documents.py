@@ -26,6 +26,13 @@ ELSEWHERE = {
     "sudo deploy/install remove --purge": "deploy/test_installed ends with it",
     "deploy/package": "deploy/test_package, with HOTPIXELD_LONG=1",
     "sudo apt install ./dist/hotpixeld_*.deb": "as deploy/package",
+    "sudo systemctl enable --now hotpixeld-notify.path hotpixeld-notify.timer": (
+        "deploy/test_installed enables them, and sees what is told"
+    ),
+    (
+        "hotpixeld run --once --quiet --config ~/hotpixeld.yaml;"
+        " hotpixeld notify --config ~/hotpixeld.yaml"
+    ): "days/test_told does it, with somebody to tell",
     "systemctl --user enable --now hotpixeld": (
         "deploy/test_installed starts it in a session of anna's"
     ),

@@ -7,6 +7,7 @@ configuration of its own.
 from __future__ import annotations
 
 import contextlib
+import http.server
 import itertools
 import json
 import os
@@ -308,17 +309,18 @@ def test_the_installer_brings_man_pages_and_completion(installed: Machine) -> No
 
 def test_the_units_are_sound_and_shut_in(installed: Machine) -> None:
     units = ("hotpixeld.service", "hotpixeld@anna.service")
-    assert installed.run("systemd-analyze", "verify", *units) == ""
+    notify = [f"hotpixeld-notify.{kind}" for kind in ("service", "path", "timer")]
+    assert installed.run("systemd-analyze", "verify", *units, *notify) == ""
     user_unit = "/usr/local/lib/systemd/user/hotpixeld.service"
     runtime = ("env", "XDG_RUNTIME_DIR=/tmp")  # it asks for one, whatever is in it
     assert (
         installed.run(*runtime, "systemd-analyze", "verify", "--user", user_unit) == ""
     )
-    for unit in units:
+    for unit in (*units, notify[0]):
         told = installed.run("systemd-analyze", "security", "--no-pager", unit)
         line = told.splitlines()[-1]
         print(line)  # noqa: T201 - the figure is to be shown
-        figure = re.search(r"([0-9.]+) SAFE", line)
+        figure = re.search(r"([0-9.]+) (SAFE|OK)", line)
         assert figure
         assert float(figure[1]) <= 1.5
 
@@ -707,6 +709,62 @@ def test_the_journal_answers_questions(shared: Service) -> None:
     assert "A photo is done: pending" in explained
     listed = shared.machine.run("journalctl", "--list-catalog")
     assert all(message_id in listed for message_id in MessageId)
+
+
+class _Heartbeats(http.server.BaseHTTPRequestHandler):
+    """Takes a heartbeat."""
+
+    def do_GET(self) -> None:
+        """Answer that all is well."""
+        self.server.came.set()  # type: ignore[attr-defined] # the test's own server
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_news_is_told_as_it_comes_and_the_heartbeat_goes_out(shared: Service) -> None:
+    """The guest's network is this machine's: a server here can be reached from there."""
+    machine, told = shared.machine, shared.machine.path(f"{shared.state}/told.jsonl")
+    units = ("hotpixeld-notify.path", "hotpixeld-notify.timer")
+    assert machine.run("systemctl", "is-enabled", *units, check=False).split() == [
+        "disabled",
+        "disabled",
+    ]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Heartbeats)
+    server.came = threading.Event()  # type: ignore[attr-defined] # for the handler
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/heartbeat"
+    shared.configure(
+        SHARED,
+        extra=f"notify:\n  command: [tee, -a, {shared.state}/told.jsonl]\n"
+        f"  heartbeat: {address}\n  metrics: {shared.state}/figures.prom\n",
+    )
+    machine.run("systemctl", "enable", "--now", *units)
+    machine.run("systemctl", "start", "hotpixeld-notify.service")
+    assert server.came.wait(30)  # type: ignore[attr-defined] # as above
+    before = told.read_text() if told.exists() else ""
+    (name,) = shared.drop(SHARED)
+    broken = machine.path(f"{SHARED}/broken.jpg")
+    broken.write_bytes(b"no photo")
+    until(lambda: told.exists() and "broken.jpg" in told.read_text(), "it is told")
+    machine.run("systemctl", "start", "hotpixeld-notify.service")
+    lines = [json.loads(one) for one in told.read_text().splitlines()]
+    figures = machine.path(f"{shared.state}/figures.prom").read_text()
+    machine.run("systemctl", "disable", "--now", *units)
+    server.shutdown()
+    server.server_close()
+    shared.copy(SHARED, name)
+    broken.unlink()
+
+    assert "broken.jpg" not in before
+    assert [one["event"] for one in lines if "broken.jpg" in one["message"]] == [
+        "photo_failed"
+    ]
+    assert len({one["id"] for one in lines}) == len(lines)
+    assert "hotpixeld_up 1.0\n" in figures
 
 
 # The commands are root's here: what a document has sudo do, this does.

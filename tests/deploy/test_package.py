@@ -62,6 +62,9 @@ def test_the_package_lives_from_installing_to_purging(
     shutil.copy(package, machine.path("/root/hotpixeld.deb"))
     machine.run("apt-get", "install", "-qy", "/root/hotpixeld.deb")
     machine.run("systemd-analyze", "verify", "hotpixeld.service", "hotpixeld@a.service")
+    machine.run("systemd-analyze", "verify", "hotpixeld-notify.service")
+    timer = ("systemctl", "is-enabled", "hotpixeld-notify.timer")
+    assert machine.run(*timer, check=False) == "disabled\n"
     machine.run("hotpixeld-apply")
 
     shell_files = machine.run("dpkg", "--listfiles", "hotpixeld")

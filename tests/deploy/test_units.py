@@ -17,6 +17,7 @@ from hotpixeld.errors import ExitCode
 from hotpixeld.messages import MessageId
 from hotpixeld.service import sandbox
 from hotpixeld.service.logs import FIELDS
+from hotpixeld.store import state_folder
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -67,7 +68,28 @@ def test_a_unit_names_the_command_that_opens_folders(name: str) -> None:
     assert command.removeprefix("sudo ").split()[0] in SCRIPTS
 
 
-@pytest.mark.parametrize("name", UNITS[:2])
+def test_what_tells_people_runs_beside_the_daemon_with_its_state_and_a_network() -> (
+    None
+):
+    service, daemon = (
+        Unit("hotpixeld-notify.service")["Service"],
+        Unit(UNITS[0])["Service"],
+    )
+    program, command, *rest = service["ExecStart"].split()
+
+    assert command == "notify"
+    assert daemon["ExecStart"].split() == [program, "run", *rest]
+    for name in ("User", "StateDirectory", "StateDirectoryMode"):
+        assert service[name] == daemon[name]
+    assert "PrivateNetwork" not in service
+    assert "AF_INET" in service["RestrictAddressFamilies"].split()
+    assert service["SuccessExitStatus"] == str(int(ExitCode.PARTLY))
+    assert Unit("hotpixeld-notify.path")["Path"]["PathChanged"] == str(
+        state_folder.notify_due(state_folder.SYSTEM_STATE)
+    )
+
+
+@pytest.mark.parametrize("name", [*UNITS[:2], "hotpixeld-notify.service"])
 def test_the_exposure_is_at_most_1_5(name: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")

@@ -25,6 +25,7 @@ from hotpixeld.service.report_process import ReportProcess
 from hotpixeld.service.sandbox import Access
 from hotpixeld.service.status_file import Publisher
 from hotpixeld.service.systemd import Notifier
+from hotpixeld.store import state_folder
 from hotpixeld.store.events import Event, new_id
 from hotpixeld.watch.survey import ImportFolder
 from hotpixeld.watch.watcher import Watcher
@@ -182,6 +183,7 @@ class Service:
         self._maps_seen = -1
         self._pause = Pause(clock)
         self._refusal = self._last_photo = ""
+        self._hinted: tuple[int, Event | None] = 0, None
         self._closed: list[Closed] | None = None  # as the ledger has it
         self._outputs_closed: list[Closed] = []
         self._was_woken = False
@@ -243,6 +245,7 @@ class Service:
             with contextlib.suppress(LedgerError):  # it is published instead
                 self._pause.tell(self._session.ledger)
         self._publish()
+        self._hint()
         self._keep_report()
         self._read_requests(self._idle_seconds())
 
@@ -420,6 +423,14 @@ class Service:
     def _is_busy(self) -> bool:
         learning = self._session.learning
         return self._has_work or learning.is_busy or learning.waits
+
+    def _hint(self) -> None:
+        """Have `notify` look, whose unit watches this file; it looks now and then anyway."""
+        news = self._session.ledger.events.recorded, self._pause.untold
+        if news != self._hinted:
+            self._hinted = news
+            with contextlib.suppress(OSError):
+                state_folder.notify_due(self._session.folder).touch()
 
     def _keep_report(self) -> None:
         """Have the report made anew, if one is wanted and something happened."""

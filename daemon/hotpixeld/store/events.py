@@ -101,6 +101,11 @@ class Events:
     ----------
     wall : callable
         Seconds since the epoch.
+
+    Attributes
+    ----------
+    recorded : int
+        How many were written by this process.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Events:
     ) -> None:
         self._connection = connection
         self._wall = wall
+        self.recorded = 0
 
     def record(self, kind: EventKind, message: str, **about: object) -> None:
         """Record that something happened now; in the transaction that makes it so."""
@@ -116,6 +122,7 @@ class Events:
     def keep(self, event: Event) -> None:
         """Record an event that happened before; in a transaction."""
         run = self._connection.execute
+        self.recorded += 1
         run(
             "INSERT INTO events (at, kind, line) VALUES (?, ?, ?)",
             (event.at, event.kind, event.line),

@@ -111,6 +111,11 @@ def notify_lock(state: Path) -> Path:
     return state / "notify.lock"
 
 
+def notify_due(state: Path) -> Path:
+    """Return the file that is touched when there is news to tell: a unit watches it."""
+    return state / "notify.due"
+
+
 def hazard_marks(state: Path) -> Path:
     """Return the file that names the images being decoded now."""
     return state / "under-way"
