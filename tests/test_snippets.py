@@ -73,6 +73,11 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
         photos / "DSC_0001.JPG"
     ).read_bytes()
     assert (tmp_path / "by-hand" / "c_DSC_0001.JPG").exists()
+    (program,) = documents.fenced("python")
+    program = program.replace("/var/lib/hotpixeld", str(tmp_path / "state"))
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.startswith("NIKON D80 17 (88, 120, 3) [(")
     listed = (tmp_path / "d80.yaml").read_text()
     camera = parse(listed, tmp_path / "other.yaml").cameras[0]
     assert {(one.x, one.y) for one in camera.pixels} == Body().xy

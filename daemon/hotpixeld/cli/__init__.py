@@ -12,5 +12,5 @@
 - `pictures`: ``map --show``, the defects enlarged, before and after repair.
 - `progress`: how far long work is.
 
-May import everything; nothing imports it.  Formats for other programs are in `formats`.
+May import everything but `api`, which is beside it for other programs; nothing imports it.  Formats for other programs are in `formats`.
 """
