@@ -10,10 +10,13 @@ import pytest
 from hotpixeld.config.load import for_folders
 from hotpixeld.engine.session import Session
 from hotpixeld.errors import CheckpointError, LedgerError
+from hotpixeld.messages import EventKind
 from hotpixeld.service.daemon import PAUSE_SECONDS, STOP, Pause, Service
 from hotpixeld.service.systemd import Notifier
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -81,3 +84,74 @@ def test_a_paused_daemon_does_not_wake_for_a_pass_that_waits_for_more_photos(
     (waited,) = requests.waited
     assert waited is not None
     assert waited > 1
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    yield ledger
+    ledger.close()
+
+
+def told(ledger: Ledger) -> list[EventKind]:
+    return [event.kind for event in ledger.events.after(0)]
+
+
+def fail(pause: Pause) -> None:
+    with pause.guarding():
+        raise LedgerError("disk is full")
+
+
+def test_a_pause_and_its_end_are_events_once_each(ledger: Ledger) -> None:
+    pause = Pause(lambda: 0.0)
+    pause.tell(ledger)
+    for _ in range(2):
+        fail(pause)
+        pause.tell(ledger)
+    assert told(ledger) == [EventKind.DISK_FULL]
+    for _ in range(2):
+        pause.end()
+        pause.tell(ledger)
+
+    assert told(ledger) == [EventKind.DISK_FULL, EventKind.DISK_RESUMED]
+
+
+def test_a_pause_that_the_ledger_cannot_hold_is_kept_for_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause(lambda: 0.0)
+    fail(pause)
+    with monkeypatch.context() as patch:
+
+        def refuse(*, durable: bool) -> None:
+            del durable
+            raise LedgerError("disk is full")
+
+        patch.setattr(ledger, "transaction", refuse)
+        for _ in range(2):
+            with pytest.raises(LedgerError):
+                pause.tell(ledger)
+    untold = pause.untold
+    pause.end()
+    pause.tell(ledger)
+    full, resumed = ledger.events.after(0)
+
+    assert untold is not None
+    assert full.id == untold.id
+    assert full.kind is EventKind.DISK_FULL
+    assert resumed.kind is EventKind.DISK_RESUMED
+    assert pause.untold is None
+
+
+def test_a_daemon_that_was_killed_in_a_pause_has_its_end_told(ledger: Ledger) -> None:
+    killed = Pause(lambda: 0.0)
+    fail(killed)
+    killed.tell(ledger)
+    pause = Pause(lambda: 0.0)
+    fail(pause)  # still full
+    pause.tell(ledger)
+    assert told(ledger) == [EventKind.DISK_FULL]
+    pause.end()
+    pause.tell(ledger)
+
+    assert told(ledger) == [EventKind.DISK_FULL, EventKind.DISK_RESUMED]

@@ -46,7 +46,7 @@ from hotpixeld.formats import map_formats
 from hotpixeld.formats.map_formats import FORMATS
 from hotpixeld.messages import counted, plain
 from hotpixeld.report.writing import write_report
-from hotpixeld.service import daemon, logs, notify, status_file
+from hotpixeld.service import daemon, logs, status_file
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
@@ -544,6 +544,8 @@ def notify_command(
     A message that cannot be delivered is tried again, and holds up no other.  Run it by its
     timer (hotpixeld-notify.timer) or from cron.
     """
+    from hotpixeld.service import notify  # noqa: PLC0415 - the daemon needs no web client
+
     loaded = _configuration(config, quiet=True)
     if tries:
         return _not_told(notify.try_out(loaded))
