@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIZE, MEMORY = Size(88, 120), 100
 EXPECTED = re.compile(
-    r"lock|under-way|spool/[0-9a-f]{64}|ledger\.sqlite3(-wal|-shm)?"
+    r"lock|under-way|notify\.due|spool/[0-9a-f]{64}|ledger\.sqlite3(-wal|-shm)?"
     r"|cameras/[^/]+/(map\.yaml|footprint\.json|(\d{8}/|previous/\d{8}\.)"
     r"((mean|m2|trace_total|trace_telling)\.npy|manifest\.json))"
 )
