@@ -1,10 +1,11 @@
-"""The quantised DCT coefficients of a JPEG, by the transform of the system's libturbojpeg.
+"""The quantised DCT coefficients of a JPEG, by the transform of libturbojpeg.
 
 Some are read, or some are changed and all scans are coded anew: the way of progressive
 photos, and of those whose Huffman tables have no code for what is wanted.
 
-The library's 2.x functions are used, which every release from 1.4 on has: Debian and
-Ubuntu call the package ``libturbojpeg0`` or ``libturbojpeg``.
+The library's 2.x functions are used, which every release from 1.4 on has. Wheels carry it
+inside the compiled loops; otherwise it is the system's: Debian and Ubuntu call the package
+``libturbojpeg0`` or ``libturbojpeg``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hotpixeld import compiled
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.jpeg import markers
 from hotpixeld.jpeg.decoder import CodecError
@@ -97,8 +99,10 @@ def _library() -> ctypes.CDLL:
     MissingLibraryError
         It is not installed.
     """
+    library = ctypes.CDLL(str(compiled.LIBRARY))
     try:
-        library = ctypes.CDLL(SONAME)
+        if not hasattr(library, "tjTransform"):
+            library = ctypes.CDLL(SONAME)
     except OSError as error:
         raise MissingLibraryError(
             f"{SONAME} is not installed: install the package 'libturbojpeg0'"
