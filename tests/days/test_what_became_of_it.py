@@ -333,6 +333,23 @@ def test_a_photo_is_not_repaired_by_a_state_that_is_a_file_or_is_not_there(
     assert f"{photo}: nothing to repair; there is no state {none}" in unknown.out
 
 
+def test_whether_the_daemon_is_well_is_asked_by_a_script(home: Home) -> None:
+    none = home.hotpixeld("status", "--health", code=1)
+    daemon = home.daemon().idle()
+    well = home.hotpixeld("status", "--health")
+    home.photos.rename(home.root / "elsewhere")
+    daemon.until(lambda: "offline" in daemon.log, "that the folder is gone")
+    offline = home.hotpixeld("status", "--health", code=1)
+    daemon.stop()
+    stopped = home.hotpixeld("status", "--health", code=1)
+
+    assert none.out == stopped.out == "unwell: no daemon: none runs on this state\n"
+    assert (well.out, well.err) == ("well\n", "")
+    assert offline.out.startswith("unwell: ")
+    assert str(home.photos) in offline.out
+    assert home.hotpixeld("status", "--health", "--json", code=2).out == ""
+
+
 def test_a_killed_daemon_is_told_and_leaves_nothing_behind(
     home: Home, body: Body
 ) -> None:

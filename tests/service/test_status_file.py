@@ -11,7 +11,9 @@ import pytest
 
 from hotpixeld.engine.session import Session
 from hotpixeld.service.status_file import (
+    HUNG_SECONDS,
     Publisher,
+    ailments,
     published,
     status,
     sweep,
@@ -136,6 +138,35 @@ def test_a_killed_daemon_is_told_by_its_lock_and_its_folder_is_swept(
     sweep(other, lambda: time.time() + 86_500)
     assert published(session.folder) is None
     assert not publisher.folder.exists()
+
+
+def test_a_daemon_is_well_while_it_gives_signs_of_progress_and_has_no_fault(
+    session: Session, tmp_path: Path
+) -> None:
+    now = 100.0
+    publisher = Publisher(session.folder, lambda: now)
+    assert ailments(session.folder) == ["no daemon: another process works on it"]
+    publisher.publish(session, "1 folder", [], busy=False)
+    late = time.time() + HUNG_SECONDS + 5
+    assert ailments(session.folder) == []
+    assert ailments(tmp_path / "other") == ["no daemon: none runs on this state"]
+    (told,) = ailments(session.folder, lambda: late)
+    assert told.startswith("the daemon hangs: no sign of progress for 18")
+
+    os.utime(publisher.folder / "alive", (1, 1))
+    publisher.beat()
+    assert ailments(session.folder) == []
+    os.utime(publisher.folder / "alive", (1, 1))
+    now += 1  # too early for another
+    publisher.beat()
+    assert ailments(session.folder) != []
+    now += 5
+    publisher.beat()
+    publisher.publish(session, "full", ["disk full"], busy=False)
+    assert ailments(session.folder) == ["disk full"]
+    publisher.withdraw()
+    publisher.beat()
+    assert len(ailments(session.folder)) == 1
 
 
 def test_two_daemons_of_one_user_publish_side_by_side(

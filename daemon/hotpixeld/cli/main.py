@@ -233,19 +233,35 @@ def _told(ran: run_once.Ran, options: str, *, quiet: bool = False) -> ExitCode:
 @program.command(short_help="Tell what became of the photos, or of one.")
 @click.argument("photo", required=False, type=click.Path(path_type=Path))
 @click.option("--problems", is_flag=True, help="Name every problem, however many.")
+@click.option(
+    "--health",
+    is_flag=True,
+    help="Only whether the daemon is well; if not, exit code 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared
 def status(
     *,
     photo: Path | None,
     problems: bool,
+    health: bool,
     as_json: bool,
     config: Path | None,
     state: Path | None,
-) -> None:
-    """Show the cameras, the photos and what became of them, or of one PHOTO."""
-    loaded = _configuration(config)
-    folder = _state(state, loaded, published=photo is None)
+) -> ExitCode:
+    """Show the cameras, the photos and what became of them, or of one PHOTO.
+
+    With --health nothing but how the daemon is, in a line: well; or it does not run, hangs,
+    or has a fault, such as a full disk or a folder that it may not use.
+    """
+    loaded = _configuration(config, quiet=health)
+    folder = _state(state, loaded, quiet=health, published=photo is None)
+    if health:
+        if photo or problems or as_json:
+            raise click.UsageError("--health stands alone")
+        wrong = status_file.ailments(folder)
+        click.echo(f"unwell: {plain('; '.join(wrong))}" if wrong else "well")
+        return ExitCode.FAULT if wrong else ExitCode.OK
     if photo is not None:
         with commands.opened(folder) as ledger:
             found = photo_status.of_photo(ledger, photo, loaded)
@@ -257,6 +273,7 @@ def status(
             found, in_full=problems, options=_options(config, state)
         )
     click.echo(json.dumps(found, indent=1) if as_json else text, nl=as_json)
+    return ExitCode.OK
 
 
 def _show(

@@ -23,7 +23,7 @@ from hotpixeld.errors import ConfigError, LedgerError, said
 from hotpixeld.messages import EventKind, MessageId, counted, plain
 from hotpixeld.service.report_process import ReportProcess
 from hotpixeld.service.sandbox import Access
-from hotpixeld.service.status_file import Publisher
+from hotpixeld.service.status_file import BEAT_SECONDS, Publisher
 from hotpixeld.service.systemd import Notifier
 from hotpixeld.store import state_folder
 from hotpixeld.store.events import Event, new_id
@@ -189,6 +189,7 @@ class Service:
         self._was_woken = False
         self._stopping = self._reload_wanted = False
         self._publisher = Publisher(session.folder, clock)
+        notifier.beat = self._publisher.beat
         self._canary = self._publisher.folder / "canary"
         cache = self._publisher.folder / "matplotlib"
         self._report = ReportProcess(session.folder, cache, clock)
@@ -351,8 +352,8 @@ class Service:
                 deadlines.append(now + seconds)
             if self._session.learning.waits:
                 deadlines.append(self._intake.quiet_at)
-        if period := self._notifier.watchdog_period:
-            deadlines.append(now + period)
+        period = self._notifier.watchdog_period or BEAT_SECONDS
+        deadlines.append(now + min(period, BEAT_SECONDS))
         if self._session.learning.is_busy:
             deadlines.append(now + POLL_SECONDS)
         known = [deadline for deadline in deadlines if deadline is not None]

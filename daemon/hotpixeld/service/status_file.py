@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 PUBLISH_SECONDS = 5.0
 """While there is work, the status is published at most so often."""
 
+BEAT_SECONDS, HUNG_SECONDS = 60.0, 180.0
+"""A daemon gives a sign of progress so often, and is taken to hang after so long without
+one: as long as the unit's watchdog waits."""
 
 PROBLEMS = 1000
 """At most so many photos, and copies, are named one by one in a status, unless all are
@@ -50,7 +53,7 @@ asked for; the number of the others is in it."""
 SWEPT_SECONDS = 86_400.0
 """For so long the status of a killed daemon's state says that it was killed."""
 _ALIVE = "alive"
-"""The lock file in a runtime folder."""
+"""The lock file in a runtime folder; its mtime is that of the last sign of progress."""
 
 Json = dict[str, Any]
 
@@ -237,6 +240,31 @@ def lives(state: Path) -> Json:
     }
 
 
+def _progressed(state: Path) -> float | None:
+    """Return when the daemon of a state gave its last sign of progress, in epoch seconds."""
+    for folder in state_folder.runtime_folders(state, os.environ):
+        with contextlib.suppress(OSError):
+            return (folder / _ALIVE).stat().st_mtime
+    return None
+
+
+def ailments(state: Path, wall: Callable[[], float] = time.time) -> list[str]:
+    """Return what is wrong with the daemon of a state; nothing if it is well.
+
+    Neither the state nor its ledger is opened but for the lock.
+    """
+    found = lives(state)
+    if found["daemon"] is None:
+        who = "another process works on it" if found["process"] is not None else ""
+        who = who or ("it was killed" if found["killed"] else "none runs on this state")
+        return [f"no daemon: {who}"]
+    progressed = _progressed(state)
+    silent = 0.0 if progressed is None else wall() - progressed
+    if silent > HUNG_SECONDS:
+        return [f"the daemon hangs: no sign of progress for {silent:.0f} s"]
+    return list(found["daemon"]["faults"])
+
+
 def sweep(state: Path, wall: Callable[[], float] = time.time) -> None:
     """Remove the runtime folders of daemons that were killed.
 
@@ -284,6 +312,15 @@ class Publisher:
         self._published = -PUBLISH_SECONDS
         self._busy = False
         self._fault = ""
+        self._beat = -BEAT_SECONDS
+
+    def beat(self) -> None:
+        """Note that work goes on, for `ailments`; several times a minute at most."""
+        now = self._clock()
+        if self._alive is not None and now - self._beat >= PUBLISH_SECONDS:
+            self._beat = now
+            with contextlib.suppress(OSError):  # the disk's faults are told elsewhere
+                os.utime(self._alive)
 
     def _live(self) -> int | None:
         """Hold the lock by which other users see that this process lives."""

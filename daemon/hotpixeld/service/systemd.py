@@ -1,7 +1,8 @@
 """The service manager: the daemon reports how it is, through systemd-python.
 
-That needs the extra ``hotpixeld[systemd]``.  Without it, or outside a service, everything
-here does nothing, and logs that once if a service manager waits for reports.
+That needs the extra ``hotpixeld[systemd]``.  Without it, or outside a service, nothing is
+reported, and that is logged once if a service manager waits for reports.  Signs of progress
+go to the published status too, for `status --health`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hotpixeld.messages import plain
 
@@ -17,6 +18,9 @@ try:
     from systemd import daemon
 except ImportError:  # built from source only, so it is an extra
     daemon = None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -30,13 +34,23 @@ EXTEND_MICROSECONDS: Final = 120_000_000
 or the fsync of a piece of a generation, from or to a slow disk fits in."""
 
 
+def _nothing() -> None:
+    """Stand in for a heart where there is none."""
+
+
 class Notifier:
     """Reports to the service manager how the daemon is; see sd_notify(3).
 
     A manager that does not listen is logged once.
+
+    Attributes
+    ----------
+    beat : callable
+        Is called with each sign of progress, too.
     """
 
     def __init__(self) -> None:
+        self.beat: Callable[[], None] = _nothing
         self._is_on = bool(os.environ.get("NOTIFY_SOCKET"))
         if self._is_on and daemon is None:
             _log.warning("%s", MISSING)
@@ -101,3 +115,4 @@ class Notifier:
         """
         more = 0 if self._is_settled else EXTEND_MICROSECONDS
         self._send(WATCHDOG=1, EXTEND_TIMEOUT_USEC=more)
+        self.beat()
