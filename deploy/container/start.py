@@ -1,4 +1,4 @@
-#!/usr/bin/python3 -I
+#!/usr/bin/python3
 """The container's `hotpixeld`: as the user and with the configuration that are wanted.
 
 With PUID (and PGID) it goes on as that user, unless the engine has already made it another
@@ -12,8 +12,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-
-sys.path.insert(0, "/opt/hotpixeld")
 
 OWN, GIVEN = Path("/etc/hotpixeld/hotpixeld.yaml"), Path("/config/hotpixeld.yaml")
 
