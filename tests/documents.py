@@ -24,6 +24,12 @@ ELSEWHERE = {
     "sudo deploy/install": "deploy/test_installed begins with it",
     "sudo deploy/install remove": "deploy/test_installed ends with it",
     "sudo deploy/install remove --purge": "deploy/test_installed ends with it",
+    "hotpixeld status --health": (
+        "days/test_what_became_of_it; here no daemon runs, and it says so by its exit code"
+    ),
+    "deploy/wheels/build": "deploy/test_wheel, with HOTPIXELD_LONG=1",
+    "deploy/container/build": "deploy/test_container, with HOTPIXELD_LONG=1",
+    "pipx install ./dist/hotpixeld-*_x86_64.whl": "as deploy/wheels/build, by pip",
     "deploy/package": "deploy/test_package, with HOTPIXELD_LONG=1",
     "sudo apt install ./dist/hotpixeld_*.deb": "as deploy/package",
     "sudo systemctl enable --now hotpixeld-notify.path hotpixeld-notify.timer": (

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from days.world import files
 from deploy.conftest import ROOT
 from deploy.contained import Contained, unpacked
 from deploy.machine import until
+from hotpixeld.config.load import load
 from sensor import Sensor, scattered
 
 if TYPE_CHECKING:
@@ -57,6 +61,20 @@ def test_the_configuration_is_the_own_one_unless_there_is_another() -> None:
 
     assert done.returncode == 78
     assert "/etc/hotpixeld/hotpixeld.yaml: No such file" in done.stderr
+
+
+def test_the_compose_file_names_this_version_and_its_mirror_is_a_configuration(
+    tmp_path: Path,
+) -> None:
+    text = (ROOT / "deploy" / "container" / "compose.yaml").read_text()
+    service = yaml.safe_load(text)["services"]["hotpixeld"]
+    mirror = re.sub("(?m)^# ?", "", text[text.index("# state: /state") :])
+    (tmp_path / "hotpixeld.yaml").write_text(mirror)
+    config = load(tmp_path / "hotpixeld.yaml")
+
+    assert service["image"] == f"hotpixeld:{metadata.version('hotpixeld')}"
+    assert "./photos:/photos:ro" in service["volumes"]
+    assert (config.folders[0].name, config.folders[0].unchanged) == ("{name}", "copy")
 
 
 @pytest.fixture(scope="module")
