@@ -22,7 +22,10 @@ from hotpixeld.store import state_folder
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = ("hotpixeld.service", "hotpixeld@.service", "user/hotpixeld.service")
-SCRIPTS = ("setup", "install", "need", "package", "hotpixeld-apply")
+SCRIPTS = (
+    *("setup", "install", "need", "package", "hotpixeld-apply"),
+    *("wheels/build", "container/build"),
+)
 
 
 class Unit(configparser.RawConfigParser):
@@ -125,7 +128,7 @@ def test_the_readme_names_what_there_is() -> None:
     ids = re.findall("MESSAGE_ID=([0-9a-f]{32})", text)
 
     assert ids == [MessageId.DEFECT_FOUND]
-    for script in re.findall(r"(?<!tests/)deploy/(\w+)", text):
+    for script in re.findall(r"(?<!tests/)deploy/([\w/]+)", text):
         assert script in SCRIPTS
 
 
@@ -159,7 +162,8 @@ def test_the_configuration_that_apply_writes_watches_one_folder(
 def test_a_script_is_sound(name: str) -> None:
     path = DEPLOY / name
     assert path.stat().st_mode & 0o111
-    checks = [["sh", "-n"]]
+    (shell,) = re.findall(r"^#!/bin/(\w+)\n", path.read_text())
+    checks = [[shell, "-n"]]
     if shutil.which("shellcheck"):
         checks.append(["shellcheck"])
     for check in checks:
