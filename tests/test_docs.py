@@ -16,7 +16,7 @@ import pytest
 import documents
 from hotpixeld.cli import main, photo_status
 from hotpixeld.errors import ExitCode
-from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.formats.known_forms import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def test_the_exit_codes_are_those_of_the_table() -> None:
 
 
 def test_every_format_of_the_map_is_named() -> None:
-    for name in ("table", *FORMATS):
+    for name in ("table", *FORMS):
         assert f"`{name}`" in TASKS
 
 

@@ -36,6 +36,20 @@ class ConfigError(HotpixeldError):
         super().__init__("\n".join(self.problems))
 
 
+class PixelListError(HotpixeldError):
+    """A pixel list that was to be imported cannot be used; nothing was changed.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        Every fault found, each with its place.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
 class PhotoError(HotpixeldError):
     """One photo cannot be used; every other photo can.
 

@@ -128,6 +128,24 @@ def test_a_pixel_listed_by_hand_is_shown_as_such(home: Home, body: Body) -> None
         assert [line.split("\t")[-1] for line in lines].count("yours") == 2
 
 
+def test_a_body_has_its_own_file_for_rawtherapee(home: Home, body: Body) -> None:
+    other = Body(serial="3012346", seed=1)
+    for one in (body, other):
+        one.shoot(home.photos / one.serial, 16)
+    home.once()
+    export = "map", "--format", "rawtherapee", "--raw-offset", "9,4", "--output"
+    refused = home.hotpixeld(*export, home.root / "one", code=1)
+    assert "does not say which camera" in refused.err
+    home.hotpixeld(*export, f"{home.root}/dark/")
+
+    for one in (body, other):
+        file = home.root / "dark" / f"Nikon D80 {one.serial}.badpixels"
+        places = {
+            tuple(map(int, line.split())) for line in file.read_text().splitlines()
+        }
+        assert places == {(x + 9, y + 4) for x, y in one.xy}
+
+
 def test_a_pixel_that_the_service_did_not_mend_is_one_defect(
     home: Home, body: Body
 ) -> None:

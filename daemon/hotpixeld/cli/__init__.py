@@ -9,8 +9,10 @@
 - `states`: `state merge`, `state export` and `state import`.
 - `status_text`: ``status`` in words, on one screen.
 - `tables`: the lists of pixels, as tables and as lines of fields.
+- `pixel_lists`: `map` into the files of other programs.
 - `pictures`: ``map --show``, the defects enlarged, before and after repair.
 - `progress`: how far long work is.
 
-May import everything but `api`, which is beside it for other programs; nothing imports it.  Formats for other programs are in `formats`.
+May import everything but `api`, which is beside it for other programs; nothing imports it.  Their forms are in
+`formats`.
 """

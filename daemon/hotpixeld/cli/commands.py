@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
-    from hotpixeld.formats.map_formats import CameraMaps
+    from hotpixeld.formats.form import CameraMaps
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.images import CameraRecord
 
@@ -295,10 +295,10 @@ def _from_state(
     return maps.find(config, camera, state, evidence, [])
 
 
-def write_text(target: Path, text: str) -> None:
+def write_file(target: Path, content: bytes) -> None:
     """Write a file that the user asked for."""
     make_folder(target.absolute().parent)
-    write(target, text.encode())
+    write(target, content)
 
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:

@@ -23,6 +23,7 @@ from hotpixeld.cli import (
     forgetting,
     photo_status,
     pictures,
+    pixel_lists,
     progress,
     run_once,
     states,
@@ -42,8 +43,8 @@ from hotpixeld.errors import (
     exit_code,
     said,
 )
-from hotpixeld.formats import map_formats
-from hotpixeld.formats.map_formats import FORMATS
+from hotpixeld.formats import json_map, known_forms
+from hotpixeld.formats.known_forms import FORMS
 from hotpixeld.messages import counted, plain
 from hotpixeld.report.writing import write_report
 from hotpixeld.service import daemon, logs, status_file
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client
+
+    from hotpixeld.formats.form import CameraMaps, Form
 
 
 INTERRUPTED = 130
@@ -120,6 +123,25 @@ def _state(
 NAMED_BY = (
     "its name, model or serial number, or the beginning of its id, as `hotpixeld status"
     " --json` has them"
+)
+
+
+def _raw_offset(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    del ctx, parameter
+    try:
+        return None if text is None else pixel_lists.raw_offset(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+raw_offset_option = click.option(
+    "--raw-offset",
+    metavar="X,Y",
+    callback=_raw_offset,
+    help="Where the photos' top left pixel lies in the raw frame: in lists of raw"
+    " converters, which count from the raw frame's.",
 )
 of_one_camera = click.option(
     "--camera",
@@ -300,6 +322,33 @@ def may_show(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--show", is_flag=True, help=about)(as_told)
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where lists go, and what their coordinates begin at; see `pixel_lists`."""
+
+    output: str | None
+    raw_offset: tuple[int, int] | None
+
+
+def to_files(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where lists go, which the command gets as `files`."""
+
+    @click.option(
+        "--output",
+        type=click.Path(),
+        help="File to write; with DIR/, or a folder that is there, one for each camera."
+        "  With --show a folder for PNG files.",
+    )
+    @raw_offset_option
+    @functools.wraps(command)
+    def with_files(
+        *, output: str | None, raw_offset: tuple[int, int] | None, **others: object
+    ) -> object:
+        return command(files=Files(output, raw_offset), **others)
+
+    return with_files
+
+
 @program.command(
     name="map", short_help="List the hot pixels of each camera, or draw them."
 )
@@ -312,47 +361,65 @@ def may_show(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "pictures", *FORMATS]),
+    type=click.Choice(["table", "pictures", *FORMS]),
     default="table",
     show_default=True,
     help="For people, or in the form that another program reads.",
 )
 @may_show
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="File to write; with --show a folder for PNG files.",
-)
+@to_files
 @shared
 def map_command(
     *,
     camera: str | None,
     method: str | None,
     format_: str,
-    output: Path | None,
+    files: Files,
     config: Path | None,
     state: Path | None,
 ) -> None:
     """Print the cameras' lists of pixels: where, what, how strong, and when they show.
 
-    A table on a terminal; in a pipe a line of fields between tabs for each pixel.
+    A table on a terminal; in a pipe a line of fields between tabs for each pixel.  With
+    --format for other programs, which take one camera's list at a time: name it with
+    --camera, or a folder with --output.
     """
     if format_ == "pictures" and method:
         raise click.UsageError("--show draws the maintained map: without --method")
+    form = FORMS.get(format_)
+    if files.raw_offset and not (form and form.is_raw):
+        raw = ", ".join(name for name, one in FORMS.items() if one.is_raw)
+        raise click.UsageError(f"--raw-offset is for {raw}: --format names one")
     loaded = _configuration(config)
     folder = _state(state, loaded)
     if format_ == "pictures":
-        _show(folder, loaded, camera, output)
-        return
-    if format_ == "table":
-        text = tables.text(commands.camera_pixels(folder, loaded, camera, method))
+        _show(folder, loaded, camera, Path(files.output) if files.output else None)
+    elif form is None:
+        found = commands.camera_pixels(folder, loaded, camera, method)
+        _print_or_write(tables.text(found).encode(), files.output)
     else:
-        maps = commands.camera_maps(folder, loaded, camera, method)
-        text = FORMATS[format_](maps)
+        _export(form, commands.camera_maps(folder, loaded, camera, method), files)
+
+
+def _export(form: Form, maps: CameraMaps, files: Files) -> None:
+    """Print maps in a form, or write one file or one for each camera."""
+    if note := pixel_lists.border(form, files.raw_offset):
+        click.echo(f"hotpixeld: {note}", err=True)
+    offset = files.raw_offset or (0, 0)
+    if files.output and pixel_lists.is_folder(files.output):
+        for path in pixel_lists.export(form, maps, offset, Path(files.output)):
+            click.echo(path)
+    else:
+        _print_or_write(known_forms.written(form, maps, offset), files.output)
+
+
+def _print_or_write(content: bytes, output: str | None) -> None:
     if output:
-        commands.write_text(output, text)
+        commands.write_file(Path(output), content)
+    elif b"\0" in content and sys.stdout.isatty():
+        raise click.UsageError("this is no text: name a file with --output")
     else:
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
 
 
 @program.command(short_help="Tell since when each is there; of one, all there is.")
@@ -381,7 +448,7 @@ def history(
     folder = _state(state, loaded)
     if as_json:
         maps = commands.camera_maps(folder, loaded, camera, None)
-        text = map_formats.json_text(maps, map_formats.life)
+        text = json_map.json_text(maps, json_map.life)
     else:
         found = commands.camera_pixels(folder, loaded, camera)
         text = tables.details(found, places[0]) if places else tables.text(found)

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from hotpixeld.defect import conditions, level
-from hotpixeld.formats import map_formats
+from hotpixeld.formats import json_map
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
 from hotpixeld.report import figures, findings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hotpixeld.config.model import Config
+    from hotpixeld.formats.form import CameraMaps
     from hotpixeld.report.findings import CameraFindings, Finding
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.images import CameraRecord
@@ -159,7 +160,7 @@ def _own(name: str) -> Markup:
 
 def _lists(
     ledger: Ledger, config: Config, records: Sequence[CameraRecord]
-) -> map_formats.CameraMaps:
+) -> CameraMaps:
     known = [record.camera for record in ledger.images.cameras()]
     return [
         (
@@ -203,7 +204,7 @@ def text(
         **status_file.lives(ledger.folder),
         **status_file.status(ledger, config, MOST_PROBLEMS),
     }
-    lists = map_formats.json_text(_lists(ledger, config, records), map_formats.life)
+    lists = json_map.json_text(_lists(ledger, config, records), json_map.life)
     data = {
         "made": now.isoformat(timespec="seconds"),
         "status": status,
