@@ -81,6 +81,8 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     listed = (tmp_path / "d80.yaml").read_text()
     camera = parse(listed, tmp_path / "other.yaml").cameras[0]
     assert {(one.x, one.y) for one in camera.pixels} == Body().xy
+    (imported,) = load(tmp_path / "hotpixeld.yaml").cameras
+    assert {(one.x, one.y) for one in imported.pixels} == Body().xy
     found = commands.camera_pixels(tmp_path / "state", Config(), None)
     ended, table = documents.fenced("")[:2]
     for line in (ended.splitlines()[index] for index in (0, 1, -1)):

@@ -382,6 +382,7 @@ def test_every_command_takes_config_and_state(
         "undo",
         "forget",
         "relearn",
+        "import",
         "check-config",
     ]:
         assert main([command, "--help"]) == 0

@@ -128,6 +128,29 @@ def test_a_pixel_listed_by_hand_is_shown_as_such(home: Home, body: Body) -> None
         assert [line.split("\t")[-1] for line in lines].count("yours") == 2
 
 
+def test_a_list_from_rawtherapee_is_repaired_after_its_import(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    by_eye = (60, 44)
+    theirs = home.root / "Nikon D80 3012345.badpixels"
+    lines = (f"{x + 9} {y + 4}\n" for x, y in [by_eye, *sorted(body.xy)])
+    theirs.write_text("".join(lines))
+    written = home.config.read_text()
+    command = "import", str(theirs), "--camera", "3012345", "--raw-offset", "9,4"
+    shown = home.hotpixeld(*command)
+    assert home.config.read_text() == written
+    assert home.hotpixeld(*command, "--write").out == shown.out
+    home.once()
+
+    assert repaired(home) == {by_eye, *body.xy}
+    sources = {at: one["source"] for at, one in pixels(home).items()}
+    assert sources.pop(by_eye) == "configured"
+    assert set(sources.values()) == {"both"}
+    assert home.hotpixeld(*command, "--write").out == ""
+
+
 def test_a_body_has_its_own_file_for_rawtherapee(home: Home, body: Body) -> None:
     other = Body(serial="3012346", seed=1)
     for one in (body, other):

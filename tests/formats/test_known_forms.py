@@ -209,6 +209,7 @@ def test_every_form_is_recognised_by_what_is_in_it(name: str) -> None:
         ("12,7", "jpegpixi"),
         ("V:12,7,3", "jpegpixi"),
         ("x,y,note", "csv"),
+        ('"","y","x"', "csv"),
         ("cameras:", "yaml"),
         ('{"cameras": []}', "json"),
     ],

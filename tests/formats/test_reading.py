@@ -5,18 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect, Kind
-from hotpixeld.errors import PixelListError
-from hotpixeld.formats.known_forms import FORMS
+from hotpixeld.errors import HotpixeldError, PixelListError
+from hotpixeld.formats.known_forms import FORMS, recognised
 
 if TYPE_CHECKING:
     from hotpixeld.formats.form import ReadPixel
@@ -231,3 +234,20 @@ def test_a_list_that_is_no_text_is_told() -> None:
     for name in FORMS:
         if name != "png":
             assert "list:1: byte 0xff is not UTF-8" in refusal(name, b"1\xff")
+
+
+LISTS = st.text('0123456789 ,#PHCV:-\n{}[]"xycameras.\0\r').map(str.encode)
+
+
+@given(st.one_of(st.binary(), LISTS))
+def test_whatever_a_file_holds_it_is_a_list_or_told(content: bytes) -> None:
+    with suppress(HotpixeldError):
+        recognised(content, "list")
+    for name in FORMS:
+        with suppress(PixelListError):
+            read(name, content)
+
+
+def test_what_is_nested_or_long_beyond_reason_is_told() -> None:
+    assert "not what `map --format json` writes" in refusal("json", "[" * 100_000)[0]
+    assert "not valid CSV" in refusal("csv", f"x,y\n{'1' * 200_000},2\n")[0]

@@ -9,7 +9,7 @@
 - `states`: `state merge`, `state export` and `state import`.
 - `status_text`: ``status`` in words, on one screen.
 - `tables`: the lists of pixels, as tables and as lines of fields.
-- `pixel_lists`: `map` into the files of other programs.
+- `pixel_lists`: `map` into the files of other programs, and `import`.
 - `pictures`: ``map --show``, the defects enlarged, before and after repair.
 - `progress`: how far long work is.
 

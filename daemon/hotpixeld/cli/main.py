@@ -422,6 +422,74 @@ def _print_or_write(content: bytes, output: str | None) -> None:
         click.echo(content, nl=False)
 
 
+def from_a_list(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says which list is meant, which the command gets as `given`."""
+
+    @click.argument("file", type=click.Path(path_type=Path))
+    @click.option(
+        "--format",
+        "format_",
+        type=click.Choice(list(FORMS)),
+        help="What FILE is.  [default: what it looks like]",
+    )
+    @raw_offset_option
+    @functools.wraps(command)
+    def with_list(
+        *,
+        file: Path,
+        format_: str | None,
+        raw_offset: tuple[int, int] | None,
+        **others: object,
+    ) -> object:
+        form = None if format_ is None else FORMS[format_]
+        return command(given=pixel_lists.GivenList(file, form, raw_offset), **others)
+
+    return with_list
+
+
+@program.command(name="import", short_help="Take over a pixel list of another program.")
+@from_a_list
+@click.option(
+    "--camera",
+    required=True,
+    metavar="CAMERA",
+    shell_complete=completion.cameras,
+    help=f"The camera that it is of: {NAMED_BY}.",
+)
+@click.option("--write", is_flag=True, help="Change the configuration.")
+@shared
+def import_command(
+    *,
+    given: pixel_lists.GivenList,
+    camera: str,
+    write: bool,
+    config: Path | None,
+    state: Path | None,
+) -> None:
+    """Show what FILE, a list of another program, would add to the configuration's pixels.
+
+    Reads what `map --format` writes.  With --write the file that --config names is changed,
+    and nothing in it but that; it is made if it is not there.
+    """
+    if config is None:
+        raise click.UsageError("name the configuration to change with --config FILE")
+    loaded = _configuration(config if config.exists() else None)
+    folder = _state(state, loaded)
+    change = pixel_lists.import_(given, camera, config, folder)
+    click.echo(change.diff, nl=False)
+    for line in change.said:
+        click.echo(f"hotpixeld: {line}", err=True)
+    if change.before == change.after:
+        click.echo(f"{config}: nothing to change", err=True)
+    elif write:
+        change.write()
+        click.echo(
+            f"{config}: written; a running daemon takes it at a reload", err=True
+        )
+    else:
+        click.echo(f"{config}: not changed: --write does it", err=True)
+
+
 @program.command(short_help="Tell since when each is there; of one, all there is.")
 @click.argument(
     "what",

@@ -6,6 +6,7 @@
 - `yaml_positions`: YAML text to values that remember their lines.
 - `camera_names`: what people call a camera, and which one a name means.
 - `map_yaml`: a camera's map, written in the same grammar.
+- `edit`: more pixels in a file that a user wrote.
 
 It imports the words only.  To add a key start at its section in
 `model`, then `config/hotpixeld.yaml` and the JSON Schema (a test says how); what entries may

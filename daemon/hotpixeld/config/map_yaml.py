@@ -76,10 +76,10 @@ def _order(defect: Defect) -> tuple[int, int, str]:
 def _line(defect: Defect) -> str:
     """Return a line of the map: a defect, and in a comment when it shows."""
     told = conditions(defect)
-    return _pixel(defect) + (f"  # {told}" if told else "")
+    return pixel(defect) + (f"  # {told}" if told else "")
 
 
-def _pixel(defect: Defect) -> str:
+def pixel(defect: Defect) -> str:
     """Return a defect as a flow mapping."""
     parts = {"x": f"{defect.x}", "y": f"{defect.y}", "kind": defect.kind.value}
     if defect.radius is not None:

@@ -1,4 +1,4 @@
-"""YAML text as plain values that remember their lines: the one user of PyYAML.
+"""YAML text as plain values that remember their lines; only `edit` uses PyYAML too.
 
 Only what a configuration needs: mappings with text keys, lists, scalars, aliases within
 bounds.  Tags, merges and keys given twice are faults; dates stay text.
@@ -128,6 +128,11 @@ def parse(text: str, source: str) -> Document:
         problem = f"not valid YAML: {error.problem or error.context}{column}"
         raise ConfigError([f"{where}: {problem}"]) from error
     return Document(value, reader.places, tuple(reader.faults))
+
+
+def nodes(text: str) -> yaml.Node | None:
+    """Return the nodes of a text that `parse` has read, with their places in it."""
+    return yaml.compose(text, _Loader)
 
 
 def quote(text: str) -> str:

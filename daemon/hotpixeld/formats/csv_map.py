@@ -79,10 +79,15 @@ def _values(row: dict[str, str]) -> json_map.Json:
 
 def _read(content: bytes, camera: Camera, source: Path) -> list[ReadPixel]:
     reader = csv.DictReader(io.StringIO(text_of(content, source), newline=""))
-    if not {"x", "y"} <= set(reader.fieldnames or ()):
+    try:
+        columns = set(reader.fieldnames or ())
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        problem = f"{source}:{reader.line_num}: not valid CSV: {error}"
+        raise PixelListError([problem]) from error
+    if not {"x", "y"} <= columns:
         problem = f"{source}:1: no columns x and y: the first line names the columns"
         raise PixelListError([problem])
-    rows = [(reader.line_num, row) for row in reader]
     names = list(dict.fromkeys(row.get("camera") or camera.id for _, row in rows))
     wanted = [index for index, name in enumerate(names) if name == camera.id]
     name = names[only_of(names, wanted, camera, source)] if names else camera.id
@@ -106,6 +111,6 @@ FORM = Form(
     ".csv",
     _write,
     _read,
-    re.compile(r"(?:\w+,)*x,y\b.*"),
+    re.compile(r'(?=.*\bx\b)(?=.*\by\b)["\w .]+(?:,["\w .]*)+'),
     knows_cameras=True,
 )

@@ -161,7 +161,7 @@ def _read(content: bytes, camera: Camera, source: Path) -> list[ReadPixel]:
     except json.JSONDecodeError as error:
         problem = f"{source}:{error.lineno}: not valid JSON: {error.msg}"
         raise PixelListError([problem]) from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         problem = f"{source}: not what `map --format json` writes: {error!r}"
         raise PixelListError([problem]) from error
     check_size(size, camera, source)

@@ -62,7 +62,7 @@ def _levels(content: bytes, camera: Camera, source: Path) -> NDArray[np.generic]
             check_size(image.size, camera, source)
             colours = "RGB" if image.mode in {"P", "PA", "RGBA"} else image.mode
             levels = np.asarray(image.convert("L" if image.mode == "LA" else colours))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PixelListError([f"{source}: no PNG that can be read: {error}"]) from error
     return levels if levels.ndim == 2 else levels.max(axis=2)
 
