@@ -30,10 +30,22 @@ _LEVELS, _FIXED, _FLOATS = (
     np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")
     for dtype in (np.uint8, np.int16, np.float32)
 )
+
+
+class _Sum(ctypes.Structure):
+    """`struct sum` of trace.c."""
+
+    _fields_ = (
+        ("total", ctypes.c_void_p),
+        ("information", ctypes.c_void_p),
+        ("decay", ctypes.c_float),
+    )
+
+
 _add_rows = function(
-    "hotpixeld_trace_1",
-    *(_LEVELS, *[ctypes.c_ssize_t] * 4, ctypes.c_float),
-    *(_FLOATS, _FIXED, _FLOATS, _FIXED, _FLOATS),
+    "hotpixeld_trace_2",
+    *(_LEVELS, *[ctypes.c_ssize_t] * 4, _FLOATS),
+    *(ctypes.POINTER(_Sum), ctypes.c_void_p, _FIXED, _FLOATS),
 )
 
 
@@ -50,10 +62,12 @@ class Trace(statistics_trace.Trace):
     def add(self, frame: Frame) -> None:
         """Add a photo: its whole frame, or the band that is next."""
         height, width = self.total.shape
+        first, last, decay = generation.band(self.photos, height)
         _add_rows(
-            *(np.ascontiguousarray(frame), height, width),
-            *generation.band(self.photos, height),
-            *(statistics_trace.telling_numbers(), self.total, self.information),
+            *(np.ascontiguousarray(frame), height, width, first, last),
+            statistics_trace.telling_numbers(),
+            _Sum(self.total.ctypes.data, self.information.ctypes.data, decay),
+            None,
             np.zeros((SCRATCH_ROWS, width + 2 * PAD), np.int16),
             np.empty(width, np.float32),
         )

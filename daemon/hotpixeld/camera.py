@@ -1,10 +1,11 @@
-"""A camera: one body at one image size, the owner of one Welford state."""
+"""A camera: one body at one image size, the owner of one Welford state; and its bins."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,3 +48,49 @@ class Camera:
         slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:80]
         exact = "\0".join((*self.body, str(self.width), str(self.height)))
         return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+
+
+class Bin(NamedTuple):
+    """What a camera's lens correction depends on: photos of one bin have one.
+
+    Attributes
+    ----------
+    lens : str
+        As the photo names it; empty where it does not.
+    focal_mm : float or None
+        Focal length, to a tenth of a millimetre.
+    """
+
+    lens: str
+    focal_mm: float | None
+
+    @classmethod
+    def of(cls, lens: str, focal_mm: float | None) -> Bin:
+        """Return the bin of a photo."""
+        return cls(lens, None if focal_mm is None else round(focal_mm, 1))
+
+    @property
+    def plane(self) -> str:
+        """Return the name that planes of the bin begin with.
+
+        >>> Bin("Kit zoom", 16.0).plane
+        'bin_32a97b0b'
+        """
+        exact = f"{self.lens}\0{self.focal_mm}"
+        return f"bin_{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+
+    def __str__(self) -> str:
+        """Return it as people read it.
+
+        >>> str(Bin("Kit zoom", 16.0)), str(Bin("", None))
+        ('Kit zoom, 16 mm', 'unknown focal length')
+        """
+        if self.focal_mm is None:
+            focal = "unknown focal length"
+        else:
+            focal = f"{self.focal_mm:g} mm"
+        return f"{self.lens}, {focal}" if self.lens else focal
+
+
+UNKNOWN_BIN = Bin("", None)
+"""That of photos that tell nothing of their lens."""

@@ -154,7 +154,7 @@ def evidence_table(
     at_sites, controls = np.split(samples, [len(sites)], axis=1)
     # What an exposure is made of does not matter.
     photos = [
-        SampledPhoto(number, None, exposure, 1, focal, None, 1, samples[number])
+        SampledPhoto(number, None, exposure, 1, focal, None, "", 1, samples[number])
         for number, (exposure, focal) in enumerate(taken)
     ]
     return EvidenceTable(sites, at_sites, controls, photos)

@@ -42,7 +42,7 @@ class Body:
         nothing = np.zeros(0, evidence.SAMPLE)
         photos = [
             SampledPhoto(number, NOON + number * HOUR, seconds, 100,
-                         None, None, 1, nothing)
+                         None, None, "", 1, nothing)
             for number, seconds in enumerate(self.seconds.tolist())
         ]  # fmt: skip
         sites = np.array(sorted({(one.row, one.col) for one in self.map}))

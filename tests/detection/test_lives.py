@@ -24,7 +24,7 @@ def table() -> EvidenceTable:
     """Return six photos' evidence about the place of `SURE` and another."""
     nothing = np.zeros(0, evidence.SAMPLE)
     photos = [
-        SampledPhoto(number, when, None, None, None, None, 1, nothing)
+        SampledPhoto(number, when, None, None, None, None, "", 1, nothing)
         for number, when in enumerate(TIMES)
     ]
     sites = np.array([[5, 7], [30, 40]])

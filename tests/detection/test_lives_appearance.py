@@ -29,7 +29,7 @@ def table() -> EvidenceTable:
     samples["spread"] = 1.0
     samples["peak"] = np.array([peak for *_, peak in PHOTOS])[:, None, None]
     taken = [
-        SampledPhoto(number, NOON, seconds, iso, focal, None, 1, samples[number])
+        SampledPhoto(number, NOON, seconds, iso, focal, None, "", 1, samples[number])
         for number, (seconds, iso, focal, _) in enumerate(PHOTOS)
     ]
     return EvidenceTable(np.array([[5, 7]]), samples, samples, taken)

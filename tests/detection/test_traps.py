@@ -76,7 +76,7 @@ def learned(frames: list[Frame]) -> tuple[State, EvidenceTable]:
     samples = np.stack([whole_frames.sample(frame, sampled_at) for frame in frames])
     at_suspects, controls = np.split(samples, [len(sites)], axis=1)
     taken = [
-        SampledPhoto(index, START, 0.01, 200, 35.0, None, 1, row)
+        SampledPhoto(index, START, 0.01, 200, 35.0, None, "", 1, row)
         for index, row in enumerate(samples)
     ]
     return state, EvidenceTable(sites, at_suspects, controls, taken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from hotpixeld.camera import UNKNOWN_BIN
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.engine.sampling import ROUTINE, SEARCHED, Coverage
 from hotpixeld.store.images import Image, Taken
@@ -29,7 +30,13 @@ def coverage(*, new_since: int = COUNT + 1, never: int = 0) -> Coverage:
     versions = {
         one.id: 2 if one.id >= new_since else 1 for one in PHOTOS if one.id > never
     }
-    return Coverage(PHOTOS, 3, versions, {1: {OLD}, 2: {OLD, NEW}}, {OLD, NEW})
+    return Coverage(
+        PHOTOS,
+        3,
+        versions,
+        {(1, UNKNOWN_BIN): {OLD}, (2, UNKNOWN_BIN): {OLD, NEW}},
+        {OLD, NEW},
+    )
 
 
 def numbers(photos: list[Image]) -> list[int]:
@@ -66,7 +73,7 @@ def search(began: int) -> tuple[Defect, list[int]]:
             PHOTOS,
             3,
             {one.id: 2 if one.id in sampled else 1 for one in PHOTOS},
-            {1: {OLD}, 2: {OLD, NEW}},
+            {(1, UNKNOWN_BIN): {OLD}, (2, UNKNOWN_BIN): {OLD, NEW}},
             {NEW},
         )
         chosen = numbers(state.to_date([defect]))
@@ -110,7 +117,7 @@ def test_the_beginning_of_what_has_ended_is_not_searched() -> None:
 
 def test_those_that_lack_any_suspect_are_all_of_them() -> None:
     versions = {one.id: 3 if one.id > 40 else 2 for one in PHOTOS if one.id != 7}
-    sites = {2: {OLD}, 3: {OLD, NEW}}
+    sites = {(2, UNKNOWN_BIN): {OLD}, (3, UNKNOWN_BIN): {OLD, NEW}}
 
     lacking = Coverage(PHOTOS, 3, versions, sites, set()).all()
 

@@ -195,10 +195,8 @@ def right_after(world: World) -> list[str]:
 def damaged(folder: Path, number: int) -> list[str]:
     """Return what is wrong with a generation, the current one or the one before."""
     with tempfile.TemporaryDirectory() as place:
-        for name in generation_files.NAMES:
-            kept = folder / generation_files.PREVIOUS / f"{number:08d}.{name}"
-            here = generation_files.folder_of(folder, number) / name
-            (Path(place) / name).symlink_to(here if here.exists() else kept)
+        for name, path in generation_files.files_of(folder, number).items():
+            (Path(place) / name).symlink_to(path)
         try:
             generation_files.check(Path(place), lambda: None)
         except CheckpointError as error:

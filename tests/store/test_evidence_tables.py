@@ -36,7 +36,7 @@ def sampled_photo(image: int, version: int = 1, minutes: int = 0) -> SampledPhot
     packed = np.zeros(5, SAMPLE)
     packed["level"] = image
     when = NOON + dt.timedelta(minutes=minutes)
-    return SampledPhoto(image, when, 0.01, 200, 35.0, 31.0, version, packed)
+    return SampledPhoto(image, when, 0.01, 200, 35.0, 31.0, "", version, packed)
 
 
 def test_suspects_have_versions(ledger: Ledger) -> None:

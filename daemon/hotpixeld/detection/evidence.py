@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hotpixeld.camera import Bin
+from hotpixeld.detection.lens_correction import NOT_CORRECTED, Corrections
 from hotpixeld.statistics.contrast import (
     BORDER,
     CENTRE,
@@ -272,10 +274,13 @@ class Suspects:
         Grows by one with each new list; 0 is the empty one, before the first.
     sites : (N, 2) intp
         Row, column.
+    corrections : Corrections
+        Where photos show them.
     """
 
     version: int
     sites: Sites
+    corrections: Corrections = NOT_CORRECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +295,8 @@ class SampledPhoto:
         Local time as the camera wrote it.
     exposure_seconds, iso, focal_mm, celsius : float or None
         The last is the camera's own temperature, degrees.
+    lens : str
+        Its model; empty where the photo does not name it.
     version : int
         Of the list of suspects that it was sampled at.
     samples : (N + C,) of `evidence.SAMPLE`
@@ -302,12 +309,26 @@ class SampledPhoto:
     iso: int | None
     focal_mm: float | None
     celsius: float | None
+    lens: str
     version: int
     samples: Samples
+
+    @property
+    def bin(self) -> Bin:
+        """Return what its lens correction depends on."""
+        return Bin.of(self.lens, self.focal_mm)
 
 
 NOT_SAMPLED = 255
 """`clipped` of a sample that was never taken: it does not count."""
+
+
+def none_taken(*shape: int) -> Samples:
+    """Return samples that were never taken, of this shape."""
+    samples = np.zeros(shape, SAMPLE)
+    samples["clipped"] = NOT_SAMPLED
+    samples["spread"] = 1.0
+    return samples
 
 
 @dataclass(frozen=True, slots=True)

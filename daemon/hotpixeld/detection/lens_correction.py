@@ -8,45 +8,28 @@ a `Correction` takes them to the places of another bin, and back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hotpixeld.camera import Bin
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from hotpixeld.statistics.contrast import Sites
 
 INVERSE_STEPS = 8
 """Of the fixed point by which a correction is taken back: the last moves no place by
 1/1000 pixel where the magnification changes by a fifth from centre to corner."""
+NOWHERE = -1
+"""The row and the column of a site that a photo does not show."""
 SAME = 0.5
 """Pixels by which the places of two corrections differ at most that are one."""
-
-
-class Bin(NamedTuple):
-    """What a lens correction depends on: photos of one bin have one.
-
-    Attributes
-    ----------
-    lens : str
-        As the photo names it; empty where it does not.
-    focal_mm : float or None
-        Focal length, to a tenth of a millimetre.
-    """
-
-    lens: str
-    focal_mm: float | None
-
-    @classmethod
-    def of(cls, lens: str, focal_mm: float | None) -> Bin:
-        """Return the bin of a photo."""
-        return cls(lens, None if focal_mm is None else round(focal_mm, 1))
-
-    def __str__(self) -> str:
-        """Return it as people read it."""
-        focal = "unknown focal length" if self.focal_mm is None else ""
-        focal = focal or f"{self.focal_mm:g} mm"
-        return f"{self.lens}, {focal}" if self.lens else focal
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +121,80 @@ def _centre(size: tuple[int, int]) -> tuple[NDArray[np.float64], float]:
     """Return the frame's centre, and the square of its half diagonal."""
     centre = (np.array(size, np.float64) - 1) / 2
     return centre, float((centre**2).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """The lens corrections of a camera's bins.
+
+    Attributes
+    ----------
+    reference : Bin or None
+        The one whose places sensor sites are; None where nothing is known to move them,
+        and all photos are taken to show a site at the same place.
+    of : mapping of Bin to Correction
+        Of the bins that are known.
+    """
+
+    reference: Bin | None = None
+    of: Mapping[Bin, Correction] = field(default_factory=dict)
+
+    @property
+    def move(self) -> bool:
+        """Return whether any of them moves anything."""
+        return any(one != NONE for one in self.of.values())
+
+    def at(self, where: Bin) -> Correction | None:
+        """Return the correction of a bin; None where its places are not known."""
+        if not self.move:
+            return NONE
+        return self.of.get(where)
+
+    def places(self, sites: Sites, where: Bin, size: tuple[int, int]) -> Sites:
+        """Return the pixels of a photo that show sensor sites.
+
+        Parameters
+        ----------
+        sites : (N, 2) intp
+            Row, column; sensor sites may lie outside of the reference's frame.
+        where : Bin
+            Of the photo.
+        size : (height, width)
+
+        Returns
+        -------
+        (N, 2) intp
+            Row, column; `NOWHERE` both, where the frame does not show the site or
+            nothing tells where.
+        """
+        correction = self.at(where)
+        if correction is None:
+            return np.full_like(sites, NOWHERE)
+        places = sites
+        if correction != NONE:
+            places = np.rint(correction.places(sites, size)).astype(np.intp)
+        inside = np.all((places >= 0) & (places < np.array(size)), axis=1)
+        return np.where(inside[:, None], places, NOWHERE).astype(np.intp)
+
+    def to_json(self) -> str:
+        """Return them as text; empty where nothing moves."""
+        if self.reference is None:
+            return ""
+        of = [[*one, *astuple(correction)] for one, correction in self.of.items()]
+        return json.dumps({"reference": self.reference, "of": of})
+
+    @classmethod
+    def parse(cls, text: str) -> Corrections:
+        """Return what `to_json` wrote."""
+        if not text:
+            return NOT_CORRECTED
+        content = json.loads(text)
+        of = {
+            Bin(lens, focal): Correction(*numbers)
+            for lens, focal, *numbers in content["of"]
+        }
+        return cls(Bin(*content["reference"]), of)
+
+
+NOT_CORRECTED = Corrections()
+"""Those of a camera that nothing is known of."""

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hotpixeld.detection import evidence
 from hotpixeld.engine.learning_pass import (
     Folder,
     Means,
@@ -42,15 +43,16 @@ from hotpixeld.errors import (
 from hotpixeld.files import NotAFileError, Signature, open_regular
 from hotpixeld.jpeg.decoder import Size
 from hotpixeld.messages import EventKind, MessageId, counted
+from hotpixeld.statistics.generation import MOST_BINS
 from hotpixeld.store import disk_room, generation_files, state_folder
 from hotpixeld.store.events import NAMED
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from hotpixeld.camera import Camera
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.config.model import Config
     from hotpixeld.detection.evidence import Suspects
     from hotpixeld.engine.maps import Maps
@@ -307,7 +309,13 @@ class Learning:
         refused = {one.id: error for one in images if (error := self._refusal(one))}
         wanted = [one for one in images if one.id not in refused]
         pending = [
-            Pending(image.id, source.path, source.open, source.open_again)
+            Pending(
+                image.id,
+                source.path,
+                source.open,
+                source.open_again,
+                image.taken.bin,
+            )
             for image in wanted
             for source in [self._sources(image)]
         ]
@@ -315,15 +323,10 @@ class Learning:
             fewer = max(len(images) // 2, FEWEST)
             self._ledger.images.limit_pass(camera.id, fewer)
         suspects = self._ledger.samples.suspects(camera.id)
-        sites = suspects.sites
-        if suspects.version:
-            sites = with_controls(suspects, camera.height, camera.width)
+        task = self._task(record, suspects, {image.taken.bin for image in wanted})
         give_back()
         self._hold(self._memory.of_pass)
-        remembered = self._config.detection.memory
-        work = partial(
-            self._pass, record, sites, pending, remembered, self._memory.of_pass
-        )
+        work = partial(self._pass, record, task, pending, self._memory.of_pass)
         self._work = _Work(
             record,
             self._upkeep.submit(work),
@@ -333,22 +336,44 @@ class Learning:
             len(everything) - len(images),
         )
 
+    def _task(
+        self, record: CameraRecord, suspects: Suspects, bins: Collection[Bin]
+    ) -> Task:
+        """Return what a pass over photos of some bins is to do, but for what was before."""
+        camera = record.camera
+        size = Size(camera.height, camera.width)
+        sites = np.empty((0, 2), np.intp)
+        places = {}
+        if suspects.version:
+            sites = np.concatenate([suspects.sites, evidence.controls(*size)])
+            if suspects.corrections.move:
+                places = {one: with_controls(suspects, *size, one) for one in bins}
+        counts = self._ledger.images.bins(camera.id)
+        kept = list(counts)[:MOST_BINS]
+        if sum(counts.values()) - max(counts.values(), default=0) < FEWEST:
+            kept = []  # a stray photo or two
+        folded = list(self._ledger.images.bins(camera.id, folded_only=True))
+        return Task(
+            size,
+            None,
+            generation_files.folder_of(self._folder(camera.id), record.generation + 1),
+            self._config.detection.memory,
+            sites,
+            places,
+            kept,
+            folded[0] if len(folded) == 1 else None,
+        )
+
     def _pass(
-        self,
-        record: CameraRecord,
-        sites: np.ndarray,
-        pending: Sequence[Pending],
-        remembered: int,
-        memory: int,
+        self, record: CameraRecord, task: Task, pending: Sequence[Pending], memory: int
     ) -> Passed:
         """Make a pass; in the thread."""
-        folder = self._folder(record.camera.id)
-        before = None
         if record.generation:
+            folder = self._folder(record.camera.id)
             path = generation_files.folder_of(folder, record.generation)
             before = Folder(path, generation_files.read_manifest(path))
-        size = Size(record.camera.height, record.camera.width)
-        target = generation_files.folder_of(folder, record.generation + 1)
+            only = None if before.generation.bins else task.only
+            task = replace(task, before=before, only=only)
         means = Means(
             memory,
             self._earlier.threads,
@@ -358,7 +383,7 @@ class Learning:
             self._memory.work,
             self._hold,
         )
-        return learn(Task(size, before, target, remembered, sites), pending, means)
+        return learn(task, pending, means)
 
     def _sources(self, image: Image) -> _Sources:
         paths = self._ledger.paths

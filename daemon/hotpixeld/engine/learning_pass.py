@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hotpixeld.camera import UNKNOWN_BIN, Bin
 from hotpixeld.detection import evidence
 from hotpixeld.errors import (
     HotpixeldError,
@@ -33,14 +34,17 @@ from hotpixeld.jpeg import decoder
 from hotpixeld.jpeg.decoder import CodecError, SideBySide, Size, StripDecoder
 from hotpixeld.statistics.generation import (
     KEPT,
+    OF_BIN,
     Counts,
     Folding,
     Generation,
     Planes,
     Strip,
+    own_planes,
+    planes_of,
     strips,
 )
-from hotpixeld.store.generation_files import GenerationReader, writing
+from hotpixeld.store.generation_files import GenerationReader, keep_planes, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,8 +56,8 @@ if TYPE_CHECKING:
 
 LEAST_ROWS, MOST_ROWS = 32, 64
 """Rows of a strip: fewer make the rows around it count, more leave the cores' cache."""
-STATE_BYTES = 27
-"""A pixel of a strip: mean, M2 and trace."""
+STATE_BYTES, BIN_BYTES = 27, 3
+"""A pixel of a strip: mean, M2 and trace; and the trace of each bin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Pending:
     path: Path
     open: Callable[[], int]
     open_again: Callable[[], int] | None = None
+    bin: Bin = UNKNOWN_BIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,12 @@ class Task:
         Photos to remember; 0 never forgets.
     sites : (N, 2) intp
         Where each photo is sampled: row, column.
+    places : mapping of Bin to (N, 2) intp
+        Where photos of a bin are, in place of that: what their lens correction moves.
+    bins : sequence of Bin
+        Those whose traces are kept.
+    only : Bin or None
+        That of all photos of the generation before, where it has no traces of bins.
     """
 
     size: Size
@@ -153,11 +164,24 @@ class Task:
     target: Path
     remembered: int
     sites: NDArray[np.intp]
+    places: Mapping[Bin, NDArray[np.intp]] = field(default_factory=dict)
+    bins: Sequence[Bin] = ()
+    only: Bin | None = None
 
     @property
     def counts(self) -> Counts:
         """Return what the generation before counts."""
         return self.before.generation.counts if self.before else Counts()
+
+    @property
+    def traced(self) -> dict[Bin, int]:
+        """Return the photos in the trace of each bin, before these.
+
+        A trace that begins is that of the camera where all photos so far are of its bin.
+        """
+        known = self.before.generation.bins if self.before else {}
+        alone = {self.only: self.counts.traced} if self.only else {}
+        return {one: known.get(one, alone.get(one, 0)) for one in self.bins}
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,17 +297,18 @@ def _least_bytes(source: StripDecoder) -> int:
     return rows + working + source.coefficient_bytes
 
 
-def _state_bytes(width: int, rows: int) -> int:
+def _state_bytes(task: Task, rows: int) -> int:
     """Return what the strip of the state takes."""
-    return STATE_BYTES * width * rows
+    return (STATE_BYTES + BIN_BYTES * len(task.bins)) * task.size.width * rows
 
 
 @contextlib.contextmanager
 def _opened(
-    photos: Sequence[Pending], size: Size, means: Means, faults: _Faults
+    photos: Sequence[Pending], task: Task, means: Means, faults: _Faults
 ) -> Iterator[list[_Opened]]:
     """Open as many photos as the memory is enough for, the first ones; add to `faults`."""
-    left = means.memory - _state_bytes(size.width, LEAST_ROWS)
+    size = task.size
+    left = means.memory - _state_bytes(task, LEAST_ROWS)
     taken: list[_Opened] = []
     with contextlib.ExitStack() as stack:
         for photo in photos:
@@ -304,11 +329,11 @@ def _opened(
         yield taken
 
 
-def _rows(taken: Sequence[_Opened], size: Size, means: Means) -> int:
+def _rows(taken: Sequence[_Opened], task: Task, means: Means) -> int:
     """Return how many rows a strip has, as the memory allows."""
     spare = means.memory - sum(_least_bytes(one.decoder) for one in taken)
-    spare -= _state_bytes(size.width, LEAST_ROWS)
-    row = 3 * size.width * len(taken) + _state_bytes(size.width, 1)
+    spare -= _state_bytes(task, LEAST_ROWS)
+    row = 3 * task.size.width * len(taken) + _state_bytes(task, 1)
     return max(min(LEAST_ROWS + spare // row // 16 * 16, means.rows), 16)
 
 
@@ -344,7 +369,7 @@ class _Pass:
 
     def __init__(self, task: Task, taken: Sequence[_Opened], means: Means) -> None:
         height, width = task.size
-        rows = _rows(taken, task.size, means)
+        rows = _rows(taken, task, means)
         self._task, self._taken, self._means = task, taken, means
         self._windows = np.empty((len(taken), KEPT + rows, width, 3), np.uint8)
         self._photos = SideBySide(
@@ -354,16 +379,24 @@ class _Pass:
             KEPT,
             means.stop,
         )
+        bins = [one.pending.bin for one in taken]
+        begun = task.traced
+        # The bins that no photo of this pass is of keep their traces as they are.
+        touched = {*bins, task.only}
+        self._traced = {one: begun[one] for one in task.bins if one in touched}
         self._folding = Folding(
             *(task.counts, task.remembered, self._windows, height),
             threads=means.threads,
+            traced=self._traced,
+            bins=bins,
         )
-        self._planes = Planes(height, width, rows)
+        self._names = planes_of(self._traced)
+        self._planes = Planes(height, width, rows, self._names)
         held = sum(_least_bytes(one.decoder) for one in taken)
         held += (rows - LEAST_ROWS) * 3 * width * len(taken)
-        means.holds(held + _state_bytes(width, rows))
+        means.holds(held + _state_bytes(task, rows))
         self._strips = iter(strips(height, rows))
-        self.samples = np.zeros((len(taken), len(task.sites)), evidence.SAMPLE)
+        self.samples = evidence.none_taken(len(taken), len(task.sites))
 
     def run(self, crew: _Crew) -> tuple[Generation | None, dict[int, PhotoError]]:
         """Return the new generation, or what is wrong with photos."""
@@ -395,7 +428,8 @@ class _Pass:
         with (
             self._reading() as reader,
             writing(
-                self._task.target, *self._task.size, self._means.at_border
+                *(self._task.target, *self._task.size, self._means.at_border),
+                self._names,
             ) as writer,
         ):
             former: Strip | None = None
@@ -416,7 +450,20 @@ class _Pass:
                 reader.check()
             if self._bad():
                 raise _BadPhotoFoundError
-            return writer.end(self._folding.after)
+            bins, kept = self._keep_untouched()
+            return writer.end(self._folding.after, {**bins, **self._folding.bins}, kept)
+
+    def _keep_untouched(self) -> tuple[dict[Bin, int], dict[str, str]]:
+        """Take traces over that no photo came to; return them, with their checksums."""
+        before, begun = self._task.before, self._task.traced
+        bins = {one: begun[one] for one in begun if one not in self._traced}
+        if before is None or not bins:
+            return {}, {}
+        known = before.generation
+        found = {one: count for one, count in bins.items() if one in known.bins}
+        names = [name for one in found for name in own_planes(one)]
+        keep_planes(before.path, self._task.target, names)
+        return found, {name: known.checksums[name] for name in names}
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[GenerationReader | None]:
@@ -425,26 +472,44 @@ class _Pass:
         if before is None:
             yield None
         else:
-            with GenerationReader(before.path, before.generation) as reader:
+            known = (
+                name for name in self._names if name in before.generation.checksums
+            )
+            with GenerationReader(before.path, before.generation, known) as reader:
                 yield reader
 
     def _read(self, reader: GenerationReader | None, strip: Strip) -> None:
         """Bring a strip of the generation before into memory."""
-        if reader is None:
-            self._planes.clear()
-        else:
+        self._planes.clear()
+        if reader is not None:
             reader.read(strip, self._planes)
+        only = self._task.only
+        if only is not None and only in self._traced:
+            for name in own_planes(only):
+                like = self._planes.of(OF_BIN[name.rpartition("_")[2]], strip)
+                self._planes.of(name, strip)[...] = like
 
     def _sample(self, strip: Strip) -> None:
         """Sample the sites whose neighbourhoods are complete."""
-        rows = self._task.sites[:, 0]
-        here = (rows >= strip.first_whole) & (rows < strip.last_whole)
+        task = self._task
+        if not task.places:
+            self._sample_photos(strip, slice(None), task.sites)
+            return
+        for photo, one in enumerate(self._taken):
+            places = task.places.get(one.pending.bin, task.sites)
+            self._sample_photos(strip, slice(photo, photo + 1), places)
+
+    def _sample_photos(
+        self, strip: Strip, photos: slice, places: NDArray[np.intp]
+    ) -> None:
+        """Sample photos that have the sites at the same places."""
+        here = (places[:, 0] >= strip.first_whole) & (places[:, 0] < strip.last_whole)
         if here.any():
-            self.samples[:, here] = evidence.sample_rows(
-                self._windows,
+            self.samples[photos, here] = evidence.sample_rows(
+                self._windows[photos],
                 strip.first - KEPT,
                 self._task.size.height,
-                self._task.sites[here],
+                places[here],
             )
 
     def _bad(self) -> dict[int, PhotoError]:
@@ -480,7 +545,7 @@ def learn(task: Task, photos: Sequence[Pending], means: Means) -> Passed:
     try:
         while True:
             good = [one for one in photos if one.number not in faults.bad]
-            with _opened(good, task.size, means, faults) as taken:
+            with _opened(good, task, means, faults) as taken:
                 if not taken:
                     nobody = np.zeros((0, len(task.sites)), evidence.SAMPLE)
                     return Passed(None, (), nobody, faults.bad)

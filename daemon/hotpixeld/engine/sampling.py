@@ -10,6 +10,7 @@ those.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,11 +21,11 @@ import numpy as np
 
 from hotpixeld.detection import evidence
 from hotpixeld.detection.evidence import (
-    NOT_SAMPLED,
     EvidenceTable,
     SampledPhoto,
     Suspects,
 )
+from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.detection.suspects import FOREMOST
 from hotpixeld.engine import decode_trial
 from hotpixeld.errors import PhotoError, PhotoGoneError
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hotpixeld.camera import Camera
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.config.model import Limits
     from hotpixeld.defect import Defect
     from hotpixeld.detection.evidence import Samples
@@ -77,9 +78,12 @@ WINDOW_COST = 35
 30 to 40 were measured on photos of 4 to 10 MP, about where it decides."""
 
 
-def with_controls(suspects: Suspects, height: int, width: int) -> NDArray[np.intp]:
-    """Return all sites where photos of a camera are sampled: suspects, then controls."""
-    return np.concatenate([suspects.sites, evidence.controls(height, width)])
+def with_controls(
+    suspects: Suspects, height: int, width: int, where: Bin
+) -> NDArray[np.intp]:
+    """Return all places where photos of a bin are sampled: suspects, then controls."""
+    places = suspects.corrections.places(suspects.sites, where, (height, width))
+    return np.concatenate([places, evidence.controls(height, width)])
 
 
 def sampled(
@@ -162,7 +166,7 @@ def _sample_decoded(data: bytes, sites: NDArray[np.intp]) -> Samples:
 def sample(photo: Photo, sites: NDArray[np.intp]) -> Samples:
     """Return what a photo shows at `sites`, (N,) of `evidence.SAMPLE`.
 
-    By the blocks around them, to the same levels; where that would cost more than to
+    Those that are `NOWHERE` are not sampled.  By the blocks around them, to the same levels; where that would cost more than to
     decode all of the photo, or it cannot be walked, all is decoded.
 
     Raises
@@ -170,6 +174,11 @@ def sample(photo: Photo, sites: NDArray[np.intp]) -> Samples:
     CodecError
         It cannot be decoded.
     """
+    somewhere = sites[:, 0] != NOWHERE
+    if not somewhere.all():
+        samples = evidence.none_taken(len(sites))
+        samples[somewhere] = sample(photo, sites[somewhere])
+        return samples
     enough = min(photo.structure.height, photo.structure.width) >= evidence.SIDE
     if enough and _costs_less(photo, len(sites) * evidence.SIDE**2):
         try:
@@ -190,8 +199,8 @@ class Evidence:
         Newest first, by the order in which they are folded.
     suspects : Suspects
         The present ones.
-    sites : mapping of int to (N, 2) intp
-        The suspects of each version that a photo was sampled at, and of the present one.
+    lists : mapping of int to Suspects
+        Of each version that a photo was sampled at, and the present one.
     samples : mapping of int to SampledPhoto
         By image id.
     """
@@ -199,7 +208,7 @@ class Evidence:
     camera: Camera
     photos: Sequence[Image]
     suspects: Suspects
-    sites: Mapping[int, NDArray[np.intp]]
+    lists: Mapping[int, Suspects]
     samples: Mapping[int, SampledPhoto]
 
     @classmethod
@@ -207,30 +216,51 @@ class Evidence:
         """Return what the ledger says."""
         tables = ledger.samples
         now, newest = tables.suspects(camera.id), tables.newest(camera.id, JUDGED)
-        sites = {
-            version: tables.suspects(camera.id, version).sites
+        lists = {
+            version: tables.suspects(camera.id, version)
             for version in {photo.version for photo in newest}
         }
         photos = ledger.images.newest(camera.id, JUDGED)
         samples = {photo.image: photo for photo in newest}
-        return cls(camera, photos, now, sites | {now.version: now.sites}, samples)
+        return cls(camera, photos, now, lists | {now.version: now}, samples)
 
     def at(self, suspects: Suspects) -> Evidence:
         """Return it with other suspects as the present ones."""
-        sites = {**self.sites, suspects.version: suspects.sites}
-        return Evidence(self.camera, self.photos, suspects, sites, self.samples)
+        lists = {**self.lists, suspects.version: suspects}
+        return Evidence(self.camera, self.photos, suspects, lists, self.samples)
 
     def with_samples(self, new: Iterable[SampledPhoto]) -> Evidence:
         """Return it with samples in place of former ones."""
         samples = {**self.samples, **{photo.image: photo for photo in new}}
-        return Evidence(self.camera, self.photos, self.suspects, self.sites, samples)
+        return Evidence(self.camera, self.photos, self.suspects, self.lists, samples)
 
-    def _columns(self) -> dict[int, NDArray[np.intp]]:
-        """Return for each version where the present suspects are among its own, -1 if new."""
-        return {
-            version: _columns(sites, self.suspects.sites)
-            for version, sites in self.sites.items()
-        }
+    def places(self, version: int, where: Bin) -> NDArray[np.intp]:
+        """Return where photos of a bin show the suspects of a version, (N, 2)."""
+        size, listed = (self.camera.height, self.camera.width), self.lists[version]
+        return listed.corrections.places(listed.sites, where, size)
+
+    def looked_at(self, version: int, where: Bin) -> set[Site]:
+        """Return at which present suspects photos of a bin need not be sampled again.
+
+        Those of which a version has the place, and those that they do not show.
+        """
+        now = self.places(self.suspects.version, where)
+        known = _columns(self.places(version, where), now) >= 0
+        known |= now[:, 0] == NOWHERE
+        return {(row, col) for row, col in self.suspects.sites[known].tolist()}
+
+    def _columns(self) -> Callable[[int, Bin], NDArray[np.intp]]:
+        """Return what tells where the present suspects are among a version's, -1 if new.
+
+        By where photos of a bin show them: it is that at which they were sampled.
+        """
+
+        @functools.cache
+        def columns(version: int, where: Bin) -> NDArray[np.intp]:
+            now = self.places(self.suspects.version, where)
+            return _columns(self.places(version, where), now)
+
+        return columns
 
     def begun(
         self, images: Iterable[Image]
@@ -244,10 +274,10 @@ class Evidence:
         columns, suspects = self._columns(), len(self.suspects.sites)
         found = {}
         for image in images:
-            begun: Samples = np.zeros(suspects + controls, evidence.SAMPLE)
+            begun = evidence.none_taken(suspects + controls)
             lacking = np.arange(len(begun))
             if former := self.samples.get(image.id):
-                known = columns[former.version]
+                known = columns(former.version, image.taken.bin)
                 lacking = np.flatnonzero(known < 0)
                 _carry_over(former.samples[:-controls], known, begun[:suspects])
                 begun[suspects:] = former.samples[-controls:]
@@ -264,12 +294,13 @@ class Evidence:
         )
         sites = self.suspects.sites
         controls = len(evidence.controls(self.camera.height, self.camera.width))
-        samples = np.zeros((len(photos), len(sites)), evidence.SAMPLE)
-        samples["clipped"] = NOT_SAMPLED
-        samples["spread"] = 1.0
+        samples = evidence.none_taken(len(photos), len(sites))
         columns = self._columns()
+        bins = {photo.id: photo.taken.bin for photo in self.photos}
         for row, photo in zip(samples, photos, strict=True):
-            _carry_over(photo.samples[:-controls], columns[photo.version], row)
+            where = bins.get(photo.image, photo.bin)
+            known = columns(photo.version, where)
+            _carry_over(photo.samples[:-controls], known, row)
         ordinary = [photo.samples[-controls:] for photo in photos]
         empty = np.empty((0, controls), evidence.SAMPLE)
         return EvidenceTable(
@@ -280,6 +311,7 @@ class Evidence:
 def _columns(old: NDArray[np.intp], new: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return for each new site the place of the same one among the old, -1 if new."""
     places = {(row, col): index for index, (row, col) in enumerate(old.tolist())}
+    places.pop((NOWHERE, NOWHERE), None)
     return np.array([places.get((row, col), -1) for row, col in new.tolist()], np.intp)
 
 
@@ -301,8 +333,9 @@ class Coverage:
         Of the present suspects.
     versions : mapping of int to int
         By image id: of the suspects at which it was sampled; missing where it never was.
-    sites : mapping of int to set of (row, col)
-        By such a version.
+    sites : mapping of (int, Bin) to set of (row, col)
+        Of the present suspects, those at which photos of a bin that were sampled at a
+        version have been looked at, and those that they do not show.
     foremost : set of (row, col)
         Of the present suspects, those in the map and those that stand out most.
     """
@@ -310,24 +343,29 @@ class Coverage:
     photos: Sequence[Image]
     version: int
     versions: Mapping[int, int]
-    sites: Mapping[int, set[Site]]
+    sites: Mapping[tuple[int, Bin], set[Site]]
     foremost: set[Site]
 
     @classmethod
     def of(cls, known: Evidence, listed: int) -> Coverage:
         """Return that of what is known, with so many defects in the map before."""
-        sites = {
-            version: {(row, col) for row, col in sites.tolist()}
-            for version, sites in known.sites.items()
-        }
         versions = {image: photo.version for image, photo in known.samples.items()}
+        now = known.suspects.version
+        of = {
+            (version, photo.taken.bin)
+            for photo in known.photos
+            for version in (now, versions.get(photo.id, now))
+        }
+        sites = {which: known.looked_at(*which) for which in of}
         first = known.suspects.sites[: listed + FOREMOST].tolist()
         foremost = {(row, col) for row, col in first}
-        return cls(known.photos, known.suspects.version, versions, sites, foremost)
+        return cls(known.photos, now, versions, sites, foremost)
 
     def _lacks(self, photo: Image, sites: Iterable[Site]) -> bool:
         version = self.versions.get(photo.id)
-        return version is None or not self.sites[version].issuperset(sites)
+        if version is None:
+            return True
+        return not self.sites[version, photo.taken.bin].issuperset(sites)
 
     def to_judge(self, most: int) -> list[Image]:
         """Return the photos to sample again before a verdict, at most so many.
@@ -371,7 +409,9 @@ class Coverage:
     def all(self) -> list[Image]:
         """Return the photos that lack any of the present suspects."""
         return [
-            one for one in self.photos if self._lacks(one, self.sites[self.version])
+            one
+            for one in self.photos
+            if self._lacks(one, self.sites[self.version, one.taken.bin])
         ]
 
 
@@ -447,14 +487,15 @@ class EarlierPhotos:
             Called for each; what it raises ends all.
         """
         height, width = known.camera.height, known.camera.width
-        sites = with_controls(known.suspects, height, width)
         begun = known.begun(image for image, _ in wanted)
 
         def at_suspects(image: Image, photo: Photo) -> SampledPhoto:
             samples, lacking = begun[image.id]
-            samples[lacking] = sample(photo, sites[lacking])
+            where = image.taken.bin
+            places = with_controls(known.suspects, height, width, where)
+            samples[lacking] = sample(photo, places[lacking])
             # The ledger may not know how it was taken: version 0.1 did not ask.
-            taken = Taken.of(photo.metadata)
+            taken = Taken.of(photo.metadata)._replace(lens=where.lens)
             return sampled(image, taken, known.suspects, samples)
 
         return [

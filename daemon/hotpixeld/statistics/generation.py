@@ -1,7 +1,8 @@
 """Generations: what is kept of a camera's photos, made anew by each pass, never edited.
 
 A generation is four planes and what they count: mean, M2, and the trace's totals and
-weights.  A pass goes through them in strips of rows, front to back; M2 is the sum of
+weights; and where a camera's photos are of several bins, totals and weights of each bin's
+own trace.  A pass goes through them in strips of rows, front to back; M2 is the sum of
 squared differences from the mean, and M2 / (weight - 1) the variance.
 
 Photos are folded into the next generation side by side, a strip at a time; the result is,
@@ -19,12 +20,13 @@ from __future__ import annotations
 
 import ctypes
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hotpixeld.camera import Bin
 from hotpixeld.compiled import function
 from hotpixeld.statistics.trace import (
     BANDS,
@@ -36,7 +38,7 @@ from hotpixeld.statistics.trace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hotpixeld.statistics.contrast import FloatArray
     from hotpixeld.statistics.trace import Trace
@@ -77,11 +79,31 @@ FORMATS: Mapping[str, PlaneFormat] = {
     TOTAL: PlaneFormat("<i2", 0, 1),
     TELLING: PlaneFormat("<f4", 0, CELL),
 }
+OF_BIN = {"total": TOTAL, "telling": TELLING}
+"""The planes that a bin has of its own, and those of the camera that they are like."""
+MOST_BINS = 16
+"""Traces of bins that a generation has at most."""
 
 
-def generation_bytes(height: int, width: int) -> int:
+def format_of(name: str) -> PlaneFormat:
+    """Return how a plane lies in its file."""
+    return FORMATS.get(name) or FORMATS[OF_BIN[name.rpartition("_")[2]]]
+
+
+def own_planes(one: Bin) -> tuple[str, str]:
+    """Return the names of the planes of a bin's trace: totals, weights."""
+    return f"{one.plane}_total", f"{one.plane}_telling"
+
+
+def planes_of(bins: Iterable[Bin]) -> tuple[str, ...]:
+    """Return the names of a generation's planes, those of its bins last."""
+    return (*FORMATS, *(name for one in bins for name in own_planes(one)))
+
+
+def generation_bytes(height: int, width: int, bins: int = 0) -> int:
     """Return the bytes that a generation takes on disk, but for its manifest."""
-    return sum(one.bytes(height, width) for one in FORMATS.values())
+    own = sum(FORMATS[like].bytes(height, width) for like in OF_BIN.values())
+    return sum(one.bytes(height, width) for one in FORMATS.values()) + bins * own
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +138,8 @@ class State:
     mean, m2 : (H, W, 3) float32
         Mean level, and sum of squared differences from it (levels squared).
     trace : Trace or None
+    bins : mapping of Bin to Trace
+        The traces of the bins that have their own.
 
     Notes
     -----
@@ -127,6 +151,7 @@ class State:
     mean: FloatArray
     m2: FloatArray
     trace: Trace | None = None
+    bins: Mapping[Bin, Trace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +165,24 @@ class Generation:
     counts : Counts
     checksums : mapping of str to str
         Of each plane's file.
+    bins : mapping of Bin to int
+        Photos in the trace of each bin that has its own.
     """
 
     height: int
     width: int
     counts: Counts
     checksums: Mapping[str, str]
+    bins: Mapping[Bin, int] = field(default_factory=dict)
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """Return the names of its planes."""
+        return planes_of(self.bins)
 
     def to_json(self) -> str:
         """Return the manifest."""
-        content = {
+        content: dict[str, object] = {
             "height": self.height,
             "width": self.width,
             **asdict(self.counts),
@@ -159,9 +192,12 @@ class Generation:
                     "dtype": one.dtype,
                     "shape": one.shape(self.height, self.width),
                 }
-                for name, one in FORMATS.items()
+                for name in self.planes
+                for one in [format_of(name)]
             },
         }
+        if self.bins:
+            content["bins"] = [[*one, photos] for one, photos in self.bins.items()]
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
@@ -179,10 +215,15 @@ class Generation:
             photos, traced = int(content["photos"]), int(content["traced"])
             counts = Counts(photos, float(content["weight"]), traced)
             files = content["files"]
-            sums = {name: str(files[f"{name}.npy"]["checksum"]) for name in FORMATS}
+            bins = {
+                Bin(str(lens), None if focal is None else float(focal)): int(own)
+                for lens, focal, own in content.get("bins", ())
+            }
+            names = planes_of(bins)
+            sums = {name: str(files[f"{name}.npy"]["checksum"]) for name in names}
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a manifest: {text[:40]!r}") from error
-        return cls(height, width, counts, sums)
+        return cls(height, width, counts, sums, bins)
 
 
 class Strip(NamedTuple):
@@ -205,7 +246,7 @@ class Strip(NamedTuple):
         """
         if name in {MEAN, M2}:
             return self.first, self.last
-        cell = FORMATS[name].cell
+        cell = format_of(name).cell
         return -(-self.first_whole // cell), -(-self.last_whole // cell)
 
 
@@ -226,11 +267,14 @@ def strips(height: int, rows: int) -> list[Strip]:
 class Planes:
     """A strip of each plane, in memory that all strips share; edited in place."""
 
-    def __init__(self, height: int, width: int, rows: int) -> None:
+    def __init__(
+        self, height: int, width: int, rows: int, names: Iterable[str] = FORMATS
+    ) -> None:
         most = min(rows + MARGIN, height)
         self._memory: dict[str, NDArray[np.float32] | NDArray[np.int16]] = {
             name: np.zeros(one.shape(most, width), one.dtype)
-            for name, one in FORMATS.items()
+            for name in names
+            for one in [format_of(name)]
         }
 
     def of(self, name: str, strip: Strip) -> NDArray[np.float32] | NDArray[np.int16]:
@@ -274,6 +318,12 @@ class _Band(ctypes.Structure):
     )
 
 
+class _Trace(ctypes.Structure):
+    """`struct trace` of strip.c."""
+
+    _fields_ = (("total", ctypes.c_void_p), ("telling", ctypes.c_void_p))
+
+
 class _Rows(ctypes.Structure):
     """`struct rows` of strip.c."""
 
@@ -292,9 +342,10 @@ _fold_strip = function(
     *(_PLACE, _SIZE, ctypes.POINTER(_Step), _SIZE, _PLACE, _PLACE, _SIZE, _COUNTER),
 )
 _trace_strip = function(
-    "hotpixeld_trace_strip_1",
-    *(_PLACE, _SIZE, ctypes.POINTER(_Band), _SIZE, ctypes.POINTER(_Rows)),
-    *(ctypes.c_int64, _PLACE, _PLACE, _PLACE, _PLACE, _SIZE, _PLACE, _COUNTER),
+    "hotpixeld_trace_strip_2",
+    *(_PLACE, _SIZE, ctypes.POINTER(_Band), ctypes.POINTER(_Band)),
+    *(ctypes.POINTER(ctypes.c_int32), _SIZE, ctypes.POINTER(_Rows), ctypes.c_int64),
+    *(_PLACE, ctypes.POINTER(_Trace), _PLACE, _SIZE, _PLACE, _COUNTER),
 )
 
 
@@ -355,10 +406,16 @@ class Folding:
         Of the frames.
     threads : int
         How many will `share` a strip.
+    traced : mapping of Bin to int
+        The bins whose traces are kept, with the photos in each.
+    bins : sequence of Bin, optional
+        Of each photo; one whose bin is none of those is told in the camera's trace alone.
 
     Attributes
     ----------
     after : Counts
+    bins : mapping of Bin to int
+        Photos in the trace of each bin, after these.
 
     Raises
     ------
@@ -366,8 +423,16 @@ class Folding:
         The frames are smaller than `SMALLEST` either way.
     """
 
-    def __init__(
-        self, before: Counts, memory: int, windows: Frame, height: int, *, threads: int
+    def __init__(  # noqa: PLR0913 - what a pass brings along
+        self,
+        before: Counts,
+        memory: int,
+        windows: Frame,
+        height: int,
+        *,
+        threads: int,
+        traced: Mapping[Bin, int] = {},
+        bins: Sequence[Bin] = (),
     ) -> None:
         photos, self._width = len(windows), windows.shape[2]
         if min(height, self._width) < SMALLEST:
@@ -377,6 +442,15 @@ class Folding:
         self._windows, self._height, self._threads = windows, height, threads
         self._steps = (_Step * photos)(*(_Step(*one) for one in numbers))
         self._bands = (_Band * photos)(*(_Band(*one) for one in bands))
+        self.bins = dict(traced)
+        self._own = (ctypes.c_int32 * photos)()
+        self._own_bands = (_Band * photos)()
+        places = {one: place for place, one in enumerate(traced, 1)}
+        for photo, one in enumerate(bins):
+            if place := places.get(one, 0):
+                self._own[photo] = place
+                self._own_bands[photo] = _Band(*band(self.bins[one], height))
+                self.bins[one] += 1
         self._numbers = telling_numbers()
         self._next_traced, self._next_folded = ctypes.c_size_t(), ctypes.c_size_t()
         self._strip: Strip | None = None
@@ -394,6 +468,15 @@ class Folding:
         self._trace(self._strip, self._planes)
         self._fold(self._strip, self._planes)
 
+    def _traces(self, strip: Strip, planes: Planes) -> ctypes.Array[_Trace]:
+        """Return where the traces' rows are, the camera's first."""
+        names = [(TOTAL, TELLING), *map(own_planes, self.bins)]
+        found = [
+            _Trace(*(planes.of(name, strip).ctypes.data for name in pair))
+            for pair in names
+        ]
+        return (_Trace * len(found))(*found)
+
     def _trace(self, strip: Strip, planes: Planes) -> None:
         """Tell the rows whose neighbourhoods are complete."""
         windows, rows = self._windows, strip.last_whole - strip.first_whole
@@ -402,11 +485,11 @@ class Folding:
         weight = np.empty(self._width, np.float32)
         top, whole = strip.first - KEPT, (strip.first_whole, strip.last_whole)
         _trace_strip(
-            *(windows.ctypes.data, windows.strides[0], self._bands, len(windows)),
+            *(windows.ctypes.data, windows.strides[0], self._bands, self._own_bands),
+            *(self._own, len(windows)),
             *(_Rows(self._height, self._width, top, *whole), together),
             self._numbers.ctypes.data,
-            planes.of(TOTAL, strip).ctypes.data,
-            planes.of(TELLING, strip).ctypes.data,
+            self._traces(strip, planes),
             *(scratch.ctypes.data, scratch.nbytes, weight.ctypes.data),
             ctypes.byref(self._next_traced),
         )

@@ -50,9 +50,13 @@ void hotpixeld_fold_strip_1(const uint8_t *photos, size_t apart, const struct st
         }
 }
 
-void hotpixeld_trace_1(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first,
-                       ptrdiff_t last, float decay, const float *numbers, int16_t *total,
-                       float *telling, int16_t *scratch, float *weight);
+struct sum {
+    int16_t *total;
+    float *information, decay;
+};
+void hotpixeld_trace_2(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first,
+                       ptrdiff_t last, const float *numbers, const struct sum *all,
+                       const struct sum *own, int16_t *scratch, float *weight);
 
 /* The rows of a frame that one photo tells, and what is kept there of the former total. */
 struct band {
@@ -67,33 +71,60 @@ struct rows {
     int64_t first, last; /* the rows to tell, whose totals are in memory */
 };
 
+/* The rows of a strip of one trace: they begin with row `first`. */
+struct trace {
+    int16_t *total;
+    float *telling;
+};
+
+/* Where row 0 of a trace would be, and what is kept of it. */
+static struct sum sum_of(const struct trace *trace, const struct rows *rows, float decay)
+{
+    int64_t cells = (rows->width + 3) / 4;
+    struct sum sum = {trace->total - rows->first * rows->width,
+                      trace->telling - rows->first / 4 * cells, decay};
+    return sum;
+}
+
 /* Tell the rows of a strip, `together` of them by one thread.
  *
- * `total` and `telling` hold the rows `first` to `last` alone.  `first` and `together` are
- * multiples of the height of a cell.
+ * traces: that of all photos, then those of bins.  bands, own_bands: of each photo, in the
+ * first trace and in that of its bin; own: the number of this one, 0 where there is none.
+ * `first` and `together` are multiples of the height of a cell.
  */
-void hotpixeld_trace_strip_1(const uint8_t *photos, size_t apart, const struct band *bands,
-                             size_t count, const struct rows *rows, int64_t together,
-                             const float *numbers, int16_t *total, float *telling,
-                             int16_t *scratch, size_t scratch_bytes, float *weight, size_t *next)
+void hotpixeld_trace_strip_2(const uint8_t *photos, size_t apart, const struct band *bands,
+                             const struct band *own_bands, const int32_t *own, size_t count,
+                             const struct rows *rows, int64_t together, const float *numbers,
+                             const struct trace *traces, int16_t *scratch, size_t scratch_bytes,
+                             float *weight, size_t *next)
 {
-    int64_t width = rows->width, cells = (width + 3) / 4, start;
-    /* Where row 0 would be. */
-    total -= rows->first * width;
-    telling -= rows->first / 4 * cells;
-    photos -= rows->top * width * 3;
+    int64_t height = rows->height, width = rows->width, start;
+    photos -= rows->top * width * 3; /* where row 0 would be */
     while ((start = rows->first
                     + (int64_t)__atomic_fetch_add(next, 1, __ATOMIC_RELAXED) * together)
            < rows->last) {
         int64_t end = start + together < rows->last ? start + together : rows->last;
         for (size_t photo = 0; photo < count; photo++) {
-            int64_t first = bands[photo].first > start ? bands[photo].first : start;
-            int64_t last = bands[photo].last < end ? bands[photo].last : end;
-            if (first >= last)
-                continue;
-            memset(scratch, 0, scratch_bytes);
-            hotpixeld_trace_1(photos + photo * apart, rows->height, width, first, last,
-                              bands[photo].decay, numbers, total, telling, scratch, weight);
+            const uint8_t *frame = photos + photo * apart;
+            struct sum all = sum_of(traces, rows, bands[photo].decay);
+            struct sum bin = sum_of(traces + own[photo], rows, own_bands[photo].decay);
+            int64_t first[2], last[2];
+            for (int i = 0; i < 2; i++) {
+                const struct band *band = i ? own_bands + photo : bands + photo;
+                first[i] = band->first > start ? band->first : start;
+                last[i] = band->last < end ? band->last : end;
+            }
+            int shared = own[photo] && first[0] == first[1] && last[0] == last[1];
+            if (first[0] < last[0]) {
+                memset(scratch, 0, scratch_bytes);
+                hotpixeld_trace_2(frame, height, width, first[0], last[0], numbers, &all,
+                                  shared ? &bin : NULL, scratch, weight);
+            }
+            if (own[photo] && !shared && first[1] < last[1]) {
+                memset(scratch, 0, scratch_bytes);
+                hotpixeld_trace_2(frame, height, width, first[1], last[1], numbers, &bin, NULL,
+                                  scratch, weight);
+            }
         }
     }
 }

@@ -72,11 +72,20 @@ INLINE void move(row_t *restrict sum, const row_t *restrict in, const row_t *res
         sum[i] = sum[i] + in[i] - out[i];
 }
 
-/* Add a row to its totals (64 a unit); leave its weights. */
+/* Add a ratio to a total (64 a unit). */
+INLINE row_t added(row_t total, float decay, float ratio)
+{
+    float sum_now = (float)total * decay + ratio * 64;
+    sum_now = sum_now < 32767 ? sum_now : 32767;
+    sum_now = sum_now > -32767 ? sum_now : -32767;
+    return (row_t)(int32_t)(sum_now + (sum_now < 0 ? -0.5f : 0.5f));
+}
+
+/* Add a row to its totals, and where there are `two` to those of its bin; leave its weights. */
 INLINE void add_row(const row_t *restrict wide, const row_t *restrict core,
                     const row_t *restrict contrast, const row_t *restrict border,
-                    row_t *restrict total, float *restrict weight, ptrdiff_t width, float decay,
-                    const float numbers[4])
+                    row_t *restrict total, float decay, row_t *restrict own, float own_decay,
+                    int two, float *restrict weight, ptrdiff_t width, const float numbers[4])
 {
     float scale = numbers[0], floor = numbers[1], bound = numbers[2], white = numbers[3];
     for (ptrdiff_t i = 0; i < width; i++) {
@@ -90,17 +99,33 @@ INLINE void add_row(const row_t *restrict wide, const row_t *restrict core,
         float most = bound * __builtin_sqrtf(inverse);
         ratio = ratio < most ? ratio : most;
         ratio = ratio > -most ? ratio : -most;
-        float sum_now = (float)total[i] * decay + ratio * 64;
-        sum_now = sum_now < 32767 ? sum_now : 32767;
-        sum_now = sum_now > -32767 ? sum_now : -32767;
-        total[i] = (row_t)(int32_t)(sum_now + (sum_now < 0 ? -0.5f : 0.5f));
+        total[i] = added(total[i], decay, ratio);
+        if (two)
+            own[i] = added(own[i], own_decay, ratio);
         weight[i] = inverse;
     }
 }
 
-/* Add rows `first` to `last` of a frame, `first` a multiple of CELL.
+/* A sum over photos: total is (height, width), information one float per cell, and decay
+ * what is kept of both.
+ */
+struct sum {
+    row_t *total;
+    float *information, decay;
+};
+
+/* Add a row's weights. */
+INLINE void add_weights(const struct sum *sum, ptrdiff_t row, ptrdiff_t cells, const float *weight)
+{
+    for (ptrdiff_t i = 0; i < cells; i++) {
+        float *cell = sum->information + row / CELL * cells + i;
+        *cell = *cell * sum->decay * sum->decay + weight[CELL * i];
+    }
+}
+
+/* Add rows `first` to `last` of a frame, `first` a multiple of CELL, to one sum or two.
  *
- * frame: (height, width, 3) levels; total: (height, width); information: one float per cell;
+ * frame: (height, width, 3) levels; own: NULL where there is one sum;
  * scratch: 35 rows of width + 2 PAD, zeroed; weight: width floats; numbers: the spread of
  * one unit of summed size, the square of the smallest spread, the bound on one photo's
  * ratio, and the border's sum from which on a pixel is too bright to count.
@@ -108,9 +133,9 @@ INLINE void add_row(const row_t *restrict wide, const row_t *restrict core,
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("avx2", "default")))
 #endif
-void hotpixeld_trace_1(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first,
-                       ptrdiff_t last, float decay, const float *numbers, row_t *total,
-                       float *information, row_t *scratch, float *weight)
+void hotpixeld_trace_2(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, ptrdiff_t first,
+                       ptrdiff_t last, const float *numbers, const struct sum *all,
+                       const struct sum *own, row_t *scratch, float *weight)
 {
     ptrdiff_t stride = width + 2 * PAD, cells = (width + CELL - 1) / CELL;
     row_t *rows = scratch + PAD;
@@ -141,12 +166,18 @@ void hotpixeld_trace_1(const uint8_t *frame, ptrdiff_t height, ptrdiff_t width, 
         if (centre < first)
             continue;
         place = (centre - top) % SIZES * stride;
-        add_row(wide, core, contrasts + place, borders + place, total + centre * width, weight,
-                width, decay, numbers);
-        if (centre % CELL == 0)
-            for (ptrdiff_t i = 0; i < cells; i++) {
-                float *cell = information + centre / CELL * cells + i;
-                *cell = *cell * decay * decay + weight[CELL * i];
-            }
+        row_t *total = all->total + centre * width;
+        const row_t *contrast = contrasts + place, *border = borders + place;
+        if (own)
+            add_row(wide, core, contrast, border, total, all->decay, own->total + centre * width,
+                    own->decay, 1, weight, width, numbers);
+        else
+            add_row(wide, core, contrast, border, total, all->decay, NULL, 0, 0, weight, width,
+                    numbers);
+        if (centre % CELL == 0) {
+            add_weights(all, centre, cells, weight);
+            if (own)
+                add_weights(own, centre, cells, weight);
+        }
     }
 }

@@ -17,6 +17,7 @@ import numpy as np
 
 from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.detection.evidence import SAMPLE, SampledPhoto, Suspects
+from hotpixeld.detection.lens_correction import NOT_CORRECTED, Corrections
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,6 +38,7 @@ SCHEMA = """
 CREATE TABLE suspects (
   camera TEXT NOT NULL REFERENCES cameras, version INTEGER NOT NULL,
   sites BLOB NOT NULL,                      -- int32 row, column of each
+  corrections TEXT NOT NULL DEFAULT '',     -- JSON, where photos do not show them there
   PRIMARY KEY (camera, version)
 ) WITHOUT ROWID;
 CREATE TABLE samples (
@@ -62,13 +64,15 @@ def _sampled_photo(
         int | None,
         float | None,
         float | None,
+        str,
         int,
         bytes,
     ],
 ) -> SampledPhoto:
-    image, captured, seconds, iso, focal, celsius, version, packed = row
+    image, captured, seconds, iso, focal, celsius, lens, version, packed = row
     when, samples = _time(captured), np.frombuffer(packed, SAMPLE)
-    return SampledPhoto(image, when, seconds, iso, focal, celsius, version, samples)
+    taken = seconds, iso, focal, celsius, lens
+    return SampledPhoto(image, when, *taken, version, samples)
 
 
 class SampleTables:
@@ -80,17 +84,18 @@ class SampleTables:
     def suspects(self, camera_id: str, version: int | None = None) -> Suspects:
         """Return a camera's list of suspects: of a version, or the newest."""
         row = self._connection.execute(
-            "SELECT version, sites FROM suspects WHERE camera = ?"
+            "SELECT version, sites, corrections FROM suspects WHERE camera = ?"
             " AND version = coalesce(?, version) ORDER BY version DESC LIMIT 1",
             (camera_id, version),
         ).fetchone()
         if row is None:
             return Suspects(0, np.empty((0, 2), np.intp))
-        return Suspects(
-            row[0], np.frombuffer(row[1], "<i4").reshape(-1, 2).astype(np.intp)
-        )
+        sites = np.frombuffer(row[1], "<i4").reshape(-1, 2).astype(np.intp)
+        return Suspects(row[0], sites, Corrections.parse(row[2]))
 
-    def list_suspects(self, camera_id: str, sites: Sites) -> Suspects:
+    def list_suspects(
+        self, camera_id: str, sites: Sites, corrections: Corrections = NOT_CORRECTED
+    ) -> Suspects:
         """Make `sites` the camera's suspects; lists that no row needs are dropped."""
         version = self.suspects(camera_id).version + 1
         run = self._connection.execute
@@ -100,8 +105,11 @@ class SampleTables:
             (camera_id,),
         )
         packed = sites.astype("<i4").tobytes()
-        run("INSERT INTO suspects VALUES (?, ?, ?)", (camera_id, version, packed))
-        return Suspects(version, sites)
+        run(
+            "INSERT INTO suspects VALUES (?, ?, ?, ?)",
+            (camera_id, version, packed, corrections.to_json()),
+        )
+        return Suspects(version, sites, corrections)
 
     def record(self, camera_id: str, photo: SampledPhoto) -> None:
         """Keep a photo's samples, in place of former ones; drop the oldest photo's."""
@@ -135,7 +143,7 @@ class SampleTables:
         """Return the samples of the last photos of the sequence, by capture time."""
         rows = self._connection.execute(
             "SELECT image, samples.captured, samples.exposure_seconds, samples.iso,"
-            " samples.focal_mm, samples.celsius, version, packed"
+            " samples.focal_mm, samples.celsius, images.lens, version, packed"
             + _NEWEST
             + " LIMIT ?",
             (camera_id, count),

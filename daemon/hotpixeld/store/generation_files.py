@@ -37,23 +37,24 @@ from hotpixeld.statistics.generation import (
     Generation,
     Planes,
     State,
+    format_of,
+    own_planes,
     strips,
 )
 from hotpixeld.statistics.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
+    from hotpixeld.camera import Bin
     from hotpixeld.statistics.generation import Strip
 
 MANIFEST = "manifest.json"
 PREVIOUS = "previous"
-NAMES = (*(f"{name}.npy" for name in FORMATS), MANIFEST)
-"""The files of a generation."""
 CHUNK = 1 << 24
 """Bytes that the disk is given at once: a slow one takes seconds for it, not minutes."""
 _LONGEST_HEADER = 1 << 12
@@ -86,7 +87,7 @@ def read_manifest(folder: Path) -> Generation:
 
 def npy_header(name: str, height: int, width: int) -> bytes:
     """Return the .npy header of a plane's file."""
-    one, buffer = FORMATS[name], io.BytesIO()
+    one, buffer = format_of(name), io.BytesIO()
     shape = one.shape(height, width)
     content = {"descr": one.dtype, "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(buffer, content)
@@ -97,7 +98,7 @@ class _Plane:
     """One plane's file, read from its begin to its end."""
 
     def __init__(self, path: Path, name: str, generation: Generation) -> None:
-        self._path, self._format = path, FORMATS[name]
+        self._path, self._format = path, format_of(name)
         self._wanted = generation.checksums[name]
         self._digest = Checksum()
         self._shape = self._format.shape(generation.height, generation.width)
@@ -162,6 +163,13 @@ class _Plane:
 class GenerationReader:
     """A generation that is read in strips, each once, from the first to the last.
 
+    Parameters
+    ----------
+    folder : Path
+    generation : Generation
+    names : iterable of str, optional
+        The planes to read; without it, all.
+
     Raises
     ------
     CheckpointError
@@ -170,11 +178,13 @@ class GenerationReader:
         It cannot be read now, which says nothing of the file.
     """
 
-    def __init__(self, folder: Path, generation: Generation) -> None:
+    def __init__(
+        self, folder: Path, generation: Generation, names: Iterable[str] | None = None
+    ) -> None:
         self._open = contextlib.ExitStack()
         self._planes: dict[str, _Plane] = {}
         with contextlib.ExitStack() as opened:
-            for name in FORMATS:
+            for name in generation.planes if names is None else names:
                 plane = _Plane(plane_path(folder, name), name, generation)
                 opened.callback(plane.close)
                 self._planes[name] = plane
@@ -252,23 +262,63 @@ class GenerationWriter:
             part = planes.of(name, strip)
             self._append(name, part.reshape(-1).view(np.uint8).data)
 
-    def end(self, counts: Counts) -> Generation:
-        """Return what was written, all strips being there."""
+    def end(
+        self,
+        counts: Counts,
+        bins: Mapping[Bin, int] = {},
+        kept: Mapping[str, str] = {},
+    ) -> Generation:
+        """Return what was written, all strips being there.
+
+        Parameters
+        ----------
+        counts : Counts
+        bins : mapping of Bin to int
+            Photos in the trace of each.
+        kept : mapping of str to str
+            Checksums of the planes that are those of the generation before.
+        """
         for name, file in self._files.items():
-            wanted = len(npy_header(name, *self._size)) + FORMATS[name].bytes(
+            wanted = len(npy_header(name, *self._size)) + format_of(name).bytes(
                 *self._size
             )
             if file.tell() != wanted:
                 raise AssertionError(f"{name}: {file.tell()} bytes, not {wanted}")
         sums = {name: one.hexdigest() for name, one in self._digests.items()}
-        generation = Generation(*self._size, counts, sums)
+        generation = Generation(*self._size, counts, {**kept, **sums}, bins)
         self.manifest = generation.to_json()
         return generation
 
 
+def keep_planes(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Have planes of a generation in the next one, too: the same files, or copies.
+
+    Raises
+    ------
+    OSError
+    CheckpointError
+        One is missing.
+    """
+    for name in names:
+        path = plane_path(source, name)
+        try:
+            try:
+                os.link(path, plane_path(target, name))
+            except FileNotFoundError:
+                raise
+            except OSError:  # a file system without links
+                files.write(plane_path(target, name), path.read_bytes())
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path}: missing") from error
+
+
 @contextlib.contextmanager
 def writing(
-    folder: Path, height: int, width: int, progress: Callable[[], None]
+    folder: Path,
+    height: int,
+    width: int,
+    progress: Callable[[], None],
+    names: Iterable[str] = FORMATS,
 ) -> Iterator[GenerationWriter]:
     """Write a generation into a new folder; it is complete and durable after the block.
 
@@ -278,6 +328,8 @@ def writing(
     ----------
     folder : Path
         One that is there was never complete, or was given up: it is removed.
+    names : iterable of str
+        The planes to write.
     progress : callable
         Called after the block, for each `CHUNK` that the disk has; may raise.
 
@@ -293,7 +345,7 @@ def writing(
         with contextlib.ExitStack() as stack:  # synced and renamed as they are left
             opened = {
                 name: stack.enter_context(files.replacing(plane_path(folder, name)))
-                for name in FORMATS
+                for name in names
             }
             writer = GenerationWriter(opened, height, width)
             with files.naming(folder):
@@ -324,8 +376,8 @@ def opened(folder: Path) -> State:
     """
     generation = read_manifest(folder)
     planes = {}
-    for name, one in FORMATS.items():
-        path = plane_path(folder, name)
+    for name in generation.planes:
+        one, path = format_of(name), plane_path(folder, name)
         try:
             planes[name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (FileNotFoundError, ValueError, EOFError) as error:
@@ -335,15 +387,20 @@ def opened(folder: Path) -> State:
             raise CheckpointError(f"{path}: not {one.dtype} {wanted}")
     counts = generation.counts
     trace = Trace(counts.traced, planes[TOTAL], planes[TELLING])
-    return State(counts.photos, counts.weight, planes[MEAN], planes[M2], trace)
+    bins = {
+        one: Trace(photos, *(planes[name] for name in own_planes(one)))
+        for one, photos in generation.bins.items()
+    }
+    return State(counts.photos, counts.weight, planes[MEAN], planes[M2], trace, bins)
 
 
-def _move(source: Path, target: Path) -> None:
-    """Move a file of a generation to where it belongs, unless it is there."""
-    if source.exists() and not target.exists():
+def _move(source: Path, target: Path) -> Path:
+    """Return where a file of a generation belongs, moved there."""
+    if source != target:
         files.make_folder(target.parent)
         source.rename(target)
         files.sync_folder(target.parent)
+    return target
 
 
 def check(folder: Path, progress: Callable[[], None]) -> None:
@@ -362,7 +419,8 @@ def check(folder: Path, progress: Callable[[], None]) -> None:
         It cannot be read now.
     """
     generation = read_manifest(folder)
-    planes = Planes(generation.height, generation.width, _CHECKED_ROWS)
+    size = generation.height, generation.width
+    planes = Planes(*size, _CHECKED_ROWS, generation.planes)
     with GenerationReader(folder, generation) as reader:
         for strip in strips(generation.height, _CHECKED_ROWS):
             reader.read(strip, planes)
@@ -370,11 +428,24 @@ def check(folder: Path, progress: Callable[[], None]) -> None:
         reader.check()
 
 
+def files_of(camera_folder: Path, number: int) -> dict[str, Path]:
+    """Return the files of a generation by their names, wherever they lie.
+
+    The manifest comes last: with it a folder is complete.
+    """
+    kept = (camera_folder / PREVIOUS).glob(f"{number:08d}.*")
+    found = {path.name.partition(".")[2]: path for path in kept}
+    folder = folder_of(camera_folder, number)
+    for path in (*folder.glob("[!.]*.npy"), *folder.glob(MANIFEST)):
+        found[path.name] = path
+    return dict(sorted(found.items(), key=lambda one: (one[0] == MANIFEST, one[0])))
+
+
 def bring_back(camera_folder: Path, previous: int) -> Path:
     """Return the folder of the generation before, moved to where it was."""
     folder = folder_of(camera_folder, previous)
-    for name in NAMES:
-        _move(camera_folder / PREVIOUS / f"{previous:08d}.{name}", folder / name)
+    for name, path in files_of(camera_folder, previous).items():
+        _move(path, folder / name)
     return folder
 
 
@@ -390,14 +461,12 @@ def tidy(camera_folder: Path, current: int, previous: int | None) -> None:
     if not camera_folder.is_dir():
         return
     keep: set[Path] = set()
-    for name in NAMES:
-        now = folder_of(camera_folder, current) / name
-        _move(camera_folder / PREVIOUS / f"{current:08d}.{name}", now)
-        keep.add(now)
-        if previous is not None:
+    for name, path in files_of(camera_folder, current).items():
+        keep.add(_move(path, folder_of(camera_folder, current) / name))
+    if previous is not None:
+        for name, path in files_of(camera_folder, previous).items():
             kept = camera_folder / PREVIOUS / f"{previous:08d}.{name}"
-            _move(folder_of(camera_folder, previous) / name, kept)
-            keep.add(kept)
+            keep.add(_move(path, kept))
     for folder in list(camera_folder.iterdir()):
         if folder.is_dir() and (folder.name.isdigit() or folder.name == PREVIOUS):
             _keep_only(folder, keep)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from hotpixeld.camera import Camera
+from hotpixeld.camera import Bin, Camera
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,7 +44,8 @@ CREATE TABLE images (
   admitted REAL NOT NULL DEFAULT 0,         -- seconds since the epoch
   unlearned INTEGER NOT NULL DEFAULT 0,     -- 1: was taken out of its camera's state
   celsius REAL,
-  suppressed INTEGER NOT NULL DEFAULT 0     -- 1: shows none of what it should
+  suppressed INTEGER NOT NULL DEFAULT 0,    -- 1: shows none of what it should
+  lens TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX images_by_outcome ON images (outcome, camera, sequence);
 CREATE INDEX images_by_camera ON images (camera, id);
@@ -120,6 +121,8 @@ class Taken(NamedTuple):
     iso : int or None
     celsius : float or None
         The camera's own temperature, degrees.
+    lens : str
+        Its model; empty where the photo does not name it.
     """
 
     captured: dt.datetime | None = None
@@ -127,6 +130,12 @@ class Taken(NamedTuple):
     iso: int | None = None
     focal_mm: float | None = None
     celsius: float | None = None
+    lens: str = ""
+
+    @property
+    def bin(self) -> Bin:
+        """Return what its lens correction depends on."""
+        return Bin.of(self.lens, self.focal_mm)
 
     @classmethod
     def of(cls, about: Metadata) -> Taken:
@@ -137,6 +146,7 @@ class Taken(NamedTuple):
             about.iso,
             about.focal_mm,
             about.celsius,
+            about.lens,
         )
 
 
@@ -220,7 +230,7 @@ class CameraRecord:
 OUTCOMES = ("folded", "pending", "lost", "forgotten")
 _IMAGE = (
     "SELECT id, identity, camera, sequence, outcome, captured, exposure_seconds, iso,"
-    " focal_mm, celsius, unlearned, suppressed FROM images "
+    " focal_mm, celsius, lens, unlearned, suppressed FROM images "
 )
 _CAMERA = (
     "SELECT make, model, serial, width, height, sequence, folded_to, mapped,"
@@ -240,14 +250,15 @@ def _image(
         int | None,
         float | None,
         float | None,
+        str,
         int,
         int,
     ],
 ) -> Image:
     id_, identity, camera, sequence, outcome, captured = row[:6]
-    seconds, iso, focal, celsius, unlearned, suppressed = row[6:]
+    seconds, iso, focal, celsius, lens, unlearned, suppressed = row[6:]
     when = None if captured is None else dt.datetime.fromisoformat(captured)
-    taken = Taken(when, seconds, iso, focal, celsius)
+    taken = Taken(when, seconds, iso, focal, celsius, lens)
     flags = bool(unlearned), bool(suppressed)
     return Image(id_, identity.hex(), camera, sequence, outcome, taken, *flags)
 
@@ -332,8 +343,8 @@ class Images:
         captured = taken.captured and taken.captured.isoformat()
         id_, unlearned = run(
             "INSERT INTO images (identity, camera, sequence, outcome, captured,"
-            " exposure_seconds, iso, focal_mm, celsius, admitted)"
-            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)"
+            " exposure_seconds, iso, focal_mm, celsius, lens, admitted)"
+            " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (identity) DO UPDATE SET camera = excluded.camera,"
             " sequence = excluded.sequence, outcome = 'pending',"
             " admitted = excluded.admitted WHERE outcome = 'lost'"
@@ -357,6 +368,19 @@ class Images:
         )
         rows = self._connection.execute(query, (camera_id, count))
         return [_image(row) for row in rows]
+
+    def bins(self, camera_id: str, *, folded_only: bool = False) -> dict[Bin, int]:
+        """Return how many photos of a camera each bin has, the fullest first.
+
+        Those that are folded or pending; of equal ones, the first that was admitted.
+        """
+        rows = self._connection.execute(
+            "SELECT lens, focal_mm, count(*), min(id) FROM images WHERE camera = ?1"
+            " AND outcome IN ('folded', ?2) GROUP BY lens, round(focal_mm, 1)"
+            " ORDER BY count(*) DESC, min(id)",
+            (camera_id, "folded" if folded_only else "pending"),
+        )
+        return {Bin.of(lens, focal): count for lens, focal, count, _ in rows}
 
     def pending_since(self, camera_id: str) -> float | None:
         """Return when the first of the pending images was admitted, None without any.

@@ -119,6 +119,12 @@ ALTER TABLE samples ADD COLUMN celsius REAL;
 # The next map says of which photos that is so.
 _SUPPRESSED = "ALTER TABLE images ADD COLUMN suppressed INTEGER NOT NULL DEFAULT 0;"
 
+# Photos that were admitted before have no lens, and are bins of their own.
+_LENS = """
+ALTER TABLE images ADD COLUMN lens TEXT NOT NULL DEFAULT '';
+ALTER TABLE suspects ADD COLUMN corrections TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS = (
     # The tallies have not changed since.
     _KEEP_A_GENERATION + images.TALLIES + _COUNT + _LIVES + _ALIASES,
@@ -136,6 +142,7 @@ STEPS = (
     paths.BY_SIZE,
     _SUPPRESSED,
     events.SCHEMA,
+    _LENS,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1

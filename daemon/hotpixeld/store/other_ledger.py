@@ -117,8 +117,8 @@ class Joint:
         pending = []
         rows = self._read(
             "SELECT id, identity, sequence, outcome, captured, exposure_seconds, iso,"
-            " focal_mm, admitted, unlearned, celsius, suppressed FROM images"
-            " WHERE camera = ? ORDER BY sequence",
+            " focal_mm, admitted, unlearned, celsius, suppressed, lens"
+            " FROM images WHERE camera = ? ORDER BY sequence",
             (camera_id,),
         )
         for id_, identity, sequence, outcome, *rest in rows:
@@ -134,7 +134,8 @@ class Joint:
                 (new,) = self._run(
                     "INSERT INTO images (identity, camera, sequence, outcome, captured,"
                     " exposure_seconds, iso, focal_mm, admitted, unlearned, celsius,"
-                    " suppressed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " suppressed, lens)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " RETURNING id",
                     (identity, mine, last + sequence, now, *rest),
                 ).fetchone()
@@ -188,13 +189,14 @@ class Joint:
         present = self._ledger.samples.suspects(mine)
         lists = list(
             self._read(
-                "SELECT version, sites FROM suspects WHERE camera = ?", (camera_id,)
+                "SELECT version, sites, corrections FROM suspects WHERE camera = ?",
+                (camera_id,),
             )
         )
-        for version, sites in lists:
+        for version, *listed in lists:
             self._run(
-                "INSERT INTO suspects VALUES (?, ?, ?)",
-                (mine, present.version + version, sites),
+                "INSERT INTO suspects VALUES (?, ?, ?, ?)",
+                (mine, present.version + version, *listed),
             )
         columns = _columns(self._ledger, "samples")
         rows = self._read(
