@@ -25,6 +25,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FLAGS = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
 SOURCES = (
     "statistics/trace.c",
+    "statistics/sensor.c",
     "statistics/strip.c",
     "jpeg/c/entropy.c",
     "jpeg/c/bits.c",

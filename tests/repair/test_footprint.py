@@ -63,7 +63,9 @@ def mean(shape: NDArray[np.floating], level: float = 60.0) -> NDArray[np.float32
 def learn(image: NDArray[np.float32], defects: list[Defect]) -> Footprint | None:
     """Return what the mean of photos teaches."""
     stacks = Stacks([(one.row, one.col) for one in defects], *image.shape[:2])
-    stacks.add([image[cut(one)] for one in stacks.windows], np.ones(len(defects), bool))
+    stacks.add(
+        [image[cut(one)] for one in stacks.windows()], np.ones(len(defects), bool)
+    )
     return stacking.learn(stacks, "").camera
 
 

@@ -53,7 +53,7 @@ def learned_from(
     stacks = Stacks(places, *photos[0].shape[:2])
     for photo, is_alive in itertools.zip_longest(photos, alive, fillvalue=True):
         assert isinstance(photo, np.ndarray)
-        levels = [photo[cut(one)] for one in stacks.windows]
+        levels = [photo[cut(one)] for one in stacks.windows()]
         stacks.add(levels, np.full(len(places), is_alive))
     return stacking.learn(stacks, "basis")
 
@@ -116,7 +116,7 @@ def by_exposure() -> Footprints:
     stacks = Stacks([(SITE.row, SITE.col)], *SIZE)
     for number, exposure in enumerate(EXPOSURES * 3):
         photo = image(100 * (exposure.seconds or 0), number)
-        levels = [photo[cut(one)] for one in stacks.windows]
+        levels = [photo[cut(one)] for one in stacks.windows()]
         stacks.add(levels, np.ones(1, bool), exposure)
     return stacking.learn(stacks, "")
 

@@ -102,7 +102,7 @@ def test_a_weak_defect_of_smooth_photos_is_among_the_first_suspects() -> None:
     defects = sensor.scattered(8, 400, 560, seed=4, levels=(8,))
     camera = sensor.Sensor(seed=4, defects=defects)
 
-    sites = statistics_trace.suspects(traced(camera, 16), 40).sites
+    sites = traced(camera, 16).suspects(40).sites
 
     found = [
         (np.abs(sites - (one.row, one.col)).max(axis=1) <= 1).any() for one in defects
@@ -156,4 +156,4 @@ def test_a_frame_too_small_for_a_neighbourhood_has_no_suspects() -> None:
     small = Trace.empty(40, 50)
     small.add(np.zeros((40, 50, 3), np.uint8))
 
-    assert len(statistics_trace.suspects(small, 10).sites) == 0
+    assert len(small.suspects(10).sites) == 0

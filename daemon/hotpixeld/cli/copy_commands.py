@@ -255,7 +255,9 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
         config, camera, [*cameras, camera], detected, photo.metadata
     )
     learned = footprints.kept(ledger.folder, camera.id)
-    return replace(listed, shown=footprints.shown_by(photo.metadata, learned))
+    listed = replace(listed, shown=footprints.shown_by(photo.metadata, learned))
+    corrections = ledger.samples.suspects(camera.id).corrections
+    return pixel_list.placed(listed, camera, corrections, photo.metadata)
 
 
 def _why_not(

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.defect import Appearance, Kind, Strength
+from hotpixeld.defect import Appearance, Defect, Kind, Strength
 from hotpixeld.detection import dates, light, suspects, verdict
 from hotpixeld.detection.dates import CHANGE
 from hotpixeld.detection.explanation import Question
 from hotpixeld.detection.score_test import CLIPPED
+from hotpixeld.detection.sensor_trace import SensorTrace
 from hotpixeld.detection.suspects import APART
 from hotpixeld.statistics import trace
 from hotpixeld.statistics.contrast import LUMA
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hotpixeld.defect import Defect, Law
+    from hotpixeld.defect import Law
     from hotpixeld.detection.dates import Life, Told
     from hotpixeld.detection.evidence import EvidenceTable, SampledPhoto
     from hotpixeld.detection.verdict import Verdicts
@@ -316,7 +317,12 @@ def _described(
     red, green, blue = verdicts.amplitude[site].tolist()
     times = [photo.captured for photo in table.photos]
     life = told.lives[number]
-    defect = suspects.measure(state, row, col, float(verdicts.score[site]))
+    score = float(verdicts.score[site])
+    if isinstance(state.trace, SensorTrace):
+        dark = verdicts.amplitude[site] @ LUMA < 0
+        defect = Defect(row, col, Kind.DEAD if dark else Kind.HOT, None, score)
+    else:
+        defect = suspects.measure(state, row, col, score)
     kind = _kind(told.explained.kinds[number], defect.kind)
     shown = verdicts.shown[:, site]
     return replace(
@@ -335,8 +341,10 @@ def _described(
 def _is_spot(state: State, table: EvidenceTable, verdicts: Verdicts, site: int) -> bool:
     """Return whether there is a spot at a suspect's place, and no edge or line."""
     row, col = (int(value) for value in table.sites[site])
-    if state.trace is not None and trace.is_drawn_out(state.trace, row, col):
+    if state.trace is not None and trace.is_drawn_out(state.trace.ratios(row, col)):
         return False
+    if isinstance(state.trace, SensorTrace):
+        return True  # the mean shows it where photos of one bin do, and weaker
     expected = float(verdicts.amplitude[site] @ LUMA)
     expected *= float(verdicts.shown[:, site].mean())
     return suspects.stands_alone(state, row, col, expected)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld.defect import Defect, Kind
+from hotpixeld.detection.sensor_trace import SensorTrace
 from hotpixeld.statistics import peaks
-from hotpixeld.statistics import trace as statistics_trace
 from hotpixeld.statistics.contrast import CORE, LUMA, RAYS, RING, WINDOW, window
 
 if TYPE_CHECKING:
@@ -124,6 +124,12 @@ def distinct(sites: Sites) -> Sites:
     return np.array(list(once), np.intp).reshape(-1, 2)
 
 
+def _inside(state: State, sites: Sites) -> NDArray[np.bool_]:
+    """Return which sites lie in the frame: not all do where photos of other bins show them."""
+    size = np.array(state.mean.shape[:2])
+    return np.asarray(np.all((sites >= 0) & (sites < size), axis=1))
+
+
 def nominated(state: State, trace: Trace, scratch: Scratch = peaks.zeros) -> Sites:
     """Return the suspects of a camera, (N, 2) row and column, the `FOREMOST` first.
 
@@ -138,14 +144,19 @@ def nominated(state: State, trace: Trace, scratch: Scratch = peaks.zeros) -> Sit
     scratch : callable
         Holds one plane at a time.
     """
-    strongest = statistics_trace.suspects(trace, BY_TRACE, scratch)
-    strongest = strongest.only(are_seen(state, strongest.sites))
-    signs = np.sign(strongest.ratios)
-    centred = [
-        _centred(state, site, sign)
-        for site, sign in zip(strongest.sites, signs, strict=True)
-    ]
-    by_trace = np.array(centred, np.intp).reshape(-1, 2)
+    strongest = trace.suspects(BY_TRACE, scratch)
+    inside = _inside(state, strongest.sites)
+    seen = ~inside
+    seen[inside] = are_seen(state, strongest.sites[inside])
+    strongest = strongest.only(seen)
+    by_trace = strongest.sites
+    if not isinstance(trace, SensorTrace):  # the mean of moving defects has no centres
+        signs = np.sign(strongest.ratios)
+        centred = [
+            _centred(state, site, sign)
+            for site, sign in zip(strongest.sites, signs, strict=True)
+        ]
+        by_trace = np.array(centred, np.intp).reshape(-1, 2)
     others = by_mean(state, 2 * BY_MEAN, scratch).sites
     distance = np.abs(others[:, None] - by_trace[None]).max(axis=2)
     new = distance.min(axis=1, initial=APART + 1) > APART

@@ -17,6 +17,7 @@ import numpy as np
 
 from hotpixeld.defect import Defect, is_alive
 from hotpixeld.detection import suspects
+from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.engine.sampling import JUDGED
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.repair import stacking
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from hotpixeld.defect import Life
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.maps import MapTask
     from hotpixeld.engine.sampling import EarlierPhotos
+    from hotpixeld.jpeg.block_reader import Window
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.store.images import Image, Taken
 
@@ -72,10 +77,16 @@ def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
     return ordered[: stacking.place(len(ordered))] if photos <= JUDGED else ordered
 
 
+def _inside(places: NDArray[np.intp]) -> list[Site]:
+    """Return places of a photo, any one in place of those nowhere: these do not count."""
+    return [(max(row, 0), max(col, 0)) for row, col in places.tolist()]
+
+
 def learned(
     task: MapTask,
     defects: list[Defect],
     photos: int,
+    corrections: Corrections,
     earlier: EarlierPhotos,
     at_step: Callable[[], None],
 ) -> Footprints:
@@ -87,23 +98,36 @@ def learned(
     wanted = [(one, task.files[one.id]) for one in _to_learn_from(task, photos)]
     there = [one for one in wanted if any(map(os.path.exists, one[1]))]
     identities = [one.identity for one, _ in there] if photos <= JUDGED else []
-    of_what = repr((stacking.place(photos), lived, identities)).encode()
+    moved = [corrections.to_json()] if corrections.move else []
+    of_what = repr((stacking.place(photos), lived, identities, *moved)).encode()
     basis = hashlib.sha256(of_what).hexdigest()[:16]
     if basis == task.footprints.basis:
         return task.footprints
     stacks = stacking.Stacks(list(lived), task.camera.height, task.camera.width)
     lacking = len(wanted) - len(there)
-    looked = earlier.windows(there, stacks.windows, at_step)
+    sites, size = (
+        np.array(list(lived), np.intp),
+        (task.camera.height, task.camera.width),
+    )
+
+    def places(image: Image) -> NDArray[np.intp]:
+        return corrections.places(sites, image.taken.bin, size)
+
+    def windows(image: Image) -> list[Window]:
+        return stacks.windows(_inside(places(image)))
+
+    looked = earlier.windows(there, windows, at_step)
     for (image, _), levels in zip(there, looked, strict=True):
         if levels is None:
             lacking += 1
         else:
             when = image.taken.captured
+            at = places(image)
             alive = [
-                any(is_alive(life, when) for life in lives_)
-                for lives_ in lived.values()
+                row != NOWHERE and any(is_alive(life, when) for life in lives_)
+                for (row, _), lives_ in zip(at.tolist(), lived.values(), strict=True)
             ]
-            stacks.add(levels, np.array(alive), _exposure(image.taken))
+            stacks.add(levels, np.array(alive), _exposure(image.taken), _inside(at))
     found = stacking.learn(stacks, basis)
     return found.or_better(task.footprints) if lacking else found
 

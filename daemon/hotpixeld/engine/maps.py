@@ -17,9 +17,10 @@ from hotpixeld import files
 from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Defect
-from hotpixeld.detection import gate, lives, suspects
+from hotpixeld.detection import gate, lives, sensor_trace, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
+from hotpixeld.detection.sensor_trace import SensorTrace
 from hotpixeld.engine import footprints
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
@@ -29,6 +30,7 @@ from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.events import NAMED
+from hotpixeld.store.images import Image
 from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
@@ -39,14 +41,14 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.detection.evidence import EvidenceTable
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.repair.shape import Footprints
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
-    from hotpixeld.statistics.trace import Trace
-    from hotpixeld.store.images import CameraRecord, Image
+    from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
 
     Pixels = tuple[tuple[int, int], ...]
@@ -179,19 +181,30 @@ def _settings(config: Config, camera: Camera) -> str:
 
 
 def _new_suspects(
-    task: MapTask, state: State, trace: Trace, at_step: Callable[[], None]
-) -> Suspects:
-    """Return the suspects that the state shows now, after what is in the map."""
-    known = [(one.row, one.col) for one in task.former]
-    sites = np.array(known, np.intp).reshape(-1, 2)
+    task: MapTask, state: State, at_step: Callable[[], None]
+) -> tuple[Suspects, State]:
+    """Return the suspects that the state shows now, after what is in the map.
+
+    And the state with the trace that they stand out of.
+    """
 
     def scratch(height: int, width: int) -> FixedPoint:
         at_step()
         return files.scratch(task.generation, height, width)
 
-    found = suspects.nominated(state, trace, scratch)
-    version = task.known.suspects.version + 1
-    return Suspects(version, suspects.distinct(np.concatenate([sites, found])))
+    before = task.known.suspects
+    corrections = sensor_trace.corrections(state.bins, before.corrections, scratch)
+    if corrections.move and any(one in corrections.of for one in state.bins):
+        state = replace(state, trace=SensorTrace.of(state.bins, corrections))
+    if state.trace is None:
+        raise AssertionError("a generation has a trace")
+    sites = suspects.nominated(state, state.trace, scratch)
+    if corrections.have_sites_of(before.corrections):
+        known = [(one.row, one.col) for one in task.former]
+        sites = np.concatenate([np.array(known, np.intp).reshape(-1, 2), sites])
+    at_step()
+    listed = Suspects(before.version + 1, suspects.distinct(sites), corrections)
+    return listed, state
 
 
 def _to_judge(task: MapTask, known: Evidence) -> list[Image]:
@@ -241,16 +254,16 @@ def _made(
     at_step: Callable[[], None],
 ) -> MadeMap:
     """Make a map that continues the one before."""
-    known, judge = task.known, partial(find, task.config, task.camera, state)
-    new, again = None, list[SampledPhoto]()
-    if task.config.detection.method == "contrast" and state.trace is not None:
-        new = _new_suspects(task, state, state.trace, at_step)
-        at_step()
+    known, former = task.known, task.former
+    new, again, chosen = None, list[SampledPhoto](), list[Image]()
+    if task.config.detection.method == "contrast":
+        new, state = _new_suspects(task, state, at_step)
+        if not new.corrections.have_sites_of(known.suspects.corrections):
+            former = []  # its places are none of sensor sites
         known = known.at(new)
         chosen = _to_judge(task, known)
-    else:
-        chosen = []
-    found = task.former
+    judge = partial(find, task.config, task.camera, state)
+    found = former
     for search in range(SEARCHES + 1):
         wanted = [(image, task.files[image.id]) for image in chosen]
         sampled = earlier.sample(wanted, known, at_step)
@@ -258,17 +271,20 @@ def _made(
             break
         again += sampled
         known = known.with_samples(sampled)
-        found = judge(known.table(), task.former)
+        found = judge(known.table(), former)
         if new is not None:
-            chosen = Coverage.of(known, len(task.former)).to_date(found)
-        else:
-            chosen = []
+            chosen = Coverage.of(known, len(former)).to_date(found)
+    if known.suspects.corrections.move:  # it is told by places, not by focal lengths
+        found = [replace(one, focal=None) for one in found]
     table = known.table()
     ids = [photo.image for photo in table.photos]
     return MadeMap(
         task,
         found,
-        footprints.learned(task, found, state.photos, earlier, at_step),
+        footprints.learned(
+            *(task, found, state.photos, known.suspects.corrections),
+            *(earlier, at_step),
+        ),
         state.photos,
         scenes(table.controls),
         new,
@@ -303,6 +319,7 @@ class Maps:
         self.earlier = earlier
         self._versions: dict[tuple[str, bool], str] = {}
         self._footprints: dict[str, Footprints] = {}
+        self._corrections: dict[str, Corrections] = {}
         self.made = 0
         self.last = ""
 
@@ -351,7 +368,9 @@ class Maps:
         self._footprints[camera.id] = made.footprints
         with self._ledger.transaction():
             if made.suspects is not None:
-                self._ledger.samples.list_suspects(camera.id, made.suspects.sites)
+                self._ledger.samples.list_suspects(
+                    camera.id, made.suspects.sites, made.suspects.corrections
+                )
             for photo in made.sampled:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
@@ -362,6 +381,7 @@ class Maps:
                 camera.id, made.photos, made.scenes, _settings(made.task.config, camera)
             )
         self._versions.clear()
+        self._corrections.pop(camera.id, None)
         self.made += 1
         before = not_ignored(made.task.former, ignored)
         now = not_ignored(made.defects, ignored)
@@ -392,6 +412,13 @@ class Maps:
                     write(path, text)
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
+
+    def _corrections_of(self, camera_id: str) -> Corrections:
+        """Return where photos of the camera's bins show what the map lists."""
+        if camera_id not in self._corrections:
+            known = self._ledger.samples.suspects(camera_id).corrections
+            self._corrections[camera_id] = known
+        return self._corrections[camera_id]
 
     def _footprints_of(self, camera_id: str) -> Footprints:
         """Return what was learned of the camera's footprints."""
@@ -472,6 +499,7 @@ class Maps:
         listed = repair_pixel_list.repairable(
             self._config, camera, self._cameras(), detected, taken
         )
+        corrections = self._corrections_of(camera.id)
         if kept is not None and self._config.repair.pixels != "configured":
             sites = [Defect.at(x, y) for x, y in kept]
             listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
@@ -479,7 +507,8 @@ class Maps:
             listed = replace(listed, detected=())
         version = self.version(camera, with_fill=True)
         shown = footprints.shown_by(taken, self._footprints_of(camera.id))
-        return replace(listed, version=version, shown=shown)
+        listed = replace(listed, version=version, shown=shown)
+        return repair_pixel_list.placed(listed, camera, corrections, taken)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -518,7 +547,8 @@ class Maps:
             learned = self._footprints_of(camera.id)
             certain = repair_pixel_list.certain(*listed)
             fill = repair_pixel_list.fill(certain, learned)
-            version = repair_pixel_list.version(*listed, learned)
+            corrections = self._corrections_of(camera.id)
+            version = repair_pixel_list.version(*listed, learned, corrections)
             self._versions[key] = joined_version(version, fill)
         version = self._versions[key]
         return version if with_fill else split_version(version)[0]

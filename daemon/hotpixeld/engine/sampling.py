@@ -507,16 +507,16 @@ class EarlierPhotos:
     def windows(
         self,
         wanted: Sequence[tuple[Image, Sequence[Path]]],
-        windows: Sequence[Window],
+        windows_of: Callable[[Image], Sequence[Window]],
         at_photo: Callable[[], None],
     ) -> Iterator[list[Levels] | None]:
         """Yield windows of images, in their order; None of which no file is left.
 
-        Parameters are those of `sample`.
+        The other parameters are those of `sample`.
         """
 
-        def cut(_: Image, photo: Photo) -> list[Levels]:
-            return cut_out(photo, windows)
+        def cut(image: Image, photo: Photo) -> list[Levels]:
+            return cut_out(photo, windows_of(image))
 
         for start in range(0, len(wanted), TOGETHER):
             yield from self._look_again(wanted[start : start + TOGETHER], cut, at_photo)

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hotpixeld.camera import Bin
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import VISIBLE_LEVELS, Kind
 from hotpixeld.detection import lives, suspects
+from hotpixeld.detection.lens_correction import NOT_CORRECTED, NOWHERE
 from hotpixeld.jpeg.block_reader import Window
 from hotpixeld.repair import shape
 from hotpixeld.repair.shape import AS_USUAL, USUAL
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.shape import Footprints, Shown
+    from hotpixeld.statistics.contrast import Sites
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and
@@ -223,6 +227,7 @@ def version(
     cameras: list[Camera],
     detected: list[Defect],
     footprints: Footprints = USUAL,
+    corrections: Corrections = NOT_CORRECTED,
 ) -> str:
     """Return the version of a camera's pixel list: it changes when the list does.
 
@@ -239,7 +244,8 @@ def version(
     plain = [(one.path, one.unchanged) for one in config.folders]
     plain = [one for one in plain if one[1] != "skip"]
     laws = [(one.row, one.col, one.law) for one in footprints.defects if one.law]
-    listed = (camera.id, configured, found, config.repair, plain, laws)
+    moved = (corrections.to_json(),) if corrections.move else ()
+    listed = (camera.id, configured, found, config.repair, plain, laws, *moved)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
@@ -295,6 +301,49 @@ def repairable(
         listed if which != "detected" else (),
         found if which != "configured" else (),
     )
+
+
+def _at(
+    defects: Sequence[Defect], places: Sites, *, keep_lost: bool
+) -> tuple[Defect, ...]:
+    """Return defects at the places where a photo shows them, without those nowhere."""
+    return tuple(
+        one if row == NOWHERE else replace(one, row=row, col=col)
+        for one, (row, col) in zip(defects, places.tolist(), strict=True)
+        if keep_lost or row != NOWHERE
+    )
+
+
+def placed(
+    listed: PixelList, camera: Camera, corrections: Corrections, taken: Metadata
+) -> PixelList:
+    """Return a list with its pixels where a photo shows them, as its lens correction has it.
+
+    A configured one stays where it is listed if nothing tells where the photo shows it;
+    a detected one is not repaired there.
+    """
+    if not corrections.move:
+        return listed
+    where, size = Bin.of(taken.lens, taken.focal_mm), (camera.height, camera.width)
+
+    def places(sites: Iterable[tuple[int, int]]) -> Sites:
+        array = np.array(list(sites), np.intp).reshape(-1, 2)
+        return corrections.places(array, where, size)
+
+    configured, detected = (
+        _at(defects, places((one.row, one.col) for one in defects), keep_lost=keep)
+        for defects, keep in ((listed.configured, True), (listed.detected, False))
+    )
+    footprints = listed.shown.footprints
+    at = places((one.row, one.col) for one in footprints.defects).tolist()
+    moved = {
+        (row, col): replace(one, row=row, col=col)
+        for one, (row, col) in zip(footprints.defects, at, strict=True)
+        if row != NOWHERE
+    }
+    own = replace(footprints, defects=tuple(moved[site] for site in sorted(moved)))
+    shown = listed.shown._replace(footprints=own)
+    return replace(listed, configured=configured, detected=detected, shown=shown)
 
 
 class Source(StrEnum):

@@ -276,9 +276,7 @@ class Stacks:
 
     def __init__(self, sites: Sequence[Site], height: int, width: int) -> None:
         self.sites = tuple(sites)
-        self.windows = [
-            Window.around(row, col, WINDOW, height, width) for row, col in self.sites
-        ]
+        self._size = height, width
         side = 2 * WINDOW + 1
         self._total = np.zeros((len(self.sites), side, side, 3))
         self._seen: list[_Seen] = []
@@ -286,24 +284,38 @@ class Stacks:
         self._exposures: list[Exposure] = []
         self._weights: list[Array] = []
 
+    def windows(self, places: Sequence[Site] | None = None) -> list[Window]:
+        """Return the windows of a photo that show the sites.
+
+        Parameters
+        ----------
+        places : sequence of (row, col), optional
+            Where it shows them, inside the frame; without it, they are those.
+        """
+        return [
+            Window.around(row, col, WINDOW, *self._size)
+            for row, col in places or self.sites
+        ]
+
     def add(
         self,
         levels: Sequence[NDArray[Any]],
         alive: NDArray[np.bool_],
         exposure: Exposure = UNKNOWN,
+        places: Sequence[Site] | None = None,
     ) -> None:
         """Add a photo.
 
         Parameters
         ----------
         levels : sequence of (rows, columns, 3)
-            Of the `windows`.
+            Of the `windows` at these places.
         alive : (n,) bool
             Which defects it may show.
         """
         whole = np.full(self._total.shape, np.nan)
         for (row, col), window, part, out in zip(
-            self.sites, self.windows, levels, whole, strict=True
+            places or self.sites, self.windows(places), levels, whole, strict=True
         ):
             down, right = window.top - row + WINDOW, window.left - col + WINDOW
             out[down : down + part.shape[0], right : right + part.shape[1]] = part

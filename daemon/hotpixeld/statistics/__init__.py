@@ -11,5 +11,5 @@
 
 Arrays in, arrays out: no file, clock, thread or log. It imports `hotpixeld.compiled` only.
 To change how a photo enters the state start at `generation.Folding`; how suspects are
-found, at `trace.suspects` and `peaks.peaks`.
+found, at `trace.Trace.suspects` and `peaks.peaks`.
 """

@@ -138,6 +138,7 @@ class State:
     mean, m2 : (H, W, 3) float32
         Mean level, and sum of squared differences from it (levels squared).
     trace : Trace or None
+        The camera's own, as it lies in the generation, or one made of those of its bins.
     bins : mapping of Bin to Trace
         The traces of the bins that have their own.
 

@@ -88,43 +88,44 @@ class Trace:
             out[rows] = np.clip(ratio, -limit, limit)
         return out
 
+    def suspects(self, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
+        """Return the pixels that stand out most, the most significant first.
 
-def is_drawn_out(trace: Trace, row: int, col: int) -> bool:
+        Parameters
+        ----------
+        count : int
+        scratch : callable
+            Holds the plane of ratios.
+        """
+        if min(self.total.shape) < peaks.SMALLEST or not self.photos:
+            return peaks.no_peaks()
+        plane = self.plane(scratch)
+        peaks.level_grid(plane)
+        return peaks.peaks(plane, count, PART)
+
+    def ratios(self, row: int, col: int) -> FloatArray:
+        """Return the signal-to-noise ratios around a site, (13, 13); NaN outside the frame."""
+        height, width = self.total.shape
+        rows = np.arange(max(row - WINDOW, 0), min(row + WINDOW + 1, height))
+        cols = np.arange(max(col - WINDOW, 0), min(col + WINDOW + 1, width))
+        total = self.total[np.ix_(rows, cols)] / np.float32(UNIT)
+        information = self.information[np.ix_(rows // CELL, cols // CELL)]
+        ratio = total / np.sqrt(np.maximum(information, np.float32(1e-9)))
+        return window(ratio[..., None], row - int(rows[0]), col - int(cols[0]))[..., 0]
+
+
+def is_drawn_out(ratios: FloatArray) -> bool:
     """Return whether what stands out at a site goes on through it, as lines and edges do.
 
     On both sides, beyond any footprint; another defect beside it is on one side only.
     Where the frame ends there is but one side.
-    """
-    ratios = _ratios(trace, row, col)
-    ratios *= np.sign(ratios[WINDOW, WINDOW])
-    both_sides = np.fmin(ratios, ratios[::-1, ::-1])
-    beyond = float(np.nanmax(both_sides[BEYOND], initial=0))
-    return beyond > max(DRAWN_OUT * float(ratios[WINDOW, WINDOW]), DRAWN_SIGMAS)
-
-
-def _ratios(trace: Trace, row: int, col: int) -> FloatArray:
-    """Return the signal-to-noise ratios around a site, (13, 13); NaN outside the frame."""
-    height, width = trace.total.shape
-    rows = np.arange(max(row - WINDOW, 0), min(row + WINDOW + 1, height))
-    cols = np.arange(max(col - WINDOW, 0), min(col + WINDOW + 1, width))
-    total = trace.total[np.ix_(rows, cols)] / np.float32(UNIT)
-    information = trace.information[np.ix_(rows // CELL, cols // CELL)]
-    ratio = total / np.sqrt(np.maximum(information, np.float32(1e-9)))
-    return window(ratio[..., None], row - int(rows[0]), col - int(cols[0]))[..., 0]
-
-
-def suspects(trace: Trace, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
-    """Return the pixels that stand out most, the most significant first.
 
     Parameters
     ----------
-    trace : Trace
-    count : int
-    scratch : callable
-        Holds the plane of ratios.
+    ratios : (13, 13) float32
+        Signal to noise around the site, see `Trace.ratios`.
     """
-    if min(trace.total.shape) < peaks.SMALLEST or not trace.photos:
-        return peaks.no_peaks()
-    plane = trace.plane(scratch)
-    peaks.level_grid(plane)
-    return peaks.peaks(plane, count, PART)
+    ratios = ratios * np.sign(ratios[WINDOW, WINDOW])
+    both_sides = np.fmin(ratios, ratios[::-1, ::-1])
+    beyond = float(np.nanmax(both_sides[BEYOND], initial=0))
+    return beyond > max(DRAWN_OUT * float(ratios[WINDOW, WINDOW]), DRAWN_SIGMAS)

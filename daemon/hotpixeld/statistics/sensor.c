@@ -1,0 +1,51 @@
+/* The traces of several bins, summed up where each shows a sensor site. */
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CELL = 4 };
+
+/* A bin's trace, and the polynomial that takes sensor sites to its places: the distance r
+ * from the centre, in half diagonals, becomes r (scale + k1 r^2 + k2 r^4 + k3 r^6).
+ */
+struct moved {
+    const int16_t *total;
+    const float *information;
+    double scale, k1, k2, k3;
+};
+
+/* out: (height + 2 down, width + 2 right) int16, the sums' signal to noise times `unit`;
+ * total and information: floats for one row of it.
+ */
+void hotpixeld_sensor_snr_1(const struct moved *bins, size_t count, int64_t height, int64_t width,
+                            int64_t down, int64_t right, float unit, float *total,
+                            float *information, int16_t *out)
+{
+    int64_t cells = (width + CELL - 1) / CELL, columns = width + 2 * right;
+    double middle_y = (height - 1) * 0.5, middle_x = (width - 1) * 0.5;
+    double square = 1 / (middle_y * middle_y + middle_x * middle_x);
+
+    for (int64_t row = 0; row < height + 2 * down; row++) {
+        double y = (double)(row - down) - middle_y;
+        for (int64_t i = 0; i < columns; i++)
+            total[i] = information[i] = 0;
+        for (size_t bin = 0; bin < count; bin++) {
+            const struct moved *one = bins + bin;
+            for (int64_t i = 0; i < columns; i++) {
+                double x = (double)(i - right) - middle_x, r2 = (x * x + y * y) * square;
+                double growth = one->scale + r2 * (one->k1 + r2 * (one->k2 + r2 * one->k3));
+                int64_t at_y = (int64_t)floor(middle_y + growth * y + 0.5);
+                int64_t at_x = (int64_t)floor(middle_x + growth * x + 0.5);
+                if (at_y < 0 || at_y >= height || at_x < 0 || at_x >= width)
+                    continue;
+                total[i] += one->total[at_y * width + at_x];
+                information[i] += one->information[at_y / CELL * cells + at_x / CELL];
+            }
+        }
+        for (int64_t i = 0; i < columns; i++) {
+            float ratio = information[i] > 0 ? total[i] * unit / sqrtf(information[i]) : 0;
+            ratio = ratio < 32767 ? ratio : 32767;
+            out[row * columns + i] = (int16_t)(ratio > -32767 ? ratio : -32767);
+        }
+    }
+}
