@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-STRONGEST = 60
-"""Sites of a constellation."""
+STRONGEST, MANY = 60, 4
+"""Sites of a constellation; of so many times as many, they stand out without the bin that
+is asked."""
+STANDS_OUT = 4.0
+"""Signal to noise of such a site, by the other bins."""
 FARTHEST = 0.17
 """By how much of its distance from the centre a site is moved at most: kit zooms are
 corrected by 12 % at the corner."""
@@ -61,7 +64,8 @@ three kit zooms in lensfun's profiles: what few defects leave open is taken from
 PLACE = 0.5
 """That of a site's place along its ray, pixels."""
 OVER_CHANCE, MORE = 1.3, 2.0
-"""A score must be so many times what turned constellations reach, and so much more."""
+"""A score must be so many times what turned constellations reach, and so much more; and
+one match more: a defect that is really there, at which any correction can be hung up."""
 GAIN = 3.0
 """What a correction must be better by than none at all: a match, nearly."""
 NEAR = 8.0
@@ -72,7 +76,10 @@ SCENE = 0.02
 """What is enlarged by the ratio of focal lengths, but for this, is a scene."""
 ROUNDS = 3
 """In which bins that are known make the constellation better."""
-TURNS = tuple(math.radians(angle) for angle in (9, 21, 180, 189, 201))
+TURNS = tuple(
+    math.radians(angle)
+    for angle in (9, 17, 25, -9, -17, -25, 180, 171, 163, 189, 197, 205)
+)
 
 
 class _Moved(ctypes.Structure):
@@ -169,16 +176,18 @@ class _Rays:
         return np.asarray(over.sum(axis=-1))
 
 
-def _ratios_at(trace: Trace, places: Array) -> NDArray[np.float32]:
-    """Return a trace's signal to noise at (..., 2) places; 0 outside the frame."""
+def _sums_at(
+    trace: Trace, places: Array
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a trace's totals and weights at (..., 2) places; 0 outside the frame."""
     size = np.array(trace.total.shape)
     pixels = np.rint(places).astype(np.intp)
     inside = np.all((pixels >= 0) & (pixels < size), axis=-1)
     row, col = np.moveaxis(np.where(inside[..., None], pixels, 0), -1, 0)
     information = trace.information[row // CELL, col // CELL]
     total = trace.total[row, col] / np.float32(UNIT)
-    ratio = total / np.sqrt(np.maximum(information, np.float32(1e-9)))
-    return np.where(inside, ratio, np.float32(0))
+    nothing = np.float32(0)
+    return np.where(inside, total, nothing), np.where(inside, information, nothing)
 
 
 def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
@@ -193,7 +202,9 @@ def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
     reach = math.ceil(FARTHEST * length * STEPS)
     along = np.arange(-reach, reach + 1) / STEPS
     places = centre + turned[:, None] + along[:, None] * ray[:, None]
-    ratios = _ratios_at(trace, places) * signs[:, None]
+    total, information = _sums_at(trace, places)
+    ratios = total / np.sqrt(np.maximum(information, np.float32(1e-9)))
+    ratios *= signs[:, None].astype(np.float32)
     # Within half a pixel and across the ray: the place of a peak is known no better.
     wide = ratios.copy()
     wide[:, 1:] = np.maximum(wide[:, 1:], ratios[:, :-1])
@@ -300,6 +311,30 @@ class _Constellation(NamedTuple):
         sites = np.asarray(found.sites, np.float64) - np.array(margin)
         return cls(sites, np.sign(np.asarray(found.ratios, np.float64)))
 
+    def without(
+        self,
+        number: int,
+        traces: Sequence[Trace],
+        corrections: Sequence[Correction | None],
+    ) -> _Constellation:
+        """Return the sites that stand out by the other bins alone, strongest first.
+
+        What a bin itself has made stand out, at a correction that may be wrong, would
+        prove that one.
+        """
+        total, information = np.zeros(len(self.sites)), np.zeros(len(self.sites))
+        size = traces[0].total.shape
+        for other, (trace, one) in enumerate(zip(traces, corrections, strict=True)):
+            if other == number or one is None:
+                continue
+            told, weight = _sums_at(trace, one.places(self.sites, (size[0], size[1])))
+            total += told
+            information += weight
+        ratio = self.signs * total / np.sqrt(np.maximum(information, 1e-9))
+        order = np.argsort(-ratio)[:STRONGEST]
+        order = order[ratio[order] > STANDS_OUT]
+        return _Constellation(self.sites[order], self.signs[order])
+
     def seen_in(self, trace: Trace, turn: float = 0.0) -> _Rays:
         """Return what a trace shows along the rays of the sites."""
         return _rays(trace, self.sites, self.signs, turn)
@@ -349,7 +384,7 @@ def _registered(
         why = f"{matches} defects, {score:.0f} for {chance:.0f} by chance"
         if matches < LEAST_MATCHES:
             best = replace(best, matches=matches, score=score, chance=chance)
-        elif score <= OVER_CHANCE * chance + MORE:
+        elif score <= OVER_CHANCE * chance + MORE + BOUND - FLOOR:
             why = f"no better than chance: {why}"
             best = Registered(None, matches, score, chance, why)
         elif ratio is not None and _is_of_scene(found, ratio):
@@ -414,17 +449,24 @@ def register(
             one is not None for one in before
         ):
             break
-        locked = [
-            (trace, one)
-            for trace, one in zip(traces, now, strict=True)
-            if one is not None
-        ]
-        known, moved = zip(*locked, strict=True)
-        height, width = traces[0].total.shape
-        around = margin(moved, (height, width))
-        plane = sensor_snr(known, moved, scratch, around)
-        seen = _Constellation.of(peaks.peaks(plane, STRONGEST, PART), around)
+        seen = _stacked(traces, now, scratch)
     return found
+
+
+def _stacked(
+    traces: Sequence[Trace], corrections: Sequence[Correction | None], scratch: Scratch
+) -> _Constellation:
+    """Return what stands out in all bins that are known, together."""
+    known = [
+        (trace, one)
+        for trace, one in zip(traces, corrections, strict=True)
+        if one is not None
+    ]
+    moved = [one for _, one in known]
+    height, width = traces[0].total.shape
+    around = margin(moved, (height, width))
+    plane = sensor_snr([trace for trace, _ in known], moved, scratch, around)
+    return _Constellation.of(peaks.peaks(plane, MANY * STRONGEST, PART), around)
 
 
 def _register_round(
@@ -439,8 +481,11 @@ def _register_round(
         return
     focal = [one.focal_mm for one in bins]
     for number in range(1, len(traces)):
-        rays = seen.seen_in(traces[number])
-        turned = [seen.seen_in(traces[number], turn) for turn in TURNS]
+        others = seen.without(number, traces, [one.correction for one in found])
+        if len(others.sites) < LEAST_MATCHES:
+            continue
+        rays = others.seen_in(traces[number])
+        turned = [others.seen_in(traces[number], turn) for turn in TURNS]
         known = {
             other: _parameters(one.correction)
             for other, one in enumerate(found)

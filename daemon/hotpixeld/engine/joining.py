@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from hotpixeld.engine import footprints
 from hotpixeld.errors import CheckpointError, PhotoError, StateError
 from hotpixeld.messages import counted
 from hotpixeld.photo import photo_file
-from hotpixeld.statistics.generation import Planes, strips
+from hotpixeld.statistics.generation import Generation, Planes, strips
 from hotpixeld.statistics.merging import Merging, Side, weights
 from hotpixeld.store import disk_room, generation_files, other_ledger, state_folder
 from hotpixeld.store.generation_files import GenerationReader
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.repair.shape import Footprints
-    from hotpixeld.statistics.generation import Counts, Generation
+    from hotpixeld.statistics.generation import Counts
     from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
     from hotpixeld.store.other_ledger import Folded
@@ -324,6 +325,7 @@ class _Joining:
         generation, reader = self._other.generations[record.camera.id]
         with contextlib.ExitStack() as stack:
             readers, counts, merging = [reader], generation.counts, None
+            bins = Counter(generation.bins)
             if choice.mine:
                 path = generation_files.folder_of(folder, mine.generation)
                 own = generation_files.read_manifest(path)
@@ -334,24 +336,27 @@ class _Joining:
                 ]
                 if not choice.is_other_newer:
                     readers, sides = readers[::-1], sides[::-1]
-                merging = Merging(sides[0], sides[1], len(choice.order))
+                bins.update(own.bins)
+                merging = Merging(sides[0], sides[1], len(choice.order), bins)
                 counts = merging.counts
-            self._merge(target, (height, width), readers, counts, merging)
+            whole = Generation(height, width, counts, {}, bins)
+            self._merge(target, whole, readers, merging)
         return counts
 
     def _merge(
         self,
         target: Path,
-        size: tuple[int, int],
+        whole: Generation,
         readers: Sequence[GenerationReader],
-        counts: Counts,
         merging: Merging | None,
     ) -> None:
         """Write one generation, or two that are merged, the older first."""
-        planes = [Planes(*size, ROWS) for _ in readers]
-        with generation_files.writing(target, *size, self._progress) as writer:
+        size, names = (whole.height, whole.width), whole.planes
+        planes = [Planes(*size, ROWS, names) for _ in readers]
+        with generation_files.writing(target, *size, self._progress, names) as writer:
             for strip in strips(size[0], ROWS):
                 for reader, held in zip(readers, planes, strict=True):
+                    held.clear()  # not each has a trace of every bin
                     reader.read(strip, held)
                 if merging is not None:
                     merging.merge(strip, *planes)
@@ -359,7 +364,7 @@ class _Joining:
                 self._progress()
             for reader in readers:
                 reader.check()
-            writer.end(counts)
+            writer.end(whole.counts, whole.bins)
 
     def _join_map(self, camera_id: str, mine: str) -> None:
         """Join the lives of both maps, and how defects show."""

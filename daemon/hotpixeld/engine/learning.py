@@ -302,7 +302,8 @@ class Learning:
     def _begin_pass(self, record: CameraRecord, most: int) -> None:
         camera = record.camera
         # Before anything is: a pass that had no room was not interrupted.
-        disk_room.check(self._ledger.folder, camera.height, camera.width)
+        bins = self._bins(camera.id)
+        disk_room.check(self._ledger.folder, camera.height, camera.width, len(bins))
         most = min(most, record.pass_photos or most)
         everything = self._ledger.images.pending(camera.id)
         images = everything[:most]
@@ -323,7 +324,8 @@ class Learning:
             fewer = max(len(images) // 2, FEWEST)
             self._ledger.images.limit_pass(camera.id, fewer)
         suspects = self._ledger.samples.suspects(camera.id)
-        task = self._task(record, suspects, {image.taken.bin for image in wanted})
+        taken = {image.taken.bin for image in wanted}
+        task = self._task(record, suspects, bins, taken)
         give_back()
         self._hold(self._memory.of_pass)
         work = partial(self._pass, record, task, pending, self._memory.of_pass)
@@ -336,10 +338,20 @@ class Learning:
             len(everything) - len(images),
         )
 
+    def _bins(self, camera_id: str) -> list[Bin]:
+        """Return the bins whose traces are kept: the fullest, where there are several."""
+        counts = self._ledger.images.bins(camera_id)
+        others = sum(counts.values()) - max(counts.values(), default=0)
+        return list(counts)[:MOST_BINS] if others >= FEWEST else []
+
     def _task(
-        self, record: CameraRecord, suspects: Suspects, bins: Collection[Bin]
+        self,
+        record: CameraRecord,
+        suspects: Suspects,
+        bins: Sequence[Bin],
+        taken: Collection[Bin],
     ) -> Task:
-        """Return what a pass over photos of some bins is to do, but for what was before."""
+        """Return what a pass over photos of the bins `taken` is to do, but for what was before."""
         camera = record.camera
         size = Size(camera.height, camera.width)
         sites = np.empty((0, 2), np.intp)
@@ -347,11 +359,7 @@ class Learning:
         if suspects.version:
             sites = np.concatenate([suspects.sites, evidence.controls(*size)])
             if suspects.corrections.move:
-                places = {one: with_controls(suspects, *size, one) for one in bins}
-        counts = self._ledger.images.bins(camera.id)
-        kept = list(counts)[:MOST_BINS]
-        if sum(counts.values()) - max(counts.values(), default=0) < FEWEST:
-            kept = []  # a stray photo or two
+                places = {one: with_controls(suspects, *size, one) for one in taken}
         folded = list(self._ledger.images.bins(camera.id, folded_only=True))
         return Task(
             size,
@@ -360,7 +368,7 @@ class Learning:
             self._config.detection.memory,
             sites,
             places,
-            kept,
+            bins,
             folded[0] if len(folded) == 1 else None,
         )
 

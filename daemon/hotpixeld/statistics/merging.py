@@ -24,12 +24,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.statistics.generation import M2, MEAN, TELLING, TOTAL, Counts, steps
+from hotpixeld.statistics.generation import (
+    M2,
+    MEAN,
+    TELLING,
+    TOTAL,
+    Counts,
+    own_planes,
+    steps,
+)
 from hotpixeld.statistics.trace import BANDS, MEMORY, WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
+    from hotpixeld.camera import Bin
     from hotpixeld.statistics.generation import Planes, Strip
 
 LARGEST = np.iinfo(np.int16).max
@@ -83,11 +94,14 @@ class Merging:
         By order of capture.
     photos : int
         In both, each counted once.
+    bins : collection of Bin
+        Those whose traces either has.
     """
 
     older: Side
     newer: Side
     photos: int
+    bins: Collection[Bin] = ()
 
     @property
     def counts(self) -> Counts:
@@ -117,7 +131,9 @@ class Merging:
             + shift**2 * (kept * added / both)
         )
         mean[...] = mean + shift * (added / both)
-        total, telling = older.of(TOTAL, strip), older.of(TELLING, strip)
-        sums = total * self.decay + newer.of(TOTAL, strip)
-        total[...] = np.clip(np.rint(sums), -LARGEST, LARGEST)
-        telling[...] = telling * self.decay**2 + newer.of(TELLING, strip)
+        for names in ((TOTAL, TELLING), *map(own_planes, self.bins)):
+            total, telling = (older.of(name, strip) for name in names)
+            new_total, new_telling = (newer.of(name, strip) for name in names)
+            sums = total * self.decay + new_total
+            total[...] = np.clip(np.rint(sums), -LARGEST, LARGEST)
+            telling[...] = telling * self.decay**2 + new_telling

@@ -44,9 +44,9 @@ class Use(NamedTuple):
     spool: Counter[str]
 
 
-def needed(height: int, width: int) -> int:
-    """Return the bytes that must be free for a pass over photos of this size."""
-    return generation_bytes(height, width) + LEDGER_RESERVE
+def needed(height: int, width: int, bins: int = 0) -> int:
+    """Return the bytes that must be free for a pass over photos of this size and so many bins."""
+    return generation_bytes(height, width, bins) + LEDGER_RESERVE
 
 
 def free(folder: Path) -> int:
@@ -61,7 +61,7 @@ def free(folder: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def check(folder: Path, height: int, width: int) -> None:
+def check(folder: Path, height: int, width: int, bins: int = 0) -> None:
     """Raise OSError, ENOSPC, where there is no room for a pass.
 
     Parameters
@@ -70,8 +70,10 @@ def check(folder: Path, height: int, width: int) -> None:
         The state folder.
     height, width : int
         Of the camera's frames.
+    bins : int
+        Traces that it keeps beside its own.
     """
-    wanted, found = needed(height, width), free(folder)
+    wanted, found = needed(height, width, bins), free(folder)
     if found < wanted:
         reason = f"no room for the next generation: {wanted} bytes needed, {found} bytes free"
         raise OSError(errno.ENOSPC, reason, str(folder))

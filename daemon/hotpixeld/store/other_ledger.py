@@ -216,11 +216,15 @@ class Joint:
             )
         self._ledger.samples.drop_oldest(mine)
         if present.version and lists:
-            added = self._ledger.samples.suspects(mine).sites
+            theirs = self._ledger.samples.suspects(mine)
+            added = theirs.sites
             listed = {tuple(site) for site in present.sites.tolist()}
             new = [site for site in added.tolist() if tuple(site) not in listed]
             sites = np.array([*present.sites.tolist(), *new], np.intp).reshape(-1, 2)
-            self._ledger.samples.list_suspects(mine, sites)
+            known = (
+                present.corrections if present.corrections.move else theirs.corrections
+            )
+            self._ledger.samples.list_suspects(mine, sites, known)
 
     def take_files(self) -> None:
         """Take over what is known of files and copies that this ledger does not know."""
