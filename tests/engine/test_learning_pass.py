@@ -14,7 +14,9 @@ import pytest
 
 import jpegs
 import whole_frames
+from hotpixeld.camera import Bin
 from hotpixeld.detection import evidence
+from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.engine.learning_pass import (
     Folder,
     Means,
@@ -33,6 +35,8 @@ from hotpixeld.errors import (
 )
 from hotpixeld.jpeg import decoder
 from hotpixeld.jpeg.decoder import Size, StripDecoder
+from hotpixeld.statistics.generation import Generation, own_planes
+from hotpixeld.store import generation_files
 from whole_frames import State
 
 if TYPE_CHECKING:
@@ -180,6 +184,100 @@ def test_strips_of_any_height_give_the_same(
 
     assert_equal(folder, truth(data, sites).state)
     np.testing.assert_array_equal(samples, truth(data, sites).samples)
+
+
+WIDE, TELE, OTHER = (Bin("zoom", focal) for focal in (16.0, 50.0, 35.0))
+
+
+def of_bins(photos: Sequence[Pending], *bins: Bin) -> list[Pending]:
+    """Return photos whose bins follow one another, again and again."""
+    return [
+        replace(one, bin=bins[number % len(bins)]) for number, one in enumerate(photos)
+    ]
+
+
+def assert_traced(folder: Folder, which: Bin, data: Sequence[bytes]) -> None:
+    """Fail unless the trace of a bin is that of these photos alone, to the bit."""
+    traced = truth(data).state.trace
+    assert traced is not None
+    assert folder.generation.bins[which] == traced.photos
+    for name, array in zip(
+        own_planes(which), (traced.total, traced.information), strict=True
+    ):
+        np.testing.assert_array_equal(np.load(folder.path / f"{name}.npy"), array)
+
+
+@pytest.mark.parametrize(("most", "threads"), [(1, 1), (7, 3), (128, 2)])
+def test_the_trace_of_a_bin_is_that_of_its_photos(
+    tmp_path: Path, most: int, threads: int
+) -> None:
+    waiting = of_bins(
+        [
+            pending(tmp_path / f"{number}.jpg", data, number)
+            for number, data in enumerate(files(), 1)
+        ],
+        *(WIDE, WIDE, TELE, OTHER),
+    )
+    first = replace(task(tmp_path), bins=[WIDE, TELE])  # the rare one has none
+
+    folder, _ = in_passes(first, waiting, most, Means(ENOUGH, threads, rows=32))
+
+    assert_equal(folder, all_of_them().state)
+    by_bin = [one.bin for one in waiting]
+    for which in (WIDE, TELE):
+        own = [one for one, bin_ in zip(files(), by_bin, strict=True) if bin_ == which]
+        assert_traced(folder, which, own)
+    assert OTHER not in folder.generation.bins
+    assert Generation.parse(folder.generation.to_json()) == folder.generation
+
+
+def test_the_first_bin_begins_with_all_photos_before(
+    tmp_path: Path, photos: list[Pending]
+) -> None:
+    first = task(tmp_path)
+    before = after(first, learn(first, of_bins(photos[:5], WIDE), Means(ENOUGH)))
+    assert not before.generation.bins
+    second = replace(task(tmp_path, before), bins=[WIDE, TELE], only=WIDE)
+
+    folder = after(second, learn(second, of_bins(photos[5:8], TELE), Means(ENOUGH)))
+
+    assert_traced(folder, WIDE, files()[:5])
+    assert_traced(folder, TELE, files()[5:8])
+
+
+def test_the_trace_of_a_bin_that_no_photo_is_of_is_the_same_file(
+    tmp_path: Path, photos: list[Pending]
+) -> None:
+    first = replace(task(tmp_path), bins=[WIDE, TELE])
+    before = after(first, learn(first, of_bins(photos[:6], WIDE, TELE), Means(ENOUGH)))
+    second = replace(task(tmp_path, before), bins=[WIDE, TELE])
+
+    folder = after(second, learn(second, of_bins(photos[6:8], TELE), Means(ENOUGH)))
+
+    for name in own_planes(WIDE):
+        old, new = (one.path / f"{name}.npy" for one in (before, folder))
+        assert old.samefile(new)
+    for name in own_planes(TELE):
+        assert not (before.path / f"{name}.npy").samefile(folder.path / f"{name}.npy")
+    generation_files.check(folder.path, lambda: None)
+    assert_traced(folder, WIDE, files()[:6:2])
+
+
+def test_photos_of_a_bin_are_sampled_where_they_show_the_sites(
+    tmp_path: Path, photos: list[Pending]
+) -> None:
+    moved = SITES[::-1].copy()
+    moved[3] = NOWHERE
+    one = replace(task(tmp_path), places={TELE: moved})
+
+    samples = learn(one, of_bins(photos, WIDE, TELE), Means(ENOUGH, rows=16)).samples
+
+    known = moved[:, 0] != NOWHERE
+    there = truth(files()[:12]).samples[::2]
+    np.testing.assert_array_equal(samples[::2], there)
+    at_moved = truth(files()[:12], moved[known]).samples[1::2]
+    np.testing.assert_array_equal(samples[1::2, known], at_moved)
+    assert (samples[1::2, 3]["clipped"] == evidence.NOT_SAMPLED).all()
 
 
 def test_sites_in_corners_are_sampled_as_in_whole_frames(

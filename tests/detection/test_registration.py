@@ -1,0 +1,210 @@
+"""Lens corrections found in traces, and traces stacked by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hotpixeld.camera import Bin
+from hotpixeld.detection import registration, sensor_trace
+from hotpixeld.detection.lens_correction import (
+    NONE,
+    NOT_CORRECTED,
+    NOWHERE,
+    Correction,
+    Corrections,
+)
+from hotpixeld.detection.sensor_trace import SensorTrace
+from hotpixeld.statistics import peaks
+from hotpixeld.statistics.trace import CELL, SNR_UNIT, UNIT, Trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIZE = (480, 720)
+WIDE, MIDDLE, TELE = (Bin("zoom", focal) for focal in (16.0, 24.0, 50.0))
+BENT = Correction(1.03, -0.09, -0.01)
+OTHER = Correction(1.04, -0.12, 0.01)
+
+
+def sites(count: int, seed: int) -> NDArray[np.int64]:
+    """Return places of defects, a footprint from one another and from the edge."""
+    rng = np.random.default_rng((seed, 1))
+    cells = rng.choice(21 * 33, count, replace=False)
+    return np.stack([cells // 33, cells % 33], axis=1) * 20 + rng.integers(
+        30, 38, (count, 2)
+    )
+
+
+def trace(
+    places: NDArray[np.float64] | NDArray[np.int64], seed: int, ratio: float = 9.0
+) -> Trace:
+    """Return a trace of noise, and of defects that stand out of it at some places."""
+    rng = np.random.default_rng((seed, 2))
+    snr = rng.normal(0, 1, SIZE)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    for row, col in places:
+        near = (
+            slice(max(int(row) - 4, 0), int(row) + 5),
+            slice(max(int(col) - 4, 0), int(col) + 5),
+        )
+        snr[near] += ratio * np.exp(
+            -((y[near] - row) ** 2 + (x[near] - col) ** 2) / 1.2
+        )
+    cells = SIZE[0] // CELL, SIZE[1] // CELL
+    return Trace(8, np.rint(snr * UNIT).astype(np.int16), np.ones(cells, np.float32))
+
+
+def lies(count: int, correction: Correction, seed: int = 0) -> list[Trace]:
+    """Return the traces of the reference and of a bin, with some defects in both."""
+    there = sites(count, seed)
+    return [trace(there, seed), trace(correction.places(there, SIZE), seed + 1000)]
+
+
+@pytest.mark.parametrize("count", [8, 30])
+@pytest.mark.parametrize("correction", [BENT, OTHER, Correction(0.96, 0.08, 0.06)])
+def test_a_correction_is_found_to_a_pixel(count: int, correction: Correction) -> None:
+    _, found = registration.register(
+        lies(count, correction), [None, None], [WIDE, TELE]
+    )
+
+    assert found.correction is not None
+    rows, cols = np.mgrid[0 : SIZE[0] : 20, 0 : SIZE[1] : 20]
+    grid = np.stack([rows.ravel(), cols.ravel()], axis=1)
+    shown = correction.places(grid, SIZE)
+    inside = np.all((shown >= 0) & (shown < np.array(SIZE)), axis=1)
+    off = np.hypot(*(found.correction.places(grid, SIZE) - shown)[inside].T)
+    assert float(np.median(off)) < 0.5
+    assert found.score > 2 * found.chance
+
+
+@pytest.mark.parametrize("count", [8, 30])
+def test_a_camera_that_corrects_nothing_is_known_exactly(count: int) -> None:
+    found = registration.register(lies(count, NONE), [None, None], [WIDE, TELE])
+
+    assert [one.correction for one in found] == [NONE, NONE]
+
+
+def test_two_defects_tell_nothing() -> None:
+    _, found = registration.register(lies(2, BENT), [None, None], [WIDE, TELE])
+
+    assert found.correction is None
+    assert "too few" in found.why or "chance" in found.why
+
+
+def test_traces_without_common_defects_are_not_registered() -> None:
+    locked = 0
+    for seed in range(20):
+        unlike = [trace(sites(12, seed), seed), trace(sites(12, seed + 500), seed + 1)]
+        _, found = registration.register(unlike, [None, None], [WIDE, TELE])
+        locked += found.correction is not None
+    assert locked == 0
+
+
+def test_one_scene_enlarged_by_the_zoom_is_no_correction() -> None:
+    enlarged = lies(30, Correction(1.1))
+
+    _, found = registration.register(
+        enlarged, [None, None], [Bin("", 10.0), Bin("", 11.0)]
+    )
+
+    assert found.correction is None
+    assert found.why == "one scene, enlarged"
+
+
+def test_a_bin_that_shows_few_defects_is_known_by_those_of_others() -> None:
+    there = sites(30, 4)
+    middle = Correction(1.015, -0.045, -0.005)
+    traces = [
+        trace(there, 4),
+        trace(BENT.places(there, SIZE), 5),
+        trace(middle.places(there[:6], SIZE), 6, ratio=7.0),
+    ]
+
+    found = registration.register(traces, [None] * 3, [WIDE, TELE, MIDDLE])
+
+    assert found[2].correction is not None
+    assert found[2].correction.moves_by(middle, SIZE) < 3
+
+
+def in_numpy(
+    traces: list[Trace], corrections: list[Correction], margin: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return the stacked signal to noise, place by place."""
+    rows = np.arange(-margin[0], SIZE[0] + margin[0])
+    cols = np.arange(-margin[1], SIZE[1] + margin[1])
+    y, x = np.meshgrid(rows, cols, indexing="ij")
+    there = np.stack([y.ravel(), x.ravel()], axis=1)
+    total, information = np.zeros(len(there)), np.zeros(len(there))
+    for one, correction in zip(traces, corrections, strict=True):
+        places = np.floor(correction.places(there, SIZE) + 0.5).astype(int)
+        inside = np.all((places >= 0) & (places < np.array(SIZE)), axis=1)
+        row, col = places[inside].T
+        total[inside] += one.total[row, col] / UNIT
+        information[inside] += one.information[row // CELL, col // CELL]
+    ratio = total / np.sqrt(np.maximum(information, 1e-9))
+    return np.trunc(ratio * SNR_UNIT).reshape(len(rows), len(cols))
+
+
+def test_the_compiled_stack_is_that_of_numpy() -> None:
+    corrections = [NONE, BENT, Correction(0.95, 0.1, 0.02, -0.01)]
+    traces = [trace(sites(5, seed), seed) for seed in range(3)]
+    margin = registration.margin(corrections, SIZE)
+
+    got = registration.sensor_snr(traces, corrections, peaks.zeros, margin)
+
+    want = in_numpy(traces, corrections, margin)
+    assert min(margin) > 0
+    assert got.shape == want.shape
+    # A place half way between two pixels may go either way.
+    assert float((abs(got - want) > 1).mean()) < 1e-4
+
+
+def test_a_sensor_trace_shows_what_lies_outside_of_the_references_frame() -> None:
+    wide = Correction(0.9)
+    outside = np.array([[-10, 300], [200, 100]])
+    bins = {WIDE: trace(outside[1:], 1), TELE: trace(wide.places(outside, SIZE), 2)}
+    known = Corrections(WIDE, {WIDE: NONE, TELE: wide})
+
+    stacked = SensorTrace.of(bins, known)
+
+    found = {tuple(site) for site in stacked.suspects(2).sites.tolist()}
+    near = [min(abs(r - row) + abs(c - col) for r, c in found) for row, col in outside]
+    assert max(near) <= 2
+    assert stacked.ratios(200, 100)[6, 6] > 9
+
+
+def test_what_moves_no_place_by_half_a_pixel_stays_as_it_was() -> None:
+    bins = dict(zip((WIDE, TELE), lies(30, BENT), strict=True))
+    first = sensor_trace.corrections(bins, NOT_CORRECTED)
+    assert first.move
+    assert first.reference == WIDE
+    more = dict(zip((WIDE, TELE), lies(30, BENT, seed=0), strict=True))
+    more[TELE].total[...] += np.int16(3)
+
+    again = sensor_trace.corrections(more, first)
+
+    assert again.of == first.of
+    assert again.have_sites_of(first)
+
+
+def test_a_bin_that_lost_its_trace_keeps_its_correction() -> None:
+    bins = dict(zip((WIDE, TELE), lies(30, BENT), strict=True))
+    first = sensor_trace.corrections(bins, NOT_CORRECTED)
+
+    assert sensor_trace.corrections({WIDE: bins[WIDE]}, first).of == first.of
+    assert sensor_trace.corrections({TELE: bins[TELE]}, first) is first
+
+
+def test_places_in_photos() -> None:
+    known = Corrections(WIDE, {WIDE: NONE, TELE: Correction(1.1)}, {TELE: "why"})
+    there = np.array([[240, 360], [5, 360]])
+
+    assert known.places(there, WIDE, SIZE).tolist() == there.tolist()
+    assert known.places(there, TELE, SIZE).tolist() == [[240, 360], [NOWHERE] * 2]
+    assert known.places(there, MIDDLE, SIZE).tolist() == [[NOWHERE] * 2] * 2
+    assert NOT_CORRECTED.places(there, TELE, SIZE).tolist() == there.tolist()
+    assert Corrections.parse(known.to_json()) == known
+    assert Corrections.parse("") == NOT_CORRECTED
