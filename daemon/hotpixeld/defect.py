@@ -258,6 +258,24 @@ class Defect:
         return cls.at(int(match[1]), int(match[2]))
 
 
+@dataclass(frozen=True, slots=True)
+class Prior(Defect):
+    """A defect that photos of another size of the body have shown.
+
+    Its `row` and `col` are the pixel nearest to where it is expected.
+
+    Attributes
+    ----------
+    source : str
+        That size, as in ``5184x3456``.
+    places : tuple of (row, col)
+        The pixels one of which may be its brightest.
+    """
+
+    source: str = ""
+    places: tuple[tuple[int, int], ...] = ()
+
+
 def level(defect: Defect) -> int | None:
     """Return the levels that a defect adds, or takes, in the colour that it shows most in."""
     if defect.amplitude is None:

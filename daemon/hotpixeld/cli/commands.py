@@ -20,7 +20,7 @@ from hotpixeld.cli import status_text
 from hotpixeld.cli.tables import CameraPixels
 from hotpixeld.config import camera_names
 from hotpixeld.config.model import Config
-from hotpixeld.engine import maps
+from hotpixeld.engine import bodies, maps
 from hotpixeld.engine.sampling import evidence_of
 from hotpixeld.errors import LedgerError, PhotoError, said, why
 from hotpixeld.files import (
@@ -232,18 +232,18 @@ def camera_maps(
     """
     with opened(folder) as ledger:
         records = chosen(ledger, config, camera_id)
+        if method is None:
+            return [
+                (record, bodies.listing(ledger, config, record.camera))
+                for record in records
+            ]
         cameras = [record.camera for record in ledger.images.cameras()]
-        if method is not None:
-            detection = config.detection.model_copy(update={"method": method})
-            config = config.model_copy(update={"detection": detection})
+        detection = config.detection.model_copy(update={"method": method})
+        config = config.model_copy(update={"detection": detection})
         return [
             (record, pixel_list.listing(config, record.camera, cameras, defects))
             for record in records
-            for defects in [
-                ledger.defects.of(record.camera.id)
-                if method is None
-                else _from_state(folder, ledger, config, record)
-            ]
+            for defects in [_from_state(folder, ledger, config, record)]
         ]
 
 

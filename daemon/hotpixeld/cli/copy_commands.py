@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
 from hotpixeld.config.model import Folder
-from hotpixeld.engine import copy_places, copy_writer, footprints
+from hotpixeld.engine import bodies, copy_places, copy_writer, footprints
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
 from hotpixeld.engine.output_folder import OutputFolder
@@ -249,7 +249,8 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
         camera = known.camera if known else camera
     cameras = [record.camera for record in ledger.images.cameras()]
     detected = ledger.defects.of(camera.id)
-    if image is not None and image.is_suppressed:
+    is_suppressed = image is not None and image.is_suppressed
+    if is_suppressed:
         detected = []
     listed = pixel_list.repairable(
         config, camera, [*cameras, camera], detected, photo.metadata
@@ -257,7 +258,10 @@ def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelLis
     learned = footprints.kept(ledger.folder, camera.id)
     listed = replace(listed, shown=footprints.shown_by(photo.metadata, learned))
     corrections = ledger.samples.suspects(camera.id).corrections
-    return pixel_list.placed(listed, camera, corrections, photo.metadata)
+    listed = pixel_list.placed(listed, camera, corrections, photo.metadata)
+    if is_suppressed:
+        return listed
+    return bodies.with_priors(listed, ledger, config, camera, photo.metadata)
 
 
 def _why_not(

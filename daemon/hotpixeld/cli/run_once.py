@@ -21,11 +21,11 @@ from hotpixeld.cli.status_text import former_copies
 from hotpixeld.config import camera_names
 from hotpixeld.defect import Kind, shows
 from hotpixeld.detection import lives
+from hotpixeld.engine import bodies
 from hotpixeld.engine.session import Session, in_order, state_errors
 from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import HotpixeldError, said, why
 from hotpixeld.messages import EventKind, counted, plain
-from hotpixeld.repair import pixel_list
 from hotpixeld.report.writing import write_report
 from hotpixeld.service import reasons, status_file
 from hotpixeld.store.events import NAMED, new_id
@@ -386,8 +386,15 @@ def _repair(session: Session, ran: Ran, show: Show) -> None:
     del ran.copies["kept"]
 
 
-def _shown(listed: Iterable[ListedPixel]) -> str:
-    """Return in words how many defects there are, and when they show."""
+def _shown(listed: list[ListedPixel]) -> str:
+    """Return in words how many defects there are, when they show, and by which list."""
+    others = tables.from_others(listed)
+    own = [one for one in listed if not one.prior]
+    return ", ".join(filter(None, (_own(own) if own or not others else "", others)))
+
+
+def _own(listed: Iterable[ListedPixel]) -> str:
+    """Return in words how many defects a camera's own list has, and when they show."""
     there = [one for one in listed if one.defect.until is None and not one.ignored]
     conditions: Counter[str] = Counter()
     for one in there:
@@ -417,9 +424,7 @@ def _shown(listed: Iterable[ListedPixel]) -> str:
 
 def _camera(ledger: Ledger, config: Config, record: CameraRecord) -> tuple[str, int]:
     """Return what there is to say of a camera, and how many photos it lacks for a map."""
-    known = [one.camera for one in ledger.images.cameras()]
-    detected = ledger.defects.of(record.camera.id)
-    listed = pixel_list.listing(config, record.camera, known, detected)
+    listed = bodies.listing(ledger, config, record.camera)
     if ledger.images.is_dropped(record):
         return f"dropped to its list, {_shown(listed)}", 0
     photos = record.photos + ledger.images.counts(record.camera.id)["pending"]

@@ -8,6 +8,7 @@ fixed order, so that scripts can rely on them.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
@@ -23,7 +24,7 @@ from hotpixeld.repair.pixel_list import Source
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hotpixeld.defect import Strength
     from hotpixeld.repair.pixel_list import ListedPixel
@@ -113,7 +114,22 @@ def mark(listed: ListedPixel) -> str:
         return "ignored"
     if not is_certain(listed):
         return "unsure"
+    if listed.prior:
+        return f"from the list of {listed.prior}"
     return "" if listed.source is Source.DETECTED else "yours"
+
+
+def from_others(pixels: Iterable[ListedPixel]) -> str:
+    """Return in words how many pixels are from the list of another size of the body."""
+    sizes = Counter(one.prior for one in pixels if one.prior)
+    return ", ".join(
+        f"{count:,} from the list of {size}" for size, count in sizes.items()
+    )
+
+
+def _times(one: CameraPixels, listed: ListedPixel) -> int:
+    """Return in how many copies a pixel was repaired, wherever they show it."""
+    return sum(one.repaired.get(place, 0) for place in listed.repaired_at)
 
 
 def _focal(defect: Defect) -> str:
@@ -146,7 +162,8 @@ def _title(one: CameraPixels) -> str:
     defects = counted(counts["defects"], "defect")
     photos = counted(one.record.photos, "photo")
     found = one.lacks or f"{defects} from {photos}"
-    return f"{one.name}: {found}{known}"
+    others = from_others(one.pixels)
+    return ", ".join(filter(None, (f"{one.name}: {found}{known}", others)))
 
 
 def _fields(one: CameraPixels) -> list[str]:
@@ -162,7 +179,7 @@ def _fields(one: CameraPixels) -> list[str]:
             "" if added is None else f"{added:+d}",
             _when(defect),
             *((shown.seen, shown.telling) if shown else ("", "")),
-            one.repaired.get((defect.x, defect.y), 0),
+            _times(one, listed),
             *("" if when is None else when.isoformat() for when in times),
             mark(listed),
         )
@@ -197,7 +214,7 @@ def _table(one: CameraPixels, *, is_roomy: bool) -> Table:
     for listed in one.pixels:
         defect = listed.defect
         added = level(defect)
-        times = one.repaired.get((defect.x, defect.y), 0)
+        times = _times(one, listed)
         used, note = _used(listed, times), mark(listed)
         notes = (_in_words(defect), "" if note == used else note)
         seen = _seen(defect)
@@ -270,7 +287,7 @@ def _facts(listed: ListedPixel, repaired: int) -> Iterator[tuple[str, str]]:
     yield "repaired", f"in {counted(repaired, 'copy')}"
     if words := since(defect):
         yield "since", words
-    if words := MARKS.get(mark(listed), ""):
+    if words := MARKS.get(mark(listed), listed.prior and mark(listed)):
         yield "listed", words
     for number, strength in enumerate(shown.strengths if shown else ()):
         yield "" if number else "exposures", _strength(strength)
@@ -291,7 +308,7 @@ def details(cameras: Sequence[CameraPixels], place: str) -> str:
             defect = listed.defect
             if (defect.x, defect.y) != (wanted.x, wanted.y):
                 continue
-            times = one.repaired.get((defect.x, defect.y), 0)
+            times = _times(one, listed)
             lines.append(f"{defect.x},{defect.y} of {one.name}: {defect.kind}")
             lines += [
                 f"  {label:<10} {words}" for label, words in _facts(listed, times)

@@ -23,7 +23,7 @@ from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import CORE, LUMA, RAYS, RING, WINDOW, window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,6 +116,15 @@ def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, in
     if nine[down, right] - levels[WINDOW, WINDOW] < CLEARLY * noise:
         return row, col
     return row + down - 1, col + right - 1
+
+
+def strongest(trace: Trace, places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the one of neighbouring places that stands out most in the trace."""
+
+    def ratio(site: tuple[int, int]) -> float:
+        return abs(float(trace.ratios(*site)[WINDOW, WINDOW]))
+
+    return max(places, key=ratio)
 
 
 def distinct(sites: Sites) -> Sites:

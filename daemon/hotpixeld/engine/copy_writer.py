@@ -141,11 +141,11 @@ def _seen(
     inside = [one for one in detected if one.row < height and one.col < width]
     windows = [pixel_list.window(one, height, width) for one in inside]
     levels = photo_file.cut_out(source, windows, memory)
-    return tuple(
-        defect
+    seen = (
+        pixel_list.seen_at(part, window, defect, shown)
         for defect, window, part in zip(inside, windows, levels, strict=True)
-        if pixel_list.shows(part, window, defect, shown)
     )
+    return tuple(filter(None, seen))
 
 
 def _look(
@@ -158,12 +158,11 @@ def _look(
     if not pixels.detected:
         return (), None
     if frame is None:
-        listed = *pixels.configured, *pixels.detected
         try:
             walked = WalkedPhoto.of(
                 source.data,
                 source.structure,
-                listed,
+                pixels.sites,
                 pixels.detected,
                 pixels.shown,
             )

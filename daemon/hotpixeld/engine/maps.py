@@ -21,7 +21,7 @@ from hotpixeld.detection import gate, lives, sensor_trace, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.score_test import scenes
 from hotpixeld.detection.sensor_trace import SensorTrace
-from hotpixeld.engine import footprints
+from hotpixeld.engine import bodies, footprints
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, write
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
+    from hotpixeld.defect import Prior
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.sampling import EarlierPhotos
@@ -84,6 +85,8 @@ class MapTask:
         The map before.
     footprints : Footprints
         What was learned with it.
+    priors : tuple of Prior
+        What other sizes of its body list.
     look_back : int
         Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
         suspect.
@@ -96,6 +99,7 @@ class MapTask:
     files: Mapping[int, list[Path]]
     former: list[Defect]
     footprints: Footprints
+    priors: tuple[Prior, ...]
     look_back: int
 
     @property
@@ -199,6 +203,8 @@ def _new_suspects(
     if state.trace is None:
         raise AssertionError("a generation has a trace")
     sites = suspects.nominated(state, state.trace, scratch)
+    expected = [suspects.strongest(state.trace, one.places) for one in task.priors]
+    sites = np.concatenate([np.array(expected, np.intp).reshape(-1, 2), sites])
     if corrections.have_sites_of(before.corrections):
         known = [(one.row, one.col) for one in task.former]
         sites = np.concatenate([np.array(known, np.intp).reshape(-1, 2), sites])
@@ -317,7 +323,7 @@ class Maps:
         self._ledger = ledger
         self._config = config
         self.earlier = earlier
-        self._versions: dict[tuple[str, bool], str] = {}
+        self._versions: dict[tuple[Camera, tuple[Camera, ...]], str] = {}
         self._footprints: dict[str, Footprints] = {}
         self._corrections: dict[str, Corrections] = {}
         self.made = 0
@@ -348,6 +354,7 @@ class Maps:
             {one.id: self.earlier.files(one) for one in known.photos},
             self._ledger.defects.of(camera.id),
             self._footprints_of(camera.id),
+            bodies.priors(self._ledger, self._config, camera),
             look_back,
         )
 
@@ -508,7 +515,10 @@ class Maps:
         version = self.version(camera, with_fill=True)
         shown = footprints.shown_by(taken, self._footprints_of(camera.id))
         listed = replace(listed, version=version, shown=shown)
-        return repair_pixel_list.placed(listed, camera, corrections, taken)
+        listed = repair_pixel_list.placed(listed, camera, corrections, taken)
+        if kept is not None or suppressed:
+            return listed
+        return bodies.with_priors(listed, self._ledger, self._config, camera, taken)
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -529,10 +539,14 @@ class Maps:
         return listed or (which != "configured" and bool(self._certain(camera)))
 
     def _certain(self, camera: Camera) -> list[Defect]:
-        detected = self._ledger.defects.of(camera.id)
         return repair_pixel_list.certain(
-            self._config, camera, self._cameras(), detected
+            self._config, camera, self._cameras(), self._detected(camera)
         )
+
+    def _detected(self, camera: Camera) -> list[Defect]:
+        """Return what is detected of a camera, by its map or in another size's photos."""
+        others = bodies.priors(self._ledger, self._config, camera)
+        return [*self._ledger.defects.of(camera.id), *others]
 
     def version(self, camera: Camera, *, with_fill: bool = False) -> str:
         """Return the version of a camera's pixel list: it changes when the list does.
@@ -540,10 +554,9 @@ class Maps:
         Or `with_fill` joined with the version of how its pixels are repaired.
         """
         cameras = self._cameras()
-        key = camera.id, is_largest(camera, cameras)
+        key = camera, tuple(cameras)
         if key not in self._versions:
-            detected = self._ledger.defects.of(camera.id)
-            listed = (self._config, camera, cameras, detected)
+            listed = (self._config, camera, cameras, self._detected(camera))
             learned = self._footprints_of(camera.id)
             certain = repair_pixel_list.certain(*listed)
             fill = repair_pixel_list.fill(certain, learned)

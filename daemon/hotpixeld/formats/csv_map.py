@@ -52,7 +52,9 @@ def _write(maps: CameraMaps) -> bytes:
     writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for record, pixels in maps:
-        writer.writerows(_row(record.camera, listed) for listed in pixels)
+        writer.writerows(
+            _row(record.camera, listed) for listed in pixels if not listed.prior
+        )
     return buffer.getvalue().encode()
 
 

@@ -5,7 +5,8 @@ a raw frame lie further right and down by its border, which JPEGs do not show: t
 raw converters are moved by that (`moved`) after they are read, or before they are written.
 
 A map here is a camera's whole list: detected, configured and ignored pixels.  The forms of
-other programs leave the ignored ones out, and name each place once.
+other programs leave the ignored ones out, and name each place once.  What is from the list
+of another size of the body is in JSON only: its place is known but roughly.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def to_repair(maps: CameraMaps) -> Iterator[ListedPixel]:
     for _, pixels in maps:
         for listed in pixels:
             site = listed.defect.row, listed.defect.col
-            if not listed.ignored and site not in seen:
+            if not (listed.ignored or listed.prior) and site not in seen:
                 seen.add(site)
                 yield listed
 

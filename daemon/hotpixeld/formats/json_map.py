@@ -56,6 +56,7 @@ def pixel(listed: ListedPixel) -> Json:
         "law": defect.law and _law(defect.law),
         "source": str(listed.source),
         "ignored": listed.ignored,
+        "prior": listed.prior or None,
     }
 
 

@@ -352,11 +352,11 @@ class WalkedPhoto:
         inside = [d for d in defects if _is_inside(self.structure, d)]
         windows = _windows(self.structure, inside)
         levels = self._reader.levels(self._walked, windows)
-        return tuple(
-            defect
+        seen = (
+            pixel_list.seen_at(part, window, defect, self._shown)
             for defect, window, part in zip(inside, windows, levels, strict=True)
-            if pixel_list.shows(part, window, defect, self._shown)
         )
+        return tuple(filter(None, seen))
 
     def repaired(
         self,

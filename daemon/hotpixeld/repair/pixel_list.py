@@ -1,7 +1,8 @@
 """The pixels that may be repaired in a photo: those listed, and those it shows.
 
 `repairable` chooses a camera's defects by the photo's date and focal length; `visible` by
-its levels around each: a detected defect that is not seen is not repaired.  What is
+its levels around each: a detected defect that is not seen is not repaired.  Where only
+another size of the body has shown one, it is looked for in a few pixels (`seen_at`).  What is
 detected stays in the map whatever the configuration says, and `ignore` is a word about its
 use: it holds at once, for every photo, and can be taken back.
 `listing` is a camera's whole list, for people.
@@ -15,13 +16,14 @@ import hashlib
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hotpixeld.camera import Bin
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import VISIBLE_LEVELS, Kind
+from hotpixeld.defect import VISIBLE_LEVELS, Defect, Kind, Prior
 from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.lens_correction import NOT_CORRECTED, NOWHERE
 from hotpixeld.jpeg.block_reader import Window
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.defect import Defect
     from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
@@ -63,7 +64,7 @@ class PixelList:
     configured : tuple of Defect
         Repaired whether they can be seen or not.
     detected : tuple of Defect
-        Repaired where they can be seen.
+        Repaired where they can be seen; those of other sizes as well.
     version : str
         Changes when the list does; empty where nobody keeps it.
     shown : Shown
@@ -80,6 +81,21 @@ class PixelList:
         sites = {(one.row, one.col): one for one in (*kept, *self.configured)}
         configured = tuple(sites[site] for site in sorted(sites))
         return replace(self, configured=configured, detected=())
+
+    @property
+    def sites(self) -> list[Defect]:
+        """Return all that may be repaired, with every place where it may be."""
+        return [
+            *self.configured,
+            *(at for one in self.detected for at in spread_out(one)),
+        ]
+
+
+def spread_out(defect: Defect) -> list[Defect]:
+    """Return a defect at each place where a photo may show it."""
+    if not isinstance(defect, Prior):
+        return [defect]
+    return [Defect(row, col, defect.kind) for row, col in defect.places]
 
 
 class _Ring(NamedTuple):
@@ -119,6 +135,36 @@ def within(defect: Defect, window: Window) -> Defect:
     return replace(defect, row=row, col=col)
 
 
+class _Surroundings(NamedTuple):
+    """What is around a defect in a photo.
+
+    Attributes
+    ----------
+    window : Window
+    trend : (3, 3) float64, levels
+        Linear: the level at the centre, its change by a row and by a column, per channel.
+    spread : (3,) float64, levels
+        Robust standard deviation about the trend, per channel.
+    """
+
+    window: Window
+    trend: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def _surroundings(frame: Frame, defect: Defect) -> _Surroundings:
+    """Return what is around a defect inside a frame."""
+    height, width, _ = frame.shape
+    around = top, left, bottom, right = window(defect, height, width)
+    row, col = defect.row, defect.col
+    ring = _ring(row - top, col - left, bottom - row - 1, right - col - 1)
+    levels = frame[top:bottom, left:right][ring.inside].astype(np.float64)
+    trend = ring.inverse @ levels
+    residual = levels - ring.terms @ trend
+    spread = 1.4826 * np.median(abs(residual), axis=0)
+    return _Surroundings(around, trend, np.maximum(spread, 0.5))
+
+
 def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     """Return how far the defect stands out, and the spread of its surroundings.
 
@@ -134,27 +180,37 @@ def prominence(frame: Frame, defect: Defect) -> tuple[np.ndarray, np.ndarray]:
         Level at the centre less the linear trend of the surroundings, and the robust
         standard deviation of the surroundings about that trend, per channel.
     """
-    height, width, _ = frame.shape
-    top, left, bottom, right = window(defect, height, width)
-    row, col = defect.row, defect.col
-    ring = _ring(row - top, col - left, bottom - row - 1, right - col - 1)
-    levels = frame[top:bottom, left:right][ring.inside].astype(np.float64)
-    trend = ring.inverse @ levels
-    residual = levels - ring.terms @ trend
-    spread = 1.4826 * np.median(abs(residual), axis=0)
+    _, trend, spread = _surroundings(frame, defect)
     centre = frame[defect.row, defect.col].astype(np.float64)
-    return centre - trend[0], np.maximum(spread, 0.5)
+    return centre - trend[0], spread
 
 
-def _stands_out(defect: Defect, above: np.ndarray, spread: np.ndarray) -> bool:
-    """Return whether its `prominence` is that of a defect that can be seen."""
+def _strength(defect: Defect, above: np.ndarray) -> np.ndarray:
+    """Return how far levels are off those around them, in the direction of a defect."""
     if defect.kind is Kind.HOT:
-        strength = above
-    elif defect.kind is Kind.DEAD:
-        strength = -above
-    else:
-        strength = abs(above)
-    return bool(np.any((strength >= VISIBLE_LEVELS) & (strength >= SIGMAS * spread)))
+        return above
+    return -above if defect.kind is Kind.DEAD else abs(above)
+
+
+def _stands_out(
+    strength: np.ndarray, spread: np.ndarray, sigmas: float = SIGMAS
+) -> bool:
+    """Return whether a defect of this strength can be seen."""
+    return bool(np.any((strength >= VISIBLE_LEVELS) & (strength >= sigmas * spread)))
+
+
+@functools.cache
+def _sigmas(pixels: int) -> float:
+    """Return what the strongest of some pixels has to exceed, as one has to `SIGMAS`.
+
+    Noise exceeds both as often: (1 - p)^pixels = 1 - P(one exceeds `SIGMAS`) is the error
+    rate p of each of several independent looks (Sidak 1967).
+
+    >>> round(_sigmas(1), 2), round(_sigmas(9), 2)
+    (3.0, 3.62)
+    """
+    normal = NormalDist()
+    return normal.inv_cdf(normal.cdf(SIGMAS) ** (1 / pixels))
 
 
 def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
@@ -170,7 +226,7 @@ def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
         How the photo shows its camera's defects.
     """
     above, spread = prominence(part, within(defect, window))
-    if _stands_out(defect, above, spread):
+    if _stands_out(_strength(defect, above), spread):
         return True
     shapes = shown.footprints.by_site.get((defect.row, defect.col))
     if shapes is None or shapes.law is None:
@@ -181,18 +237,51 @@ def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
     return bool(mean >= VISIBLE_LEVELS and above @ LUMA >= least)
 
 
+def _found(part: Frame, window: Window, prior: Prior) -> Defect | None:
+    """Return the defect that a photo shows where another size of its body has one.
+
+    That is the strongest of the pixels that may be its centre, if it stands out of its
+    surroundings and no neighbour exceeds it: an edge of something else does not.
+    """
+    here, trend, spread = _surroundings(part, within(prior, window))
+    y, x = np.mgrid[here.top : here.bottom, here.left : here.right]
+    down, right = y + window.top - prior.row, x + window.left - prior.col
+    terms = np.stack([np.ones(y.shape), down, right], axis=2)
+    levels = part[here.top : here.bottom, here.left : here.right]
+    strength = _strength(prior, levels.astype(np.float64) - terms @ trend)
+    ratio = (strength / spread).max(axis=2)
+    top, left = window.top + here.top, window.left + here.left
+    row, col = max(prior.places, key=lambda at: ratio[at[0] - top, at[1] - left])
+    i, j = row - top, col - left
+    nine = ratio[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
+    is_peak = ratio[i, j] >= nine.max()
+    if is_peak and _stands_out(strength[i, j], spread, _sigmas(len(prior.places))):
+        return Defect(row, col, prior.kind)
+    return None
+
+
+def seen_at(part: Frame, window: Window, defect: Defect, shown: Shown) -> Defect | None:
+    """Return a defect where a photo shows it, None where it is not to be repaired.
+
+    Takes what `shows` does, which decides, where its place is known.
+    """
+    if isinstance(defect, Prior):
+        return _found(part, window, defect)
+    return defect if shows(part, window, defect, shown) else None
+
+
 def visible(
     frame: Frame, defects: Sequence[Defect], shown: Shown = AS_USUAL
 ) -> tuple[Defect, ...]:
-    """Return those of `defects` that are to be repaired in `frame`; see `shows`."""
+    """Return those of `defects` that are to be repaired in `frame`; see `seen_at`."""
     height, width, _ = frame.shape
     found = []
     for defect in defects:
         if 0 <= defect.row < height and 0 <= defect.col < width:
             around = window(defect, height, width)
             part = frame[around.top : around.bottom, around.left : around.right]
-            if shows(part, around, defect, shown):
-                found.append(defect)
+            if (seen := seen_at(part, around, defect, shown)) is not None:
+                found.append(seen)
     return tuple(found)
 
 
@@ -259,7 +348,7 @@ def fill(defects: Iterable[Defect], footprints: Footprints) -> str:
     return hashlib.sha256(f"{shapes}{learned}".encode()).hexdigest()[:8]
 
 
-def _may_show(defect: Defect, when: dt.datetime | None) -> bool:
+def may_show(defect: Defect, when: dt.datetime | None) -> bool:
     """Return whether a photo taken at `when` may lie in the defect's life.
 
     Between the two photos where it began the photo itself decides.
@@ -291,7 +380,7 @@ def repairable(
     possible = [
         defect
         for defect in certain(config, camera, cameras, detected)
-        if _may_show(defect, when)
+        if may_show(defect, when)
     ]
     listed, found = (
         tuple(defect for defect in defects if defect.is_at(focal))
@@ -372,6 +461,16 @@ class ListedPixel:
     source: Source = Source.DETECTED
     ignored: bool = False
 
+    @property
+    def prior(self) -> str:
+        """Return the other size of the body whose list it is from; empty: its own."""
+        return self.defect.source if isinstance(self.defect, Prior) else ""
+
+    @property
+    def repaired_at(self) -> tuple[tuple[int, int], ...]:
+        """Return the x, y of the places where copies may have it repaired."""
+        return tuple((one.x, one.y) for one in spread_out(self.defect))
+
 
 def _overlap(configured: Defect, detected: Defect) -> bool:
     """Return whether a configured and a detected pixel are one place at one time."""
@@ -393,7 +492,11 @@ def _both(configured: Defect, detected: Defect) -> Defect:
 
 
 def listing(
-    config: Config, camera: Camera, cameras: list[Camera], detected: list[Defect]
+    config: Config,
+    camera: Camera,
+    cameras: list[Camera],
+    detected: list[Defect],
+    priors: Iterable[Prior] = (),
 ) -> list[ListedPixel]:
     """Return a camera's list for people: what is configured, detected and ignored.
 
@@ -403,6 +506,8 @@ def listing(
         All that are known: a list without `size` is about the largest.
     detected : list of Defect
         Its map.
+    priors : iterable of Prior
+        What it has from the list of another size of its body.
 
     Returns
     -------
@@ -426,6 +531,7 @@ def listing(
         ListedPixel(one, ignored=suspects.is_ignored(one.row, one.col, ignored))
         for one in found
     ]
+    out += map(ListedPixel, priors)
     rank = {}
     if config.detection.method == "variance":
         rank = {(one.row, one.col): place for place, one in enumerate(detected)}
@@ -444,15 +550,18 @@ def _place_and_time(pixel: ListedPixel) -> tuple[int, int, dt.datetime]:
 
 
 def counts(pixels: Iterable[ListedPixel]) -> dict[str, int]:
-    """Return how many defects are detected, and how many configured, and ignored.
+    """Return how many defects are detected, configured, ignored, and from other sizes.
 
     Several lives of one place count once.
     """
     pixels = list(pixels)
     sorts = {
-        "defects": lambda one: one.source != Source.CONFIGURED and not one.ignored,
+        "defects": lambda one: (
+            one.source != Source.CONFIGURED and not one.ignored and not one.prior
+        ),
         "configured": lambda one: one.source != Source.DETECTED,
         "ignored": lambda one: one.ignored,
+        "prior": lambda one: bool(one.prior),
     }
     return {
         name: lives.places(pixel.defect for pixel in filter(is_meant, pixels))

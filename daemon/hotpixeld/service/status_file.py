@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from hotpixeld.config import camera_names
 from hotpixeld.detection.lives import scenes_needed
+from hotpixeld.engine import bodies
 from hotpixeld.engine.copy_places import EDITED, former_places
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, replacing
 from hotpixeld.repair import pixel_list
 from hotpixeld.service import reasons
 from hotpixeld.store import disk_room, state_folder
-from hotpixeld.store.images import bare
 from hotpixeld.store.paths import Told
 
 if TYPE_CHECKING:
@@ -76,31 +76,16 @@ def former_copies(ledger: Ledger) -> list[Json]:
     return former
 
 
-def _body(camera: Camera) -> tuple[str, str, str]:
-    """Return what the cameras of one body have in common."""
-    return camera.make, camera.model, bare(camera.serial) or camera.serial
-
-
-def _same_body(camera: Camera, known: Sequence[Camera]) -> list[str]:
-    """Return the ids of cameras that are the same body, of photos of other sizes."""
-    return [
-        other.id
-        for other in known
-        if camera.serial and _body(other) == _body(camera) and other != camera
-    ]
-
-
 def _camera(
     ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], use: Use
 ) -> Json:
     """Return the status of one of the `known` cameras, but for its name."""
     camera, detection = record.camera, config.detection
-    detected = ledger.defects.of(camera.id)
-    listed = pixel_list.listing(config, camera, known, detected)
+    listed = bodies.listing(ledger, config, camera)
     return {
         "id": camera.id,
         **dataclasses.asdict(camera),
-        "same_body": _same_body(camera, known),
+        "same_body": [one.id for one in bodies.same_body(camera, known)],
         "photos": record.photos,
         "weight": record.weight,
         **ledger.images.counts(camera.id),

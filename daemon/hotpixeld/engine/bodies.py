@@ -1,0 +1,212 @@
+"""Bodies: what the cameras of one body, one for each size of its photos, know of each other.
+
+Each size has a state and a map of its own.  What the largest one that has a map lists is
+expected in the others as well (`priors`), from their first photo on, until they have maps of
+their own that are made of enough photos to deny it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hotpixeld.camera import UNKNOWN_BIN, Bin
+from hotpixeld.config.model import is_largest
+from hotpixeld.defect import Prior
+from hotpixeld.detection import lives, sizes
+from hotpixeld.detection.lens_correction import NONE
+from hotpixeld.detection.suspects import is_certain, is_ignored
+from hotpixeld.repair import pixel_list
+from hotpixeld.store.images import bare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hotpixeld.camera import Camera
+    from hotpixeld.config.model import Config
+    from hotpixeld.defect import Defect
+    from hotpixeld.detection.sizes import Scaling
+    from hotpixeld.photo.metadata import Metadata
+    from hotpixeld.repair.pixel_list import ListedPixel, PixelList
+    from hotpixeld.store.ledger import Ledger
+
+    Site = tuple[int, int]
+
+
+def _body(camera: Camera) -> tuple[str, str, str]:
+    """Return what the cameras of one body have in common."""
+    return camera.make, camera.model, bare(camera.serial) or camera.serial
+
+
+def same_body(camera: Camera, known: Iterable[Camera]) -> list[Camera]:
+    """Return the cameras that are surely the same body, of photos of other sizes."""
+    return [
+        other
+        for other in known
+        if camera.serial and _body(other) == _body(camera) and other != camera
+    ]
+
+
+def _other_sizes(camera: Camera, known: Sequence[Camera]) -> list[Camera]:
+    """Return the cameras of other sizes that are taken for the same body, largest first.
+
+    Without a serial number that is so where no photo of the model has one.
+    """
+    model = camera.make, camera.model
+    of_model = [one for one in known if (one.make, one.model) == model]
+    if any(one.serial for one in (camera, *of_model)):
+        of_model = same_body(camera, known)
+    size = camera.height, camera.width
+    found = [one for one in of_model if (one.height, one.width) != size]
+    return sorted(found, key=lambda one: (-one.height * one.width, one.id))
+
+
+class _Source(NamedTuple):
+    """The size of a body whose list another one takes over, as far as that goes."""
+
+    camera: Camera
+    scaling: Scaling
+    defects: list[Defect]
+
+
+def _source(
+    ledger: Ledger, config: Config, camera: Camera, known: list[Camera]
+) -> _Source | None:
+    """Return the largest other size of a camera's body that has defects to pass on."""
+    for other in _other_sizes(camera, known):
+        scaling = sizes.scaling(
+            (other.height, other.width), (camera.height, camera.width)
+        )
+        detected = ledger.defects.of(other.id)
+        certain = pixel_list.certain(config, other, known, detected)
+        if scaling is not None and certain:
+            return _Source(other, scaling, certain)
+    return None
+
+
+def _may_deny(ledger: Ledger, config: Config, camera: Camera) -> bool:
+    """Return whether a camera's own map is made of enough to deny what it does not list."""
+    record = ledger.images.camera(camera.id)
+    if record is None:
+        return False
+    photos, needed = record.mapped, config.detection.min_photos
+    if ledger.images.is_dropped(record):  # the map outlasts its state
+        photos = ledger.images.counts(camera.id)["folded"]
+    return photos >= needed and record.scenes >= lives.scenes_needed(needed)
+
+
+def _is_near(site: Site, defects: Iterable[Defect]) -> bool:
+    return is_ignored(*site, [(one.row, one.col) for one in defects])
+
+
+class _Own(NamedTuple):
+    """What a camera knows itself: where that speaks, another size's list does not."""
+
+    detected: list[Defect]
+    configured: list[Defect]
+    ignored: set[Site]
+    may_deny: bool
+
+    def leaves_open(self, site: Site) -> bool:
+        """Return whether there may be a defect at a site that only another size lists."""
+        certain = filter(is_certain, self.detected)
+        if is_ignored(*site, self.ignored) or _is_near(site, self.configured):
+            return False
+        is_suspected = not self.may_deny or _is_near(site, self.detected)
+        return is_suspected and not _is_near(site, certain)
+
+
+def _own(ledger: Ledger, config: Config, camera: Camera, known: list[Camera]) -> _Own:
+    largest = is_largest(camera, known)
+    return _Own(
+        ledger.defects.of(camera.id),
+        [one.defect() for one in config.listed(camera, largest=largest)],
+        config.ignored(camera, largest=largest),
+        _may_deny(ledger, config, camera),
+    )
+
+
+def priors(
+    ledger: Ledger, config: Config, camera: Camera, taken: Metadata | None = None
+) -> tuple[Prior, ...]:
+    """Return what another size of a camera's body lists and its own map has not judged yet.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of one size.
+    taken : Metadata, optional
+        Of a photo: then those that it may show, where it does; else all, by their sensor
+        sites.
+    """
+    known = [record.camera for record in ledger.images.cameras()]
+    if (source := _source(ledger, config, camera, known)) is None:
+        return ()
+    theirs = ledger.samples.suspects(source.camera.id).corrections
+    ours = ledger.samples.suspects(camera.id).corrections
+    usual = ours.reference if ours.move else theirs.reference
+    where = Bin.of(taken.lens, taken.focal_mm) if taken else usual
+    size = source.scaling.size
+    array = np.array([(one.row, one.col) for one in source.defects], np.intp)
+    at_home = theirs.at(usual or UNKNOWN_BIN) or NONE
+    homes = source.scaling.places(at_home.places(array, size))
+    there = theirs.at(where or UNKNOWN_BIN) if taken else at_home
+    if there is None:  # nothing tells where the photo shows them
+        return ()
+    places = source.scaling.places(there.places(array, size))
+    own = _own(ledger, config, camera, known)
+    return tuple(
+        _prior(one, at, source)
+        for one, home, at in zip(
+            source.defects, np.rint(homes).astype(int).tolist(), places, strict=True
+        )
+        if (taken is None or _is_of(one, taken))
+        and _is_inside(at, camera)
+        and own.leaves_open((home[0], home[1]))
+    )
+
+
+def _is_of(defect: Defect, taken: Metadata) -> bool:
+    """Return whether a photo may show a defect at all."""
+    return pixel_list.may_show(defect, taken.captured) and defect.is_at(taken.focal_mm)
+
+
+def _is_inside(at: NDArray[np.float64], camera: Camera) -> bool:
+    row, col = np.rint(at)
+    return bool(0 <= row < camera.height and 0 <= col < camera.width)
+
+
+def _prior(defect: Defect, at: NDArray[np.float64], source: _Source) -> Prior:
+    """Return a defect of one size as another one expects it."""
+    row, col = float(at[0]), float(at[1])
+    return Prior(
+        *(round(row), round(col), defect.kind),
+        after=defect.after,
+        by=defect.by,
+        until=defect.until,
+        focal=defect.focal,
+        source=f"{source.camera.width}x{source.camera.height}",
+        places=source.scaling.pixels((row, col)),
+    )
+
+
+def with_priors(
+    listed: PixelList, ledger: Ledger, config: Config, camera: Camera, taken: Metadata
+) -> PixelList:
+    """Return what may be repaired in a photo, with what other sizes of its body list."""
+    if config.repair.pixels == "configured":
+        return listed
+    others = priors(ledger, config, camera, taken)
+    return replace(listed, detected=(*listed.detected, *others))
+
+
+def listing(ledger: Ledger, config: Config, camera: Camera) -> list[ListedPixel]:
+    """Return a camera's list for people, by its map and those of its body's other sizes."""
+    known = [record.camera for record in ledger.images.cameras()]
+    detected = ledger.defects.of(camera.id)
+    others = priors(ledger, config, camera)
+    return pixel_list.listing(config, camera, known, detected, others)
