@@ -25,6 +25,7 @@ CAMERA = {
     "same_body": [],
     "forgotten": 0,
     "ignored": 0,
+    "prior": 0,
     "scenes": 1.0,
     "scenes_needed": 8,
     "folder_bytes": 0,

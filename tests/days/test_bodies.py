@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from days.world import Body, files
+from sensor import Planted
 
 if TYPE_CHECKING:
     from days.world import Home
@@ -139,6 +140,65 @@ def test_the_status_says_that_two_sizes_are_one_body(home: Home) -> None:
     text = home.hotpixeld("status").out
     assert f"same body as {one['name']}" in text
     assert f"same body as {two['name']}" in text
+
+
+def two_sizes() -> tuple[Body, Body]:
+    """Return one body that writes photos of two sizes, one twice the other."""
+    sites = (20, 30), (50, 90), (65, 15)
+    half = tuple(Planted(row, col, 85.0) for row, col in sites)
+    full = tuple(Planted(2 * row, 2 * col, 85.0) for row, col in sites)
+    large = Body(height=176, width=240, defects=full)
+    return large, Body(defects=half, seed=5, taken=100)
+
+
+def small_map(home: Home) -> list[dict[str, object]]:
+    """Return the list of the small size."""
+    (pixels,) = (one["pixels"] for one in home.maps() if one["width"] == 120)
+    return list(pixels)
+
+
+def test_photos_of_another_size_of_the_same_body_are_repaired_from_the_first_on(
+    home: Home,
+) -> None:
+    large, small = two_sizes()
+    large.shoot(home.photos, 16)
+    home.once()
+    (home.root / "small").mkdir()
+    folders = [*home.settings["folders"], {"path": str(home.root / "small")}]
+    home.configure(folders=[{**one, "settle_seconds": 0.1} for one in folders])
+    small.shoot(home.root / "small", 1)
+    home.once()
+
+    assert repaired(home, "small") == small.xy
+    assert {one["prior"] for one in small_map(home)} == {"240x176"}
+    assert home.hotpixeld("map").out.count("from the list of 240x176") == 3
+    assert "3 from the list of another size" in home.hotpixeld("status").out
+
+    small.shoot(home.root / "small", 15)
+    home.once()
+
+    assert {one["prior"] for one in small_map(home)} == {None}
+    assert {(one["x"], one["y"]) for one in small_map(home)} == small.xy
+    assert repaired(home, "small") == small.xy
+
+
+def test_what_is_ignored_in_one_size_is_taken_out_of_the_copies_of_another(
+    home: Home,
+) -> None:
+    large, small = two_sizes()
+    large.shoot(home.photos, 16)
+    small.shoot(home.root / "small", 1)
+    home.once()
+    folders = [*home.settings["folders"], {"path": str(home.root / "small")}]
+    home.configure(folders=[{**one, "settle_seconds": 0.1} for one in folders])
+    home.once()
+    assert repaired(home, "small") == small.xy
+    sound = [{"x": 60, "y": 40}]
+    entry = {"model": large.model, "size": [240, 176], "ignore": sound}
+    home.configure(cameras=[entry])
+    home.once()
+
+    assert repaired(home, "small") == small.xy - {(30, 20)}
 
 
 def test_taking_a_name_away_from_a_folder_and_giving_it_back_doubles_nothing(

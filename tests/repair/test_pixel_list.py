@@ -20,7 +20,7 @@ from hotpixeld.config.model import (
     Repair,
     Since,
 )
-from hotpixeld.defect import Defect, Kind, Law
+from hotpixeld.defect import Defect, Kind, Law, Prior
 from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import ListedPixel, Source
@@ -270,6 +270,7 @@ def test_the_listing_says_where_a_pixel_comes_from() -> None:
         "defects": 1,
         "configured": 1,
         "ignored": 1,
+        "prior": 0,
     }
 
 
@@ -286,3 +287,74 @@ def test_a_pixel_by_hand_keeps_its_dates_beside_those_of_another_life() -> None:
     assert both.source == Source.BOTH
     assert (both.defect.by, both.defect.until) == (day(2), day(5))
     assert both.defect.score == same.score
+
+
+def prior(kind: Kind = Kind.HOT) -> Prior:
+    """Return what another size expects at one of nine pixels around (20, 30)."""
+    nine = tuple((row, col) for row in (19, 20, 21) for col in (29, 30, 31))
+    return Prior(20, 30, kind, source="120x80", places=nine)
+
+
+@pytest.mark.parametrize(("kind", "level"), [(Kind.HOT, 25), (Kind.DEAD, -25)])
+def test_a_defect_of_another_size_is_found_where_this_photo_shows_it(
+    kind: Kind, level: int
+) -> None:
+    photo = frame(0.7)
+    at = photo[21, 29].astype(int) + level
+    photo[21, 29] = at
+
+    assert pixel_list.visible(photo, [prior(kind)]) == (Defect(21, 29, kind),)
+    assert pixel_list.visible(frame(0.7), [prior(kind)]) == ()
+
+
+def test_what_stands_out_beside_the_pixels_of_another_sizes_defect_is_not_it() -> None:
+    photo = frame(0.7)
+    photo[20, 32] += 60
+    photo[20, 31] += 40  # the strongest of the nine, beside what is stronger
+
+    assert pixel_list.visible(photo, [prior()]) == ()
+
+
+def test_at_the_edge_of_a_photo_a_defect_of_another_size_is_looked_for_as_well() -> (
+    None
+):
+    photo = frame(0.7)
+    photo[0, 59] += 40
+    corner = Prior(0, 59, places=((0, 58), (0, 59), (1, 58), (1, 59)))
+
+    assert pixel_list.visible(photo, [corner]) == (Defect(0, 59),)
+
+
+def test_noise_passes_for_one_of_nine_pixels_as_rarely_as_for_a_known_one() -> None:
+    rng = np.random.default_rng(8)
+    photo = np.clip(np.rint(rng.normal(110, 6, (800, 800, 1))), 0, 255)
+    photo = np.repeat(photo.astype(np.uint8), 3, axis=2)
+    sites = [(row, col) for row in range(8, 792, 14) for col in range(8, 792, 14)]
+    known = [Defect(row, col) for row, col in sites]
+    loose = [
+        Prior(
+            *(row, col),
+            places=tuple((row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)),
+        )
+        for row, col in sites
+    ]
+    shares = [
+        len(pixel_list.visible(photo, one)) / len(sites) for one in (known, loose)
+    ]
+
+    # 3 sigmas are 0.0013; the spread of 144 pixels is itself 8 % uncertain.
+    assert all(share < 0.006 for share in shares), shares
+
+
+def test_the_listing_says_which_pixels_are_from_another_size() -> None:
+    own, other = detected(row=5), prior()
+    found = pixel_list.listing(Config(), CAMERA, [CAMERA], [own], [other])
+
+    assert [one.prior for one in found] == ["", "120x80"]
+    assert len(found[1].repaired_at) == 9
+    assert pixel_list.counts(found) == {
+        "defects": 1,
+        "configured": 0,
+        "ignored": 0,
+        "prior": 1,
+    }

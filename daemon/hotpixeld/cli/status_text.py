@@ -102,6 +102,8 @@ def _pixels(camera: Json, names: dict[str, str]) -> Iterator[str]:
         yield f"{camera['forgotten']:,} forgotten"
     if camera["ignored"]:
         yield f"{camera['ignored']:,} ignored"
+    if camera["prior"]:
+        yield f"{camera['prior']:,} from the list of another size"
     if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:
         yield (
             f"{camera['scenes']:.0f} scenes, {camera['scenes_needed']} needed:"

@@ -23,8 +23,8 @@ SENSORS, SENSOR_LIKE = (4 / 3, 3 / 2), 0.01
 MISFIT = 2.0
 """Pixels by which a scaled frame may miss the other's edge, on either side: sizes are
 rounded, some to multiples of eight."""
-CROPPED = 1.0
-"""Pixels, before scaling, by which a crop may be off the centre."""
+CROPPED = 0.5
+"""Pixels, before scaling, by which a crop may be off the centre: cameras cut whole ones."""
 MOST_ENLARGED = 3.0
 """Beyond, a place in the small frame says too little of one in the large."""
 

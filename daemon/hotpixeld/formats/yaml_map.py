@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 def _defects(pixels: list[ListedPixel], *, ignored: bool = False) -> list[Defect]:
     """Return the defects of those that are to be repaired, or of those `ignored`."""
-    return [listed.defect for listed in pixels if listed.ignored == ignored]
+    return [
+        listed.defect
+        for listed in pixels
+        if listed.ignored == ignored and not listed.prior
+    ]
 
 
 def _write(maps: CameraMaps) -> bytes:
