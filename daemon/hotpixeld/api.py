@@ -383,7 +383,7 @@ def find_defects(frames: Sequence[Frame], *, memory: int = 0) -> list[Defect]:
         ]
     )
     photos = [
-        SampledPhoto(number, None, None, None, None, None, 1, row)
+        SampledPhoto(number, None, None, None, None, None, "", 1, row)
         for number, row in enumerate(samples)
     ]
     split = len(sites)

@@ -12,6 +12,7 @@ In the order in which a map is made:
 - `dates`: from which photo to which each is there, where conditions do not explain that.
 - `gate`: photos that show none of the defects that they should.
 - `lives`: the map: defects with their dates, carried on from the map before.
+- `sizes`: where a site of one size lies in photos of another size of the body.
 
 Arrays and values in, values out: no file, clock, thread or log. It imports `statistics`,
 `defect` and nothing else of ours. To change what is listed start at `verdict.judge`; how a

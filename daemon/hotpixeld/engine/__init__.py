@@ -11,6 +11,7 @@
 - `schedule`: when a pass is due, and how long one that is due waits for more photos.
 - `learning_pass`: pending photos, side by side in strips, to the next generation.
 - `maps`: a map from a generation, samples and the map before; what it lists for a photo.
+- `bodies`: what one size of a body expects by the list of another.
 - `footprints`: how a camera's defects show, learned with its map and kept beside it.
 - `sampling`: evidence about the suspects, from photos' files, and which to sample again.
 - `joining`: what another state learned comes to this one.
