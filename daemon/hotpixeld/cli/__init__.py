@@ -5,6 +5,8 @@
 - `run_once`: ``run --once``, from the photos in the folders to map and copies.
 - `forgetting`: `forget` and `relearn`: in numbers what will happen, and done.
 - `photo_status`: ``status PHOTO``, what became of one photo.
+- `photo_defects`: ``map --photo``, where a photo shows each defect, and what was done.
+- `cameras`: ``cameras``, the bins of each camera, and where its lenses move defects.
 - `completion`: the cameras that a shell offers behind Tab.
 - `states`: `state merge`, `state export` and `state import`.
 - `status_text`: ``status`` in words, on one screen.

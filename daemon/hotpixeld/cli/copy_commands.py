@@ -228,17 +228,17 @@ def _repaired(
     if named:
         shown = AS_USUAL
         with contextlib.suppress(SkippedPhotoError):  # it may be of no camera
-            shown = _pixel_list(photo, config, ledger).shown
+            shown = pixel_list_of(photo, config, ledger).shown
         repaired = copy_writer.repaired_bytes(photo.data, named, settings, shown)
         return RepairResult(named, repaired)
-    listed = _pixel_list(photo, config, ledger)
+    listed = pixel_list_of(photo, config, ledger)
     result = copy_writer.repair(photo, None, listed, None, settings)
     if result.refused:
         raise PhotoError(photo.path, result.refused)
     return result
 
 
-def _pixel_list(photo: Photo, config: Config, ledger: Ledger | None) -> PixelList:
+def pixel_list_of(photo: Photo, config: Config, ledger: Ledger | None) -> PixelList:
     """Return the pixel list of the photo's camera, as the daemon would use it."""
     camera = camera_of(photo, config)
     if ledger is None:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotpixeld.cli import (
+    cameras,
     commands,
     completion,
     copy_commands,
     forgetting,
+    photo_defects,
     photo_status,
     pictures,
     pixel_lists,
@@ -366,11 +368,17 @@ def to_files(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="For people, or in the form that another program reads.",
 )
+@click.option(
+    "--photo",
+    type=click.Path(path_type=Path),
+    help="Tell where this photo shows each, how likely, and what was done: a table or JSON.",
+)
 @may_show
 @to_files
 @shared
-def map_command(
+def map_command(  # noqa: PLR0913 - options of a command
     *,
+    photo: Path | None,
     camera: str | None,
     method: str | None,
     format_: str,
@@ -390,9 +398,17 @@ def map_command(
     if files.raw_offset and not (form and form.is_raw):
         raw = ", ".join(name for name, one in FORMS.items() if one.is_raw)
         raise click.UsageError(f"--raw-offset is for {raw}: --format names one")
+    if photo and (method or camera or format_ not in {"table", "json"}):
+        raise click.UsageError("--photo is a table or --format json of one photo")
     loaded = _configuration(config)
     folder = _state(state, loaded)
-    if format_ == "pictures":
+    if photo:
+        with commands.opened(folder) as ledger:
+            told = photo_defects.of_photo(ledger, photo, loaded)
+        as_json = json.dumps(told, indent=1) + "\n"
+        text = as_json if format_ == "json" else photo_defects.text(told)
+        _print_or_write(text.encode(), files.output)
+    elif format_ == "pictures":
         _show(folder, loaded, camera, Path(files.output) if files.output else None)
     elif form is None:
         found = commands.camera_pixels(folder, loaded, camera, method)
@@ -488,6 +504,28 @@ def import_command(
         )
     else:
         click.echo(f"{config}: not changed: --write does it", err=True)
+
+
+@program.command(
+    name="cameras", short_help="List the cameras, and where lenses move defects."
+)
+@of_one_camera
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@shared
+def cameras_command(
+    *, camera: str | None, as_json: bool, config: Path | None, state: Path | None
+) -> None:
+    """Print the cameras, with their bins: photos of one lens and focal length.
+
+    A camera that corrects its lenses shows a defect elsewhere in each bin; told is how
+    many photos each has, and whether its correction is known, and why or why not.
+    """
+    loaded = _configuration(config)
+    with commands.opened(_state(state, loaded)) as ledger:
+        records = commands.chosen(ledger, loaded, camera)
+        found = cameras.of_state(ledger, records, loaded)
+    text = json.dumps(found, indent=1) + "\n" if as_json else cameras.text(found)
+    click.echo(text, nl=False)
 
 
 @program.command(short_help="Tell since when each is there; of one, all there is.")

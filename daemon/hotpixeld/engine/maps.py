@@ -307,6 +307,11 @@ def _there(
     return {(one.x, one.y) for one in not_ignored(defects, ignored) if not one.until}
 
 
+def _is_inside(defect: Defect, camera: Camera) -> bool:
+    """Return whether a sensor site lies in the frame of the reference bin."""
+    return 0 <= defect.row < camera.height and 0 <= defect.col < camera.width
+
+
 class Maps:
     """The maps of all cameras; used by one thread.
 
@@ -400,6 +405,7 @@ class Maps:
     ) -> tuple[Path, bytes]:
         """Return map.yaml and what it says."""
         lived = lives.joined(defects, self._config.serviced(camera))
+        lived = [one for one in lived if _is_inside(one, camera)]
         listed = not_ignored(lived, self._ignored(camera))
         ignored = [one for one in lived if one not in listed]
         text = map_yaml.dump(camera, listed, photos, ignored)

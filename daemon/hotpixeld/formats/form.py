@@ -20,7 +20,7 @@ from hotpixeld.repair.pixel_list import Source
 if TYPE_CHECKING:
     import datetime as dt
     import re
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from hotpixeld.camera import Camera
@@ -100,6 +100,18 @@ def begins(listed: ListedPixel) -> dt.datetime | None:
     if listed.source is Source.CONFIGURED:
         return defect.by or defect.after
     return defect.by if defect.after else None
+
+
+def inside(camera: Camera, pixels: Iterable[ListedPixel]) -> Iterator[ListedPixel]:
+    """Yield the pixels in a camera's frame.
+
+    Where a camera corrects its lenses, sensor sites that some focal lengths alone show lie
+    outside of the reference bin's.
+    """
+    for listed in pixels:
+        row, col = listed.defect.row, listed.defect.col
+        if 0 <= row < camera.height and 0 <= col < camera.width:
+            yield listed
 
 
 def to_repair(maps: CameraMaps) -> Iterator[ListedPixel]:

@@ -20,7 +20,7 @@ from hotpixeld.formats import (
     siril,
     yaml_map,
 )
-from hotpixeld.formats.form import moved
+from hotpixeld.formats.form import inside, moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,10 @@ def written(form: Form, maps: CameraMaps, offset: tuple[int, int] = (0, 0)) -> b
         raise HotpixeldError(
             f"{form.name} does not say which camera a pixel is of: {advice}"
         )
+    if form.name != "json":
+        maps = [
+            (record, list(inside(record.camera, pixels))) for record, pixels in maps
+        ]
     if form.is_raw and offset != (0, 0):
         maps = [
             (

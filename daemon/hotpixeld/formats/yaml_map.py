@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from hotpixeld.config import load, map_yaml, yaml_positions
 from hotpixeld.defect import Defect
 from hotpixeld.errors import ConfigError, PixelListError
-from hotpixeld.formats.form import Form, ReadPixel, check_size, only_of, text_of
+from hotpixeld.formats.form import (
+    Form,
+    ReadPixel,
+    check_size,
+    only_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,151 @@
+"""The cameras of a state, and the bins of each: where their lens corrections move defects."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hotpixeld.config import camera_names
+from hotpixeld.detection.lens_correction import NONE
+from hotpixeld.messages import counted, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hotpixeld.camera import Bin
+    from hotpixeld.config.model import Config
+    from hotpixeld.detection.lens_correction import Corrections
+    from hotpixeld.service.status_file import Json
+    from hotpixeld.store.images import CameraRecord
+    from hotpixeld.store.ledger import Ledger
+
+FIELDS = (
+    *("camera", "width", "height", "photos", "lens", "focal", "bin_photos", "locked"),
+    *("scale", "k1", "k2", "k3", "why"),
+)
+"""Of a line in a pipe, one for each bin; its first line names them."""
+AS_ONE = "every photo is taken to show a defect at the same place"
+
+
+def _bin(one: Bin, photos: int, known: Corrections) -> Json:
+    """Return what is known of a bin, for JSON."""
+    correction = known.of.get(one)
+    return {
+        "lens": one.lens,
+        "focal": one.focal_mm,
+        "photos": photos,
+        "locked": correction is not None,
+        "reference": one == known.reference,
+        "correction": correction and asdict(correction),
+        "why": known.why.get(one, ""),
+    }
+
+
+def of_state(ledger: Ledger, records: Sequence[CameraRecord], config: Config) -> Json:
+    """Return the cameras with their bins, ready for JSON."""
+    every = [record.camera for record in ledger.images.cameras()]
+    names, cameras = camera_names.names(every, config), []
+    for record in records:
+        camera = record.camera
+        known = ledger.samples.suspects(camera.id).corrections
+        bins = ledger.images.bins(camera.id)
+        sizes = [
+            [one.width, one.height]
+            for one in every
+            if one.body == camera.body and one != camera
+        ]
+        cameras.append(
+            {
+                "id": camera.id,
+                "name": names[camera.id],
+                **asdict(camera),
+                "photos": record.photos,
+                "other_sizes": sizes,
+                "corrected": known.move,
+                "bins": [_bin(one, photos, known) for one, photos in bins.items()],
+            }
+        )
+    return {"cameras": cameras}
+
+
+def _says(camera: Json, one: Json) -> str:
+    """Return in words what is known of a bin."""
+    if one["reference"]:
+        return "the reference"
+    if not one["locked"]:
+        return one["why"] or "not looked at yet"
+    moves = one["correction"] != asdict(NONE)
+    return f"{'moved' if moves else 'not moved'}, {one['why']}"
+
+
+def _heading(camera: Json) -> str:
+    """Return a camera's line, and what it means for its photos."""
+    size = f"{camera['width']} x {camera['height']}"
+    others = ", ".join(f"{width} x {height}" for width, height in camera["other_sizes"])
+    also = f"; also {others}" if others else ""
+    head = f"{camera['name']}: {counted(camera['photos'], 'photo')} of {size}{also}"
+    if camera["corrected"]:
+        return f"{head}; its lens correction moves defects"
+    tells = any(one["locked"] for one in camera["bins"])
+    several = len(camera["bins"]) > 1
+    why = ": too few defects show to tell otherwise" if several and not tells else ""
+    return f"{head}; {AS_ONE}{why}"
+
+
+def _fields(camera: Json) -> Iterator[str]:
+    """Yield a line of fields for each bin, in the order of `FIELDS`."""
+    for one in camera["bins"]:
+        numbers = (one["correction"] or {}).values()
+        cells = (
+            *(camera["id"], camera["width"], camera["height"], camera["photos"]),
+            *(one["lens"], "" if one["focal"] is None else f"{one['focal']:g}"),
+            *(one["photos"], "yes" if one["locked"] else "no"),
+            *(f"{number:.6g}" for number in numbers or ()),
+            *([""] * (0 if numbers else 4)),
+            _says(camera, one),
+        )
+        yield "\t".join(map(str, cells))
+
+
+def _table(camera: Json) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    table.add_column("lens and focal length", overflow="fold")
+    table.add_column("photos", justify="right", no_wrap=True)
+    table.add_column("correction", overflow="fold")
+    for one in camera["bins"]:
+        focal = "unknown" if one["focal"] is None else f"{one['focal']:g} mm"
+        named = ", ".join(filter(None, (plain(one["lens"]), focal)))
+        table.add_row(named, f"{one['photos']:,}", _says(camera, one))
+    return table
+
+
+def text(found: Json, *, is_terminal: bool | None = None) -> str:
+    """Return the cameras: tables on a terminal, else lines of fields between tabs.
+
+    Parameters
+    ----------
+    found : dict
+        See `of_state`.
+    is_terminal : bool, optional
+        Whether the text goes to a terminal; if not given, standard output is asked.
+    """
+    cameras = found["cameras"]
+    if not (sys.stdout.isatty() if is_terminal is None else is_terminal):
+        lines = [line for camera in cameras for line in _fields(camera)]
+        return "\n".join(["\t".join(FIELDS), *lines]) + "\n"
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        for number, camera in enumerate(cameras):
+            if number:
+                console.print()
+            console.print(Text(plain(_heading(camera)), style="bold"))
+            if len(camera["bins"]) > 1:
+                console.print(_table(camera))
+        if not cameras:
+            console.print("no camera yet: `hotpixeld run` learns from photos")
+    return captured.get()
