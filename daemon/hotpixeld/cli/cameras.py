@@ -91,7 +91,7 @@ def _heading(camera: Json) -> str:
     head = f"{camera['name']}: {counted(camera['photos'], 'photo')} of {size}{also}"
     if camera["corrected"]:
         return f"{head}; its lens correction moves defects"
-    tells = any(one["locked"] for one in camera["bins"])
+    tells = any(one["locked"] and not one["reference"] for one in camera["bins"])
     several = len(camera["bins"]) > 1
     why = ": too few defects show to tell otherwise" if several and not tells else ""
     return f"{head}; {AS_ONE}{why}"

@@ -102,6 +102,7 @@ _sensor_snr = function(
 )
 
 
+TOO_FEW = "too few defects show"
 TERMS = 4
 _NONE = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -372,7 +373,7 @@ def _registered(
 ) -> Registered:
     """Return what is known of a bin's correction."""
     none = float(rays.scores(_NONE[None])[0])
-    best = Registered(None, 0, 0.0, 0.0, "too few defects show")
+    best = Registered(None, 0, 0.0, 0.0, TOO_FEW)
     ways = [(likely, False)] if likely else []
     for near, all_ in [*ways, ([_NONE], True)]:
         found, score, chance = _search(rays, turned, near, all_=all_)
@@ -440,7 +441,7 @@ def register(
     """
     seen = _Constellation.of(traces[0].suspects(STRONGEST, scratch))
     found = [Registered(NONE, len(seen.sites), 0.0, 0.0, "the reference")]
-    found += [Registered(None, 0, 0.0, 0.0, "") for _ in traces[1:]]
+    found += [Registered(None, 0, 0.0, 0.0, TOO_FEW) for _ in traces[1:]]
     for _ in range(ROUNDS):
         before = [one.correction for one in found]
         _register_round(seen, traces, priors, bins, found)
