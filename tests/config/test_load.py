@@ -229,14 +229,24 @@ FAULTS = {
         " name another, such as repaired, not '/a'"
     ),
     "folders: [{path: /a, name: c_}]": (
-        "1: folders[0]: name must be text before {name}, such as c_{name}, not 'c_'"
+        "1: folders[0]: name must be text before {name}, such as c_{name}, or around"
+        " {stem} and before {suffix}, such as {stem}.edit{suffix}, not 'c_'"
     ),
     "folders: [{path: /a, name: 'x/{name}'}]": (
-        "1: folders[0]: name must be text before {name}, such as c_{name}, not 'x/{name}'"
+        "1: folders[0]: name must be text before {name}, such as c_{name}, or around"
+        " {stem} and before {suffix}, such as {stem}.edit{suffix}, not 'x/{name}'"
     ),
     "folders: [{path: /a, name: '{name}.bak'}]": (
-        "1: folders[0]: name must be text before {name}, such as c_{name},"
-        " not '{name}.bak'"
+        "1: folders[0]: name must be text before {name}, such as c_{name}, or around"
+        " {stem} and before {suffix}, such as {stem}.edit{suffix}, not '{name}.bak'"
+    ),
+    "folders: [{path: /a, name: '{stem}.edit'}]": (
+        "1: folders[0]: name must be text before {name}, such as c_{name}, or around"
+        " {stem} and before {suffix}, such as {stem}.edit{suffix}, not '{stem}.edit'"
+    ),
+    "folders: [{path: /a, name: '{stem}{suffix}'}]": (
+        "1: folders[0]: name must tell copies from originals, such as c_{name},"
+        " while the repaired folder lies in the watched one, not '{stem}{suffix}'"
     ),
     "folders: [{path: /a, name: '{name}'}]": (
         "1: folders[0]: name must tell copies from originals, such as c_{name},"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import random
 import re
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from faults.world import World
 from hotpixeld.cli import commands
 from hotpixeld.store.ledger import Ledger
+from sensor import START
 
 if TYPE_CHECKING:
     from faults.crash import Table
@@ -73,16 +75,25 @@ class Looks:
         return wrong
 
 
+def _taken(number: int) -> bytes:
+    """Return when a photo was taken, as EXIF has it: one a second."""
+    when = START.replace(hour=0, minute=0) + dt.timedelta(seconds=number)
+    return f"{when:%Y:%m:%d %H:%M:%S}".encode()
+
+
 def _arrive(world: World, random_: random.Random, numbers: range) -> dict[str, int]:
     """Let photos arrive, some twice, some broken; return how many of which."""
     came = {"distinct": 0, "duplicate": 0, "bad": 0}
-    template = world.put(0).read_bytes()
+    template, taken = world.put(0).read_bytes(), _taken(0)
+    if taken not in template:
+        raise AssertionError("the template was not taken when it should have been")
     folder = world.folders[0] / f"set{numbers.start // 2000}"
     folder.mkdir(exist_ok=True)
     for number in numbers:
-        # Another image each, cheap to make: another quantisation table.
+        # Another image each, cheap to make: another quantisation table, and another time,
+        # or it would be a version of the first.
         text = f"{number:08d}".encode()
-        quantised = bytearray(template)
+        quantised = bytearray(template.replace(taken, _taken(number)))
         place = quantised.rindex(b"\xff\xdb") + 5
         table = quantised[place : place + 64]
         table[-3:] = bytes(1 + digit % 250 for digit in (

@@ -241,6 +241,10 @@ class CameraConfig(Model):
         return is_its_make and model in {None, _plain(camera.model)}
 
 
+COPY_NAME = r"[^/{}]{0,100}(\{name\}|\{stem\}[^/{}]{0,100}\{suffix\})"
+"""A name of copies: two photos of a folder never have one, and the suffix stays."""
+
+
 class Folder(Model):
     """A watched folder, and what becomes of its photos."""
 
@@ -248,10 +252,11 @@ class Folder(Model):
     """Folder to watch, with all below it."""
     repaired: RawPath = Field(default=Path("repaired"), validate_default=True)
     """Folder for repaired copies; relative to `path`, or absolute."""
-    name: Annotated[str, Field(json_schema_extra={"pattern": r"^[^/{}]*\{name\}$"})] = (
+    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{COPY_NAME}$"})] = (
         "c_{name}"
     )
-    """Name of a copy: text before {name}, the photo's own name."""
+    """Name of a copy: text before {name}, the photo's own name; or around {stem} and before
+    {suffix}, its parts, as in {stem}.edit{suffix}."""
     camera: str | None = None
     """Name of the entry in `cameras` that photos without a serial number are from."""
     edited: Literal["skip", "fold"] = "skip"
@@ -277,11 +282,14 @@ class Folder(Model):
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str, info: ValidationInfo) -> str:
-        if not re.fullmatch(r"[^/{}\x00-\x1f\x7f]{0,100}\{name\}", name):
-            raise ValueError("must be text before {name}, such as c_{name}")
+        if not re.fullmatch(COPY_NAME, name) or re.search(r"[\x00-\x1f\x7f]", name):
+            raise ValueError(
+                "must be text before {name}, such as c_{name}, or around {stem} and"
+                " before {suffix}, such as {stem}.edit{suffix}"
+            )
         path, repaired = info.data.get("path"), info.data.get("repaired")
         inside = path and repaired and repaired.is_relative_to(path)
-        if name == "{name}" and inside:
+        if name in {"{name}", "{stem}{suffix}"} and inside:
             raise ValueError(
                 "must tell copies from originals, such as c_{name}, while the repaired"
                 " folder lies in the watched one"
@@ -293,8 +301,12 @@ class Folder(Model):
 
         >>> Folder(path="/import").copy_path(Path("/import/anna/DSC_1.JPG")).as_posix()
         '/import/repaired/anna/c_DSC_1.JPG'
+        >>> stacked = Folder(path="/import", name="{stem}.edit{suffix}")
+        >>> stacked.copy_path(Path("/import/DSC_1.JPG")).name
+        'DSC_1.edit.JPG'
         """
-        name = self.name.replace("{name}", photo.name)
+        parts = {"name": photo.name, "stem": photo.stem, "suffix": photo.suffix}
+        name = self.name.format(**parts)
         return self.repaired / photo.relative_to(self.path).parent / name
 
 
