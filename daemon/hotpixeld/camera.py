@@ -74,7 +74,7 @@ class Bin(NamedTuple):
         """Return the name that planes of the bin begin with.
 
         >>> Bin("Kit zoom", 16.0).plane
-        'bin_32a97b0b'
+        'bin_f9745c2f'
         """
         exact = f"{self.lens}\0{self.focal_mm}"
         return f"bin_{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
