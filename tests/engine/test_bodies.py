@@ -137,7 +137,8 @@ def test_what_the_configuration_says_of_a_size_holds(ledger: Ledger) -> None:
     know(ledger, SMALL, photos=0)
 
     def config(**keys: object) -> Config:
-        return Config(cameras=(CameraConfig(model="NIKON D80", **keys),))  # type: ignore[arg-type]
+        entry = {"model": "NIKON D80", **keys}
+        return Config(cameras=(CameraConfig.model_validate(entry),))
 
     point, other = Point(x=100, y=51), Point(x=201, y=100)
     small, large = (300, 200), (600, 400)
