@@ -12,6 +12,7 @@ from hypothesis import settings
 from hotpixeld.config.load import for_folders
 from hotpixeld.engine.session import Session
 from sensor import Sensor, scattered
+from zoom import Zoomed, worked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,3 +82,9 @@ def open_session(tmp_path: Path, config: Config) -> Iterator[Callable[..., Sessi
     yield open_one
     for session in opened:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def zoomed(tmp_path_factory: pytest.TempPathFactory) -> Zoomed:
+    """Return a folder after `run --once` of a camera that corrects its lens."""
+    return worked(tmp_path_factory.mktemp("zoomed"))

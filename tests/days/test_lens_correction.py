@@ -4,68 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from hotpixeld.cli import cameras
+import zoom
+from hotpixeld.cli import cameras, commands
 from hotpixeld.cli.main import main
-from hotpixeld.detection.lens_correction import NONE, Correction
+from hotpixeld.detection.lens_correction import Correction
 from hotpixeld.jpeg import decoder
-from sensor import START, Planted, Sensor, scattered, write_jpeg
+from sensor import START, Planted
+from zoom import COUNT, DEFECTS, SIZE, ZOOM, focal_of, shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-SIZE = (400, 560)
-ZOOM = {16.0: NONE, 50.0: Correction(1.03, -0.08, -0.01)}
-COUNT = 14
-
-
-@dataclass(frozen=True)
-class Work:
-    """Where photos and state are, and where each photo shows the defects."""
-
-    photos: Path
-    state: str
-    shown: dict[str, list[tuple[int, int]]]
-
-
-def shot(folder: Path, defects: tuple[Planted, ...], photos: int) -> dict[str, Any]:
-    """Take photos at two focal lengths in turn; return where they show the defects."""
-    folder.mkdir(parents=True)
-    sites, shown = np.array([(one.row, one.col) for one in defects]), {}
-    for number in range(photos):
-        focal = 50.0 if number % 5 in {1, 3} else 16.0
-        places = np.rint(ZOOM[focal].places(sites.reshape(-1, 2), SIZE)).astype(int)
-        there = [
-            replace(one, row=row, col=col)
-            for one, (row, col) in zip(defects, places.tolist(), strict=True)
-            if 0 <= row < SIZE[0] and 0 <= col < SIZE[1]
-        ]
-        frame = Sensor(*SIZE, seed=5, defects=tuple(there)).frame(number)
-        path = folder / f"IMG_{number:04d}.JPG"
-        taken = START + dt.timedelta(minutes=number)
-        write_jpeg(path, frame, taken, focal=focal)
-        shown[path.name] = [(one.row, one.col) for one in there]
-    return shown
+    from zoom import Zoomed
 
 
 @pytest.fixture(scope="module")
-def worked(tmp_path_factory: pytest.TempPathFactory) -> Work:
-    root = tmp_path_factory.mktemp("zoom")
-    defects = scattered(COUNT, *SIZE, seed=8, levels=(50, 80))
-    shown = shot(root / "import", defects, 30)
-    state = str(root / "state")
-    assert main(["run", str(root / "import"), "--once", "--state", state, "-q"]) == 0
-    return Work(root / "import", state, shown)
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Zoomed:
+    return zoom.worked(tmp_path_factory.mktemp("zoom"), DEFECTS)
 
 
 @pytest.fixture
-def told(worked: Work, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def told(worked: Zoomed, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     def command(*arguments: str) -> Any:
         assert main([*arguments, "--state", worked.state]) == 0
         return json.loads(capsys.readouterr().out)
@@ -78,9 +43,7 @@ def test_each_defect_is_listed_once_and_at_its_sensor_site(
 ) -> None:
     (camera,) = told("map", "--format", "json")["cameras"]
 
-    wanted = {
-        (one.row, one.col) for one in scattered(COUNT, *SIZE, seed=8, levels=(50, 80))
-    }
+    wanted = {(one.row, one.col) for one in DEFECTS}
     found = {(one["y"], one["x"]) for one in camera["pixels"]}
     near = [min(max(abs(r - y), abs(c - x)) for y, x in wanted) for r, c in found]
     assert max(near) <= 1
@@ -102,7 +65,7 @@ def test_cameras_tells_what_is_known_of_each_focal_length(
 
 
 def test_every_photo_is_repaired_where_it_shows_the_defects(
-    worked: Work, told: Callable[..., Any]
+    worked: Zoomed, told: Callable[..., Any]
 ) -> None:
     wrong = good = 0
     for name, places in worked.shown.items():
@@ -150,3 +113,25 @@ def test_a_camera_with_too_few_defects_keeps_one_place_for_all_and_says_so(
     words = " ".join(text.split())
     assert "every photo is taken to show a defect at the same place: too few" in words
     assert "50 mm 8 too few defects show" in words
+
+
+def test_copies_of_forgotten_photos_stay_as_they_are(tmp_path: Path) -> None:
+    world = zoom.worked(tmp_path, DEFECTS)
+    forgotten = [world.photos / f"IMG_{number:04d}.JPG" for number in range(24, 30)]
+    with commands.opened(Path(world.state)) as ledger:
+        before = [ledger.copies.find(path) for path in forgotten]
+    since = (START + dt.timedelta(minutes=24)).isoformat()
+    for command in (
+        ["forget", "--since", since, "--yes"],
+        ["run", str(world.photos), "--once", "-q"],
+    ):
+        assert main([*command, "--state", world.state]) == 0
+
+    with commands.opened(Path(world.state)) as ledger:
+        after = [ledger.copies.find(path) for path in forgotten]
+    assert [focal_of(number) for number in range(24, 30)].count(50.0) == 2
+    for one, two in zip(before, after, strict=True):
+        assert one
+        assert two
+        assert len(one.pixels) > COUNT - 3
+        assert two.pixels == one.pixels

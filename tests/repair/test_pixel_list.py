@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jpegs
-from hotpixeld.camera import Camera
+from hotpixeld.camera import Bin, Camera
 from hotpixeld.config.model import (
     CameraConfig,
     Config,
@@ -21,9 +21,10 @@ from hotpixeld.config.model import (
     Since,
 )
 from hotpixeld.defect import Defect, Kind, Law, Prior
+from hotpixeld.detection.lens_correction import NONE, Correction, Corrections
 from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
-from hotpixeld.repair.pixel_list import ListedPixel, Source
+from hotpixeld.repair.pixel_list import ListedPixel, PixelList, Source
 from hotpixeld.repair.shape import Exposure, Footprints, Shape, Shapes, Shown
 
 CAMERA = Camera("NIKON CORPORATION", "NIKON D80", "3012345", 60, 40)
@@ -351,10 +352,31 @@ def test_the_listing_says_which_pixels_are_from_another_size() -> None:
     found = pixel_list.listing(Config(), CAMERA, [CAMERA], [own], [other])
 
     assert [one.prior for one in found] == ["", "120x80"]
-    assert len(found[1].repaired_at) == 9
     assert pixel_list.counts(found) == {
         "defects": 1,
         "configured": 0,
         "ignored": 0,
         "prior": 1,
     }
+
+
+def test_a_configured_pixel_is_repaired_where_a_photo_shows_it_and_not_elsewhere() -> (
+    None
+):
+    """At a focal length of which nothing is known, it is where it is listed."""
+    wide, tele, unknown = (Bin("", focal) for focal in (16.0, 50.0, 85.0))
+    moved = Correction(2.0)
+    corrections = Corrections(wide, {wide: NONE, tele: moved})
+    size = CAMERA.height, CAMERA.width
+    centre, corner = (size[0] // 2, size[1] // 2 + 4), (0, 0)
+    listed = PixelList(tuple(Defect(*site) for site in (centre, corner)), ())
+
+    def sites(where: Bin) -> list[tuple[int, int]]:
+        about = metadata.read(jpegs.jpeg(frame(0.0)), Path("a.jpg"))
+        taken = dataclasses.replace(about, lens=where.lens, focal_mm=where.focal_mm)
+        found = pixel_list.placed(listed, CAMERA, corrections, taken)
+        return [(one.row, one.col) for one in found.configured]
+
+    assert sites(wide) == sites(unknown) == [centre, corner]
+    (place,) = moved.places(np.array([centre]), size)
+    assert sites(tele) == [tuple(np.rint(place).astype(int).tolist())]

@@ -101,8 +101,8 @@ def test_what_no_copy_needed_is_too_faint_to_see_and_old_is_not_new() -> None:
     strong = Defect(1, 2, amplitude=(40, 40, 40), after=MAY, by=MAY)
     faint = Defect(5, 6, amplitude=(9, 9, 9))
     listing = [ListedPixel(faint), ListedPixel(strong)]
-    first, second = _findings(listing, {(2, 1): Repaired(7)}, JUNE)
-    late = _findings(listing, {}, dt.datetime(2027, 6, 9))
+    first, second = _findings(listing, [Repaired(), Repaired(7)], JUNE)
+    late = _findings(listing, [Repaired(), Repaired()], dt.datetime(2027, 6, 9))
 
     assert [first.defect, second.defect] == [strong, faint]
     assert (first.is_seen, first.is_new, first.repaired.count) == (True, True, 7)
@@ -115,7 +115,7 @@ def test_what_no_copy_needed_is_too_faint_to_see_and_old_is_not_new() -> None:
 def test_what_is_not_certain_is_seen_by_its_levels_and_not_by_copies() -> None:
     strong = ListedPixel(Defect(1, 2, score=1.0, amplitude=(40, 40, 40)))
     faint = ListedPixel(Defect(5, 6, score=1.0, amplitude=(1, 1, 1)))
-    first, second = _findings([strong, faint], {(9, 9): Repaired(7)}, JUNE)
+    first, second = _findings([strong, faint], [Repaired(), Repaired(7)], JUNE)
 
     assert (first.is_certain, first.is_seen) == (False, True)
     assert (second.is_certain, second.is_seen) == (False, False)

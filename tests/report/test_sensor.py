@@ -6,7 +6,7 @@ from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect
 from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.report.findings import Finding, Repaired
-from hotpixeld.report.sensor import NAMED, dots
+from hotpixeld.report.sensor import NAMED, dots, view
 
 CAMERA = Camera("", "A1", "", 1500, 1000)
 
@@ -46,3 +46,18 @@ def test_many_defects_have_no_numbers() -> None:
     many = [finding(n, 7 * n, 5 * n) for n in range(NAMED + 1)]
 
     assert {dot.label for dot in dots(many, CAMERA)} == {None}
+
+
+def test_only_what_lies_outside_of_the_frame_makes_the_drawing_larger() -> None:
+    inside, outside = finding(1, 1499, 3), finding(2, -55, 1090)
+    drawn = dots([inside, outside], CAMERA)
+    around = view(drawn, CAMERA)
+
+    assert view(dots([inside], CAMERA), CAMERA) == (0, 0, 1500, 1000)
+    assert [dot.is_outside(CAMERA) for dot in drawn] == [False, True]
+    assert (around.top, around.right) == (0, 1500)
+    assert around.left < -55 - drawn[1].radius
+    assert around.bottom > 1090 + drawn[1].radius
+    assert drawn[1].label
+    assert around.left < drawn[1].label[0] < around.right
+    assert drawn[1].label[1] < around.bottom

@@ -12,7 +12,6 @@ import itertools
 import logging
 import os
 import sqlite3
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ from hotpixeld.files import (
 )
 from hotpixeld.jpeg import compare, markers
 from hotpixeld.repair import lossless, pixel_list
+from hotpixeld.report import findings
 from hotpixeld.service import sandbox, status_file
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.ledger import Ledger
@@ -260,20 +260,24 @@ def camera_pixels(
         names = camera_names.names(known, config)
         found = []
         for record, pixels in maps_:
-            places = (
-                place
-                for _, repaired in ledger.copies.repaired(record.camera.id)
-                for place in repaired
-            )
-            have = ledger.images.counts(record.camera.id)
+            camera = record.camera
+            places = bodies.Places(ledger, config, camera, pixels)
+            repaired = findings.in_copies(ledger, camera, places)
+            times = {
+                (one.defect.x, one.defect.y): copies.count
+                for one, copies in zip(pixels, repaired, strict=True)
+            }
+            have = ledger.images.counts(camera.id)
             photos, wanted = (
                 have["folded"] + have["pending"],
                 config.detection.min_photos,
             )
             is_short = not record.mapped and photos < wanted
             lacks = status_text.needed(photos, wanted) if is_short else ""
-            name = names[record.camera.id]
-            found.append(CameraPixels(record, name, pixels, Counter(places), lacks))
+            name = names[camera.id]
+            found.append(
+                CameraPixels(record, name, pixels, times, lacks, places.reference)
+            )
         return found
 
 

@@ -97,7 +97,7 @@ def _of_camera(
     ledger: Ledger, config: Config, camera: CameraFindings
 ) -> Iterator[tuple[Finding, Pair | None]]:
     """Yield the living defects of a camera, each with a photo that shows it best."""
-    cropper = Cropper(ledger, camera.record.camera, config.limits)
+    cropper = Cropper(ledger, camera.record.camera, config)
     strips = cropper.strips(camera.living, MOST_READ)
     for one, pairs in zip(camera.living, strips, strict=True):
         # One with a copy says more, and one that is there more than a name.
@@ -129,8 +129,10 @@ def _block(one: Finding, pair: Pair | None) -> RenderableType:
     for _ in shown:
         pictures.add_column(width=SHOWN)
     pictures.add_row(*shown)
-    taken = f", {pair.taken}" if pair.taken else ""
-    return Group(*lines, pictures, Text(plain(f"{pair.photo}{taken}"), style="dim"))
+    moved = pair.at != (one.defect.x, one.defect.y)
+    at = "at {},{}".format(*pair.at) if moved else ""
+    about = ", ".join(filter(None, (pair.photo, pair.taken, at)))
+    return Group(*lines, pictures, Text(plain(about), style="dim"))
 
 
 def shows_pictures(console: Console) -> bool:

@@ -58,9 +58,12 @@ class CameraPixels(NamedTuple):
     pixels : sequence of ListedPixel
         Its list.
     repaired : mapping of (x, y) to int
-        In how many copies each place was repaired.
+        In how many copies each pixel was repaired, by its place in the list.
     lacks : str
         What it has no map for yet; empty where it has.
+    reference : str
+        The lens and focal length of whose photos the places are; empty where they are
+        those of all.
     """
 
     record: CameraRecord
@@ -68,6 +71,7 @@ class CameraPixels(NamedTuple):
     pixels: Sequence[ListedPixel]
     repaired: Mapping[tuple[int, int], int]
     lacks: str = ""
+    reference: str = ""
 
 
 def date(when: dt.datetime) -> str:
@@ -129,7 +133,7 @@ def from_others(pixels: Iterable[ListedPixel]) -> str:
 
 def _times(one: CameraPixels, listed: ListedPixel) -> int:
     """Return in how many copies a pixel was repaired, wherever they show it."""
-    return sum(one.repaired.get(place, 0) for place in listed.repaired_at)
+    return one.repaired.get((listed.defect.x, listed.defect.y), 0)
 
 
 def _focal(defect: Defect) -> str:
@@ -163,7 +167,8 @@ def _title(one: CameraPixels) -> str:
     photos = counted(one.record.photos, "photo")
     found = one.lacks or f"{defects} from {photos}"
     others = from_others(one.pixels)
-    return ", ".join(filter(None, (f"{one.name}: {found}{known}", others)))
+    where = one.reference and f"placed as at {one.reference}"
+    return ", ".join(filter(None, (f"{one.name}: {found}{known}", others, where)))
 
 
 def _fields(one: CameraPixels) -> list[str]:

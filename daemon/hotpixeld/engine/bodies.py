@@ -2,7 +2,8 @@
 
 Each size has a state and a map of its own.  What the largest one that has a map lists is
 expected in the others as well (`priors`), from their first photo on, until they have maps of
-their own that are made of enough photos to deny it.
+their own that are made of enough photos to deny it.  `listing` is both together, for people,
+and `Places` where photos of each lens and focal length show it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from hotpixeld.camera import UNKNOWN_BIN, Bin
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Prior
 from hotpixeld.detection import lives, sizes
-from hotpixeld.detection.lens_correction import NONE
+from hotpixeld.detection.lens_correction import NONE, NOWHERE
 from hotpixeld.detection.suspects import is_certain, is_ignored
 from hotpixeld.repair import pixel_list
+from hotpixeld.repair.pixel_list import Source
 from hotpixeld.store.images import bare
 
 if TYPE_CHECKING:
@@ -130,6 +132,53 @@ def _own(ledger: Ledger, config: Config, camera: Camera, known: list[Camera]) ->
     )
 
 
+class _Expected(NamedTuple):
+    """A defect of one size as another one expects it.
+
+    Attributes
+    ----------
+    defect : Defect
+        Of the size that lists it.
+    home : (row, col)
+        The pixel of the other that is nearest to it in its usual bin.
+    at : (2,) float64
+        Row, column, in the bin that was asked for.
+    """
+
+    defect: Defect
+    home: Site
+    at: NDArray[np.float64]
+
+
+def _expected(
+    ledger: Ledger, camera: Camera, source: _Source, where: Bin | None
+) -> list[_Expected]:
+    """Return where photos of a bin show what another size of the body lists.
+
+    Parameters
+    ----------
+    where : Bin or None
+        None is the usual one.  Nothing is returned where nothing tells for a bin.
+    """
+    theirs = ledger.samples.suspects(source.camera.id).corrections
+    ours = ledger.samples.suspects(camera.id).corrections
+    usual = ours.reference if ours.move else theirs.reference
+    size = source.scaling.size
+    array = np.array([(one.row, one.col) for one in source.defects], np.intp)
+    at_home = theirs.at(usual or UNKNOWN_BIN) or NONE
+    there = at_home if where is None else theirs.at(where)
+    if there is None:
+        return []
+    homes = np.rint(source.scaling.places(at_home.places(array, size))).astype(int)
+    places = source.scaling.places(there.places(array, size))
+    return [
+        _Expected(one, (row, col), at)
+        for one, (row, col), at in zip(
+            source.defects, homes.tolist(), places, strict=True
+        )
+    ]
+
+
 def priors(
     ledger: Ledger, config: Config, camera: Camera, taken: Metadata | None = None
 ) -> tuple[Prior, ...]:
@@ -146,27 +195,14 @@ def priors(
     known = [record.camera for record in ledger.images.cameras()]
     if (source := _source(ledger, config, camera, known)) is None:
         return ()
-    theirs = ledger.samples.suspects(source.camera.id).corrections
-    ours = ledger.samples.suspects(camera.id).corrections
-    usual = ours.reference if ours.move else theirs.reference
-    where = Bin.of(taken.lens, taken.focal_mm) if taken else usual
-    size = source.scaling.size
-    array = np.array([(one.row, one.col) for one in source.defects], np.intp)
-    at_home = theirs.at(usual or UNKNOWN_BIN) or NONE
-    homes = source.scaling.places(at_home.places(array, size))
-    there = theirs.at(where or UNKNOWN_BIN) if taken else at_home
-    if there is None:  # nothing tells where the photo shows them
-        return ()
-    places = source.scaling.places(there.places(array, size))
+    where = Bin.of(taken.lens, taken.focal_mm) if taken else None
     own = _own(ledger, config, camera, known)
     return tuple(
-        _prior(one, at, source)
-        for one, home, at in zip(
-            source.defects, np.rint(homes).astype(int).tolist(), places, strict=True
-        )
-        if (taken is None or _is_of(one, taken))
-        and _is_inside(at, camera)
-        and own.leaves_open((home[0], home[1]))
+        _prior(one, source)
+        for one in _expected(ledger, camera, source, where)
+        if (taken is None or _is_of(one.defect, taken))
+        and _is_inside(one.at, camera)
+        and own.leaves_open(one.home)
     )
 
 
@@ -180,9 +216,10 @@ def _is_inside(at: NDArray[np.float64], camera: Camera) -> bool:
     return bool(0 <= row < camera.height and 0 <= col < camera.width)
 
 
-def _prior(defect: Defect, at: NDArray[np.float64], source: _Source) -> Prior:
+def _prior(expected: _Expected, source: _Source) -> Prior:
     """Return a defect of one size as another one expects it."""
-    row, col = float(at[0]), float(at[1])
+    row, col = expected.at.tolist()
+    defect = expected.defect
     return Prior(
         *(round(row), round(col), defect.kind),
         after=defect.after,
@@ -210,3 +247,95 @@ def listing(ledger: Ledger, config: Config, camera: Camera) -> list[ListedPixel]
     detected = ledger.defects.of(camera.id)
     others = priors(ledger, config, camera)
     return pixel_list.listing(config, camera, known, detected, others)
+
+
+class Places:
+    """Where photos of a camera's bins show the pixels of its list.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    config : Config
+    camera : Camera
+    pixels : sequence of ListedPixel
+        See `listing`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        camera: Camera,
+        pixels: Sequence[ListedPixel],
+    ) -> None:
+        self.pixels = pixels
+        self.corrections = ledger.samples.suspects(camera.id).corrections
+        self._ledger, self._camera = ledger, camera
+        self._size = camera.height, camera.width
+        self._source: _Source | None = None
+        if any(one.prior for one in pixels):
+            known = [record.camera for record in ledger.images.cameras()]
+            self._source = _source(ledger, config, camera, known)
+        self._exact: dict[Bin, NDArray[np.float64]] = {}
+
+    @property
+    def reference(self) -> str:
+        """Return the bin that listed places are of, in words; empty: of all photos."""
+        known = self.corrections
+        return str(known.reference) if known.move else ""
+
+    def exact(self, where: Bin) -> NDArray[np.float64]:
+        """Return the row, column of each in photos of a bin, (N, 2) float64.
+
+        They may lie outside of the frame; not a number is where nothing tells.
+        """
+        if where not in self._exact:
+            self._exact[where] = self._found(where)
+        return self._exact[where]
+
+    def _found(self, where: Bin) -> NDArray[np.float64]:
+        sites = np.array([(one.defect.row, one.defect.col) for one in self.pixels])
+        sites = sites.reshape(-1, 2).astype(np.float64)
+        correction = self.corrections.at(where)
+        if correction is None:
+            stays = np.array([one.source != Source.DETECTED for one in self.pixels])
+            found = np.where(stays.reshape(-1, 1), sites, np.nan)
+        else:
+            found = correction.places(sites, self._size)
+        if self._source is not None:
+            expected = {
+                one.home: one.at
+                for one in _expected(self._ledger, self._camera, self._source, where)
+            }
+            for number, one in enumerate(self.pixels):
+                if one.prior:
+                    home = one.defect.row, one.defect.col
+                    found[number] = expected.get(home, np.nan)
+        return found
+
+    def nearest(self, where: Bin) -> list[Site | None]:
+        """Return the row, column of the pixel that shows each in photos of a bin.
+
+        None where the frame does not show it, or nothing tells.
+        """
+        exact = np.nan_to_num(self.exact(where), nan=NOWHERE)
+        pixels = np.rint(exact).astype(np.intp)
+        inside = np.all((pixels >= 0) & (pixels < np.array(self._size)), axis=1)
+        return [
+            (row, col) if is_inside else None
+            for (row, col), is_inside in zip(
+                pixels.tolist(), inside.tolist(), strict=True
+            )
+        ]
+
+    def repaired_at(self, where: Bin) -> list[tuple[Site, ...]]:
+        """Return the row, column of the pixels at which copies may have each repaired."""
+        found: list[tuple[Site, ...]] = []
+        for one, at, exact in zip(
+            self.pixels, self.nearest(where), self.exact(where).tolist(), strict=True
+        ):
+            sites: tuple[Site, ...] = () if at is None else (at,)
+            if at is not None and one.prior and self._source is not None:
+                sites = self._source.scaling.pixels((exact[0], exact[1]))
+            found.append(sites)
+        return found

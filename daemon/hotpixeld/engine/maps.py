@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hotpixeld import files
+from hotpixeld.camera import Bin
 from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Defect
 from hotpixeld.detection import gate, lives, sensor_trace, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
+from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.detection.score_test import scenes
 from hotpixeld.detection.sensor_trace import SensorTrace
 from hotpixeld.engine import bodies, footprints
@@ -341,6 +343,15 @@ class Maps:
         largest = is_largest(camera, self._cameras())
         return self._config.ignored(camera, largest=largest)
 
+    def _ignored_in(
+        self, camera: Camera, corrections: Corrections, taken: Metadata
+    ) -> set[tuple[int, int]]:
+        """Return the row, col of the pixels of a photo that are to be ignored."""
+        where, size = Bin.of(taken.lens, taken.focal_mm), (camera.height, camera.width)
+        sites = np.array(list(self._ignored(camera)), np.intp).reshape(-1, 2)
+        places = corrections.places(sites, where, size).tolist()
+        return {(row, col) for row, col in places if row != NOWHERE}
+
     def is_stale(self, record: CameraRecord) -> bool:
         """Return whether a map is of other photos than the state, or by other settings."""
         settings = _settings(self._config, record.camera)
@@ -512,16 +523,17 @@ class Maps:
         listed = repair_pixel_list.repairable(
             self._config, camera, self._cameras(), detected, taken
         )
-        corrections = self._corrections_of(camera.id)
-        if kept is not None and self._config.repair.pixels != "configured":
-            sites = [Defect.at(x, y) for x, y in kept]
-            listed = listed.keeping(not_ignored(sites, self._ignored(camera)))
-        elif suppressed:
+        if suppressed:
             listed = replace(listed, detected=())
         version = self.version(camera, with_fill=True)
         shown = footprints.shown_by(taken, self._footprints_of(camera.id))
         listed = replace(listed, version=version, shown=shown)
+        corrections = self._corrections_of(camera.id)
         listed = repair_pixel_list.placed(listed, camera, corrections, taken)
+        if kept is not None and self._config.repair.pixels != "configured":
+            places = [Defect.at(x, y) for x, y in kept]
+            ignored = self._ignored_in(camera, corrections, taken)
+            return listed.keeping(not_ignored(places, ignored))
         if kept is not None or suppressed:
             return listed
         return bodies.with_priors(listed, self._ledger, self._config, camera, taken)

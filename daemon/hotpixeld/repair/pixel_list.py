@@ -409,7 +409,7 @@ def placed(
     """Return a list with its pixels where a photo shows them, as its lens correction has it.
 
     A configured one stays where it is listed if nothing tells where the photo shows it;
-    a detected one is not repaired there.
+    a detected one is not repaired there.  What lies outside of the frame is left out.
     """
     if not corrections.move:
         return listed
@@ -421,7 +421,10 @@ def placed(
 
     configured, detected = (
         _at(defects, places((one.row, one.col) for one in defects), keep_lost=keep)
-        for defects, keep in ((listed.configured, True), (listed.detected, False))
+        for defects, keep in (
+            (listed.configured, corrections.at(where) is None),
+            (listed.detected, False),
+        )
     )
     footprints = listed.shown.footprints
     at = places((one.row, one.col) for one in footprints.defects).tolist()
@@ -465,11 +468,6 @@ class ListedPixel:
     def prior(self) -> str:
         """Return the other size of the body whose list it is from; empty: its own."""
         return self.defect.source if isinstance(self.defect, Prior) else ""
-
-    @property
-    def repaired_at(self) -> tuple[tuple[int, int], ...]:
-        """Return the x, y of the places where copies may have it repaired."""
-        return tuple((one.x, one.y) for one in spread_out(self.defect))
 
 
 def _overlap(configured: Defect, detected: Defect) -> bool:

@@ -7,6 +7,7 @@ written, and what cannot be shown is said: a photo that is gone, offline, or ano
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from hotpixeld.defect import exposure_time
+from hotpixeld.detection.evidence import NOT_SAMPLED
+from hotpixeld.engine.bodies import Places
 from hotpixeld.errors import PhotoError, PhotoGoneError
 from hotpixeld.jpeg import entropy, scans
 from hotpixeld.jpeg.bits import CodedDataError
@@ -29,13 +32,13 @@ from hotpixeld.store.evidence_tables import KEPT
 from hotpixeld.watch import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from hotpixeld.camera import Camera
-    from hotpixeld.config.model import Limits
+    from hotpixeld.camera import Bin, Camera
+    from hotpixeld.config.model import Config
     from hotpixeld.detection.evidence import SampledPhoto
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.report.findings import Finding
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
     Site = tuple[int, int]
+    Columns = Callable[[SampledPhoto], NDArray[np.intp]]
 
 SIDE = 21
 """Pixels of a crop, each way; the defect is in the middle."""
@@ -71,6 +75,8 @@ class Pair:
         The file's name.
     taken : str
         Exposure in words, empty where unknown.
+    at : (x, y)
+        Where the photo shows the defect.
     before, after : str
         PNG as data URIs, `SIDE` pixels each way; empty where there is none.
     why_not, why_no_copy : str
@@ -81,6 +87,7 @@ class Pair:
 
     photo: str
     taken: str
+    at: tuple[int, int]
     before: str = ""
     after: str = ""
     why_not: str = ""
@@ -88,23 +95,29 @@ class Pair:
     contrast: float = 1.0
 
 
-def _columns(
-    ledger: Ledger, camera: Camera, sampled: Sequence[SampledPhoto], sites: list[Site]
-) -> dict[int, NDArray[np.intp]]:
-    """Return which sample of a photo is of which site, -1 where none is.
+def _columns(ledger: Ledger, camera: Camera, places: Places) -> Columns:
+    """Return what tells which sample of a photo is of which pixel, -1 where none is.
 
-    By the version of the suspects at which it was sampled.
+    A sample is one of where the photo was looked at, by what was known at its version: of
+    a pixel if that is where the photo shows it.
     """
-    columns = {}
-    for version in {photo.version for photo in sampled}:
-        at = ledger.samples.suspects(camera.id, version).sites.tolist()
-        numbers = {(row, col): number for number, (row, col) in enumerate(at)}
-        columns[version] = np.array([numbers.get(site, -1) for site in sites], np.intp)
-    return columns
+    size = camera.height, camera.width
+
+    @functools.cache
+    def columns(version: int, where: Bin) -> NDArray[np.intp]:
+        listed = ledger.samples.suspects(camera.id, version)
+        looked_at = listed.corrections.places(listed.sites, where, size).tolist()
+        numbers = {(row, col): number for number, (row, col) in enumerate(looked_at)}
+        found = [
+            -1 if at is None else numbers.get(at, -1) for at in places.nearest(where)
+        ]
+        return np.array(found, np.intp)
+
+    return lambda photo: columns(photo.version, photo.bin)
 
 
 def _strengths(
-    ledger: Ledger, camera: Camera, findings: Sequence[Finding]
+    ledger: Ledger, camera: Camera, findings: Sequence[Finding], places: Places
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Return image ids, and how well each shows each defect, (images, defects).
 
@@ -116,10 +129,9 @@ def _strengths(
     ids += sorted({id_ for one in findings for id_ in one.repaired.latest} - set(ids))
     numbers = {id_: number for number, id_ in enumerate(ids)}
     strength = np.zeros((len(ids), len(findings)))
-    sites = [(one.defect.row, one.defect.col) for one in findings]
-    columns = _columns(ledger, camera, sampled, sites)
+    columns = _columns(ledger, camera, places)
     for number, photo in enumerate(sampled):
-        column = columns[photo.version]
+        column = columns(photo)
         seen = photo.samples[column]
         peak = abs(seen["peak"].astype(np.float64) @ LUMA)
         ratio = peak / np.maximum(seen["spread"].astype(np.float64), 0.5)
@@ -166,20 +178,10 @@ def chosen(strength: NDArray[np.float64], most: int) -> list[list[int]]:
     return out
 
 
-def _window(finding: Finding, camera: Camera) -> Window:
-    reach, one = SIDE // 2, finding.defect
-    return Window(
-        max(one.row - reach, 0),
-        max(one.col - reach, 0),
-        min(one.row + reach + 1, camera.height),
-        min(one.col + reach + 1, camera.width),
-    )
-
-
-def _centred(levels: Frame, window: Window, finding: Finding) -> Frame:
-    """Return a crop with the defect in the middle, dark where the sensor ends."""
-    reach, one = SIDE // 2, finding.defect
-    top, left = window.top - one.row + reach, window.left - one.col + reach
+def _centred(levels: Frame, window: Window, at: Site) -> Frame:
+    """Return a crop with the defect in the middle, dark where the frame ends."""
+    reach, (row, col) = SIDE // 2, at
+    top, left = window.top - row + reach, window.left - col + reach
     out: Frame = np.zeros((SIDE, SIDE, 3), np.uint8)
     out[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
     return out
@@ -247,13 +249,14 @@ class Cropper:
     ----------
     ledger : Ledger
     camera : Camera
-    limits : Limits
+    config : Config
     """
 
-    def __init__(self, ledger: Ledger, camera: Camera, limits: Limits) -> None:
+    def __init__(self, ledger: Ledger, camera: Camera, config: Config) -> None:
         self._ledger = ledger
         self._camera = camera
-        self._limits = limits
+        self._config = config
+        self._limits = config.limits
 
     def _place(self, image: Image) -> tuple[Path | None, bool]:
         """Return where the image's file is, or was, and whether it is there."""
@@ -293,19 +296,19 @@ class Cropper:
             raise PhotoError(copy.target, "its copy was changed since it was written")
         return _levels(photo, windows, self._limits.memory), copy.pixels
 
-    def _pairs(
-        self, image: Image, path: Path, findings: Sequence[Finding]
-    ) -> list[Pair]:
-        """Return the crops of one photo, of some defects."""
-        bare = Pair(path.name, _exposure(image))
-        windows = [_window(one, self._camera) for one in findings]
+    def _pairs(self, image: Image, path: Path, shown: Sequence[Site]) -> list[Pair]:
+        """Return the crops of one photo, of the defects that it shows at some row, col."""
+        taken = _exposure(image)
+        bare = [Pair(path.name, taken, (col, row)) for row, col in shown]
+        size = self._camera.height, self._camera.width
+        windows = [Window.around(*at, SIDE // 2, *size) for at in shown]
         try:
             before = self._before(image, path, windows)
         except PhotoError as error:
             reason = "it is not there any more, or its drive is not plugged in"
             if not isinstance(error, PhotoGoneError):
                 reason = error.reason
-            return [replace(bare, why_not=reason)] * len(findings)
+            return [replace(one, why_not=reason) for one in bare]
         reason, after = NOT_REPAIRED, before
         repaired: Collection[tuple[int, int]] = ()
         try:
@@ -313,12 +316,12 @@ class Cropper:
         except PhotoError as error:
             reason = error.reason
         out = []
-        for number, (one, window) in enumerate(zip(findings, windows, strict=True)):
-            crops = [_centred(before[number], window, one)]
-            if (one.defect.x, one.defect.y) in repaired:
-                crops.append(_centred(after[number], window, one))
+        for number, ((row, col), window) in enumerate(zip(shown, windows, strict=True)):
+            crops = [_centred(before[number], window, (row, col))]
+            if (col, row) in repaired:
+                crops.append(_centred(after[number], window, (row, col)))
             crops, contrast = stretched(crops)
-            pair = replace(bare, before=data_uri(crops[0]), contrast=contrast)
+            pair = replace(bare[number], before=data_uri(crops[0]), contrast=contrast)
             if crops[1:]:
                 out.append(replace(pair, after=data_uri(crops[1])))
             else:
@@ -335,13 +338,23 @@ class Cropper:
         """
         if not findings:
             return []
-        ids, strength = _strengths(self._ledger, self._camera, findings)
+        listed = [one.listed for one in findings]
+        where = Places(self._ledger, self._config, self._camera, listed)
+        ids, strength = _strengths(self._ledger, self._camera, findings, where)
         images = {id_: self._ledger.images.with_id(id_) for id_ in ids}
         places = {
             id_: self._place(image)
             for id_, image in images.items()
             if image is not None
         }
+        sites = {
+            id_: where.nearest(image.taken.bin)
+            for id_, image in images.items()
+            if image is not None
+        }
+        nowhere: list[Site | None] = [None] * len(findings)
+        shows = [[at is not None for at in sites.get(id_, nowhere)] for id_ in ids]
+        strength *= np.array(shows, np.bool_).reshape(strength.shape)
         # A photo that is not there is named only where none is.
         there = np.array([places.get(id_, (None, False))[1] for id_ in ids], np.bool_)
         shows_here = (strength * there[:, None]).max(axis=0, initial=0) > 0
@@ -352,8 +365,12 @@ class Cropper:
             image, (path, _) = images[ids[number]], places[ids[number]]
             if image is None or path is None:
                 continue
-            shown = [d for d, numbers in enumerate(picked) if number in numbers]
-            cut = self._pairs(image, path, [findings[d] for d in shown])
+            shown = {
+                d: at
+                for d, at in enumerate(sites[image.id])
+                if number in picked[d] and at is not None
+            }
+            cut = self._pairs(image, path, list(shown.values()))
             pairs |= {(d, number): pair for d, pair in zip(shown, cut, strict=True)}
         return [
             [pairs[d, number] for number in numbers if (d, number) in pairs]
@@ -362,14 +379,18 @@ class Cropper:
 
 
 def levels_around(
-    ledger: Ledger, camera: Camera, sites: list[Site]
+    ledger: Ledger, config: Config, camera: Camera, findings: Sequence[Finding]
 ) -> dict[Site, float]:
-    """Return the median luma of the surroundings of some (row, col) in the newest photos."""
-    sampled = ledger.samples.newest(camera.id, KEPT)
-    columns = _columns(ledger, camera, sampled, sites)
+    """Return the median luma of the surroundings of defects in the newest photos.
+
+    By the row, col of each; those that no photo was looked at are left out.
+    """
+    places = Places(ledger, config, camera, [one.listed for one in findings])
+    columns = _columns(ledger, camera, places)
     found: dict[Site, list[int]] = {}
-    for photo in sampled:
-        for site, column in zip(sites, columns[photo.version].tolist(), strict=True):
-            if column >= 0:
+    for photo in ledger.samples.newest(camera.id, KEPT):
+        for one, column in zip(findings, columns(photo).tolist(), strict=True):
+            if column >= 0 and photo.samples["clipped"][column] != NOT_SAMPLED:
+                site = one.defect.row, one.defect.col
                 found.setdefault(site, []).append(int(photo.samples["level"][column]))
     return {site: float(np.median(levels)) for site, levels in found.items()}

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from hotpixeld.config import camera_names
 from hotpixeld.defect import VISIBLE_LEVELS, Kind
 from hotpixeld.detection import lives, suspects
+from hotpixeld.detection.lens_correction import NONE
+from hotpixeld.engine import bodies
 from hotpixeld.messages import counted
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import Source
@@ -22,11 +24,12 @@ from hotpixeld.service import reasons
 from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from hotpixeld.camera import Camera
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
+    from hotpixeld.engine.bodies import Places
     from hotpixeld.repair.pixel_list import ListedPixel
     from hotpixeld.service.reasons import Reason
     from hotpixeld.store.images import CameraRecord
@@ -99,6 +102,9 @@ class CameraFindings:
     suppressed : int
         Photos that show none of the defects that they should.
     findings : tuple of Finding
+    reference : str
+        The lens and focal length of whose photos the places are; empty where they are
+        those of all.
     """
 
     record: CameraRecord
@@ -107,6 +113,7 @@ class CameraFindings:
     span: tuple[dt.datetime, dt.datetime] | None
     suppressed: int
     findings: tuple[Finding, ...]
+    reference: str = ""
 
     @property
     def living(self) -> list[Finding]:
@@ -242,28 +249,69 @@ def _is_new(defect: Defect, newest: dt.datetime | None) -> bool:
     )
 
 
+def _owners(places: Places, where: Bin) -> Callable[[int, int], Sequence[int]]:
+    """Return what tells which pixels of a list a copy has repaired at its x, y.
+
+    Where a lens correction moves them, it may have been known a little less well when the
+    copy was written: then a neighbour is the place as well, unless another pixel's is.
+    """
+    at: dict[tuple[int, int], list[int]] = {}
+    for number, sites in enumerate(places.repaired_at(where)):
+        for row, col in sites:
+            at.setdefault((col, row), []).append(number)
+    reach = 0 if places.corrections.at(where) == NONE else 1
+
+    def owners(x: int, y: int) -> Sequence[int]:
+        around = range(-reach, reach + 1)
+        near = ((x + i, y + j) for i in around for j in around)
+        return at.get((x, y)) or next((at[one] for one in near if one in at), ())
+
+    return owners
+
+
+def in_copies(ledger: Ledger, camera: Camera, places: Places) -> list[Repaired]:
+    """Return in which copies each pixel of a camera's list is repaired.
+
+    Parameters
+    ----------
+    places : Places
+        Of the list.
+    """
+    found = [Repaired() for _ in places.pixels]
+    of_bin: dict[Bin, Callable[[int, int], Sequence[int]]] = {}
+    for image, where, pixels in ledger.copies.repaired(camera.id):
+        if where not in of_bin:
+            of_bin[where] = _owners(places, where)
+        for number in {one for x, y in pixels for one in of_bin[where](x, y)}:
+            found[number].count += 1
+            found[number].latest.append(image)
+    return found
+
+
 def _findings(
-    listing: Iterable[ListedPixel],
-    repaired: Mapping[tuple[int, int], Repaired],
+    listing: Sequence[ListedPixel],
+    repaired: Sequence[Repaired],
     newest: dt.datetime | None,
 ) -> tuple[Finding, ...]:
     """Return a camera's list with what became of it, what is seen most first."""
 
-    def rank(listed: ListedPixel) -> tuple[bool, bool, float, int, int]:
+    def rank(number: int) -> tuple[bool, bool, float, int, int]:
+        listed = listing[number]
         one = listed.defect
         return listed.ignored, one.until is not None, -levels(one), one.y, one.x
 
     found = []
-    for number, listed in enumerate(sorted(listing, key=rank), 1):
+    any_repaired = any(one.count for one in repaired)
+    for number, place in enumerate(sorted(range(len(listing)), key=rank), 1):
+        listed, in_photos = listing[place], repaired[place]
         one = listed.defect
-        in_copies = repaired.get((one.x, one.y), Repaired())
         is_certain = listed.source != Source.DETECTED or suspects.is_certain(one)
         # Where it would not be repaired, copies say nothing: the mean excess does.
-        told = bool(repaired) and is_certain and not listed.ignored
-        is_seen = bool(in_copies.count) if told else levels(one) >= VISIBLE_LEVELS
+        told = any_repaired and is_certain and not listed.ignored
+        is_seen = bool(in_photos.count) if told else levels(one) >= VISIBLE_LEVELS
         is_new = _is_new(one, newest)
         found.append(
-            Finding(number, listed, in_copies, is_seen, is_new, is_certain=is_certain)
+            Finding(number, listed, in_photos, is_seen, is_new, is_certain=is_certain)
         )
     return tuple(found)
 
@@ -272,15 +320,11 @@ def _of_camera(
     ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], name: str
 ) -> CameraFindings:
     camera = record.camera
-    repaired: dict[tuple[int, int], Repaired] = {}
-    for image, pixels in ledger.copies.repaired(camera.id):
-        for pixel in pixels:
-            of_pixel = repaired.setdefault(pixel, Repaired())
-            of_pixel.count += 1
-            of_pixel.latest.append(image)
     span = ledger.images.span(camera.id)
     detected = ledger.defects.of(camera.id)
     listing = pixel_list.listing(config, camera, known, detected)
+    places = bodies.Places(ledger, config, camera, listing)
+    repaired = in_copies(ledger, camera, places)
     return CameraFindings(
         record,
         name,
@@ -288,6 +332,7 @@ def _of_camera(
         span,
         ledger.images.suppressed(camera.id),
         _findings(listing, repaired, span[1] if span else None),
+        places.reference,
     )
 
 

@@ -25,7 +25,7 @@ from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
 from hotpixeld.report import figures, findings
 from hotpixeld.report.crops import SIDE, Cropper, Pair, levels_around
-from hotpixeld.report.sensor import Dot, dots
+from hotpixeld.report.sensor import Box, Dot, dots, view
 from hotpixeld.service import status_file
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class CameraPart:
     anchor : str
     about : CameraFindings
     dots : list of Dot
+    view : Box
+        What of the sensor is drawn.
     strips : list of (Finding, list of Pair)
     rest : list of Finding
         Without pictures.
@@ -67,10 +69,16 @@ class CameraPart:
     anchor: str
     about: CameraFindings
     dots: list[Dot]
+    view: Box
     strips: list[tuple[Finding, list[Pair]]]
     rest: list[Finding]
     onsets: Markup
     laws: Markup
+
+    @property
+    def outside(self) -> int:
+        """Return how many dots lie outside of the frame."""
+        return sum(dot.is_outside(self.about.record.camera) for dot in self.dots)
 
 
 def _shares(cameras: Sequence[CameraFindings], most: int) -> list[int]:
@@ -96,7 +104,7 @@ def _part(
 ) -> CameraPart:
     """Return what the page shows of one camera: `shown` defects in photos."""
     camera, all_ = about.record.camera, list(about.findings)
-    cropper = Cropper(ledger, camera, config.limits)
+    cropper = Cropper(ledger, camera, config)
     pairs = cropper.strips(all_[:shown], most_read)
     valid = [one for one in all_ if not one.listed.ignored]
     onsets = laws = ""
@@ -105,15 +113,15 @@ def _part(
             [one.defect for one in valid], about.span, f"{anchor}-onsets"
         )
     hot = [one for one in valid if one.defect.law]
-    around = levels_around(
-        ledger, camera, [(one.defect.row, one.defect.col) for one in hot]
-    )
+    around = levels_around(ledger, config, camera, hot)
     if hot:
         laws = figures.laws(hot, around, f"{anchor}-laws")
+    drawn = dots(all_, camera)
     return CameraPart(
         anchor,
         about,
-        dots(all_, camera),
+        drawn,
+        view(drawn, camera),
         list(zip(all_[:shown], pairs, strict=True)),
         all_[shown:],
         Markup(onsets),  # noqa: S704 - our own SVG, whose words hold nothing of others

@@ -1,6 +1,8 @@
 """The sensor, drawn to place: a dot for each defect, and its number where it is free.
 
-Lengths are the sensor's pixels; the page scales them to its width.
+Lengths are the sensor's pixels; the page scales them to its width.  Where a lens correction
+moves defects, the sensor is larger than the frame of photos of one focal length: what only
+others show lies around it.
 """
 
 from __future__ import annotations
@@ -67,6 +69,10 @@ class Dot:
     label: tuple[float, float] | None
     size: float
 
+    def is_outside(self, camera: Camera) -> bool:
+        """Return whether it lies outside of a camera's frame."""
+        return not (0 <= self.x < camera.width and 0 <= self.y < camera.height)
+
     @property
     def box(self) -> Box:
         """Return what it takes up, with its ring."""
@@ -104,18 +110,36 @@ def _places(dot: Dot, unit: float) -> list[Box]:
     return [Box(left, top, left + wide, top + high) for left, top in corners]
 
 
+def _unit(camera: Camera) -> float:
+    return max(camera.width, camera.height) / 1000
+
+
+def view(found: Sequence[Dot], camera: Camera) -> Box:
+    """Return what is drawn: a camera's frame, and the dots outside of it with room around."""
+    frame = Box(0, 0, camera.width, camera.height)
+    room = _TOUCH * _unit(camera)
+    outside = [dot for dot in found if dot.is_outside(camera)]
+    left, top, right, bottom = zip(
+        frame,
+        *((dot.x - room, dot.y - room, dot.x + room, dot.y + room) for dot in outside),
+        strict=True,
+    )
+    corners = min(left), min(top), max(right), max(bottom)
+    return Box(*(round(one, 1) for one in corners))
+
+
 def dots(findings: Sequence[Finding], camera: Camera) -> list[Dot]:
     """Return the dots of a camera's defects, the numbers where they hide least."""
-    unit = max(camera.width, camera.height) / 1000
+    unit = _unit(camera)
     bare = [_without_label(one, unit) for one in findings]
     if len(bare) > NAMED:
         return bare
     taken = [dot.box for dot in bare]
-    frame = Box(0, 0, camera.width, camera.height)
+    drawn = view(bare, camera)
 
     def hides(box: Box) -> float:
         area = (box.right - box.left) * (box.bottom - box.top)
-        outside = area - box.shared(frame)
+        outside = area - box.shared(drawn)
         return outside + sum(box.shared(other) for other in taken)
 
     out = []

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotpixeld.camera import Bin
 from hotpixeld.store.images import counts
 from hotpixeld.store.paths import Told, tally
 
@@ -234,19 +235,21 @@ class Copies:
 
     def repaired(
         self, camera_id: str
-    ) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
-        """Yield for each repaired copy of a camera's photos image id and x, y repaired.
+    ) -> Iterator[tuple[int, Bin, tuple[tuple[int, int], ...]]]:
+        """Yield for each repaired copy of a camera's photos image id, bin and x, y repaired.
+
+        These are pixels of the photo, which its lens correction may have moved.
 
         Copies that an older version wrote, which name no photo, are left out.
         """
         rows = self._connection.execute(
-            "SELECT images.id, pixels FROM images JOIN copies"
+            "SELECT images.id, lens, focal_mm, pixels FROM images JOIN copies"
             " ON copies.original = images.identity WHERE camera = ?"
             " AND condition = 'written' AND pixels != '[]' ORDER BY images.sequence",
             (camera_id,),
         )
-        for image, pixels in rows:
-            yield image, _pixels(pixels)
+        for image, lens, focal, pixels in rows:
+            yield image, Bin.of(lens, focal), _pixels(pixels)
 
     def unfinished(self) -> list[Copy]:
         """Return the copies that were being written when the process ended."""
