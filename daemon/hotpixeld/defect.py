@@ -242,7 +242,7 @@ class Defect:
 
     @classmethod
     def parse(cls, text: str) -> Defect:
-        """Return the defect that ``X,Y`` names on a command line.
+        """Return the defect of a photo that ``X,Y`` names on a command line.
 
         Raises
         ------
@@ -252,10 +252,27 @@ class Defect:
         >>> Defect.parse("1500,1271").row
         1271
         """
-        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-        if match is None:
+        if not is_place(text) or "-" in text:
             raise ValueError(f"{text!r} is not X,Y: two whole numbers, 0 or more")
-        return cls.at(int(match[1]), int(match[2]))
+        return cls.listed_at(text)
+
+    @classmethod
+    def listed_at(cls, text: str) -> Defect:
+        """Return the listed defect that a place on a command line names; see `is_place`.
+
+        >>> Defect.listed_at("-55,1636").col
+        -55
+        """
+        x, y = map(int, text.split(","))
+        return cls.at(x, y)
+
+
+def is_place(text: str) -> bool:
+    """Return whether a word on a command line is a place: ``X,Y``, two whole numbers.
+
+    They may be negative: sensor sites may lie outside of the frame that they are listed in.
+    """
+    return re.fullmatch(r"\s*-?\d{1,9}\s*,\s*-?\d{1,9}\s*", text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ def outcomes_of(config: Config, state: Path, jobs: int) -> Counter[str]:
 
 def found(state: Path, config: Config) -> set[tuple[int, int]]:
     maps = commands.camera_maps(state, config, None, None)
-    return {(one.defect.row, one.defect.col) for _, pixels in maps for one in pixels}
+    return {
+        (one.defect.row, one.defect.col) for of_one in maps for one in of_one.pixels
+    }
 
 
 def test_defects_are_found_and_repaired(

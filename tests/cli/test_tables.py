@@ -11,6 +11,7 @@ from hotpixeld.cli import tables
 from hotpixeld.cli.tables import CameraPixels
 from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.errors import HotpixeldError
+from hotpixeld.formats.form import CameraMap
 from hotpixeld.repair.pixel_list import ListedPixel, Source
 from hotpixeld.store.images import CameraRecord
 
@@ -47,12 +48,12 @@ DEFECTS = (
     ),
     Defect(2847, 4271, focal=(4.3, 5.0)),
 )
-LISTED = (
+LISTED = [
     ListedPixel(DEFECTS[0], ignored=True),
     ListedPixel(DEFECTS[1]),
     ListedPixel(DEFECTS[2], Source.CONFIGURED),
-)
-CAMERA = CameraPixels(RECORD, "Canon EOS 1100D", LISTED, {(5, 7): 1003})
+]
+CAMERA = CameraPixels(CameraMap(RECORD, LISTED), "Canon EOS 1100D", {(5, 7): 1003})
 
 
 @pytest.mark.parametrize("columns", [60, 80])

@@ -14,7 +14,7 @@ from hotpixeld.config.model import Pixel, Point
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import HotpixeldError, PixelListError
 from hotpixeld.formats.additions import Additions, added, additions, sound
-from hotpixeld.formats.form import ReadPixel, moved
+from hotpixeld.formats.form import CameraMap, ReadPixel, moved
 from hotpixeld.formats.known_forms import FORMS, recognised, written
 from hotpixeld.repair.pixel_list import ListedPixel, Source
 from hotpixeld.store.images import CameraRecord
@@ -53,7 +53,7 @@ def test_import_of_every_export_gives_the_same_list(
     name: str, offset: tuple[int, int]
 ) -> None:
     form = FORMS[name]
-    content = written(form, [(RECORD, LISTED)], offset)
+    content = written(form, [CameraMap(RECORD, LISTED)], offset)
     read = recognised(content, "list").read(content, CAMERA, Path("list"))
     if form.is_raw:
         read = [

@@ -17,6 +17,7 @@ from hotpixeld.config.load import parse
 from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.formats import json_map
+from hotpixeld.formats.form import CameraMap
 from hotpixeld.formats.known_forms import FORMS, files, recognised, written
 from hotpixeld.repair.pixel_list import ListedPixel, Source
 from hotpixeld.store.images import CameraRecord
@@ -48,7 +49,7 @@ LISTED = [
     ListedPixel(Defect(20, 21), ignored=True),
     ListedPixel(Defect(29, 38, Kind.DEAD, by=BY)),
 ]
-MAPS = [(record(CAMERA), LISTED), (record(OTHER), [])]
+MAPS = [CameraMap(record(CAMERA), LISTED), CameraMap(record(OTHER), [])]
 ONE = MAPS[:1]
 KNOW_NO_CAMERAS = [name for name, form in FORMS.items() if not form.knows_cameras]
 
@@ -138,11 +139,11 @@ def test_raw_converters_get_the_places_in_the_raw_frame() -> None:
 
 def test_a_place_with_two_lives_is_one_pixel_from_its_first_life_on() -> None:
     again = Defect(7, 9, after=dt.datetime(2025, 1, 1), by=dt.datetime(2025, 1, 2))
-    twice = [(record(CAMERA), [*LISTED[:1], ListedPixel(again)])]
+    twice = [CameraMap(record(CAMERA), [*LISTED[:1], ListedPixel(again)])]
 
     for name in KNOW_NO_CAMERAS:
         assert written(FORMS[name], twice) == written(
-            FORMS[name], [(record(CAMERA), LISTED[:1])]
+            FORMS[name], [CameraMap(record(CAMERA), LISTED[:1])]
         )
 
 
@@ -179,7 +180,7 @@ def test_rawtherapees_file_has_the_name_that_it_looks_for() -> None:
 
 def test_of_a_body_at_two_sizes_raw_converters_get_the_larger() -> None:
     half = Camera(*CAMERA.body, 20, 15)
-    maps = [(record(half), LISTED), *MAPS]
+    maps = [CameraMap(record(half), LISTED), *MAPS]
 
     for name in ("dcraw", "rawtherapee", "siril"):
         assert files(FORMS[name], maps) == files(FORMS[name], MAPS)
@@ -190,7 +191,7 @@ def test_two_bodies_that_rawtherapee_would_take_for_one_are_refused() -> None:
     twin = Camera("Nikon", CAMERA.model, CAMERA.serial, 40, 30)
 
     with pytest.raises(HotpixeldError, match=r"'Nikon D80 0123\.badpixels'"):
-        files(FORMS["rawtherapee"], [*MAPS, (record(twin), [])])
+        files(FORMS["rawtherapee"], [*MAPS, CameraMap(record(twin), [])])
 
 
 @pytest.mark.parametrize("name", FORMS)

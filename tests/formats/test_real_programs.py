@@ -27,6 +27,7 @@ from PIL import Image
 from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.formats import rawtherapee
+from hotpixeld.formats.form import CameraMap
 from hotpixeld.formats.known_forms import FORMS, files, written
 from hotpixeld.jpeg import compare
 from hotpixeld.repair.pixel_list import ListedPixel, Source
@@ -63,8 +64,8 @@ def needs(program: str) -> None:
         pytest.skip(f"{program} is not installed: apt-get install {PACKAGES[program]}")
 
 
-def maps(listed: list[ListedPixel]) -> list[tuple[CameraRecord, list[ListedPixel]]]:
-    return [(CameraRecord(CAMERA, 0, 0, 0, 0.0, 0, 0, 0.0, 0), listed)]
+def maps(listed: list[ListedPixel]) -> list[CameraMap]:
+    return [CameraMap(CameraRecord(CAMERA, 0, 0, 0, 0.0, 0, 0, 0.0, 0), listed)]
 
 
 LISTED = [ListedPixel(Defect(*site, radius=1)) for site in SITES]
@@ -240,7 +241,7 @@ def test_rawtherapee_finds_the_list_by_its_name_and_repairs(
     camera = replace(CAMERA, serial=serial)
     record = CameraRecord(camera, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
     for name, content in files(
-        FORMS["rawtherapee"], [(record, LISTED)], BORDER
+        FORMS["rawtherapee"], [CameraMap(record, LISTED)], BORDER
     ).items():
         (folder / "dark" / name).write_bytes(content)
     command = (

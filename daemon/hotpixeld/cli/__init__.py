@@ -7,7 +7,7 @@
 - `photo_status`: ``status PHOTO``, what became of one photo.
 - `photo_defects`: ``map --photo``, where a photo shows each defect, and what was done.
 - `cameras`: ``cameras``, the bins of each camera, and where its lenses move defects.
-- `completion`: the cameras that a shell offers behind Tab.
+- `completion`: the cameras and bins that a shell offers behind Tab.
 - `states`: `state merge`, `state export` and `state import`.
 - `status_text`: ``status`` in words, on one screen.
 - `tables`: the lists of pixels, as tables and as lines of fields.

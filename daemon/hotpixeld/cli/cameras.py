@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,14 +14,15 @@ from rich.text import Text
 
 from hotpixeld.config import camera_names
 from hotpixeld.detection.lens_correction import NONE
+from hotpixeld.errors import HotpixeldError
+from hotpixeld.formats.json_map import of_bin
 from hotpixeld.messages import counted, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from hotpixeld.camera import Bin
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.config.model import Config
-    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
@@ -32,18 +35,59 @@ FIELDS = (
 AS_ONE = "every photo is taken to show a defect at the same place"
 
 
-def _bin(one: Bin, photos: int, known: Corrections) -> Json:
-    """Return what is known of a bin, for JSON."""
-    correction = known.of.get(one)
-    return {
-        "lens": one.lens,
-        "focal": one.focal_mm,
-        "photos": photos,
-        "locked": correction is not None,
-        "reference": one == known.reference,
-        "correction": correction and asdict(correction),
-        "why": known.why.get(one, ""),
-    }
+def _squeezed(text: str) -> str:
+    """Return a bin's name as it is compared: what is blank or a comma does not count."""
+    return re.sub(r"[\s,]+", "", text).casefold()
+
+
+def spellings(bins: Collection[Bin]) -> dict[str, Bin]:
+    """Return the shortest word that names each bin: its focal length if that does.
+
+    >>> from hotpixeld.camera import Bin
+    >>> list(spellings([Bin("Kit zoom", 16.0), Bin("Kit zoom", 50.0), Bin("Macro", 50.0)]))
+    ['16mm', 'Kitzoom,50mm', 'Macro,50mm']
+    """
+    focals = Counter(one.focal_mm for one in bins)
+    found = {}
+    for one in bins:
+        is_short = one.focal_mm is not None and focals[one.focal_mm] == 1
+        word = f"{one.focal_mm:g}mm" if is_short else re.sub(r"\s+", "", str(one))
+        found[word] = one
+    return found
+
+
+def meant(bins: Collection[Bin], named: str) -> Bin:
+    """Return the bin that a word names: as `cameras` prints it, or one part of that.
+
+    Raises
+    ------
+    HotpixeldError
+        It names none, or not only one.
+
+    >>> from hotpixeld.camera import Bin
+    >>> lenses = [Bin("Kit zoom", 16.0), Bin("Kit zoom", 50.0), Bin("Macro", 50.0)]
+    >>> [str(meant(lenses, named)) for named in ("kit zoom, 50 mm", "16", "macro")]
+    ['Kit zoom, 50 mm', 'Kit zoom, 16 mm', 'Macro, 50 mm']
+    """
+    word = _squeezed(named)
+
+    def parts(one: Bin) -> set[str]:
+        focal = "" if one.focal_mm is None else f"{one.focal_mm:g}"
+        return {_squeezed(one.lens), focal, f"{focal}mm"}
+
+    found = [one for one in bins if _squeezed(str(one)) == word]
+    found = found or [one for one in bins if word and word in parts(one)]
+    if len(found) == 1:
+        return found[0]
+    known = "; ".join(str(one) for one in found or bins) or "none"
+    what = "may mean" if found else "names no lens and focal length of"
+    raise HotpixeldError(f"{named!r} {what}: {known}")
+
+
+def choosable(ledger: Ledger, camera: Camera) -> list[Bin]:
+    """Return the bins of a camera at whose places its list may be given."""
+    known = ledger.samples.suspects(camera.id).corrections
+    return list(dict.fromkeys([*ledger.images.bins(camera.id), *known.of]))
 
 
 def of_state(ledger: Ledger, records: Sequence[CameraRecord], config: Config) -> Json:
@@ -67,7 +111,7 @@ def of_state(ledger: Ledger, records: Sequence[CameraRecord], config: Config) ->
                 "photos": record.photos,
                 "other_sizes": sizes,
                 "corrected": known.move,
-                "bins": [_bin(one, photos, known) for one, photos in bins.items()],
+                "bins": [of_bin(one, photos, known) for one, photos in bins.items()],
             }
         )
     return {"cameras": cameras}
@@ -118,9 +162,7 @@ def _table(camera: Json) -> Table:
     table.add_column("photos", justify="right", no_wrap=True)
     table.add_column("correction", overflow="fold")
     for one in camera["bins"]:
-        focal = "unknown" if one["focal"] is None else f"{one['focal']:g} mm"
-        named = ", ".join(filter(None, (plain(one["lens"]), focal)))
-        table.add_row(named, f"{one['photos']:,}", _says(camera, one))
+        table.add_row(plain(one["name"]), f"{one['photos']:,}", _says(camera, one))
     return table
 
 

@@ -12,16 +12,17 @@ import itertools
 import logging
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotpixeld.cli import status_text
+from hotpixeld.cli import cameras, status_text
 from hotpixeld.cli.tables import CameraPixels
 from hotpixeld.config import camera_names
 from hotpixeld.config.model import Config
 from hotpixeld.engine import bodies, maps
 from hotpixeld.engine.sampling import evidence_of
-from hotpixeld.errors import LedgerError, PhotoError, said, why
+from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError, said, why
 from hotpixeld.files import (
     ChangedError,
     UnsuitableError,
@@ -30,8 +31,10 @@ from hotpixeld.files import (
     write,
     write_new,
 )
+from hotpixeld.formats.form import CameraMap
 from hotpixeld.jpeg import compare, markers
 from hotpixeld.repair import lossless, pixel_list
+from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.report import findings
 from hotpixeld.service import sandbox, status_file
 from hotpixeld.store import generation_files, state_folder
@@ -215,70 +218,143 @@ def chosen(ledger: Ledger, config: Config, named: str | None) -> list[CameraReco
     records = list(ledger.images.cameras())
     if named is None:
         return records
-    cameras = [record.camera for record in records]
-    found = {one.id for one in camera_names.meant(cameras, config, named)}
+    known = [record.camera for record in records]
+    found = {one.id for one in camera_names.meant(known, config, named)}
     return [record for record in records if record.camera.id in found]
 
 
 def camera_maps(
-    folder: Path, config: Config, camera_id: str | None, method: str | None
+    folder: Path,
+    config: Config,
+    camera_id: str | None,
+    method: str | None,
+    bin_: str | None = None,
 ) -> CameraMaps:
     """Return the cameras' lists: by the maintained maps, or with a `method` made anew.
+
+    Parameters
+    ----------
+    bin_ : str, optional
+        The lens and focal length at whose places one camera's pixels are wanted, as
+        `cameras.meant` takes it.
 
     Raises
     ------
     HotpixeldError
-        There is no such camera, or the state cannot be read.
+        There is no such camera or bin, or the state cannot be read.
     """
     with opened(folder) as ledger:
         records = chosen(ledger, config, camera_id)
-        if method is None:
-            return [
-                (record, bodies.listing(ledger, config, record.camera))
-                for record in records
-            ]
-        cameras = [record.camera for record in ledger.images.cameras()]
+        maps_ = [_map(folder, ledger, config, one, method) for one in records]
+        if bin_ is None:
+            return maps_
+        return [_at(ledger, config, one, bin_)[0] for one in _only(maps_)]
+
+
+def _map(
+    folder: Path,
+    ledger: Ledger,
+    config: Config,
+    record: CameraRecord,
+    method: str | None,
+) -> CameraMap:
+    """Return a camera's list; see `camera_maps`."""
+    camera = record.camera
+    if method is None:
+        pixels = bodies.listing(ledger, config, camera)
+    else:
         detection = config.detection.model_copy(update={"method": method})
         config = config.model_copy(update={"detection": detection})
-        return [
-            (record, pixel_list.listing(config, record.camera, cameras, defects))
-            for record in records
-            for defects in [_from_state(folder, ledger, config, record)]
-        ]
+        known = [one.camera for one in ledger.images.cameras()]
+        defects = _from_state(folder, ledger, config, record)
+        pixels = pixel_list.listing(config, camera, known, defects)
+    corrections = ledger.samples.suspects(camera.id).corrections
+    return CameraMap(record, pixels, corrections, ledger.images.bins(camera.id))
+
+
+def _only(maps_: CameraMaps) -> CameraMaps:
+    """Return the list of just one camera, of which a bin is wanted.
+
+    Raises
+    ------
+    HotpixeldError
+        There are several.
+    """
+    if len(maps_) > 1:
+        known = ", ".join(one.camera.id for one in maps_)
+        raise HotpixeldError(f"--bin is of one camera: name it with --camera: {known}")
+    return maps_
+
+
+def _at(
+    ledger: Ledger, config: Config, of_one: CameraMap, named: str
+) -> tuple[CameraMap, list[int]]:
+    """Return a camera's list at the places of a bin, and which pixels are left.
+
+    Raises
+    ------
+    HotpixeldError
+        There is no such bin, or nothing tells where its photos show them.
+    """
+    camera, known = of_one.camera, of_one.corrections
+    where = cameras.meant(cameras.choosable(ledger, camera), named)
+    if known.at(where) is None:
+        reason = known.why.get(where, "not looked at yet")
+        raise HotpixeldError(
+            f"nothing tells where photos at {where} show the defects: {reason}"
+        )
+    places = bodies.Places(ledger, config, camera, of_one.pixels).nearest(where)
+    left, pixels, outside = list[int](), list[ListedPixel](), set[tuple[int, int]]()
+    for number, (one, at) in enumerate(zip(of_one.pixels, places, strict=True)):
+        if at is None:
+            outside.add((one.defect.row, one.defect.col))
+            continue
+        row, col = at
+        left.append(number)
+        pixels.append(replace(one, defect=replace(one.defect, row=row, col=col)))
+    at_bin = of_one._replace(pixels=pixels, chosen=where, outside=len(outside))
+    return at_bin, left
 
 
 def camera_pixels(
-    folder: Path, config: Config, camera_id: str | None, method: str | None = None
+    folder: Path,
+    config: Config,
+    camera_id: str | None,
+    method: str | None = None,
+    bin_: str | None = None,
 ) -> list[CameraPixels]:
     """Return what tables show: the cameras' lists, and in how many copies each is repaired.
 
     Takes and raises what `camera_maps` does.
     """
     maps_ = camera_maps(folder, config, camera_id, method)
+    maps_ = maps_ if bin_ is None else _only(maps_)
     with opened(folder) as ledger:
         known = [record.camera for record in ledger.images.cameras()]
         names = camera_names.names(known, config)
         found = []
-        for record, pixels in maps_:
-            camera = record.camera
-            places = bodies.Places(ledger, config, camera, pixels)
+        for one in maps_:
+            camera = one.camera
+            places = bodies.Places(ledger, config, camera, one.pixels)
             repaired = findings.in_copies(ledger, camera, places)
+            if bin_ is not None:
+                one, left = _at(ledger, config, one, bin_)  # noqa: PLW2901 - the same list
+                repaired = [repaired[number] for number in left]
             times = {
-                (one.defect.x, one.defect.y): copies.count
-                for one, copies in zip(pixels, repaired, strict=True)
+                (listed.defect.x, listed.defect.y): copies.count
+                for listed, copies in zip(one.pixels, repaired, strict=True)
             }
-            have = ledger.images.counts(camera.id)
-            photos, wanted = (
-                have["folded"] + have["pending"],
-                config.detection.min_photos,
-            )
-            is_short = not record.mapped and photos < wanted
-            lacks = status_text.needed(photos, wanted) if is_short else ""
-            name = names[camera.id]
-            found.append(
-                CameraPixels(record, name, pixels, times, lacks, places.reference)
-            )
+            lacks = _lacks(ledger, config, one.record)
+            found.append(CameraPixels(one, names[camera.id], times, lacks))
         return found
+
+
+def _lacks(ledger: Ledger, config: Config, record: CameraRecord) -> str:
+    """Return what a camera has no map for yet, in words; empty where it has."""
+    have = ledger.images.counts(record.camera.id)
+    photos, wanted = have["folded"] + have["pending"], config.detection.min_photos
+    is_short = not record.mapped and photos < wanted
+    return status_text.needed(photos, wanted) if is_short else ""
 
 
 def _from_state(

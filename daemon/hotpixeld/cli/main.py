@@ -34,7 +34,7 @@ from hotpixeld.cli import (
 )
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config, is_page_name
-from hotpixeld.defect import Defect
+from hotpixeld.defect import Defect, is_place
 from hotpixeld.errors import (
     ConfigError,
     ExitCode,
@@ -369,6 +369,14 @@ def to_files(command: Callable[..., Any]) -> Callable[..., Any]:
     help="For people, or in the form that another program reads.",
 )
 @click.option(
+    "--bin",
+    "bin_",
+    metavar="BIN",
+    shell_complete=completion.bins,
+    help="Places at this lens and focal length, named as `hotpixeld cameras` has them,"
+    " or by either alone.  [default: the reference's]",
+)
+@click.option(
     "--photo",
     type=click.Path(path_type=Path),
     help="Tell where this photo shows each, how likely, and what was done: a table or JSON.",
@@ -380,6 +388,7 @@ def map_command(  # noqa: PLR0913 - options of a command
     *,
     photo: Path | None,
     camera: str | None,
+    bin_: str | None,
     method: str | None,
     format_: str,
     files: Files,
@@ -392,13 +401,14 @@ def map_command(  # noqa: PLR0913 - options of a command
     --format for other programs, which take one camera's list at a time: name it with
     --camera, or a folder with --output.
     """
-    if format_ == "pictures" and method:
-        raise click.UsageError("--show draws the maintained map: without --method")
+    if format_ == "pictures" and (method or bin_):
+        reason = "--show draws the maintained map: without --method and --bin"
+        raise click.UsageError(reason)
     form = FORMS.get(format_)
     if files.raw_offset and not (form and form.is_raw):
         raw = ", ".join(name for name, one in FORMS.items() if one.is_raw)
         raise click.UsageError(f"--raw-offset is for {raw}: --format names one")
-    if photo and (method or camera or format_ not in {"table", "json"}):
+    if photo and (method or camera or bin_ or format_ not in {"table", "json"}):
         raise click.UsageError("--photo is a table or --format json of one photo")
     loaded = _configuration(config)
     folder = _state(state, loaded)
@@ -411,10 +421,12 @@ def map_command(  # noqa: PLR0913 - options of a command
     elif format_ == "pictures":
         _show(folder, loaded, camera, Path(files.output) if files.output else None)
     elif form is None:
-        found = commands.camera_pixels(folder, loaded, camera, method)
+        found = commands.camera_pixels(folder, loaded, camera, method, bin_)
+        _say_what_is_outside([one.map for one in found])
         _print_or_write(tables.text(found).encode(), files.output)
     else:
-        _export(form, commands.camera_maps(folder, loaded, camera, method), files)
+        maps = commands.camera_maps(folder, loaded, camera, method, bin_)
+        _export(form, maps, files)
 
 
 def _export(form: Form, maps: CameraMaps, files: Files) -> None:
@@ -422,11 +434,25 @@ def _export(form: Form, maps: CameraMaps, files: Files) -> None:
     if note := pixel_lists.border(form, files.raw_offset):
         click.echo(f"hotpixeld: {note}", err=True)
     offset = files.raw_offset or (0, 0)
+    maps = [known_forms.addressable(form, one) for one in maps]
+    _say_what_is_outside(maps)
     if files.output and pixel_lists.is_folder(files.output):
         for path in pixel_lists.export(form, maps, offset, Path(files.output)):
             click.echo(path)
     else:
         _print_or_write(known_forms.written(form, maps, offset), files.output)
+
+
+def _say_what_is_outside(maps: CameraMaps) -> None:
+    """Say how many places of each camera's list are left out."""
+    for one in maps:
+        if one.outside:
+            pixels = counted(one.outside, "pixel")
+            lie = "lies" if one.outside == 1 else "lie"
+            left = (
+                f"{pixels} {lie} outside of the frame of photos at {one.bin}, left out"
+            )
+            click.echo(f"hotpixeld: {one.camera.id}: {plain(left)}", err=True)
 
 
 def _print_or_write(content: bytes, output: str | None) -> None:
@@ -528,7 +554,22 @@ def cameras_command(
     click.echo(text, nl=False)
 
 
-@program.command(short_help="Tell since when each is there; of one, all there is.")
+class TakesPlaces(click.Command):
+    """A command among whose arguments are places: ``-55,1636`` is one, and no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Have the places come last, where nothing is an option."""
+        end = args.index("--") if "--" in args else len(args)
+        before, after = args[:end], args[end + 1 :]
+        places = [text for text in before if is_place(text)]
+        rest = [text for text in before if not is_place(text)]
+        last = ["--", *places, *after] if places or after else []
+        return super().parse_args(ctx, [*rest, *last])
+
+
+@program.command(
+    cls=TakesPlaces, short_help="Tell since when each is there; of one, all there is."
+)
 @click.argument(
     "what",
     nargs=-1,
@@ -545,8 +586,8 @@ def history(
     CAMERA is its name, model or serial number, or the beginning of its id; it may be left
     out where there is one.
     """
-    places = [text for text in what if tables.is_place(text)]
-    names = [text for text in what if not tables.is_place(text)]
+    places = [text for text in what if is_place(text)]
+    names = [text for text in what if not is_place(text)]
     if len(places) > 1 or len(names) > 1:
         raise click.UsageError("name one camera, and one pixel as X,Y")
     camera = names[0] if names else None

@@ -131,8 +131,9 @@ def _block(one: Finding, pair: Pair | None) -> RenderableType:
     pictures.add_row(*shown)
     moved = pair.at != (one.defect.x, one.defect.y)
     at = "at {},{}".format(*pair.at) if moved else ""
-    about = ", ".join(filter(None, (pair.photo, pair.taken, at)))
-    return Group(*lines, pictures, Text(plain(about), style="dim"))
+    taken = f", {pair.taken}" if pair.taken else ""
+    about = [plain(f"{pair.photo}{taken}"), *([at] if at else [])]
+    return Group(*lines, pictures, *(Text(line, style="dim") for line in about))
 
 
 def shows_pictures(console: Console) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hotpixeld.defect import Strength
+    from hotpixeld.formats.form import CameraMap
     from hotpixeld.repair.pixel_list import ListedPixel
     from hotpixeld.store.images import CameraRecord
 
@@ -52,26 +53,30 @@ class CameraPixels(NamedTuple):
 
     Attributes
     ----------
-    record : CameraRecord
+    map : CameraMap
+        Its list.
     name : str
         As people call the camera.
-    pixels : sequence of ListedPixel
-        Its list.
     repaired : mapping of (x, y) to int
         In how many copies each pixel was repaired, by its place in the list.
     lacks : str
         What it has no map for yet; empty where it has.
-    reference : str
-        The lens and focal length of whose photos the places are; empty where they are
-        those of all.
     """
 
-    record: CameraRecord
+    map: CameraMap
     name: str
-    pixels: Sequence[ListedPixel]
     repaired: Mapping[tuple[int, int], int]
     lacks: str = ""
-    reference: str = ""
+
+    @property
+    def pixels(self) -> list[ListedPixel]:
+        """Return the pixels of the list."""
+        return self.map.pixels
+
+    @property
+    def record(self) -> CameraRecord:
+        """Return the camera, as the ledger has it."""
+        return self.map.record
 
 
 def date(when: dt.datetime) -> str:
@@ -167,8 +172,8 @@ def _title(one: CameraPixels) -> str:
     photos = counted(one.record.photos, "photo")
     found = one.lacks or f"{defects} from {photos}"
     others = from_others(one.pixels)
-    where = one.reference and f"placed as at {one.reference}"
-    return ", ".join(filter(None, (f"{one.name}: {found}{known}", others, where)))
+    title = ", ".join(filter(None, (f"{one.name}: {found}{known}", others)))
+    return f"{title}; x,y at {one.map.bin}" if one.map.bin else title
 
 
 def _fields(one: CameraPixels) -> list[str]:
@@ -269,15 +274,6 @@ def _strength(strength: Strength) -> str:
     return f"{seconds}{iso}: {strength.amplitude:+.0f} levels in {photos}"
 
 
-def is_place(text: str) -> bool:
-    """Return whether a word on a command line is a place, X,Y."""
-    try:
-        Defect.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _facts(listed: ListedPixel, repaired: int) -> Iterator[tuple[str, str]]:
     """Yield what is known of a pixel: what it is about, and the words."""
     defect, shown = listed.defect, listed.defect.appearance
@@ -306,7 +302,7 @@ def details(cameras: Sequence[CameraPixels], place: str) -> str:
     HotpixeldError
         None is listed there.
     """
-    wanted = Defect.parse(place)
+    wanted = Defect.listed_at(place)
     lines = []
     for one in cameras:
         for listed in one.pixels:

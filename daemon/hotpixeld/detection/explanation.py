@@ -10,14 +10,16 @@ camera's other defects are missing as well.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hotpixeld.defect import WHITE, Kind
 from hotpixeld.detection import light
 from hotpixeld.detection.verdict import VISIBLE
+from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,9 @@ LEVELS = np.arange(0, 256, 17, dtype=np.float32)
 # A weak pull to white is a hot pixel, too, of one colour perhaps.
 BRIGHT, WEAK = 150.0, 0.3
 HALF = 0.5
+# Of `Pull`: samples that are clipped to less than half; as many as two numbers and a scatter
+# want; how far its slope may be expected to lie off 0; until it moves no more.
+CLIPPED, FEWEST, LIKELY_SLOPE, ROUNDS, MAD = 128, 6, 0.5, 8, 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,80 @@ class Explained:
     kinds: tuple[Kind, ...]
     votes: FloatArray
     fit: Fit
+
+
+class Pull(NamedTuple):
+    """What draws a stuck or dead site, as photos show it: towards a level of its own.
+
+    What it adds to surroundings of a level is `constant` + `slope` x level; a dead one has a
+    slope alone, a stuck one that shows L has L and -1.
+
+    Attributes
+    ----------
+    constant, slope : float
+        In levels of luma at the centre, and per level of the surroundings.
+    scatter : float
+        Standard deviation of what single photos show about that, in levels.
+    photos : int
+        That told.
+    """
+
+    constant: float
+    slope: float
+    scatter: float
+    photos: int
+
+    @classmethod
+    def of(cls, samples: Samples) -> Pull | None:
+        """Return what one site's samples show; None where too few were taken.
+
+        By iteratively reweighted least squares, with the weights of Student's t, as scenes
+        have its tails (Lange, Little and Taylor 1989).
+
+        Parameters
+        ----------
+        samples : (photos,) of `evidence.SAMPLE`
+        """
+        told = samples[samples["clipped"] < CLIPPED]
+        if len(told) < FEWEST:
+            return None
+        added = told["peak"].astype(np.float64) @ LUMA
+        level = told["level"].astype(np.float64)
+        spread = np.maximum(told["spread"].astype(np.float64), HALF)
+        middle = float(np.median(level))
+        terms = np.stack([np.ones(len(told)), level - middle], axis=1)
+        solution, scatter = np.array([np.median(added), 0.0]), 0.0
+        for _ in range(ROUNDS):
+            residual = added - terms @ solution
+            wide = spread**2 + scatter**2
+            freedom = light.FREEDOM
+            weight = (freedom + 1) / (freedom + residual**2 / wide) / wide
+            power = terms.T @ (weight[:, None] * terms)
+            power[1, 1] += 1 / LIKELY_SLOPE**2
+            solution = np.linalg.solve(power, terms.T @ (weight * added))
+            off = MAD * float(np.median(abs(added - terms @ solution)))
+            scatter = max(off**2 - float(np.median(spread)) ** 2, 0.0) ** 0.5
+        constant, slope = solution.tolist()
+        return cls(constant - slope * middle, slope, scatter, len(told))
+
+    def visibility(self, level: float, spread: float, least: float) -> float:
+        """Return the probability that it stands out by at least so many levels.
+
+        Parameters
+        ----------
+        level : float
+            Luma of the surroundings, 0-255.
+        spread : float
+            Standard deviation of the surroundings, levels.
+        least : float
+
+        >>> dead = Pull(0.0, -0.5, 2.0, 30)
+        >>> dead.visibility(100, 1.0, 3.0) > 0.99, dead.visibility(2, 1.0, 3.0) < 0.3
+        (True, True)
+        """
+        expected = abs(self.constant + self.slope * level)
+        ratio = (expected - least) / math.hypot(spread, self.scatter, HALF)
+        return float(light.students_cdf(np.array(ratio)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,9 @@ def _write(maps: CameraMaps) -> bytes:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for record, pixels in maps:
+    for one in maps:
         writer.writerows(
-            _row(record.camera, listed) for listed in pixels if not listed.prior
+            _row(one.camera, listed) for listed in one.pixels if not listed.prior
         )
     return buffer.getvalue().encode()
 

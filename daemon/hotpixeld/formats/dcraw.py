@@ -26,7 +26,7 @@ _LINE = re.compile(r"(-?\d{1,9})\s+(-?\d{1,9})\s+(\d{1,10})")
 
 
 def _write(maps: CameraMaps) -> bytes:
-    lines = [f"# {record.camera.id}: column row time" for record, _ in maps]
+    lines = [f"# {one.camera.id}: column row time" for one in maps]
     for listed in to_repair(maps):
         began = begins(listed)
         time = 0 if began is None else max(int(began.timestamp()), 0)

@@ -12,24 +12,61 @@ of another size of the body is in JSON only: its place is known but roughly.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
+from hotpixeld.detection.lens_correction import NOT_CORRECTED, Corrections
 from hotpixeld.errors import PixelListError
 from hotpixeld.repair.pixel_list import Source
 
 if TYPE_CHECKING:
     import datetime as dt
     import re
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.defect import Defect
     from hotpixeld.repair.pixel_list import ListedPixel
     from hotpixeld.store.images import CameraRecord
 
-    CameraMaps = list[tuple[CameraRecord, list[ListedPixel]]]
-    """Cameras, each with its list."""
+    CameraMaps = list["CameraMap"]
+
+
+class CameraMap(NamedTuple):
+    """A camera's list, and what is known of its lens corrections.
+
+    Attributes
+    ----------
+    record : CameraRecord
+    pixels : list of ListedPixel
+    corrections : Corrections
+    bins : mapping of Bin to int
+        How many photos each bin has.
+    chosen : Bin or None
+        The bin at whose places the pixels are; None is the reference.
+    outside : int
+        How many places were left out, as photos of that bin do not show them.
+    """
+
+    record: CameraRecord
+    pixels: list[ListedPixel]
+    corrections: Corrections = NOT_CORRECTED
+    bins: Mapping[Bin, int] = MappingProxyType({})
+    chosen: Bin | None = None
+    outside: int = 0
+
+    @property
+    def bin(self) -> Bin | None:
+        """Return the bin at whose places the pixels are; None where all have the same."""
+        if not self.corrections.move:
+            return None
+        return self.chosen or self.corrections.reference
+
+    @property
+    def camera(self) -> Camera:
+        """Return the camera."""
+        return self.record.camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +139,20 @@ def begins(listed: ListedPixel) -> dt.datetime | None:
     return defect.by if defect.after else None
 
 
-def inside(camera: Camera, pixels: Iterable[ListedPixel]) -> Iterator[ListedPixel]:
-    """Yield the pixels in a camera's frame.
+def is_inside(defect: Defect, camera: Camera) -> bool:
+    """Return whether a place lies in a camera's frame.
 
     Where a camera corrects its lenses, sensor sites that some focal lengths alone show lie
     outside of the reference bin's.
     """
-    for listed in pixels:
-        row, col = listed.defect.row, listed.defect.col
-        if 0 <= row < camera.height and 0 <= col < camera.width:
-            yield listed
+    return 0 <= defect.row < camera.height and 0 <= defect.col < camera.width
 
 
 def to_repair(maps: CameraMaps) -> Iterator[ListedPixel]:
     """Yield the pixels that a camera's list has repaired, each place once: its first life."""
     seen = set[tuple[int, int]]()
-    for _, pixels in maps:
-        for listed in pixels:
+    for one in maps:
+        for listed in one.pixels:
             site = listed.defect.row, listed.defect.col
             if not (listed.ignored or listed.prior) and site not in seen:
                 seen.add(site)

@@ -43,9 +43,9 @@ def _block(defect: Defect, camera: Camera) -> str:
 
 
 def _write(maps: CameraMaps) -> bytes:
-    ((record, _),) = maps
-    blocks = [_block(listed.defect, record.camera) for listed in to_repair(maps)]
-    return ("\n".join([f"# {record.camera.id}", *blocks]) + "\n").encode()
+    camera = maps[0].camera
+    blocks = [_block(listed.defect, camera) for listed in to_repair(maps)]
+    return ("\n".join([f"# {camera.id}", *blocks]) + "\n").encode()
 
 
 def _pixel(line: str, comment: str) -> Defect:

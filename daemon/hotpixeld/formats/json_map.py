@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from hotpixeld.config.values import moment
 from hotpixeld.defect import Defect, Kind, conditions
 from hotpixeld.errors import PixelListError
-from hotpixeld.formats.form import Form, ReadPixel, check_size, only_of, text_of
+from hotpixeld.formats.form import (
+    Form,
+    ReadPixel,
+    check_size,
+    is_inside,
+    only_of,
+    text_of,
+)
 from hotpixeld.repair.pixel_list import Source
 
 if TYPE_CHECKING:
@@ -18,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hotpixeld.camera import Camera
+    from hotpixeld.camera import Bin, Camera
     from hotpixeld.defect import Law
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.formats.form import CameraMaps
     from hotpixeld.repair.pixel_list import ListedPixel
 
@@ -36,6 +44,25 @@ def _law(law: Law) -> Json:
     return {
         name: number if number is None else float(f"{number:.4g}")
         for name, number in numbers.items()
+    }
+
+
+def _bin(where: Bin | None) -> Json | None:
+    return where and {"lens": where.lens, "focal": where.focal_mm}
+
+
+def of_bin(where: Bin, photos: int, known: Corrections) -> Json:
+    """Return what is known of a bin, for JSON."""
+    correction = known.of.get(where)
+    return {
+        "name": str(where),
+        "lens": where.lens,
+        "focal": where.focal_mm,
+        "photos": photos,
+        "locked": correction is not None,
+        "reference": where == known.reference,
+        "correction": correction and dataclasses.asdict(correction),
+        "why": known.why.get(where, ""),
     }
 
 
@@ -83,12 +110,18 @@ def json_text(maps: CameraMaps, entry: Callable[[ListedPixel], Json] = pixel) ->
     """Return the maps as JSON, each pixel as `entry` (`pixel` or `life`) gives it."""
     cameras = [
         {
-            "id": record.camera.id,
-            **dataclasses.asdict(record.camera),
-            "photos": record.photos,
-            "pixels": [entry(listed) for listed in pixels],
+            "id": one.camera.id,
+            **dataclasses.asdict(one.camera),
+            "photos": one.record.photos,
+            "reference": _bin(one.corrections.reference if one.bin else None),
+            "bin": _bin(one.bin),
+            "bins": [
+                of_bin(where, photos, one.corrections)
+                for where, photos in one.bins.items()
+            ],
+            "pixels": [entry(listed) for listed in one.pixels],
         }
-        for record, pixels in maps
+        for one in maps
     ]
     return json.dumps({"cameras": cameras}, indent=1) + "\n"
 
@@ -159,6 +192,7 @@ def _read(content: bytes, camera: Camera, source: Path) -> list[ReadPixel]:
         at = only_of(names, wanted, camera, source)
         size = cameras[at]["width"], cameras[at]["height"]
         listed = list(cameras[at]["pixels"])
+        places, reference = (cameras[at].get(name) for name in ("bin", "reference"))
     except json.JSONDecodeError as error:
         problem = f"{source}:{error.lineno}: not valid JSON: {error.msg}"
         raise PixelListError([problem]) from error
@@ -166,11 +200,20 @@ def _read(content: bytes, camera: Camera, source: Path) -> list[ReadPixel]:
         problem = f"{source}: not what `map --format json` writes: {error!r}"
         raise PixelListError([problem]) from error
     check_size(size, camera, source)
+    if places != reference:
+        problem = (
+            f"{source}: its places are not those of the list, but of photos at another"
+            " focal length: leave --bin out of `map`"
+        )
+        raise PixelListError([problem])
     problems = list[str]()
     found = list(_pixels(listed, f"cameras[{at}]", problems))
     if problems:
         raise PixelListError([f"{source}: {problem}" for problem in problems])
-    return found
+    if reference is None:
+        return found
+    # Sensor sites around the frame are the map's own: no configuration lists them.
+    return [one for one in found if is_inside(one.defect, camera)]
 
 
 FORM = Form("json", ".json", _write, _read, re.compile(r"\{.*"), knows_cameras=True)

@@ -20,12 +20,12 @@ from hotpixeld.formats import (
     siril,
     yaml_map,
 )
-from hotpixeld.formats.form import inside, moved
+from hotpixeld.formats.form import is_inside, moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotpixeld.formats.form import CameraMaps, Form
+    from hotpixeld.formats.form import CameraMap, CameraMaps, Form
 
 FORMS: Mapping[str, Form] = {
     module.FORM.name: module.FORM
@@ -68,6 +68,22 @@ def recognised(content: bytes, name: str) -> Form:
     )
 
 
+def addressable(form: Form, of_one: CameraMap) -> CameraMap:
+    """Return a list without the places that a form cannot address, and how many these are.
+
+    JSON has all sensor sites; the others have pixels of a frame.
+    """
+    if form.name == "json":
+        return of_one
+    pixels = [one for one in of_one.pixels if is_inside(one.defect, of_one.camera)]
+    sites = [
+        {(one.defect.row, one.defect.col) for one in some}
+        for some in (of_one.pixels, pixels)
+    ]
+    outside = of_one.outside + len(sites[0] - sites[1])
+    return of_one._replace(pixels=pixels, outside=outside)
+
+
 def written(form: Form, maps: CameraMaps, offset: tuple[int, int] = (0, 0)) -> bytes:
     """Return the content of one file.
 
@@ -83,24 +99,23 @@ def written(form: Form, maps: CameraMaps, offset: tuple[int, int] = (0, 0)) -> b
         The form knows no cameras, and there is not just one.
     """
     if not form.knows_cameras and len(maps) != 1:
-        known = ", ".join(record.camera.id for record, _ in maps)
+        known = ", ".join(one.camera.id for one in maps)
         advice = f"name one with --camera, or a folder with --output DIR/: {known}"
         if not maps:
             advice = "no camera is known yet"
         raise HotpixeldError(
             f"{form.name} does not say which camera a pixel is of: {advice}"
         )
-    if form.name != "json":
-        maps = [
-            (record, list(inside(record.camera, pixels))) for record, pixels in maps
-        ]
+    maps = [addressable(form, one) for one in maps]
     if form.is_raw and offset != (0, 0):
         maps = [
-            (
-                record,
-                [replace(one, defect=moved(one.defect, *offset)) for one in pixels],
+            of_one._replace(
+                pixels=[
+                    replace(one, defect=moved(one.defect, *offset))
+                    for one in of_one.pixels
+                ]
             )
-            for record, pixels in maps
+            for of_one in maps
         ]
     return form.write(maps)
 
@@ -123,10 +138,10 @@ def files(
     HotpixeldError
         The form's program would look for two cameras under one name.
     """
-    cameras = [record.camera for record, _ in maps]
+    cameras = [one.camera for one in maps]
     found = dict[str, bytes]()
-    for record, pixels in maps:
-        camera = record.camera
+    for one in maps:
+        camera = one.camera
         if form.is_raw and not is_largest(camera, cameras):
             continue
         name = f"{camera.id}{form.suffix}"
@@ -135,5 +150,5 @@ def files(
         if name in found:
             advice = "write one of them, named with --camera, to another folder"
             raise HotpixeldError(f"two cameras have the file name {name!r}: {advice}")
-        found[name] = written(form, [(record, pixels)], offset)
+        found[name] = written(form, [one], offset)
     return found

@@ -35,8 +35,8 @@ _NO_TEXT = re.compile(r"(?!)")
 
 
 def _write(maps: CameraMaps) -> bytes:
-    ((record, _),) = maps
-    mask = np.zeros((record.camera.height, record.camera.width), np.uint8)
+    camera = maps[0].camera
+    mask = np.zeros((camera.height, camera.width), np.uint8)
     defects = [listed.defect for listed in to_repair(maps)]
     for one in defects:
         reach = 1 if one.radius is None else one.radius

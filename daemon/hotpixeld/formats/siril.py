@@ -24,7 +24,7 @@ _LINE = re.compile(r"([PCL])\s+(-?\d{1,9})\s+(-?\d{1,9})(?:\s+([HC]))?")
 
 
 def _write(maps: CameraMaps) -> bytes:
-    lines = [f"# {record.camera.id}" for record, _ in maps]
+    lines = [f"# {one.camera.id}" for one in maps]
     for listed in to_repair(maps):
         letter = "C" if listed.defect.kind is Kind.DEAD else "H"
         lines.append(f"P {listed.defect.x} {listed.defect.y} {letter}")

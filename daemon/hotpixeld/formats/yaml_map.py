@@ -38,12 +38,12 @@ def _defects(pixels: list[ListedPixel], *, ignored: bool = False) -> list[Defect
 def _write(maps: CameraMaps) -> bytes:
     entries = [
         map_yaml.entry(
-            record.camera,
-            _defects(pixels),
-            record.photos,
-            _defects(pixels, ignored=True),
+            one.camera,
+            _defects(one.pixels),
+            one.record.photos,
+            _defects(one.pixels, ignored=True),
         )
-        for record, pixels in maps
+        for one in maps
     ]
     text = f"{map_yaml.HEADER}cameras:\n{''.join(entries)}"
     return (text if entries else "cameras: []\n").encode()

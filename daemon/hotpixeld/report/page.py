@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from hotpixeld.defect import conditions, level
 from hotpixeld.formats import json_map
+from hotpixeld.formats.form import CameraMap
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
 from hotpixeld.report import figures, findings
@@ -171,11 +172,13 @@ def _lists(
 ) -> CameraMaps:
     known = [record.camera for record in ledger.images.cameras()]
     return [
-        (
+        CameraMap(
             record,
             pixel_list.listing(
                 config, record.camera, known, ledger.defects.of(record.camera.id)
             ),
+            ledger.samples.suspects(record.camera.id).corrections,
+            ledger.images.bins(record.camera.id),
         )
         for record in records
     ]
