@@ -6,13 +6,15 @@
 Needs HOTPIXELD_PHOTOS, beside which `defects/plant_lens.py` lies, and scipy, which that
 needs. Every FOLDER is a set of photos of one camera; what truth.json in it lists is painted
 over first. Defects are planted by the in-camera correction of a kit zoom at eight focal
-lengths; then `hotpixeld run --once` learns and repairs. A pair of a photo and a defect is
-*visible* where the planting changed the luma at its place by three levels and by three
-robust standard deviations of the 13x13 around. Told, with what the same defects come to
-without a correction ("straight"), are the visible pairs
+lengths; then `hotpixeld run --once` learns and repairs. Every photo has a twin without a
+defect, written by the same encoder: a defect's peak is what the two differ by at its place,
+as JPEG leaves less of a lone pixel than was planted. A pair of a photo and a defect is
+*visible* where the peak is three levels of luma and three robust standard deviations of the
+13x13 around. Told, with what the same defects come to without a correction ("straight"), are
+the visible pairs
 
 - *listed*: a listed site lies within 1.6 pixels of the defect's place in that photo;
-- *repaired*: the copy is back within half of the peak, at that place;
+- *repaired*: the copy is within half of the peak of the twin, at that place;
 
 of all, and of weak defects (7 to 22 levels on average); and the 16x16 blocks that differ
 further than 24 pixels from any defect, in all photos together. With --clean, so many sets without
@@ -85,19 +87,19 @@ def luma(path: Path) -> np.ndarray:
     return np.asarray(decoder.decode(path.read_bytes()).astype(np.float64) @ LUMA)
 
 
-def planted(case: Case, root: Path) -> dict[str, Any]:
-    """Plant; return the truth."""
+def planted(case: Case, photos: Path) -> dict[str, Any]:
+    """Plant into photos, with the same seed where own defects are painted over; tell."""
     tool = Path(os.environ["HOTPIXELD_PHOTOS"]).parent / "defects" / "plant_lens.py"
     found = [one for one in case.folder.iterdir() if one.suffix.lower() == ".jpg"]
     random.Random(case.seed).shuffle(found)  # noqa: S311 - a choice, not secrets
     command = [sys.executable, tool, *sorted(found[: case.photos])]
-    command += ["--out", root / "photos", "--lens", case.lens, "--seed", case.seed]
+    command += ["--out", photos, "--lens", case.lens, "--seed", case.seed]
     command += ["--count", case.count]
     command += ["--straight"] if case.straight else []
     if (own := case.folder / "truth.json").exists():
         command += ["--real", own]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
-    truth = root / "photos" / "truth.json"
+    truth = photos / "truth.json"
     told: dict[str, Any] = json.loads(truth.read_text())
     truth.unlink()
     return told
@@ -125,33 +127,63 @@ class Result(NamedTuple):
     moved: int
 
 
+class Photo(NamedTuple):
+    """Luma of a photo with planted defects, of its twin without, and of its copy."""
+
+    before: np.ndarray
+    twin: np.ndarray
+    after: np.ndarray
+
+    @classmethod
+    def named(cls, name: str, root: Path) -> Photo:
+        """Return a photo by its name; one that has no copy is as it was."""
+        before, twin = (luma(root / folder / name) for folder in ("photos", "twins"))
+        copy = root / "photos" / "repaired" / f"c_{name}"
+        return cls(before, twin, luma(copy) if copy.exists() else before)
+
+    def shows(self, row: int, col: int) -> bool:
+        """Return whether an eye would find the defect that was planted at a place."""
+        height, width = self.twin.shape
+        if not (0 <= row < height and 0 <= col < width):
+            return False
+        near = self.twin[max(row - 6, 0) : row + 7, max(col - 6, 0) : col + 7]
+        spread = 1.4826 * float(np.median(abs(near - np.median(near))))
+        return self.peak(row, col) >= max(VISIBLE, SIGMAS * spread)
+
+    def peak(self, row: int, col: int) -> float:
+        """Return what the defect at a place changed."""
+        return float(abs(self.before[row, col] - self.twin[row, col]))
+
+    def is_back(self, row: int, col: int) -> bool:
+        """Return whether the copy has no more than half of that."""
+        left = abs(self.after[row, col] - self.twin[row, col])
+        return bool(left <= self.peak(row, col) / 2)
+
+
 def measure(case: Case) -> Result:
     """Plant, learn, repair and compare."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
         root = Path(place)
-        truth = planted(case, root)
+        truth = planted(case, root / "photos")
+        planted(replace(case, count=0), root / "twins")
         known, listed = learned(root)
         every, weak, wrong = Tally(), Tally(), 0
         size = truth["height"], truth["width"]
-        for number, photo in enumerate(truth["photos"]):
-            path = root / "photos" / photo["name"]
+        for number, one in enumerate(truth["photos"]):
+            path = root / "photos" / one["name"]
             about = metadata.read(path.read_bytes(), path)
             where = Bin.of(about.lens, about.focal_mm)
             places = known.places(listed, where, size)
-            before = luma(path)
-            copy = root / "photos" / "repaired" / f"c_{path.name}"
-            after = luma(copy) if copy.exists() else before
-            changed = before != after
+            photo = Photo.named(path.name, root)
+            changed = photo.before != photo.after
             for defect in truth["defects"]:
-                (x, y), peak = defect["places"][number], defect["peaks"][number]
+                x, y = defect["places"][number]
                 row, col = round(y), round(x)
                 changed[window(row, FAR), window(col, FAR)] = False
-                if peak is None or not is_visible(before, row, col, peak):
+                if not photo.shows(row, col):
                     continue
                 off = np.hypot(*(places - (y, x)).T)
-                is_listed = bool((off <= NEAR).any())
-                wanted = before[row, col] - peak
-                is_back = bool(abs(after[row, col] - wanted) <= abs(peak) / 2)
+                is_listed, is_back = bool((off <= NEAR).any()), photo.is_back(row, col)
                 every.add(listed=is_listed, repaired=is_back)
                 if WEAK[0] <= abs(defect["visible"]) <= WEAK[1]:
                     weak.add(listed=is_listed, repaired=is_back)
@@ -169,13 +201,6 @@ def blocks(changed: np.ndarray) -> int:
     """Return how many 16x16 blocks have changed pixels."""
     rows, cols = np.nonzero(changed)
     return len(set(zip((rows // 16).tolist(), (cols // 16).tolist(), strict=True)))
-
-
-def is_visible(levels: np.ndarray, row: int, col: int, peak: float) -> bool:
-    """Return whether an eye would find a planted defect."""
-    near = levels[max(row - 6, 0) : row + 7, max(col - 6, 0) : col + 7]
-    spread = 1.4826 * float(np.median(abs(near - np.median(near))))
-    return abs(peak) >= VISIBLE and abs(peak) >= SIGMAS * spread
 
 
 def main() -> None:

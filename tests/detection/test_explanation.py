@@ -70,6 +70,12 @@ def test_what_is_nearly_white_in_every_photo_may_be_stuck() -> None:
     assert explained(0.3 * (255 - LEVEL)).kinds == (Kind.HOT,)
 
 
+def test_what_takes_away_from_bright_scenes_is_no_hot_pixel() -> None:
+    """However weakly it is drawn: one of one colour, say."""
+    assert explained(0.25 * (170 - LEVEL)).kinds == (Kind.STUCK,)
+    assert explained(0.25 * (255 - LEVEL)).kinds == (Kind.HOT,)
+
+
 def test_a_known_law_holds_where_nothing_shows_any_more() -> None:
     one = np.ones((15, 1), np.float32)
     residuals = Residuals(0 * one, one, 90 * one, one)

@@ -141,7 +141,47 @@ def test_suspects_come_by_mean_and_by_trace_without_repeating() -> None:
     ]
 
     assert times == [1] * 6
-    assert len(sites) <= suspects.BY_TRACE + suspects.BY_MEAN
+    assert len(sites) <= suspects.BY_TRACE + suspects.BY_MEAN + suspects.BY_VARIANCE
+
+
+STUCK_BETWEEN = tuple(
+    sensor.Planted(row, col, level, kind="stuck", radius=radius)
+    for row, col, level, radius in (
+        (60, 70, 110, 1), (200, 300, 100, 2), (330, 450, 120, 0), (399, 200, 110, 1)
+    )
+)  # fmt: skip
+"""At levels that scenes are as often above as below: in the mean they are nothing."""
+
+
+def test_what_is_stuck_between_dark_and_bright_scenes_varies_too_little() -> None:
+    state = state_of(sensor.Sensor(seed=21, defects=STUCK_BETWEEN), 24)
+
+    sites = suspects.by_variance(state, 20)
+
+    assert {(one.row, one.col) for one in STUCK_BETWEEN} == set(
+        map(tuple, sites.tolist())
+    )
+    assert all(suspects.varies_little(state, row, col) for row, col in sites.tolist())
+    assert state.trace is not None
+    nominated = suspects.nominated(state, state.trace)
+    assert unlisted(STUCK_BETWEEN, nominated[: suspects.FOREMOST]) == []
+
+
+@pytest.mark.parametrize("seed", [22, 23, 24])
+def test_a_perfect_sensor_has_no_suspect_by_variance(seed: int) -> None:
+    state = state_of(sensor.Sensor(seed=seed), 24)
+    ordinary = np.random.default_rng(seed).integers(20, 380, (200, 2))
+
+    assert suspects.by_variance(state, 20).tolist() == []
+    little = [suspects.varies_little(state, row, col) for row, col in ordinary.tolist()]
+    assert not any(little)
+
+
+def test_hot_pixels_vary_as_their_surroundings_do() -> None:
+    defects = sensor.scattered(6, 400, 560, seed=7, levels=(20,))
+    state = state_of(sensor.Sensor(seed=7, defects=defects), 20)
+
+    assert suspects.by_variance(state, 20).tolist() == []
 
 
 def test_bars_and_what_never_changes_are_no_suspects() -> None:
@@ -176,6 +216,8 @@ def test_no_photos_and_frames_too_small_for_a_neighbourhood_have_no_suspects() -
 
     assert len(suspects.by_mean(small, 9).sites) == 0
     assert len(suspects.by_mean(State.empty(400, 560), 9).sites) == 0
+    assert len(suspects.by_variance(small, 9)) == 0
+    assert len(suspects.by_variance(State.empty(400, 560), 9)) == 0
 
 
 def test_lowest_variance_lists_a_stuck_pixel_first_and_once() -> None:

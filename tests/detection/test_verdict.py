@@ -12,6 +12,7 @@ import whole_frames
 from hotpixeld.detection import evidence, verdict
 from hotpixeld.detection.evidence import Conditions
 from hotpixeld.detection.score_test import Axis
+from hotpixeld.statistics.contrast import LUMA
 
 if TYPE_CHECKING:
     from hotpixeld.detection.evidence import Samples
@@ -61,6 +62,16 @@ def test_defects_of_every_kind_are_listed_and_nothing_else() -> None:
     verdicts = judged(sensor.Sensor(seed=1, defects=defects), 24)
 
     assert np.flatnonzero(verdicts.listed).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_adds_as_much_as_it_takes_away_is_listed() -> None:
+    """Its mean is that of its surroundings; what an eye sees is how far it is off them."""
+    stuck = sensor.Planted(300, 400, 110, kind="stuck")
+
+    verdicts = judged(sensor.Sensor(seed=1, defects=(stuck,)), 24)
+
+    assert np.flatnonzero(verdicts.listed).tolist() == [0]
+    assert verdicts.size[0] > 3 * abs(verdicts.amplitude[0] @ LUMA)
 
 
 @pytest.mark.parametrize("seed", [2, 3])

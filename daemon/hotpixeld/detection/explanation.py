@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 VARIATION = 0.3
 # What a stuck or dead site is drawn to.
 LEVELS = np.arange(0, 256, 17, dtype=np.float32)
-# A weak pull to white is a hot pixel, too, of one colour perhaps.
+# What is drawn to a level has had many to choose from.
+CHARGE = float(np.log(len(LEVELS)))
+# A weak pull to white is a hot pixel, too, of one colour perhaps, unless photos show that it
+# takes away as well.
 BRIGHT, WEAK = 150.0, 0.3
 HALF = 0.5
 # Of `Pull`: samples that are clipped to less than half; as many as two numbers and a scatter
@@ -236,9 +239,10 @@ def _pulls(residuals: Residuals, inside: NDArray[np.bool_]) -> _Pulls:
     site = np.arange(len(best))
     kinds = np.array([Kind.DEAD, *[Kind.STUCK] * (len(LEVELS) - 1), Kind.DEAD], object)
     bright = np.append(LEVELS > BRIGHT, [False])[best] & (factors[best, site] < WEAK)
-    found = kinds[best]
-    found[bright] = Kind.HOT
-    return _Pulls(votes[best, :, site].T, found)
+    found, taken = kinds[best], votes[best, :, site].T
+    below = (counts * taken * (shapes[best, :, site].T < 0)).sum(axis=0)
+    found[bright & (below < CHARGE)] = Kind.HOT
+    return _Pulls(taken, found)
 
 
 def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
@@ -255,14 +259,12 @@ def explain(question: Question, inside: NDArray[np.bool_]) -> Explained:
     by_law, by_pull = (
         (share * inside * votes).sum(axis=0) for votes in (fit.votes, drawn)
     )
-    # What is drawn to a level has had many to choose from.
-    charge = np.log(len(LEVELS))
-    is_hot = by_law >= by_pull - charge
+    is_hot = by_law >= by_pull - CHARGE
     # One that is drawn more than half of the way to white may be a hot one that saturates:
     # photos hardly tell them apart.
     drawn_by = np.median(fit.expected / (WHITE - question.centre.level), axis=0)
     may_be_stuck = (pulls.kinds == Kind.STUCK) & (drawn_by > HALF)
-    may_be_stuck &= by_law < by_pull + charge
+    may_be_stuck &= by_law < by_pull + CHARGE
     for one in question.known:
         is_hot[one], may_be_stuck[one] = True, False
     votes = np.asarray(share * np.where(is_hot, fit.votes, drawn), np.float32)

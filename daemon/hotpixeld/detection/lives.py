@@ -347,7 +347,10 @@ def _is_spot(state: State, table: EvidenceTable, verdicts: Verdicts, site: int) 
         return True  # the mean shows it where photos of one bin do, and weaker
     expected = float(verdicts.amplitude[site] @ LUMA)
     expected *= float(verdicts.shown[:, site].mean())
-    return suspects.stands_alone(state, row, col, expected)
+    # What is stuck may add as much as it takes away: the mean does not show it.
+    return suspects.stands_alone(state, row, col, expected) or suspects.varies_little(
+        state, row, col
+    )
 
 
 def proven(state: State, table: EvidenceTable, verdicts: Verdicts) -> list[int]:

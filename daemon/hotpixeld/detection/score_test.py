@@ -255,19 +255,27 @@ class StrongestPart:
         The photos of that part.
     axis : (N,) int8
         Of `Axis`; all photos are a stretch of time.
+    drawn_to : (N,) float32
+        The level that it is drawn to; NaN where it adds the same in every light.
     """
 
     statistic: FloatArray
     shown: NDArray[np.bool_]
     axis: NDArray[np.int8]
+    drawn_to: FloatArray
 
     def consider(
-        self, statistic: FloatArray, inside: NDArray[np.bool_], axis: Axis
+        self,
+        statistic: FloatArray,
+        inside: NDArray[np.bool_],
+        axis: Axis,
+        drawn_to: float = np.nan,
     ) -> None:
         """Take the photos `inside`, (photos, N) or (photos, 1), where that is more."""
         better = statistic > self.statistic
         self.shown[:, better] = np.broadcast_to(inside, self.shown.shape)[:, better]
         self.axis[better] = axis
+        self.drawn_to[better] = drawn_to
         np.maximum(self.statistic, statistic, out=self.statistic)
 
 
@@ -325,11 +333,13 @@ def strongest_part(
         np.asarray(whole, np.float32),
         np.ones((photos, sites), np.bool_),
         np.zeros(sites, np.int8),
+        np.full(sites, np.nan, np.float32),
     )
     for level in LEVELS:
         pull = np.maximum(total(terms(residuals, level)).snr(grain), 0)
         statistic = np.square(pull) / 2 - np.log(len(LEVELS))
-        best.consider(np.asarray(statistic, np.float32), everything, Axis.TIME)
+        statistic = np.asarray(statistic, np.float32)
+        best.consider(statistic, everything, Axis.TIME, level)
     time = np.arange(photos)
     focal, exposure = _ranks(conditions.focal), _ranks(conditions.exposure)
     for axis, group in (

@@ -1,6 +1,8 @@
 """Suspects: the sites of a camera that stand out most, and the shape of a defect there.
 
-By the trace, which finds the weak ones, and by the mean, which shows stuck pixels better.
+By the trace, which finds the weak ones; by the mean, which shows stuck pixels better; and by
+the variance, the only one that shows a pixel stuck at a level that scenes are as often above
+as below: it takes away here and adds there, but varies less than all around it.
 `lowest_variance` is the original method, in place of both and of all verdicts.
 
 References
@@ -44,10 +46,15 @@ MARKS = 3
 CLEARLY = 3.0
 # Peaks nearer than this are one defect.
 APART = 3
-# Suspects by the trace, and by the mean: that one shows stuck pixels better.
-BY_TRACE, BY_MEAN = 400, 100
+# Suspects by each.
+BY_TRACE, BY_MEAN, BY_VARIANCE = 400, 100, 20
 FOREMOST = 20
-"""Suspects that stand out most, half by each of the two."""
+"""Suspects that stand out most: all that varies too little, the rest half by each other way."""
+# A relief holds levels up to 255: fourteen to an octave of variance, from what rounding
+# gives to the most that a level can vary, are 246.
+OCTAVE = 14 / np.log(2)
+# Places whose variance is as far below that around them, by chance, in a whole frame.
+FEW = 0.1
 # With N different scenes the photos vary N - 1 times as much as their mean does over the
 # frame; with one, hardly at all.
 ONE_SCENE = 0.25
@@ -98,6 +105,37 @@ def by_mean(state: State, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
     peaks.level_grid(plane)
     strongest = peaks.peaks(plane, count)
     return strongest.only(are_seen(state, strongest.sites))
+
+
+def by_variance(state: State, count: int, scratch: Scratch = peaks.zeros) -> Sites:
+    """Return the sites that vary far less than their surroundings, which do vary.
+
+    Only those of which chance would give less than `FEW` in a frame.
+
+    Parameters
+    ----------
+    state : State
+    count : int
+
+    Returns
+    -------
+    (N, 2) intp
+        Row, column; at most `count`, most significant first.
+    """
+    height, width, _ = state.m2.shape
+    if state.weight < 2 or min(height, width) < peaks.SMALLEST:
+        return peaks.no_peaks().sites
+    every = np.full(3, 1 / state.weight, np.float32)
+
+    def octaves(start: int, stop: int) -> NDArray[np.float32]:
+        variance = state.m2[start:stop] @ every
+        return np.asarray(np.log(4 * variance + 1) * OCTAVE, np.float32)
+
+    plane = peaks.relief(octaves, height, width, scratch)
+    peaks.level_grid(plane)
+    found = peaks.peaks(plane, 2 * count)
+    found = found.only((found.ratios < 0) & (found.false_alarms < FEW))
+    return found.sites[are_seen(state, found.sites)][:count]
 
 
 def _centred(state: State, site: NDArray[np.intp], sign: float) -> tuple[int, int]:
@@ -173,6 +211,7 @@ def nominated(state: State, trace: Trace, scratch: Scratch = peaks.zeros) -> Sit
     # What stands out by both is a suspect where the trace has it.
     by_both = by_trace[(distance[:half] <= APART).any(axis=0)]
     ordered = [
+        by_variance(state, BY_VARIANCE, scratch),
         others[:half][new[:half]],
         by_both,
         by_trace[:half],
@@ -236,6 +275,20 @@ def stands_alone(state: State, row: int, col: int, expected: float) -> bool:
         if centre < SPOT * abs(expected) - SPOT_SIGMAS * noise:
             return False  # NaN, beyond the frame's edge, is no evidence
     return True
+
+
+def varies_little(state: State, row: int, col: int) -> bool:
+    """Return whether a site varies less than `STUCK` of all that is around it.
+
+    Than each of eight interpolations through it, so that no edge or line of scenes does.
+    """
+    varied = window(state.m2, row, col).mean(axis=2)
+    pairs = [
+        varied[WINDOW + down, WINDOW + right] + varied[WINDOW - down, WINDOW - right]
+        for down, right in peaks.PAIRS
+    ]
+    # NaN, beyond the frame's edge, is no evidence.
+    return bool(varied[WINDOW, WINDOW] < STUCK * np.nanmin(pairs) / 2)
 
 
 def is_ignored(row: int, col: int, ignore: Collection[tuple[int, int]]) -> bool:

@@ -59,6 +59,8 @@ class Verdicts:
         By which of these; of `score_test.Axis`.
     amplitude : (N, 3) float32
         Mean level over the surroundings in the photos that show it: red, green, blue.
+    size : (N,) float32
+        Mean level of luma by which it is off its surroundings, whichever way it is drawn.
     elsewhere : (N,) float32
         What the other photos show at least, of luma; 0 where there is none.
     scenes : float
@@ -72,6 +74,7 @@ class Verdicts:
     shown: NDArray[np.bool_]
     axis: NDArray[np.int8]
     amplitude: FloatArray
+    size: FloatArray
     elsewhere: FloatArray
     scenes: float
     residuals: Residuals
@@ -79,7 +82,7 @@ class Verdicts:
     @property
     def listed(self) -> NDArray[np.bool_]:
         """Return which suspects are defects that can be seen, (N,) bool."""
-        visible = np.abs(self.amplitude @ LUMA) >= self._least()
+        visible = self.size >= self._least()
         return np.asarray((self.false_alarms < FALSE_ALARMS) & visible)
 
     def _least(self) -> FloatArray:
@@ -111,6 +114,20 @@ def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
     weight = _weights(suspects, shown)
     peak = suspects["peak"].astype(np.float32)
     return np.asarray((weight[..., None] * peak).sum(axis=0), np.float32)
+
+
+def _size(
+    suspects: Samples, shown: NDArray[np.bool_], drawn_to: FloatArray
+) -> FloatArray:
+    """Return by how much each site is off its surroundings in the photos that show it.
+
+    What takes away in bright surroundings and adds in dark ones is there in both.
+    """
+    level = suspects["level"].astype(np.float32)
+    sign = np.where(np.isnan(drawn_to), 1, np.sign(drawn_to - level))
+    luma = suspects["peak"].astype(np.float32) @ LUMA
+    mean = (_weights(suspects, shown) * sign * luma).sum(axis=0)
+    return np.asarray(np.abs(mean), np.float32)
 
 
 def _surely(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
@@ -167,6 +184,7 @@ def judge(
         shown=shown,
         axis=part.axis[:count],
         amplitude=_amplitude(suspects, shown),
+        size=_size(suspects, shown, part.drawn_to[:count]),
         elsewhere=_surely(suspects, ~shown),
         scenes=float(shares.sum()),
         residuals=residuals.only(slice(count)),
