@@ -30,8 +30,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import material
 
+from control_group import Group
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
@@ -42,60 +45,6 @@ LOOK_SECONDS = 0.02
 QUIET_SECONDS = 5.0
 MOST_SECONDS = 1800.0
 PHOTOS, PROGRESSIVE = 24, 3
-ROOT = Path("/sys/fs/cgroup")
-
-
-class Group:
-    """A control group with a limit of memory, of version 2 where it has that, else 1."""
-
-    def __init__(self, limit: int) -> None:
-        self._is_new = "memory" in self._controllers()
-        root = ROOT if self._is_new else ROOT / "memory"
-        self.folder = root / f"hotpixeld-bench-{os.getpid()}"
-        self.folder.mkdir()
-        if self._is_new:
-            self._set("memory.swap.max", 0)
-            self._set("memory.max", limit)
-        else:
-            self._set("memory.limit_in_bytes", limit)
-            self._set("memory.memsw.limit_in_bytes", limit)
-
-    @staticmethod
-    def _controllers() -> list[str]:
-        try:
-            return (ROOT / "cgroup.subtree_control").read_text().split()
-        except FileNotFoundError:
-            return []
-
-    def _set(self, name: str, value: int) -> None:
-        (self.folder / name).write_text(str(value))
-
-    def _table(self, name: str) -> dict[str, int]:
-        lines = (self.folder / name).read_text().splitlines()
-        return {line.split()[0]: int(line.split()[1]) for line in lines}
-
-    def anon(self) -> int:
-        """Return the bytes that belong to no file."""
-        return self._table("memory.stat")["anon" if self._is_new else "total_rss"]
-
-    def peak(self) -> int:
-        """Return the most bytes so far, with the cache of files."""
-        name = "memory.peak" if self._is_new else "memory.max_usage_in_bytes"
-        return int((self.folder / name).read_text())
-
-    def kills(self) -> int:
-        """Return how many processes were killed for want of memory."""
-        name = "memory.events" if self._is_new else "memory.oom_control"
-        return self._table(name)["oom_kill"]
-
-    def command(self, command: list[str]) -> list[str]:
-        """Return a command that runs in the group."""
-        enter = f'echo $$ >{self.folder}/cgroup.procs && exec "$@"'
-        return ["/bin/sh", "-c", enter, "sh", *command]
-
-    def close(self) -> None:
-        """Remove the group; its processes have ended."""
-        self.folder.rmdir()
 
 
 @dataclass

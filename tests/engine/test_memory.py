@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import control_group
 import steps
 from hotpixeld.config.model import CameraConfig
 from hotpixeld.engine import copy_writer
@@ -186,3 +189,29 @@ def test_what_is_given_up_is_not_read_and_not_repaired() -> None:
     assert reading.cancelled()
     assert listed.pixels is None
     assert memory.photos == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make control groups")
+def test_512_mb_and_one_processor_are_enough_for_photos_of_12_megapixels(
+    tmp_path: Path,
+) -> None:
+    """And the limit is a real one: with 30 MB the kernel kills the same command."""
+    x, y = control_group.write_large_photos(tmp_path / "photos", 4)
+    listed = [{"make": "Maker", "size": [4000, 3000], "pixels": [[x, y]]}]
+    settings = tmp_path / "hotpixeld.json"
+    folders = [{"path": str(tmp_path / "photos")}]
+    settings.write_text(json.dumps({"folders": folders, "cameras": listed}))
+    command = [sys.executable, "-m", "hotpixeld", "run", "--once", "--config"]
+    command += [str(settings), "--state", str(tmp_path / "state")]
+    try:
+        starved = control_group.on_a_small_machine(command, 30 << 20)
+    except OSError as error:
+        pytest.skip(f"no control groups with memory: {error}")
+    done = control_group.on_a_small_machine(command)
+    copies = sorted(path.name for path in (tmp_path / "photos").rglob("c_*"))
+
+    assert (starved.status, starved.kills) == (-9, 1)
+    assert (done.status, done.kills) == (0, 0), done.output
+    assert "photos: 4 folded" in done.output, done.output
+    assert copies == [f"c_IMG_000{number}.JPG" for number in range(4)]

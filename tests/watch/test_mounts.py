@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import fuse
 from hotpixeld.watch import survey
 from hotpixeld.watch.survey import MountTable
 
@@ -97,3 +98,29 @@ def test_a_change_of_the_table_is_noticed_once(tmp_path: Path) -> None:
 
     assert mounted == unmounted == (True, False)
     assert not table.has_changed()
+
+
+def test_inotify_is_silent_on_a_real_fuse_where_it_is_bound_and_under_an_overlay(
+    tmp_path: Path,
+) -> None:
+    """A container's /photos is such a binding."""
+    names = ("behind", "shown", "bound", "upper", "work", "merged")
+    places = {name: tmp_path / name for name in names}
+    for place in places.values():
+        place.mkdir()
+    layers = "lowerdir={shown},upperdir={upper},workdir={work}".format_map(places)
+    overlay = ["mount", "-t", "overlay", "overlay", "-o", layers]
+    with fuse.mounted(places["behind"], places["shown"]):
+        binding = [str(places[name]) for name in ("shown", "bound")]
+        subprocess.run(["mount", "--bind", *binding], check=True)
+        subprocess.run([*overlay, str(places["merged"])], check=True)
+        table = survey.mount_table()
+        found = {
+            name: survey.silent(os.path.realpath(place), table)
+            for name, place in places.items()
+        }
+        for name in ("merged", "bound"):
+            subprocess.run(["umount", places[name]], check=True)
+
+    assert (found["behind"], found["shown"], found["bound"]) == (None, "fuse", "fuse")
+    assert found["merged"] == "overlay on fuse"
