@@ -144,13 +144,13 @@ def _heading(camera: Json) -> str:
 def _fields(camera: Json) -> Iterator[str]:
     """Yield a line of fields for each bin, in the order of `FIELDS`."""
     for one in camera["bins"]:
-        numbers = (one["correction"] or {}).values()
+        correction = one["correction"] or {}
+        numbers = [correction.get(name) for name in ("scale", "k1", "k2", "k3")]
         cells = (
             *(camera["id"], camera["width"], camera["height"], camera["photos"]),
             *(one["lens"], "" if one["focal"] is None else f"{one['focal']:g}"),
             *(one["photos"], "yes" if one["locked"] else "no"),
-            *(f"{number:.6g}" for number in numbers or ()),
-            *([""] * (0 if numbers else 4)),
+            *("" if number is None else f"{number:.6g}" for number in numbers),
             _says(camera, one),
         )
         yield "\t".join(map(str, cells))

@@ -199,6 +199,8 @@ def _entry(found: _Found, number: int) -> Json:
     defect = listed.defect
     row, col = found.places.exact(found.bin)[number].tolist()
     known = bool(np.isfinite(row))
+    height, width = found.size
+    is_outside = known and not (-0.5 <= row < height and -0.5 <= col < width)
     entry: Json = {
         "x": None,
         "y": None,
@@ -208,7 +210,7 @@ def _entry(found: _Found, number: int) -> Json:
     }
     sites = found.places.repaired_at(found.bin)[number]
     if not sites:
-        left = OUTSIDE if known else UNKNOWN
+        left = OUTSIDE if is_outside else UNKNOWN
         return {**entry, "repaired": False, "left": left.word, "why": left.why}
     at = found.places.nearest(found.bin)[number] or sites[0]
     there = replace(defect, row=at[0], col=at[1])

@@ -158,7 +158,9 @@ def _range(ends: tuple[float, float] | tuple[int, int], unit: str) -> str:
 
 def _seen(defect: Defect) -> str:
     shown = defect.appearance
-    return f"{shown.seen:,} of {shown.telling:,}" if shown else ""
+    if shown is None or not shown.telling:
+        return ""
+    return f"{shown.seen:,} of {shown.telling:,}"
 
 
 def _title(one: CameraPixels) -> str:
@@ -282,7 +284,7 @@ def _facts(listed: ListedPixel, repaired: int) -> Iterator[tuple[str, str]]:
         yield "levels", ", ".join(f"{colour} {part:+.0f}" for colour, part in colours)
     if words := _when(defect):
         yield "shows", "; ".join(filter(None, (words, photographed(defect))))
-    if shown:
+    if shown and shown.telling:
         told = counted(shown.telling, "photo")
         yield "seen", f"in {shown.seen:,} of {told} that could tell"
     yield "repaired", f"in {counted(repaired, 'copy')}"

@@ -318,13 +318,22 @@ class Places:
 
         None where the frame does not show it, or nothing tells.
         """
-        exact = np.nan_to_num(self.exact(where), nan=NOWHERE)
-        pixels = np.rint(exact).astype(np.intp)
-        inside = np.all((pixels >= 0) & (pixels < np.array(self._size)), axis=1)
+        sites = [(one.defect.row, one.defect.col) for one in self.pixels]
+        array = np.array(sites, np.intp).reshape(-1, 2)
+        places = self.corrections.places(array, where, self._size).tolist()
+        if self.corrections.at(where) is None:
+            others = [one.source != Source.DETECTED for one in self.pixels]
+        else:
+            others = [bool(one.prior) for one in self.pixels]
+        exact = np.rint(np.nan_to_num(self.exact(where), nan=NOWHERE)).astype(int)
+        height, width = self._size
         return [
-            (row, col) if is_inside else None
-            for (row, col), is_inside in zip(
-                pixels.tolist(), inside.tolist(), strict=True
+            (row, col) if 0 <= row < height and 0 <= col < width else None
+            for (row, col) in (
+                at if is_other else place
+                for is_other, at, place in zip(
+                    others, exact.tolist(), places, strict=True
+                )
             )
         ]
 

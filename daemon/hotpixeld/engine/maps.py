@@ -186,6 +186,24 @@ def _settings(config: Config, camera: Camera) -> str:
     return f"{detection.method}, {detection.min_photos} photos, serviced {serviced}"
 
 
+def _corrections(
+    task: MapTask, state: State, scratch: Callable[[int, int], FixedPoint]
+) -> Corrections:
+    """Return the lens corrections that the state shows now.
+
+    A map that is made afresh owes nothing to those before but the reference: then what is
+    found is looked at once more, as the second look sees by the first what that missed.
+    """
+    before, bins = task.known.suspects.corrections, state.bins
+    is_afresh = _is_afresh(task, state.photos) and before.reference in (None, *bins)
+    if not is_afresh:
+        return sensor_trace.corrections(bins, before, scratch)
+    others = {one: known for one, known in before.of.items() if one not in bins}
+    bare = replace(before, of=others, why={})
+    found = sensor_trace.corrections(bins, bare, scratch)
+    return sensor_trace.corrections(bins, found, scratch) if found.move else found
+
+
 def _new_suspects(
     task: MapTask, state: State, at_step: Callable[[], None]
 ) -> tuple[Suspects, State]:
@@ -199,7 +217,7 @@ def _new_suspects(
         return files.scratch(task.generation, height, width)
 
     before = task.known.suspects
-    corrections = sensor_trace.corrections(state.bins, before.corrections, scratch)
+    corrections = _corrections(task, state, scratch)
     if corrections.move and any(one in corrections.of for one in state.bins):
         state = replace(state, trace=SensorTrace.of(state.bins, corrections))
     if state.trace is None:
