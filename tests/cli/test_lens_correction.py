@@ -333,3 +333,21 @@ def test_a_shell_is_offered_the_focal_lengths(zoomed: Zoomed, tmp_path: Path) ->
     assert offered(zoomed.state) == ["16mm", "50mm"]
     assert offered(zoomed.state, "5") == ["50mm"]
     assert offered(tmp_path) == []
+
+
+def test_what_lies_outside_of_the_frame_can_be_ignored(
+    run: Callable[..., Said], zoomed: Zoomed, tmp_path: Path
+) -> None:
+    x, y = outside(run("map", "--format", "json").camera)
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(
+        f"cameras: [{{model: Model One, size: [560, 400], ignore: [[{x}, {y}]]}}]\n"
+    )
+    camera = run("map", "--format", "json", "--config", config).camera
+    shown = of_photo(run, zoomed.photos / TELE, "--config", config)["pixels"]
+
+    ignored = [(one["x"], one["y"]) for one in camera["pixels"] if one["ignored"]]
+    assert ignored == [(x, y)]
+    assert [one["listed"] for one in shown if one["left"] == "ignored"] == [
+        {"x": x, "y": y}
+    ]

@@ -156,15 +156,16 @@ cameras:
       - [6048, 3]
       - {x: 3, y: 4000}
     ignore:
-      - [6000, 4000]
+      - [7200, 4800]
+      - [6100, -90]
   - {model: B, pixels: [[60000, 1]]}
 """
 
     assert problems(text) == [
         "7: cameras[1].pixels[1]: x 6048 is outside the 6000-pixel width",
         "8: cameras[1].pixels[2]: y 4000 is outside the 4000-pixel height",
-        "10: cameras[1].ignore[0]: x 6000 is outside the 6000-pixel width",
-        "10: cameras[1].ignore[0]: y 4000 is outside the 4000-pixel height",
+        "10: cameras[1].ignore[0]: x 7200 is outside the 6000-pixel width",
+        "10: cameras[1].ignore[0]: y 4800 is outside the 4000-pixel height",
     ]
 
 

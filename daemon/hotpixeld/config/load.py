@@ -48,6 +48,8 @@ FOLDER = TypeAdapter(Folder)
 CAMERA = TypeAdapter(CameraConfig)
 PIXEL = TypeAdapter(Pixel)
 POINT = TypeAdapter(Point)
+AROUND = 0.2
+"""Of a frame's width and height: so far a lens correction moves a sensor site at most."""
 SIZE: TypeAdapter[tuple[int, int]] = TypeAdapter(Size)
 
 MAX_BYTES = 4_000_000
@@ -200,7 +202,7 @@ def _pixel_faults(loc: Loc, entry: Entry, document: Document) -> Iterator[Fault]
     points = dict(_sound(POINT, _list(entry.get("ignore"))))
     for _, size in _sound(SIZE, [(0, entry.get("size"))]):
         yield from _outside((*loc, "pixels"), pixels, size)
-        yield from _outside((*loc, "ignore"), points, size)
+        yield from _outside((*loc, "ignore"), points, size, AROUND)
     seen: dict[tuple[int, int], list[tuple[int, Pixel]]] = {}
     for index, pixel in pixels.items():
         others = seen.setdefault((pixel.x, pixel.y), [])
@@ -218,14 +220,18 @@ def _pixel_faults(loc: Loc, entry: Entry, document: Document) -> Iterator[Fault]
 
 
 def _outside(
-    loc: Loc, points: Mapping[int, Point], size: tuple[int, int]
+    loc: Loc,
+    points: Mapping[int, Point],
+    size: tuple[int, int],
+    around: float = 0.0,
 ) -> Iterator[Fault]:
+    """Yield which points lie outside of a frame, by more than a share of its size."""
     width, height = size
     for index, point in points.items():
-        if point.x >= width:
+        if not -around * width <= point.x < (1 + around) * width:
             text = f"x {point.x} is outside the {width}-pixel width"
             yield Fault((*loc, index), text)
-        if point.y >= height:
+        if not -around * height <= point.y < (1 + around) * height:
             text = f"y {point.y} is outside the {height}-pixel height"
             yield Fault((*loc, index), text)
 

@@ -75,16 +75,26 @@ def _since(value: object) -> object:
     return {"by": moment(value)} if isinstance(value, str) else value
 
 
-_COORDINATE = {"type": "integer", "minimum": 0, "exclusiveMaximum": MAX_EXTENT}
-_PAIR = {"type": "array", "items": _COORDINATE, "minItems": 2, "maxItems": 2}
+def _pair(least: int) -> dict[str, object]:
+    """Return the schema of two coordinates."""
+    coordinate = {
+        "type": "integer",
+        "minimum": least,
+        "exclusiveMaximum": MAX_EXTENT,
+    }
+    return {"type": "array", "items": coordinate, "minItems": 2, "maxItems": 2}
 
 
 class Point(Model):
-    """A place in the stored (sensor) frame: [x, y] or {x: .., y: ..}."""
+    """A place on the sensor: [x, y] or {x: .., y: ..}.
 
-    x: int = Field(ge=0, lt=MAX_EXTENT, examples=[10])
+    It may lie outside of the stored frame, where the camera's lens correction shows it at
+    some focal lengths only.
+    """
+
+    x: int = Field(ge=-MAX_EXTENT, lt=MAX_EXTENT, examples=[10])
     """Column, 0-based, from the left."""
-    y: int = Field(ge=0, lt=MAX_EXTENT, examples=[20])
+    y: int = Field(ge=-MAX_EXTENT, lt=MAX_EXTENT, examples=[20])
     """Row, 0-based, from the top."""
 
     @model_validator(mode="before")
@@ -100,6 +110,10 @@ class Point(Model):
 class Pixel(Point):
     """A defective pixel; in `map.yaml` with what is known about it."""
 
+    x: int = Field(ge=0, lt=MAX_EXTENT, examples=[10])
+    """Column, 0-based, from the left."""
+    y: int = Field(ge=0, lt=MAX_EXTENT, examples=[20])
+    """Row, 0-based, from the top."""
     kind: Annotated[Kind, Field(strict=False)] = Kind.HOT
     """Hot adds light, stuck shows one level, dead takes light away."""
     since: Annotated[Since, BeforeValidator(_since), Also(MOMENT_SCHEMA)] | None = (
@@ -192,15 +206,16 @@ class CameraConfig(Model):
     the largest of the camera."""
     serviced: Moment | None = Field(default=None, examples=["2011-03-01"])
     """Day it came back from a service: detected pixels are judged afresh from then on."""
-    pixels: tuple[Annotated[Pixel, Also(_PAIR)], ...] = Field(
+    pixels: tuple[Annotated[Pixel, Also(_pair(0))], ...] = Field(
         default=(), examples=[[[1500, 1271]]]
     )
     """Pixels to repair in every photo of this camera (within their dates): [x, y], or more
     about it."""
-    ignore: tuple[Annotated[Point, Also(_PAIR)], ...] = Field(
+    ignore: tuple[Annotated[Point, Also(_pair(-MAX_EXTENT))], ...] = Field(
         default=(), examples=[[[7, 9]]]
     )
-    """Pixels that are sound, whatever is detected there or within 2 pixels."""
+    """Pixels that are sound, whatever is detected there or within 2 pixels; around the frame,
+    too, where the camera corrects its lens."""
 
     @property
     def identity(self) -> tuple[str | None, str | None, str | None]:
