@@ -296,8 +296,22 @@ class Cropper:
             raise PhotoError(copy.target, "its copy was changed since it was written")
         return _levels(photo, windows, self._limits.memory), copy.pixels
 
-    def _pairs(self, image: Image, path: Path, shown: Sequence[Site]) -> list[Pair]:
-        """Return the crops of one photo, of the defects that it shows at some row, col."""
+    def _pairs(
+        self,
+        image: Image,
+        path: Path,
+        shown: Sequence[Site],
+        where: Sequence[Collection[Site]],
+    ) -> list[Pair]:
+        """Return the crops of one photo, of some defects.
+
+        Parameters
+        ----------
+        shown : sequence of (row, col)
+            Where it shows each.
+        where : sequence of collections of (row, col)
+            Where its copy may have each repaired.
+        """
         taken = _exposure(image)
         bare = [Pair(path.name, taken, (col, row)) for row, col in shown]
         size = self._camera.height, self._camera.width
@@ -318,7 +332,7 @@ class Cropper:
         out = []
         for number, ((row, col), window) in enumerate(zip(shown, windows, strict=True)):
             crops = [_centred(before[number], window, (row, col))]
-            if (col, row) in repaired:
+            if any((x, y) in repaired for y, x in where[number]):
                 crops.append(_centred(after[number], window, (row, col)))
             crops, contrast = stretched(crops)
             pair = replace(bare[number], before=data_uri(crops[0]), contrast=contrast)
@@ -370,7 +384,10 @@ class Cropper:
                 for d, at in enumerate(sites[image.id])
                 if number in picked[d] and at is not None
             }
-            cut = self._pairs(image, path, list(shown.values()))
+            may_be = where.repaired_at(image.taken.bin)
+            cut = self._pairs(
+                image, path, list(shown.values()), [may_be[d] for d in shown]
+            )
             pairs |= {(d, number): pair for d, pair in zip(shown, cut, strict=True)}
         return [
             [pairs[d, number] for number in numbers if (d, number) in pairs]

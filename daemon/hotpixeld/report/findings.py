@@ -18,7 +18,6 @@ from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.lens_correction import NONE
 from hotpixeld.engine import bodies
 from hotpixeld.messages import counted
-from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import Source
 from hotpixeld.service import reasons
 from hotpixeld.statistics.contrast import LUMA
@@ -118,10 +117,15 @@ class CameraFindings:
     @property
     def living(self) -> list[Finding]:
         """Return those that are there now, without those to be ignored."""
+        return [one for one in self.own if one.defect.until is None]
+
+    @property
+    def own(self) -> list[Finding]:
+        """Return those that its own photos or the configuration list, and none ignores."""
         return [
             one
             for one in self.findings
-            if one.defect.until is None and not one.listed.ignored
+            if not one.listed.ignored and not one.listed.prior
         ]
 
 
@@ -134,7 +138,7 @@ class Findings:
     cameras : tuple of CameraFindings
         Those that have a map or a list: first those with defects, and most photos.
     beginning : tuple of CameraFindings
-        Those with too few photos yet.
+        Those with too few photos yet for a list of their own.
     repaired, not_repaired : int
         Photos with a repaired copy, and those that cannot have one or could not be used.
     reasons : tuple of Reason
@@ -308,6 +312,7 @@ def _findings(
         is_certain = listed.source != Source.DETECTED or suspects.is_certain(one)
         # Where it would not be repaired, copies say nothing: the mean excess does.
         told = any_repaired and is_certain and not listed.ignored
+        told = told or bool(listed.prior)  # how strong it is, another size's photos say
         is_seen = bool(in_photos.count) if told else levels(one) >= VISIBLE_LEVELS
         is_new = _is_new(one, newest)
         found.append(
@@ -317,12 +322,11 @@ def _findings(
 
 
 def _of_camera(
-    ledger: Ledger, config: Config, record: CameraRecord, known: list[Camera], name: str
+    ledger: Ledger, config: Config, record: CameraRecord, name: str
 ) -> CameraFindings:
     camera = record.camera
     span = ledger.images.span(camera.id)
-    detected = ledger.defects.of(camera.id)
-    listing = pixel_list.listing(config, camera, known, detected)
+    listing = bodies.listing(ledger, config, camera)
     places = bodies.Places(ledger, config, camera, listing)
     repaired = in_copies(ledger, camera, places)
     return CameraFindings(
@@ -349,7 +353,7 @@ def collect(
     known = [record.camera for record in ledger.images.cameras()]
     names = camera_names.names(known, config)
     cameras = [
-        _of_camera(ledger, config, record, known, names[record.camera.id])
+        _of_camera(ledger, config, record, names[record.camera.id])
         for record in records
     ]
     cameras.sort(key=lambda one: (not one.findings, -one.counts["folded"], one.name))
@@ -358,7 +362,7 @@ def collect(
     not_written = counts.get("refused", 0) + counts.get("foreign", 0)
     return Findings(
         tuple(one for one in cameras if one.record.mapped or one.findings),
-        tuple(one for one in cameras if not one.record.mapped and not one.findings),
+        tuple(one for one in cameras if not one.record.mapped and not one.own),
         written,
         not_written + ledger.paths.counts()["failed"],
         reasons.by_kind(ledger.paths.told(reasons.EXAMPLES)),

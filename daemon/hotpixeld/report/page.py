@@ -20,10 +20,10 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from hotpixeld.defect import conditions, level
+from hotpixeld.engine import bodies
 from hotpixeld.formats import json_map
 from hotpixeld.formats.form import CameraMap
 from hotpixeld.messages import counted, plain
-from hotpixeld.repair import pixel_list
 from hotpixeld.report import figures, findings
 from hotpixeld.report.crops import SIDE, Cropper, Pair, levels_around
 from hotpixeld.report.sensor import Box, Dot, dots, view
@@ -107,7 +107,7 @@ def _part(
     camera, all_ = about.record.camera, list(about.findings)
     cropper = Cropper(ledger, camera, config)
     pairs = cropper.strips(all_[:shown], most_read)
-    valid = [one for one in all_ if not one.listed.ignored]
+    valid = about.own
     onsets = laws = ""
     if about.span and valid:
         onsets = figures.onsets(
@@ -170,13 +170,10 @@ def _own(name: str) -> Markup:
 def _lists(
     ledger: Ledger, config: Config, records: Sequence[CameraRecord]
 ) -> CameraMaps:
-    known = [record.camera for record in ledger.images.cameras()]
     return [
         CameraMap(
             record,
-            pixel_list.listing(
-                config, record.camera, known, ledger.defects.of(record.camera.id)
-            ),
+            bodies.listing(ledger, config, record.camera),
             ledger.samples.suspects(record.camera.id).corrections,
             ledger.images.bins(record.camera.id),
         )
