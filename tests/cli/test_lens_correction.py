@@ -22,6 +22,8 @@ from hotpixeld.config.model import Config
 from hotpixeld.detection.evidence import none_taken
 from hotpixeld.detection.explanation import FEWEST, Pull
 from hotpixeld.errors import ExitCode, HotpixeldError
+from hotpixeld.jpeg import decoder
+from sensor import write_jpeg
 from zoom import COUNT, SIZE, ZOOM, focal_of
 
 if TYPE_CHECKING:
@@ -248,6 +250,25 @@ def test_what_the_frame_of_a_photo_does_not_show_has_a_place_and_a_reason(
     assert (one["x"], one["y"], one["repaired"]) == (None, None, False)
     assert one["exact"]["x"] == one["listed"]["x"]
     assert (one["left"], one["why"]) == ("outside", "outside of the frame")
+    assert {tuple(each) for each in found["pixels"]} == {tuple(one)}, "one set of keys"
+
+
+def test_a_photo_that_is_not_there_is_said_to_be_none(run: Callable[..., Said]) -> None:
+    said = run("map", "--photo", "no.jpg")
+
+    assert said.code == ExitCode.PHOTO
+    assert "no.jpg: no such file: check the spelling" in said.err
+
+
+def test_a_focal_length_that_was_never_seen_is_told_as_such(
+    run: Callable[..., Said], zoomed: Zoomed, tmp_path: Path
+) -> None:
+    frame = decoder.decode((zoomed.photos / TELE).read_bytes())
+    write_jpeg(tmp_path / "new.jpg", frame, focal=85.0)
+    found = of_photo(run, tmp_path / "new.jpg")
+
+    assert {one["left"] for one in found["pixels"]} == {"unknown place"}
+    assert {one["exact"] for one in found["pixels"]} == {None}
 
 
 def test_a_photo_s_defects_are_fields_in_a_pipe_and_a_table_on_a_terminal(

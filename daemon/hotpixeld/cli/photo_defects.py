@@ -19,6 +19,7 @@ from hotpixeld.detection.explanation import Pull
 from hotpixeld.engine import bodies
 from hotpixeld.engine.repair_pass import camera_of
 from hotpixeld.engine.sampling import Evidence, cut_out
+from hotpixeld.errors import PhotoError, PhotoGoneError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
@@ -70,7 +71,10 @@ class _Found:
 
     def __init__(self, ledger: Ledger, path: Path, config: Config) -> None:
         limits = config.limits
-        self.photo = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
+        try:
+            self.photo = photo_file.examine(path, limits.max_bytes, limits.max_pixels)
+        except PhotoGoneError as error:  # no other photo was named than this one
+            raise PhotoError(path, "no such file: check the spelling") from error
         self.config, self.ledger = config, ledger
         self.image = ledger.images.find(self.photo.identity)
         camera = camera_of(self.photo, config)
@@ -211,7 +215,9 @@ def _entry(found: _Found, number: int) -> Json:
     sites = found.places.repaired_at(found.bin)[number]
     if not sites:
         left = OUTSIDE if is_outside else UNKNOWN
-        return {**entry, "repaired": False, "left": left.word, "why": left.why}
+        unseen = dict.fromkeys(("probability", "basis", "seen", "spread"))
+        done = {"repaired": False, "left": left.word, "why": left.why}
+        return {**entry, **unseen, "shows": False, **done}
     at = found.places.nearest(found.bin)[number] or sites[0]
     there = replace(defect, row=at[0], col=at[1])
     if isinstance(there, Prior):
