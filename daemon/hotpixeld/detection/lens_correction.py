@@ -28,6 +28,8 @@ INVERSE_STEPS = 8
 1/1000 pixel where the magnification changes by a fifth from centre to corner."""
 NOWHERE = -1
 """The row and the column of a site that a photo does not show."""
+EVERYWHERE = 2.0
+"""Half diagonals from the centre, beyond all that any photo shows."""
 SAME = 0.5
 """Pixels by which the places of two corrections differ at most that are one."""
 
@@ -44,12 +46,15 @@ class Correction:
     scale, k1, k2, k3 : float
         Two terms describe one lens at one focal length; the way from one to another, where
         both are wide, is 1.4 pixels of 4 MP off at the corner without the third.
+    within : float
+        Half diagonals from the centre up to which it is known; in the reference bin.
     """
 
     scale: float = 1.0
     k1: float = 0.0
     k2: float = 0.0
     k3: float = 0.0
+    within: float = EVERYWHERE
 
     def places(
         self, sites: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
@@ -74,6 +79,14 @@ class Correction:
         centre, square = _centre(size)
         aside = np.asarray(sites, np.float64).reshape(-1, 2) - centre
         return np.asarray(centre + aside * self._growth(aside, square)[:, None])
+
+    def are_known(
+        self, sites: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
+    ) -> NDArray[np.bool_]:
+        """Return of which sensor sites the places in a photo are known, (N,) bool."""
+        centre, square = _centre(size)
+        aside = np.asarray(sites, np.float64).reshape(-1, 2) - centre
+        return np.asarray((aside**2).sum(axis=1) <= self.within**2 * square)
 
     def sites(
         self, places: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
@@ -104,9 +117,10 @@ class Correction:
         return np.asarray(self.scale * (1 + bent))
 
     def moves_by(self, other: Correction, size: tuple[int, int]) -> float:
-        """Return by how many pixels the places of two differ at most, in the frame."""
+        """Return by how many pixels places differ at most, as far as both are known."""
         height, width = size
-        along = np.linspace(0.0, 1.0, 17)[:, None]
+        within = min(self.within, other.within, 1.0)
+        along = np.linspace(0.0, within, 17)[:, None]
         centre, _ = _centre(size)
         ray = centre * (1 - along) + along * np.array([height - 1, width - 1])
         apart = self.places(ray, size) - other.places(ray, size)
@@ -114,9 +128,12 @@ class Correction:
 
     def is_same(self, other: Correction, size: tuple[int, int]) -> bool:
         """Return whether the places of two are the same, within half a pixel."""
-        return self.moves_by(other, size) <= SAME
+        reach = min(self.within, 1.0), min(other.within, 1.0)
+        return self.moves_by(other, size) <= SAME and abs(reach[0] - reach[1]) <= NEARLY
 
 
+NEARLY = 0.02
+"""Half diagonals by which two are known as far as one another."""
 NONE = Correction()
 """Moves nothing."""
 
@@ -183,10 +200,11 @@ class Corrections:
         correction = self.at(where)
         if correction is None:
             return np.full_like(sites, NOWHERE)
-        places = sites
+        places, known = sites, np.ones(len(sites), np.bool_)
         if correction != NONE:
             places = np.rint(correction.places(sites, size)).astype(np.intp)
-        inside = np.all((places >= 0) & (places < np.array(size)), axis=1)
+            known = correction.are_known(sites, size)
+        inside = known & np.all((places >= 0) & (places < np.array(size)), axis=1)
         return np.where(inside[:, None], places, NOWHERE).astype(np.intp)
 
     def to_json(self) -> str:

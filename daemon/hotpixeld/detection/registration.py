@@ -25,14 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotpixeld.compiled import function
-from hotpixeld.detection.lens_correction import NONE, Correction
+from hotpixeld.detection import lens_prior
+from hotpixeld.detection.lens_correction import EVERYWHERE, NONE, Correction
+from hotpixeld.detection.lens_prior import TERMS, Places, Told
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.trace import CELL, PART, SNR_UNIT, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from hotpixeld.camera import Bin
+    from hotpixeld.detection.lens_prior import Estimate
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.peaks import Peaks, Scratch
     from hotpixeld.statistics.trace import Trace
@@ -58,11 +61,14 @@ TRIED = 18
 """Sites of which they are, and places on the ray of each: `CANDIDATES`."""
 CANDIDATES = 3
 LEAST_MATCHES = 4
-LIKELY = np.array([0.05, 0.1, 0.05, 0.015])
-"""Standard deviations of the parameters, about twice those between the focal lengths of
-three kit zooms in lensfun's profiles: what few defects leave open is taken from there."""
-PLACE = 0.5
-"""That of a site's place along its ray, pixels."""
+PLACE, LOOSE = 0.4, 30.0
+"""Standard deviation of a site's place along its ray, pixels; and of one that the
+reference does not show."""
+PEAK, SEEN = 3.5, 0.5
+"""Signal to noise of a peak that may be a site's, and how often a site has one."""
+FIT_STEPS = 8
+LEAST_SHARE = 0.05
+"""Probability from which on a peak is taken for a site's in part."""
 OVER_CHANCE, MORE = 1.3, 2.0
 """A score must be so many times what turned constellations reach, and so much more; and
 one match more: a defect that is really there, at which any correction can be hung up."""
@@ -74,6 +80,8 @@ REACH = 1.5
 """Pixels from its place at which a site is matched."""
 SCENE = 0.02
 """What is enlarged by the ratio of focal lengths, but for this, is a scene."""
+APART = 3
+"""Pixels between sites that are two."""
 ROUNDS = 3
 """In which bins that are known make the constellation better."""
 TURNS = tuple(
@@ -92,18 +100,18 @@ class _Moved(ctypes.Structure):
         ("k1", ctypes.c_double),
         ("k2", ctypes.c_double),
         ("k3", ctypes.c_double),
+        ("within", ctypes.c_double),
     )
 
 
 _sensor_snr = function(
-    "hotpixeld_sensor_snr_1",
+    "hotpixeld_sensor_snr_2",
     *(ctypes.POINTER(_Moved), ctypes.c_size_t, *[ctypes.c_int64] * 4, ctypes.c_float),
     *[ctypes.c_void_p] * 3,
 )
 
 
 TOO_FEW = "too few defects show"
-TERMS = 4
 _NONE = np.array([1.0, 0.0, 0.0, 0.0])
 
 
@@ -121,6 +129,8 @@ class Registered:
         Of the correction, and what the same search finds where no defects are.
     why : str
         In words.
+    told : Told or None
+        What its defects tell of its parameters.
     """
 
     correction: Correction | None
@@ -128,6 +138,7 @@ class Registered:
     score: float
     chance: float
     why: str
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,12 @@ def _sums_at(
     return np.where(inside, total, nothing), np.where(inside, information, nothing)
 
 
+def _snr_at(trace: Trace, places: Array) -> NDArray[np.float32]:
+    """Return a trace's signal to noise at (..., 2) places; 0 outside the frame."""
+    total, information = _sums_at(trace, places)
+    return np.asarray(total / np.sqrt(np.maximum(information, np.float32(1e-9))))
+
+
 def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
     """Return what a trace shows along the rays of sites, turned about the centre."""
     centre = (np.array(trace.total.shape, np.float64) - 1) / 2
@@ -203,8 +220,7 @@ def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
     reach = math.ceil(FARTHEST * length * STEPS)
     along = np.arange(-reach, reach + 1) / STEPS
     places = centre + turned[:, None] + along[:, None] * ray[:, None]
-    total, information = _sums_at(trace, places)
-    ratios = total / np.sqrt(np.maximum(information, np.float32(1e-9)))
+    ratios = _snr_at(trace, places)
     ratios *= signs[:, None].astype(np.float32)
     # Within half a pixel and across the ray: the place of a peak is known no better.
     wide = ratios.copy()
@@ -279,66 +295,222 @@ def _around(rays: _Rays, likely: Array) -> Array:
     return np.asarray(likely + np.pad(near, ((0, 0), (0, TERMS - 2))))
 
 
-def _refined(rays: _Rays, found: Array) -> tuple[Array, int]:
-    """Return a correction fitted to the sites that it matches, and their number."""
-    matches = 0
-    for reach in (2 * REACH, REACH, REACH):
-        around = np.arange(-reach, reach + 0.1, 1 / STEPS)
-        shifts = rays.shifts(found[None])[0]
-        weight = np.clip(rays.at(shifts + around[:, None]) - FLOOR, 0, None)
-        matched = np.flatnonzero(weight.max(axis=0) > 1)
-        matches = len(matched)
-        if matches < LEAST_MATCHES:
-            break
-        off = (weight * around[:, None]).sum(axis=0)[matched]
-        target = shifts[matched] + off / weight.sum(axis=0)[matched]
-        r = rays.distance[matched, None]
-        powers = r ** (2 * np.arange(TERMS) + 1) * rays.length / PLACE
-        system = np.concatenate([powers, np.diag(1 / LIKELY)])
-        sides = np.concatenate([target / PLACE, np.zeros(TERMS)])
-        found = np.linalg.lstsq(system, sides, rcond=None)[0] + _NONE
-    return found, matches
+class _Peaks(NamedTuple):
+    """The peaks of sites' rays.
+
+    Attributes
+    ----------
+    site : (P,) intp
+    shift : (P,) float64
+        Outward, pixels.
+    chance : (P,) float64, 1 / pixel
+        How often a ray where no defect is has one as high.
+    """
+
+    site: NDArray[np.intp]
+    shift: Array
+    chance: Array
+
+
+def _peaks_of(rays: _Rays) -> tuple[NDArray[np.intp], Array, Array]:
+    """Return the peaks of rays: site, shift, signal to noise."""
+    ratios = rays.ratios
+    rises = np.ones(ratios.shape, np.bool_)
+    rises[:, 1:] = ratios[:, 1:] > ratios[:, :-1]
+    site, first = np.nonzero(rises & (ratios > PEAK))
+    last = first.copy()
+    end = ratios.shape[1] - 1
+    for _ in range(2 * STEPS):
+        further = np.minimum(last + 1, end)
+        last = np.where(ratios[site, further] == ratios[site, first], further, last)
+    falls = (last == end) | (
+        ratios[site, np.minimum(last + 1, end)] < ratios[site, first]
+    )
+    site, first, last = site[falls], first[falls], last[falls]
+    shift = ((first + last) / 2 - ratios.shape[1] // 2) / STEPS
+    return site, shift, ratios[site, first].astype(np.float64)
+
+
+def _peaks(rays: _Rays, turned: Sequence[_Rays]) -> _Peaks:
+    """Return the peaks of rays, with how often turned ones have any as high."""
+    site, shift, ratio = _peaks_of(rays)
+    usual = np.sort(np.concatenate([_peaks_of(one)[2] for one in turned]))
+    length = sum(np.count_nonzero(one.ratios) for one in turned) / STEPS
+    as_high = len(usual) - np.searchsorted(usual, ratio)
+    return _Peaks(site, shift, (as_high + 1) / max(length, 1.0))
+
+
+class _Fit(NamedTuple):
+    """Parameters fitted to what a bin shows, with what tells of them, and the matches."""
+
+    parameters: Array
+    told: Told
+    matches: int
+
+
+class _Likely(NamedTuple):
+    """What other bins make likely of one: its parameters, and the sites' places.
+
+    Attributes
+    ----------
+    mean, covariance : float64
+        As `Estimate.of` has them.
+    moves : (N, K) float64
+        By what each of these moves the sites of a constellation, pixels.
+    chosen : (N,) intp
+        Which these are, of all places.
+    """
+
+    mean: Array
+    covariance: Array
+    moves: Array
+    chosen: NDArray[np.intp]
+
+    @property
+    def parameters(self) -> Array:
+        """Return the bin's."""
+        return np.asarray(self.mean[:TERMS] + _NONE)
+
+
+def _fitted(rays: _Rays, peaks_: _Peaks, begun: Array, likely: _Likely) -> _Fit:
+    """Return a correction fitted to the peaks that it explains better than chance does.
+
+    A peak counts as far as it is a site's, by where the others have it; so does what is
+    likely of the bin by others.
+
+    Parameters
+    ----------
+    begun : (4,) float64
+        Parameters to begin with.
+    """
+    moves = likely.moves
+    prior = np.linalg.inv(likely.covariance)
+    expected = moves[:, :TERMS] @ (begun - _NONE)
+    spread = np.full(len(moves), REACH)
+    mean, none = likely.mean, np.zeros(len(moves))
+    share, weight, shift = none, none, none
+    for _ in range(FIT_STEPS):
+        share, shift = _shares(peaks_, expected, spread)
+        weight = _weights(share, spread**2)
+        told = moves * weight[:, None]
+        covariance = np.linalg.inv(prior + told.T @ moves)
+        mean = covariance @ (prior @ likely.mean + told.T @ shift)
+        # Where it would be expected without itself.
+        variance = ((moves @ covariance) * moves).sum(axis=1)
+        own = np.minimum(variance * weight, 0.999)
+        expected = moves @ mean
+        expected -= np.where(weight > 0, own / (1 - own) * (shift - expected), 0)
+        spread = np.sqrt(np.maximum(variance, 0) / (1 - own))
+    seen = weight > 0
+    told_of = Told(likely.chosen[seen], shift[seen], weight[seen])
+    return _Fit(mean[:TERMS] + _NONE, told_of, int((share > 1 / 2).sum()))
+
+
+def _weights(share: Array, variance: Array) -> Array:
+    """Return what peaks tell of sites' places, (N,), 1 / pixels^2.
+
+    As much as makes the variance what it is if a peak is the site's with a probability,
+    and else nothing is told.
+
+    Parameters
+    ----------
+    share : (N,) float64
+    variance : (N,) float64, pixels^2
+        Without the peaks.
+    """
+    variance = np.maximum(variance, 1e-6)
+    told = 1 / (1 / variance + 1 / PLACE**2)
+    mixed = share * told + (1 - share) * variance
+    return np.asarray(np.maximum(1 / mixed - 1 / variance, 0))
+
+
+def _shares(peaks_: _Peaks, expected: Array, spread: Array) -> tuple[Array, Array]:
+    """Return the probability that a site's likeliest peak is its own, and where that is."""
+    count = len(expected)
+    variance = spread[peaks_.site] ** 2 + PLACE**2
+    off = peaks_.shift - expected[peaks_.site]
+    likelihood = np.exp(-(off**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    odds = SEEN * likelihood / peaks_.chance
+    total = np.bincount(peaks_.site, odds, count)
+    order = np.argsort(odds, kind="stable")
+    best, shift = np.zeros(count), np.zeros(count)
+    best[peaks_.site[order]] = odds[order]
+    shift[peaks_.site[order]] = peaks_.shift[order]
+    share = best / (1 - SEEN + total)
+    return np.where(share > LEAST_SHARE, share, 0), shift
 
 
 class _Constellation(NamedTuple):
-    """Sites that stand out, with their signs."""
+    """Sites that stand out.
+
+    Attributes
+    ----------
+    sites : (N, 2) float64
+        Row, column.
+    signs : (N,) float64
+    is_shown : (N,) bool
+        By the reference.
+    """
 
     sites: Array
     signs: Array
+    is_shown: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, found: Peaks, margin: tuple[int, int] = (0, 0)) -> Self:
-        """Return the strongest peaks of a plane that begins `margin` before the frame."""
-        sites = np.asarray(found.sites, np.float64) - np.array(margin)
-        return cls(sites, np.sign(np.asarray(found.ratios, np.float64)))
+    def of(cls, found: Peaks, reference: Trace) -> Self:
+        """Return the strongest peaks of the reference's trace."""
+        sites = np.asarray(found.sites, np.float64)
+        signs = np.sign(np.asarray(found.ratios, np.float64))
+        return cls(sites, signs, signs * _snr_at(reference, sites) >= STANDS_OUT)
+
+    def with_others(
+        self, found: Peaks, around: tuple[int, int], reference: Trace
+    ) -> _Constellation:
+        """Return it with the peaks of a plane that begins `around` before the frame."""
+        sites = np.asarray(found.sites, np.float64) - np.array(around)
+        apart = np.abs(sites[:, None] - self.sites).max(axis=2)
+        is_new = apart.min(axis=1, initial=APART + 1) > APART
+        more = self.of(
+            peaks.Peaks(sites, found.ratios, found.false_alarms).only(is_new), reference
+        )
+        return _Constellation(*map(np.concatenate, zip(self, more, strict=True)))
 
     def without(
         self,
         number: int,
         traces: Sequence[Trace],
         corrections: Sequence[Correction | None],
-    ) -> _Constellation:
-        """Return the sites that stand out by the other bins alone, strongest first.
+    ) -> NDArray[np.intp]:
+        """Return which sites stand out by the other bins alone, strongest first.
 
         What a bin itself has made stand out, at a correction that may be wrong, would
         prove that one.
         """
         total, information = np.zeros(len(self.sites)), np.zeros(len(self.sites))
-        size = traces[0].total.shape
         for other, (trace, one) in enumerate(zip(traces, corrections, strict=True)):
             if other == number or one is None:
                 continue
-            told, weight = _sums_at(trace, one.places(self.sites, (size[0], size[1])))
-            total += told
-            information += weight
+            size = trace.total.shape[0], trace.total.shape[1]
+            known = one.are_known(self.sites, size)
+            told, weight = _sums_at(trace, one.places(self.sites, size))
+            total += np.where(known, told, 0)
+            information += np.where(known, weight, 0)
         ratio = self.signs * total / np.sqrt(np.maximum(information, 1e-9))
         order = np.argsort(-ratio)[:STRONGEST]
-        order = order[ratio[order] > STANDS_OUT]
-        return _Constellation(self.sites[order], self.signs[order])
+        return np.asarray(order[ratio[order] > STANDS_OUT])
 
-    def seen_in(self, trace: Trace, turn: float = 0.0) -> _Rays:
-        """Return what a trace shows along the rays of the sites."""
-        return _rays(trace, self.sites, self.signs, turn)
+    def seen_in(
+        self, trace: Trace, chosen: NDArray[np.intp], turn: float = 0.0
+    ) -> _Rays:
+        """Return what a trace shows along the rays of some sites."""
+        return _rays(trace, self.sites[chosen], self.signs[chosen], turn)
+
+    def places(self, size: tuple[int, int]) -> Places:
+        """Return where the sites lie, and how well that is known."""
+        centre = (np.array(size, np.float64) - 1) / 2
+        length = float(np.hypot(*centre))
+        distance = np.hypot(*(self.sites - centre).T) / length
+        return Places(distance, np.where(self.is_shown, PLACE, LOOSE), length)
 
 
 def _search(
@@ -368,33 +540,54 @@ def _search(
 def _registered(
     rays: _Rays,
     turned: Sequence[_Rays],
-    likely: Sequence[Array],
+    near: Sequence[Array],
+    likely: _Likely,
     ratio: float | None,
 ) -> Registered:
-    """Return what is known of a bin's correction."""
+    """Return what is known of a bin's correction.
+
+    Parameters
+    ----------
+    near : sequence of (4,) float64
+        Parameters whose surroundings are searched first.
+    likely : _Likely
+    ratio : float or None
+        Of the focal lengths.
+    """
     none = float(rays.scores(_NONE[None])[0])
     best = Registered(None, 0, 0.0, 0.0, TOO_FEW)
-    ways = [(likely, False)] if likely else []
-    for near, all_ in [*ways, ([_NONE], True)]:
-        found, score, chance = _search(rays, turned, near, all_=all_)
-        found, matches = _refined(rays, found)
-        score = max(score, float(rays.scores(found[None])[0]))
-        if score < none + GAIN:
-            found, score = _NONE, none
-            matches = int((rays.at(rays.shifts(_NONE[None])[0]) > FLOOR + 1).sum())
-        why = f"{matches} defects, {score:.0f} for {chance:.0f} by chance"
-        if matches < LEAST_MATCHES:
-            best = replace(best, matches=matches, score=score, chance=chance)
+    shown = _peaks(rays, turned)
+    ways = [(near, False)] if near else []
+    for around, all_ in [*ways, ([_NONE], True)]:
+        found, _, chance = _search(rays, turned, around, all_=all_)
+        fits = [_fitted(rays, shown, one, likely) for one in (found, *near)]
+        fit = max(fits, key=lambda one: _standing(rays, one, likely))
+        scene = ratio is not None and _is_of_scene(found, ratio)
+        score = float(rays.scores(fit.parameters[None])[0])
+        is_moved = score >= none + GAIN
+        if not is_moved:
+            fit, score = _fitted(rays, shown, _NONE, likely), none
+        why = f"{fit.matches} defects, {score:.0f} for {chance:.0f} by chance"
+        if fit.matches < LEAST_MATCHES:
+            best = replace(best, matches=fit.matches, score=score, chance=chance)
         elif score <= OVER_CHANCE * chance + MORE + BOUND - FLOOR:
             why = f"no better than chance: {why}"
-            best = Registered(None, matches, score, chance, why)
-        elif ratio is not None and _is_of_scene(found, ratio):
-            best = Registered(None, matches, score, chance, "one scene, enlarged")
+            best = Registered(None, fit.matches, score, chance, why)
+        elif is_moved and scene:
+            best = Registered(None, fit.matches, score, chance, "one scene, enlarged")
         else:
-            scale, *bent = found.tolist()
-            correction = Correction(scale, *(one / scale for one in bent))
-            return Registered(correction, matches, score, chance, f"known by {why}")
+            correction = _correction(fit.parameters) if is_moved else NONE
+            why = f"known by {why}"
+            return Registered(correction, fit.matches, score, chance, why, fit.told)
     return best
+
+
+def _standing(rays: _Rays, fit: _Fit, likely: _Likely) -> float:
+    """Return the score of a fit, less what it is unlikely by other bins."""
+    off = fit.parameters - likely.parameters
+    own = likely.covariance[:TERMS, :TERMS]
+    unlikely = float(off @ np.linalg.inv(own) @ off)
+    return float(rays.scores(fit.parameters[None])[0]) - unlikely / 2
 
 
 def _is_of_scene(found: Array, ratio: float) -> bool:
@@ -402,23 +595,13 @@ def _is_of_scene(found: Array, ratio: float) -> bool:
     return abs(ratio - 1) > SCENE and abs(found.sum() / ratio - 1) < SCENE
 
 
-def _interpolated(
-    known: Mapping[int, Array], focal: Sequence[float | None], which: int
-) -> list[Array]:
-    """Return what corrections of other focal lengths make likely for one of them."""
-    here = focal[which]
-    lengths = sorted(
-        (length, number) for number in known if (length := focal[number]) is not None
-    )
-    if here is None or not lengths:
-        return []
-    at = np.log([length for length, _ in lengths])
-    of = np.array([known[number] for _, number in lengths])
-    return [np.array([np.interp(math.log(here), at, column) for column in of.T])]
-
-
 def _parameters(one: Correction) -> Array:
     return one.scale * np.array([1.0, one.k1, one.k2, one.k3])
+
+
+def _correction(parameters: Array, within: float = EVERYWHERE) -> Correction:
+    scale, k1, k2, k3 = parameters.tolist()
+    return Correction(scale, k1 / scale, k2 / scale, k3 / scale, within)
 
 
 def register(
@@ -439,25 +622,61 @@ def register(
     scratch : callable
         Holds a plane.
     """
-    seen = _Constellation.of(traces[0].suspects(STRONGEST, scratch))
+    seen = _Constellation.of(traces[0].suspects(STRONGEST, scratch), traces[0])
     found = [Registered(NONE, len(seen.sites), 0.0, 0.0, "the reference")]
     found += [Registered(None, 0, 0.0, 0.0, TOO_FEW) for _ in traces[1:]]
     for _ in range(ROUNDS):
-        before = [one.correction for one in found]
+        before = sum(one.correction is not None for one in found)
         _register_round(seen, traces, priors, bins, found)
-        now = [one.correction for one in found]
-        if sum(one is not None for one in now) == sum(
-            one is not None for one in before
-        ):
+        found = _together(seen, found, traces, bins)
+        if sum(one.correction is not None for one in found) == before:
             break
-        seen = _stacked(traces, now, scratch)
+        now = [one.correction for one in found]
+        seen = seen.with_others(*_stacked(traces, now, scratch), traces[0])
     return found
+
+
+def _together(
+    seen: _Constellation,
+    found: Sequence[Registered],
+    traces: Sequence[Trace],
+    bins: Sequence[Bin],
+) -> list[Registered]:
+    """Return corrections as all bins together have them, with how far they are known."""
+    if all(one.correction in (None, NONE) for one in found):
+        return list(found)
+    height, width = traces[0].total.shape
+    places = seen.places((height, width))
+    told = [one.told for one in found]
+    together = lens_prior.estimate(bins, places, told, np.zeros(0, np.intp))
+    outer = _outermost(together, traces, found)
+    out = [found[0]]
+    for number, one in enumerate(found[1:], 1):
+        if one.correction is None:
+            out.append(one)
+            continue
+        within = together.within(number, outer, places.length)
+        moved = _correction(together.parameters(number) + _NONE, within)
+        out.append(replace(one, correction=moved))
+    return out
+
+
+def _outermost(
+    together: Estimate, traces: Sequence[Trace], found: Sequence[Registered]
+) -> int:
+    """Return the fullest bin that shows more of the sensor's corners than the reference."""
+    showing = [
+        number
+        for number, one in enumerate(found)
+        if one.correction is not None and together.parameters(number).sum() < 0
+    ]
+    return max(showing, key=lambda number: traces[number].photos, default=0)
 
 
 def _stacked(
     traces: Sequence[Trace], corrections: Sequence[Correction | None], scratch: Scratch
-) -> _Constellation:
-    """Return what stands out in all bins that are known, together."""
+) -> tuple[Peaks, tuple[int, int]]:
+    """Return what stands out in all bins that are known, and where its plane begins."""
     known = [
         (trace, one)
         for trace, one in zip(traces, corrections, strict=True)
@@ -467,7 +686,7 @@ def _stacked(
     height, width = traces[0].total.shape
     around = margin(moved, (height, width))
     plane = sensor_snr([trace for trace, _ in known], moved, scratch, around)
-    return _Constellation.of(peaks.peaks(plane, MANY * STRONGEST, PART), around)
+    return peaks.peaks(plane, MANY * STRONGEST, PART), around
 
 
 def _register_round(
@@ -481,29 +700,46 @@ def _register_round(
     if len(seen.sites) < LEAST_MATCHES:
         return
     focal = [one.focal_mm for one in bins]
-    for number in range(1, len(traces)):
-        others = seen.without(number, traces, [one.correction for one in found])
-        if len(others.sites) < LEAST_MATCHES:
+    places = seen.places((traces[0].total.shape[0], traces[0].total.shape[1]))
+    for number in sorted(range(1, len(traces)), key=lambda one: -traces[one].photos):
+        chosen = seen.without(number, traces, [one.correction for one in found])
+        if len(chosen) < LEAST_MATCHES:
             continue
-        rays = others.seen_in(traces[number])
-        turned = [others.seen_in(traces[number], turn) for turn in TURNS]
-        known = {
-            other: _parameters(one.correction)
-            for other, one in enumerate(found)
-            if one.correction is not None and bins[other].lens == bins[number].lens
-        }
-        mine, prior, likely = known.pop(number, None), priors[number], list[Array]()
+        rays = seen.seen_in(traces[number], chosen)
+        turned = [seen.seen_in(traces[number], chosen, turn) for turn in TURNS]
+        told = [one.told for one in found]
+        told[number] = None
+        likely = _likely(places, bins, told, number, chosen)
+        mine, prior, near = found[number].correction, priors[number], list[Array]()
+        lens = [one.lens for one, by in zip(bins, told, strict=True) if by is not None]
         if mine is not None:
-            likely = [mine]
+            near = [_parameters(mine)]
         elif prior is not None:
-            likely = [_parameters(prior)]
-        elif len(known) > 1:
-            likely = _interpolated(known, focal, number)
+            near = [_parameters(prior)]
+        elif bins[number].lens in lens:
+            near = [likely.parameters]
         here, first = focal[number], focal[0]
         ratio = here / first if here and first else None
-        now = _registered(rays, turned, likely, ratio)
+        now = _registered(rays, turned, near, likely, ratio)
         if now.correction is not None or mine is None:
             found[number] = now
+
+
+def _likely(
+    places: Places,
+    bins: Sequence[Bin],
+    told: Sequence[Told | None],
+    number: int,
+    chosen: NDArray[np.intp],
+) -> _Likely:
+    """Return what other bins make likely of one, and of a constellation's places."""
+    known = lens_prior.estimate(bins, places, told, chosen)
+    mean, covariance = known.of(number)
+    moves = np.zeros((len(chosen), len(mean)))
+    moves[:, :TERMS] = places.moves(chosen)
+    at = np.searchsorted(known.sites, chosen)
+    moves[np.arange(len(chosen)), TERMS + at] = 1
+    return _Likely(mean, covariance, moves, chosen)
 
 
 def margin(corrections: Iterable[Correction], size: tuple[int, int]) -> tuple[int, int]:
@@ -512,7 +748,10 @@ def margin(corrections: Iterable[Correction], size: tuple[int, int]) -> tuple[in
     edge = np.array([[0, 0], [0, (width - 1) / 2], [(height - 1) / 2, 0]], np.float64)
     first = np.zeros(2)
     for one in corrections:
-        first = np.minimum(first, one.sites(edge, size).min(axis=0))
+        sites = one.sites(edge, size)
+        first = np.minimum(
+            first, sites[one.are_known(sites, size)].min(axis=0, initial=0)
+        )
     down, right = np.ceil(-first).astype(int).tolist()
     return down, right
 
@@ -546,7 +785,7 @@ def sensor_snr(
     planes = (_Moved * len(traces))(
         *(
             _Moved(trace.total.ctypes.data, trace.information.ctypes.data,
-                   *_parameters(one).tolist())
+                   *_parameters(one).tolist(), one.within**2)
             for trace, one in zip(traces, corrections, strict=True)
         )
     )  # fmt: skip

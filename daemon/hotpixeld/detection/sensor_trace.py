@@ -117,6 +117,7 @@ class SensorTrace(Trace):
         for trace, correction in zip(self.traces, self.corrections, strict=True):
             places = np.rint(correction.places(sites, self.size)).astype(np.intp)
             here = np.all((places >= 0) & (places < np.array(self.size)), axis=1)
+            here &= correction.are_known(sites, self.size)
             down, right = places[here].T
             total[here] += trace.total[down, right] / np.float32(UNIT)
             information[here] += trace.information[down // CELL, right // CELL]

@@ -6,18 +6,19 @@
 enum { CELL = 4 };
 
 /* A bin's trace, and the polynomial that takes sensor sites to its places: the distance r
- * from the centre, in half diagonals, becomes r (scale + k1 r^2 + k2 r^4 + k3 r^6).
+ * from the centre, in half diagonals, becomes r (scale + k1 r^2 + k2 r^4 + k3 r^6), known up to the
+ * square root of `within`.
  */
 struct moved {
     const int16_t *total;
     const float *information;
-    double scale, k1, k2, k3;
+    double scale, k1, k2, k3, within;
 };
 
 /* out: (height + 2 down, width + 2 right) int16, the sums' signal to noise times `unit`;
  * total and information: floats for one row of it.
  */
-void hotpixeld_sensor_snr_1(const struct moved *bins, size_t count, int64_t height, int64_t width,
+void hotpixeld_sensor_snr_2(const struct moved *bins, size_t count, int64_t height, int64_t width,
                             int64_t down, int64_t right, float unit, float *total,
                             float *information, int16_t *out)
 {
@@ -33,6 +34,8 @@ void hotpixeld_sensor_snr_1(const struct moved *bins, size_t count, int64_t heig
             const struct moved *one = bins + bin;
             for (int64_t i = 0; i < columns; i++) {
                 double x = (double)(i - right) - middle_x, r2 = (x * x + y * y) * square;
+                if (r2 > one->within)
+                    continue;
                 double growth = one->scale + r2 * (one->k1 + r2 * (one->k2 + r2 * one->k3));
                 int64_t at_y = (int64_t)floor(middle_y + growth * y + 0.5);
                 int64_t at_x = (int64_t)floor(middle_x + growth * x + 0.5);
