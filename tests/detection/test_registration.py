@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,6 +142,7 @@ def in_numpy(
     for one, correction in zip(traces, corrections, strict=True):
         places = np.floor(correction.places(there, SIZE) + 0.5).astype(int)
         inside = np.all((places >= 0) & (places < np.array(SIZE)), axis=1)
+        inside &= correction.are_known(there, SIZE)
         row, col = places[inside].T
         total[inside] += one.total[row, col] / UNIT
         information[inside] += one.information[row // CELL, col // CELL]
@@ -150,7 +152,8 @@ def in_numpy(
 
 def test_the_compiled_stack_is_that_of_numpy() -> None:
     corrections = [NONE, BENT, Correction(0.95, 0.1, 0.02, -0.01)]
-    traces = [trace(sites(5, seed), seed) for seed in range(3)]
+    corrections.append(replace(OTHER, within=0.6))
+    traces = [trace(sites(5, seed), seed) for seed in range(4)]
     margin = registration.margin(corrections, SIZE)
 
     got = registration.sensor_snr(traces, corrections, peaks.zeros, margin)
@@ -208,3 +211,81 @@ def test_places_in_photos() -> None:
     assert NOT_CORRECTED.places(there, TELE, SIZE).tolist() == there.tolist()
     assert Corrections.parse(known.to_json()) == known
     assert Corrections.parse("") == NOT_CORRECTED
+
+
+def bent(share: float) -> Correction:
+    """Return a correction between none and that of the widest focal length."""
+    return Correction(1 + 0.03 * share, -0.09 * share, -0.01 * share)
+
+
+def zoom(seed: int, ratio: float = 7.0) -> tuple[list[Trace], list[Bin]]:
+    """Return the traces of a zoom, the last of a bin that shows few defects, all inside."""
+    there = sites(30, seed)
+    aside = np.hypot(*((there - np.array(SIZE) / 2) / np.hypot(*SIZE) * 2).T)
+    bins = [Bin("zoom", focal) for focal in (50.0, 35.0, 24.0, 18.0, 20.0)]
+    traces = [
+        trace(bent(share).places(there, SIZE), seed * 10 + number)
+        for number, share in enumerate((0.0, 0.3, 0.7, 1.0))
+    ]
+    few = bent(0.9).places(there[aside < 0.5][:5], SIZE)
+    return [*traces, trace(few, seed * 10 + 9, ratio)], bins
+
+
+def off_and_known(found: Correction, truth: Correction) -> tuple[float, float]:
+    """Return by how much places are off at most where they are known, and to where."""
+    rows, cols = np.mgrid[0 : SIZE[0] : 10, 0 : SIZE[1] : 10]
+    grid = np.stack([rows.ravel(), cols.ravel()], axis=1)
+    known = found.are_known(grid, SIZE)
+    off = found.places(grid, SIZE) - truth.places(grid, SIZE)
+    return float(np.hypot(*off[known].T).max(initial=0)), found.within
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbouring_focal_lengths_tell_what_few_defects_do_not(seed: int) -> None:
+    traces, bins = zoom(seed)
+
+    together = registration.register(traces, [None] * 5, bins)[4].correction
+    alone = registration.register(
+        [traces[0], traces[4]], [None] * 2, [bins[0], Bin("zoom", 20.0)]
+    )[1].correction
+
+    assert together is not None
+    off, within = off_and_known(together, bent(0.9))
+    assert off < 1.6
+    assert within > 0.7
+    assert alone is None or alone.within < within
+
+
+@pytest.mark.parametrize("count", [8, 30])
+def test_places_are_not_off_where_they_are_said_to_be_known(count: int) -> None:
+    for seed in range(3):
+        _, found = registration.register(
+            lies(count, BENT, seed), [None, None], [WIDE, TELE]
+        )
+
+        assert found.correction is not None
+        assert off_and_known(found.correction, BENT)[0] < 3
+
+
+def test_a_site_beyond_what_is_known_is_nowhere() -> None:
+    known = Corrections(WIDE, {WIDE: NONE, TELE: Correction(1.1, within=0.5)})
+    centre, corner = [240, 360], [40, 60]
+
+    assert known.places(np.array([centre, corner]), TELE, SIZE).tolist() == [
+        centre,
+        [NOWHERE] * 2,
+    ]
+    assert Corrections.parse(known.to_json()) == known
+    stacked = SensorTrace.of(
+        {WIDE: trace(np.array([corner]), 1, 0.0), TELE: trace(sites(5, 2), 2)}, known
+    )
+    alone = stacked.traces[0].ratios(*corner)
+    assert np.allclose(stacked.ratios(*corner), alone, atol=0.02)
+
+
+def test_what_older_versions_kept_is_known_everywhere() -> None:
+    text = (
+        '{"reference": ["zoom", 16.0], "of": [["zoom", 50.0, 1.1, 0, 0, 0]], "why": []}'
+    )
+
+    assert Corrections.parse(text).of == {TELE: Correction(1.1)}

@@ -88,6 +88,13 @@ class Correction:
         aside = np.asarray(sites, np.float64).reshape(-1, 2) - centre
         return np.asarray((aside**2).sum(axis=1) <= self.within**2 * square)
 
+    def known_places(
+        self, sites: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Return `places`, not a number where they are not known, (N, 2) float64."""
+        known = self.are_known(sites, size)
+        return np.where(known[:, None], self.places(sites, size), np.nan)
+
     def sites(
         self, places: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
     ) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ every bin show, moved along the rays from the frame's centre.  For each of its s
 trace of another bin is read along the ray; a correction is scored by what it finds there.
 Hypotheses come from the strongest places found on a few rays; what the same search finds
 with the constellation turned or mirrored about the centre, where there are no defects, is
-what chance gives.
+what chance gives.  What the bins show then decides together (`lens_prior`): a peak counts
+by the probability that it is a site's, and not some scene's.
 
 References
 ----------
@@ -470,10 +471,13 @@ class _Constellation(NamedTuple):
         sites = np.asarray(found.sites, np.float64) - np.array(around)
         apart = np.abs(sites[:, None] - self.sites).max(axis=2)
         is_new = apart.min(axis=1, initial=APART + 1) > APART
-        more = self.of(
-            peaks.Peaks(sites, found.ratios, found.false_alarms).only(is_new), reference
+        new = peaks.Peaks(sites, found.ratios, found.false_alarms).only(is_new)
+        more = self.of(new, reference)
+        return _Constellation(
+            np.concatenate([self.sites, more.sites]),
+            np.concatenate([self.signs, more.signs]),
+            np.concatenate([self.is_shown, more.is_shown]),
         )
-        return _Constellation(*map(np.concatenate, zip(self, more, strict=True)))
 
     def without(
         self,

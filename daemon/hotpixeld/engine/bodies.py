@@ -170,7 +170,7 @@ def _expected(
     if there is None:
         return []
     homes = np.rint(source.scaling.places(at_home.places(array, size))).astype(int)
-    places = source.scaling.places(there.places(array, size))
+    places = source.scaling.places(there.known_places(array, size))
     return [
         _Expected(one, (row, col), at)
         for one, (row, col), at in zip(
@@ -301,7 +301,7 @@ class Places:
             stays = np.array([one.source != Source.DETECTED for one in self.pixels])
             found = np.where(stays.reshape(-1, 1), sites, np.nan)
         else:
-            found = correction.places(sites, self._size)
+            found = correction.known_places(sites, self._size)
         if self._source is not None:
             expected = {
                 one.home: one.at
