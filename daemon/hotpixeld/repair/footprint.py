@@ -142,12 +142,24 @@ def _demosaiced() -> Kernels:
 def usual_kernels() -> Kernels:
     """Return the footprints that cameras make of a photosite, all equally likely."""
     kernels = []
-    usual = itertools.product(_demosaiced(), _SHARPENINGS, _PEAKS, _RINGS)
-    for spread, (amount, radius), peak, ring in usual:
+    for spread, (amount, radius) in itertools.product(_demosaiced(), _SHARPENINGS):
         kernel = spread + amount * (spread - _blurred(spread, radius))
-        kernel = np.clip(kernel / kernel[LARGEST, LARGEST], -ring, peak)
-        kernels.append(kernel / peak)
+        kernel /= kernel[LARGEST, LARGEST]
+        for peak, ring in itertools.product(_PEAKS, _RINGS):
+            kernels.append(np.clip(kernel, -ring, peak) / peak)
     return np.array(kernels)
+
+
+def moment(kernels: Kernels) -> Covariance:
+    """Return the second moment of the pixels of kernels, about zero."""
+    flat = kernels.reshape(-1, SIDE**2)
+    return np.asarray(flat.T @ flat / len(flat))
+
+
+@functools.cache
+def usual_moment() -> Covariance:
+    """Return the second moment of the usual kernels."""
+    return moment(usual_kernels())
 
 
 def _mirrored() -> Covariance:
@@ -175,8 +187,7 @@ def with_others(covariance: Covariance) -> Covariance:
 @functools.cache
 def _strict() -> Covariance:
     """Return the covariance of usual footprints, and rare ones of any other shape."""
-    flat = usual_kernels().reshape(-1, SIDE * SIDE)
-    return with_others(flat.T @ flat / len(flat))
+    return with_others(usual_moment())
 
 
 @functools.cache

@@ -261,12 +261,16 @@ def _levels(whole: Sequence[int]) -> tuple[float, ...]:
     return tuple(round(one * UNIT, DIGITS) for one in whole)
 
 
-def _shifted(kernels: Kernels, down: int, right: int) -> Kernels:
-    """Return kernels that lie half a pixel aside: cameras that scale put them there."""
-    for axis, step in ((1, down), (2, right)):
+def _shifted(moment: Covariance, down: int, right: int) -> Covariance:
+    """Return the moment of kernels half a pixel aside: cameras that scale put them there.
+
+    Each pixel is then the mean of two, in both factors of the moment.
+    """
+    pairs = moment.reshape((SIDE,) * 4)
+    for axis, step in enumerate((down, right) * 2):
         if step:
-            kernels = (kernels + np.roll(kernels, step, axis)) / 2
-    return kernels
+            pairs = (pairs + np.roll(pairs, step, axis)) / 2
+    return pairs.reshape((SIDE**2,) * 2)
 
 
 def _smears() -> Kernels:
@@ -284,21 +288,15 @@ def _smears() -> Kernels:
     )
 
 
-def _moment(kernels: Kernels) -> Covariance:
-    flat = kernels.reshape(-1, SIDE**2)
-    return np.asarray(flat.T @ flat / len(flat))
-
-
 @functools.cache
 def possible_covariance(*, is_chroma: bool) -> Covariance:
     """Return the covariance of a footprint of which nothing was seen."""
-    usual, steps = footprint.usual_kernels(), (-1, 0, 1)
-    aside = [
-        _moment(_shifted(usual, *step)) for step in itertools.product(steps, steps)
-    ]
+    usual, steps = footprint.usual_moment(), (-1, 0, 1)
+    aside = [_shifted(usual, *step) for step in itertools.product(steps, steps)]
     smeared, unusual = _SMEARED[is_chroma], _UNUSUAL[is_chroma]
-    mixed = (1 - smeared) * np.mean(aside, axis=0) + smeared * _moment(_smears())
-    mixed = unusual * mixed + (1 - unusual) * _moment(usual)
+    smears = footprint.moment(_smears())
+    mixed = (1 - smeared) * np.mean(aside, axis=0) + smeared * smears
+    mixed = unusual * mixed + (1 - unusual) * usual
     return footprint.loosened(footprint.with_others(mixed))
 
 
