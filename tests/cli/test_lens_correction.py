@@ -296,7 +296,7 @@ def test_what_a_date_leaves_and_what_a_setting_leaves_are_told_apart(
 ) -> None:
     setting, dated = tmp_path / "setting.yaml", tmp_path / "dated.yaml"
     setting.write_text("repair: {pixels: configured}\n")
-    x, y = 30, 20
+    x, y = 300, 150
     dated.write_text(
         "cameras: [{model: Model One, size: [560, 400],"
         f" pixels: [{{x: {x}, y: {y}, since: 2031-05-01}}]}}]\n"
