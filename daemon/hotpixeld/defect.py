@@ -293,6 +293,24 @@ class Prior(Defect):
     places: tuple[tuple[int, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Primed(Prior):
+    """A hot pixel that dark frames have shown, and photos have not confirmed yet.
+
+    Its appearance is that in the dark frames.
+
+    Attributes
+    ----------
+    frame : (row, col)
+        Where the dark frames show it; elsewhere than photos whose lens correction moves it.
+    least_exposure : float
+        ISO times seconds of the photos that it is looked for in, at least.
+    """
+
+    frame: tuple[int, int] = (0, 0)
+    least_exposure: float = 0.0
+
+
 def level(defect: Defect) -> int | None:
     """Return the levels that a defect adds, or takes, in the colour that it shows most in."""
     if defect.amplitude is None:

@@ -26,6 +26,7 @@ CAMERA = {
     "forgotten": 0,
     "ignored": 0,
     "prior": 0,
+    "primed": 0,
     "scenes": 1.0,
     "scenes_needed": 8,
     "folder_bytes": 0,

@@ -272,6 +272,7 @@ def test_the_listing_says_where_a_pixel_comes_from() -> None:
         "configured": 1,
         "ignored": 1,
         "prior": 0,
+        "primed": 0,
     }
 
 
@@ -357,6 +358,7 @@ def test_the_listing_says_which_pixels_are_from_another_size() -> None:
         "configured": 0,
         "ignored": 0,
         "prior": 1,
+        "primed": 0,
     }
 
 

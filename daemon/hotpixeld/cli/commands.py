@@ -20,8 +20,10 @@ from hotpixeld.cli import cameras, status_text
 from hotpixeld.cli.tables import CameraPixels
 from hotpixeld.config import camera_names
 from hotpixeld.config.model import Config
-from hotpixeld.engine import bodies, maps
+from hotpixeld.defect import level
+from hotpixeld.engine import bodies, maps, priming
 from hotpixeld.engine.sampling import evidence_of
+from hotpixeld.engine.session import state_errors
 from hotpixeld.errors import HotpixeldError, LedgerError, PhotoError, said, why
 from hotpixeld.files import (
     ChangedError,
@@ -33,15 +35,17 @@ from hotpixeld.files import (
 )
 from hotpixeld.formats.form import CameraMap
 from hotpixeld.jpeg import compare, markers
+from hotpixeld.messages import counted, plain
 from hotpixeld.repair import lossless, pixel_list
 from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.report import findings
 from hotpixeld.service import sandbox, status_file
 from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store import ledger as ledger_file
 from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hotpixeld.config.model import Folder
     from hotpixeld.defect import Defect
@@ -469,3 +473,45 @@ def _no_way_back(ledger: Ledger, data: bytes, sha256: str) -> str:
         "no copy that this state knows: it was edited, or written by `hotpixeld repair`,"
         " or under another state: name that one with --state"
     )
+
+
+def _primed_text(found: priming.Found) -> Iterator[str]:
+    """Yield lines about what dark frames of one camera show."""
+    pixels = counted(len(found.pixels), "hot pixel")
+    yield f"{found.camera.id}: {pixels} in {counted(found.frames, 'lens-cap frame')}"
+    if found.frames == 1 and found.pixels:
+        yield "  (what one frame shows may be the hit of a particle: a second one tells)"
+    for one in found.pixels:
+        shown = one.appearance
+        times = f", in {shown.seen} of {shown.telling} frames" if shown else ""
+        yield f"  {one.x},{one.y}  {level(one):+d} levels{times}"
+
+
+def prime(
+    folder: Path, paths: Sequence[Path], config: Config, *, dry_run: bool
+) -> tuple[str, list[PhotoError]]:
+    """List the hot pixels of lens-cap frames; say which, and which frames were refused.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the state, which is made where it is missing; no daemon may hold it.
+
+    Raises
+    ------
+    StateError
+        A daemon does, or it cannot be used.
+    """
+    found, refused = priming.look(paths, config)
+    lines = [line for one in found for line in _primed_text(one)]
+    if found and not dry_run:
+        with state_errors(folder):
+            make_folder(folder, mode=0o700)
+            with ledger_file.held(folder) as ledger:
+                priming.keep(found, config, ledger)
+        count = sum(len(one.pixels) for one in found)
+        lines.append(
+            f"primed {counted(count, 'pixel')}: looked for in every photo, until photos"
+            " confirm or deny them"
+        )
+    return "\n".join(map(plain, lines)), refused

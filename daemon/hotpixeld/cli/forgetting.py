@@ -1,6 +1,7 @@
 """Forgetting a camera, and learning it again: first in numbers, then done.
 
-What was learned is a camera's generations, samples and map.  `forget` drops it; photos stay
+What was learned is a camera's generations, samples and map, and what dark frames have shown,
+which only a `forget` of all its photos drops.  `forget` drops it; photos stay
 in the ledger as forgotten, so that the next walk does not bring them back.  `relearn` drops
 it too, and has the next run take the photos as if they were new, by the configuration of
 then: in the order in which they were taken, each once, those of other bodies to those.
@@ -151,11 +152,12 @@ class _Files:
         return image.outcome == "pending" and (self._spool / image.identity).is_file()
 
 
-def _learned(ledger: Ledger, camera: Camera) -> str:
+def _learned(ledger: Ledger, camera: Camera, *, with_primed: bool) -> str:
     """Return in words what was learned of a camera; empty if nothing."""
     record, found = ledger.images.camera(camera.id), ledger.defects.of(camera.id)
     has_checkpoints = record is not None and record.generation > 0
-    if not has_checkpoints and not found:
+    primed = len(ledger.primed.of(camera.id)) if with_primed else 0
+    if not (has_checkpoints or found or primed):
         return ""
     size = disk_room.used(state_folder.camera_folder(ledger.folder, camera.id))
     samples, defects = ledger.samples.count(camera.id), lives.places(found)
@@ -163,6 +165,7 @@ def _learned(ledger: Ledger, camera: Camera) -> str:
         f"{size / 1e6:,.1f} MB of checkpoints" if has_checkpoints else "",
         f"the samples of {counted(samples, 'photo')}" if samples else "",
         f"a map of {counted(defects, 'defect')}" if defects else "",
+        counted(primed, "primed pixel") if primed else "",
     )
     return ", ".join(filter(None, parts))
 
@@ -222,7 +225,8 @@ def to_forget(
         for image in earlier
         if not files.is_there(image) and not files.is_kept(image)
     }
-    texts = _learned(ledger, camera), _stays(ledger, files.paths)
+    learned = _learned(ledger, camera, with_primed=since is None)
+    texts = learned, _stays(ledger, files.paths)
     return Plan(camera, since, taken, earlier, gone, *texts)
 
 
@@ -256,6 +260,8 @@ def forget(ledger: Ledger, plan: Plan) -> str:
     with ledger.transaction(durable=True):
         ledger.images.forget(camera_id, plan.since)
         _drop(ledger, camera_id)
+        if plan.since is None:
+            ledger.primed.forget(camera_id)
     for image in plan.taken:
         (state_folder.spool(ledger.folder) / image.identity).unlink(missing_ok=True)
     _tidy(ledger, camera_id)
@@ -266,6 +272,7 @@ def _drop(ledger: Ledger, camera_id: str) -> None:
     """Drop a camera's map and samples; in a transaction."""
     ledger.defects.replace(camera_id, [])
     ledger.samples.forget(camera_id)
+    ledger.primed.open_again(camera_id)
 
 
 def _unpublish(ledger: Ledger, camera_id: str) -> None:
@@ -310,7 +317,7 @@ def to_relearn(
             continue  # it goes on waiting to be folded
         taken.append(image)
         gone |= set() if is_there else {image.id}
-    texts = _learned(ledger, camera), _stays(ledger, files.paths)
+    texts = _learned(ledger, camera, with_primed=False), _stays(ledger, files.paths)
     return Plan(camera, since, tuple(taken), (), gone, *texts)
 
 

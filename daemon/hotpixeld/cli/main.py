@@ -35,6 +35,7 @@ from hotpixeld.cli import (
 from hotpixeld.config.load import for_folders, load
 from hotpixeld.config.model import Config, is_page_name
 from hotpixeld.defect import Defect, is_place
+from hotpixeld.engine import priming
 from hotpixeld.errors import (
     ConfigError,
     ExitCode,
@@ -917,6 +918,41 @@ def import_state(
     folder = _state(state, loaded)
     with logs.sent(logging.WARNING):
         click.echo(states.import_(folder, source, loaded, jobs))
+
+
+@program.command(short_help="List the hot pixels of lens-cap frames at once.")
+@click.argument(
+    "frames",
+    metavar="FRAME ...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be listed.")
+@shared
+def prime(
+    *,
+    frames: tuple[Path, ...],
+    dry_run: bool,
+    config: Path | None,
+    state: Path | None,
+) -> ExitCode:
+    """List the hot pixels that 1 to 10 lens-cap frames (JPEG) show, as primed.
+
+    They are repaired from the camera's first photo on, where it shows them, and confirmed
+    or dropped by the photos that follow.  Frames are best taken at one exposure time, long
+    and at a high ISO, two or more.  They are only read, and are no photos to learn from.
+    """
+    if len(frames) > priming.MOST:
+        raise click.UsageError(f"{len(frames)} frames: name {priming.MOST} at most")
+    loaded = _configuration(config)
+    folder = _state(state, loaded)
+    text, refused = commands.prime(folder, frames, loaded, dry_run=dry_run)
+    if text:
+        click.echo(text)
+    for error in refused:
+        click.echo(f"hotpixeld: {error}", err=True)
+    return ExitCode.PHOTO if refused else ExitCode.OK
 
 
 @program.command(short_help="Prove what differs between a photo and its copy.")

@@ -98,10 +98,9 @@ def _pixels(camera: Json, names: dict[str, str]) -> Iterator[str]:
         yield "dropped to its list"
     if camera["same_body"]:
         yield f"same body as {' and '.join(names[one] for one in camera['same_body'])}"
-    if camera["forgotten"]:
-        yield f"{camera['forgotten']:,} forgotten"
-    if camera["ignored"]:
-        yield f"{camera['ignored']:,} ignored"
+    for what in ("forgotten", "ignored", "primed"):
+        if camera[what]:
+            yield f"{camera[what]:,} {what}"
     if camera["prior"]:
         yield f"{camera['prior']:,} from the list of another size"
     if camera["mapped"] and camera["scenes"] < camera["scenes_needed"]:

@@ -41,6 +41,7 @@ FIELDS = (
 MARKS = {
     "yours": "by you, in the configuration",
     "ignored": "and ignored, as you said",
+    "primed": "by lens-cap frames; photos will confirm or deny it",
     "unsure": "but not repaired yet: it may be part of a scene; more photos will tell",
 }
 """What the marks of pixels mean."""
@@ -123,6 +124,8 @@ def mark(listed: ListedPixel) -> str:
         return "ignored"
     if not is_certain(listed):
         return "unsure"
+    if listed.source is Source.PRIMED:
+        return "primed"
     if listed.prior:
         return f"from the list of {listed.prior}"
     return "" if listed.source is Source.DETECTED else "yours"

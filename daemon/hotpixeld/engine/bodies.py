@@ -2,7 +2,8 @@
 
 Each size has a state and a map of its own.  What the largest one that has a map lists is
 expected in the others as well (`priors`), from their first photo on, until they have maps of
-their own that are made of enough photos to deny it.  `listing` is both together, for people,
+their own that are made of enough photos to deny it.  What dark frames of a size have shown is
+expected in its photos likewise, until its map lists it or photos deny it.  `listing` is both together, for people,
 and `Places` where photos of each lens and focal length show it.
 """
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from hotpixeld.camera import UNKNOWN_BIN, Bin
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Prior
-from hotpixeld.detection import lives, sizes
+from hotpixeld.defect import Primed, Prior
+from hotpixeld.detection import dark_frames, lives, sizes
+from hotpixeld.detection.dark_frames import Outcome
 from hotpixeld.detection.lens_correction import NONE, NOWHERE
 from hotpixeld.detection.suspects import is_certain, is_ignored
 from hotpixeld.repair import pixel_list
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Defect
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.detection.sizes import Scaling
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.pixel_list import ListedPixel, PixelList
     from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.primed import PrimedPixel
 
     Site = tuple[int, int]
 
@@ -115,11 +119,15 @@ class _Own(NamedTuple):
 
     def leaves_open(self, site: Site) -> bool:
         """Return whether there may be a defect at a site that only another size lists."""
+        is_suspected = not self.may_deny or _is_near(site, self.detected)
+        return is_suspected and not self.judges(site)
+
+    def judges(self, site: Site) -> bool:
+        """Return whether a site is surely a defect, or said to be sound."""
         certain = filter(is_certain, self.detected)
         if is_ignored(*site, self.ignored) or _is_near(site, self.configured):
-            return False
-        is_suspected = not self.may_deny or _is_near(site, self.detected)
-        return is_suspected and not _is_near(site, certain)
+            return True
+        return _is_near(site, certain)
 
 
 def _own(ledger: Ledger, config: Config, camera: Camera, known: list[Camera]) -> _Own:
@@ -182,7 +190,7 @@ def _expected(
 def priors(
     ledger: Ledger, config: Config, camera: Camera, taken: Metadata | None = None
 ) -> tuple[Prior, ...]:
-    """Return what another size of a camera's body lists and its own map has not judged yet.
+    """Return what a camera's own map has not judged yet: of other sizes, and dark frames.
 
     Parameters
     ----------
@@ -193,17 +201,88 @@ def priors(
         sites.
     """
     known = [record.camera for record in ledger.images.cameras()]
-    if (source := _source(ledger, config, camera, known)) is None:
+    source = _source(ledger, config, camera, known)
+    primed = ledger.primed.of(camera.id)
+    if source is None and not primed:
         return ()
     where = Bin.of(taken.lens, taken.focal_mm) if taken else None
     own = _own(ledger, config, camera, known)
-    return tuple(
-        _prior(one, source)
-        for one in _expected(ledger, camera, source, where)
-        if (taken is None or _is_of(one.defect, taken))
-        and _is_inside(one.at, camera)
-        and own.leaves_open(one.home)
-    )
+    found: list[Prior] = []
+    if source is not None:
+        found += [
+            _prior(one, source)
+            for one in _expected(ledger, camera, source, where)
+            if (taken is None or _is_of(one.defect, taken))
+            and _is_inside(one.at, camera)
+            and own.leaves_open(one.home)
+        ]
+    corrections = ledger.samples.suspects(camera.id).corrections
+    of_frames = (_primed(one, camera, corrections, where, own) for one in primed)
+    found += [
+        one
+        for one in filter(None, of_frames)
+        if not _is_near((one.row, one.col), found)
+        and (taken is None or _exposure(taken) >= one.least_exposure)
+    ]
+    return tuple(found)
+
+
+def _exposure(taken: Metadata) -> float:
+    """Return ISO times seconds of a photo; 0 where it does not say."""
+    return (taken.iso or 0) * (taken.exposure_seconds or 0.0)
+
+
+def _primed(
+    known: PrimedPixel,
+    camera: Camera,
+    corrections: Corrections,
+    where: Bin | None,
+    own: _Own,
+) -> Primed | None:
+    """Return a primed pixel where photos of a bin show it, as long as nothing judges it.
+
+    Parameters
+    ----------
+    where : Bin or None
+        None is that of sensor sites.
+    """
+    pixel, size = known.pixel, (camera.height, camera.width)
+    if known.outcome not in {Outcome.OPEN, Outcome.LONGER}:
+        return None
+    site, at = _of_frame(known, corrections, where, size)
+    if at is None or not _is_inside(np.array(at, np.float64), camera):
+        return None
+    if site is not None and own.judges(site):
+        return None
+    least = 0.0
+    if known.outcome is Outcome.LONGER:
+        least = dark_frames.least_exposure(pixel)
+    return replace(pixel, row=at[0], col=at[1], places=(at,), least_exposure=least)
+
+
+def _of_frame(
+    known: PrimedPixel, corrections: Corrections, where: Bin | None, size: Site
+) -> tuple[Site | None, Site | None]:
+    """Return a primed pixel's sensor site, and where photos of a bin show it, if known."""
+    frame = known.pixel.frame
+    if not corrections.move:
+        return frame, frame
+    there = corrections.at(known.bin)
+    back = NONE if where is None else corrections.at(where)
+    site = None
+    if there is not None:
+        site = _nearest(there.sites(np.array([frame]), size))
+    if where == known.bin:
+        return site, frame
+    if site is None or back is None:
+        return site, None
+    return site, _nearest(back.places(np.array([site]), size))
+
+
+def _nearest(places: NDArray[np.float64]) -> Site:
+    """Return the pixel of the first of some places."""
+    row, col = np.rint(places[0]).astype(int).tolist()
+    return row, col
 
 
 def _is_of(defect: Defect, taken: Metadata) -> bool:
@@ -298,7 +377,8 @@ class Places:
         sites = sites.reshape(-1, 2).astype(np.float64)
         correction = self.corrections.at(where)
         if correction is None:
-            stays = np.array([one.source != Source.DETECTED for one in self.pixels])
+            stay = {Source.CONFIGURED, Source.BOTH}
+            stays = np.array([one.source in stay for one in self.pixels])
             found = np.where(stays.reshape(-1, 1), sites, np.nan)
         else:
             found = correction.known_places(sites, self._size)

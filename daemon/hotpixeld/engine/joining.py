@@ -294,6 +294,7 @@ class _Joining:
                 self._name(mine, record, counts, choice)
         self.rows.take_samples(camera_id, mine_id)
         self._join_map(camera_id, mine_id)
+        self._join_primed(camera_id, mine_id)
         self._pending |= dict.fromkeys(pending, mine.camera)
         both = len({one.identity for one in before} & {one.identity for one in others})
         return Joined(
@@ -377,6 +378,14 @@ class _Joining:
         both = learned.or_better(footprints.kept(self._other.folder, camera_id))
         if both != learned:
             self._footprints[mine] = both
+
+    def _join_primed(self, camera_id: str, mine: str) -> None:
+        """Take over what dark frames have shown; the next map says what photos do."""
+        known = {one.pixel.frame for one in self._ledger.primed.of(mine)}
+        for one in self._other.ledger.primed.of(camera_id):
+            if one.pixel.frame not in known:
+                self._ledger.primed.add(mine, [one.pixel], one.bin)
+        self._ledger.primed.open_again(mine)
 
     def keep_footprints(self) -> None:
         """Write how defects show, once the ledger is committed."""

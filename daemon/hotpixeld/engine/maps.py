@@ -17,8 +17,8 @@ from hotpixeld import files
 from hotpixeld.camera import Bin
 from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Defect
-from hotpixeld.detection import gate, lives, sensor_trace, suspects
+from hotpixeld.defect import Defect, Primed
+from hotpixeld.detection import dark_frames, gate, lives, sensor_trace, suspects
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.detection.score_test import scenes
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Prior
+    from hotpixeld.detection.dark_frames import Outcome
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.sampling import EarlierPhotos
@@ -88,7 +89,7 @@ class MapTask:
     footprints : Footprints
         What was learned with it.
     priors : tuple of Prior
-        What other sizes of its body list.
+        What other sizes of its body list, and dark frames have shown.
     look_back : int
         Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
         suspect.
@@ -132,6 +133,8 @@ class MadeMap:
         Whether a photo shows none of the defects that it should, by image id.
     is_complete : bool
         The newest photos were all sampled at all suspects.
+    primed : mapping of (row, col) to Outcome
+        What the photos say of what dark frames have shown, there.
     """
 
     task: MapTask
@@ -143,6 +146,7 @@ class MadeMap:
     sampled: list[SampledPhoto]
     suppressed: dict[int, bool]
     is_complete: bool
+    primed: dict[Site, Outcome]
 
 
 def find(
@@ -303,6 +307,7 @@ def _made(
     if known.suspects.corrections.move:  # it is told by places, not by focal lengths
         found = [replace(one, focal=None) for one in found]
     table = known.table()
+    various = scenes(table.controls)
     ids = [photo.image for photo in table.photos]
     return MadeMap(
         task,
@@ -312,12 +317,30 @@ def _made(
             *(earlier, at_step),
         ),
         state.photos,
-        scenes(table.controls),
+        various,
         new,
         again,
         dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
         not Coverage.of(known, 0).all(),
+        _primed(task, table, found, state.photos, various),
     )
+
+
+def _primed(
+    task: MapTask,
+    table: EvidenceTable,
+    found: list[Defect],
+    photos: int,
+    various: float,
+) -> dict[Site, Outcome]:
+    """Return what the photos say of what dark frames have shown."""
+    needed = task.config.detection.min_photos
+    may_deny = photos >= needed and various >= lives.scenes_needed(needed)
+    return {
+        one.frame: dark_frames.outcome(one, table, found, may_deny=may_deny)
+        for one in task.priors
+        if isinstance(one, Primed)
+    }
 
 
 def _there(
@@ -415,6 +438,7 @@ class Maps:
             for photo in made.sampled:
                 self._ledger.samples.record(camera.id, photo)
             self._ledger.defects.replace(camera.id, made.defects)
+            self._ledger.primed.set_outcomes(camera.id, made.primed)
             self._tell(camera, made.task.former, made.defects)
             for image in self._ledger.images.set_suppressed(made.suppressed):
                 self._ledger.paths.have_repaired_again(image)

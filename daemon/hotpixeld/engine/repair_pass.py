@@ -251,6 +251,14 @@ def camera_unless_edited(source: Photo, config: Config) -> Camera:
     return camera
 
 
+def body(camera: Camera, config: Config, ledger: Ledger) -> Camera:
+    """Return the camera that is meant: the one whose serial has appeared or changed."""
+    if camera.serial in config.bodies:
+        return camera
+    named = any(one.serial for one in config.camera_entries(camera))
+    return ledger.aliases.resolve(camera, may_appear=not named)
+
+
 def _unless_lost(image: Image | None) -> Image | None:
     """Return an image, unless it is to be taken as if it were new."""
     return None if image is None or image.outcome == "lost" else image
@@ -435,7 +443,8 @@ class RepairPass:
             how = "plain" if copy.is_plain else "repaired"
             what = f"a {how} copy of {copy.source}, written by hotpixeld"
             raise KnownPhotoError(job.path, what)
-        job.camera = self._body(camera_unless_edited(photo, self._config))
+        camera = camera_unless_edited(photo, self._config)
+        job.camera = body(camera, self._config, self._ledger)
         job.image = _unless_lost(image)
         record = self._ledger.paths.find(job.path)
         is_there = record is not None and image is not None and record.image == image.id
@@ -486,13 +495,6 @@ class RepairPass:
             self._spool.drop([kinship.image.identity])
         job.image = image
         job.outcome = "pending" if image.outcome == "pending" else "known"
-
-    def _body(self, camera: Camera) -> Camera:
-        """Return the camera that is meant: the one whose serial has appeared or changed."""
-        if camera.serial in self._config.bodies:
-            return camera
-        named = any(one.serial for one in self._config.camera_entries(camera))
-        return self._ledger.aliases.resolve(camera, may_appear=not named)
 
     def _recognise(self, job: Job) -> None:
         """Find the image of a photo that the ledger knows."""

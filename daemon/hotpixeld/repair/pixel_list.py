@@ -23,7 +23,7 @@ import numpy as np
 
 from hotpixeld.camera import Bin
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import VISIBLE_LEVELS, Defect, Kind, Prior
+from hotpixeld.defect import VISIBLE_LEVELS, Defect, Kind, Primed, Prior
 from hotpixeld.detection import lives, suspects
 from hotpixeld.detection.lens_correction import NOT_CORRECTED, NOWHERE
 from hotpixeld.jpeg.block_reader import Window
@@ -334,7 +334,13 @@ def version(
     plain = [one for one in plain if one[1] != "skip"]
     laws = [(one.row, one.col, one.law) for one in footprints.defects if one.law]
     moved = (corrections.to_json(),) if corrections.move else ()
-    listed = (camera.id, configured, found, config.repair, plain, laws, *moved)
+    longer = [
+        (one.row, one.col, one.least_exposure)
+        for one in detected
+        if isinstance(one, Primed) and one.least_exposure
+    ]
+    primed = (longer,) if longer else ()
+    listed = (camera.id, configured, found, config.repair, plain, laws, *moved, *primed)
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
@@ -444,6 +450,8 @@ class Source(StrEnum):
     CONFIGURED = "configured"
     DETECTED = "detected"
     BOTH = "both"
+    PRIMED = "primed"
+    """Dark frames do, and photos have not said anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,7 +475,9 @@ class ListedPixel:
     @property
     def prior(self) -> str:
         """Return the other size of the body whose list it is from; empty: its own."""
-        return self.defect.source if isinstance(self.defect, Prior) else ""
+        if isinstance(self.defect, Prior) and self.source is not Source.PRIMED:
+            return self.defect.source
+        return ""
 
 
 def _overlap(configured: Defect, detected: Defect) -> bool:
@@ -529,7 +539,10 @@ def listing(
         ListedPixel(one, ignored=suspects.is_ignored(one.row, one.col, ignored))
         for one in found
     ]
-    out += map(ListedPixel, priors)
+    out += [
+        ListedPixel(one, Source.PRIMED if isinstance(one, Primed) else Source.DETECTED)
+        for one in priors
+    ]
     rank = {}
     if config.detection.method == "variance":
         rank = {(one.row, one.col): place for place, one in enumerate(detected)}
@@ -548,18 +561,20 @@ def _place_and_time(pixel: ListedPixel) -> tuple[int, int, dt.datetime]:
 
 
 def counts(pixels: Iterable[ListedPixel]) -> dict[str, int]:
-    """Return how many defects are detected, configured, ignored, and from other sizes.
+    """Return how many defects are detected, configured, ignored, from other sizes, primed.
 
     Several lives of one place count once.
     """
     pixels = list(pixels)
     sorts = {
         "defects": lambda one: (
-            one.source != Source.CONFIGURED and not one.ignored and not one.prior
+            one.source in {Source.DETECTED, Source.BOTH}
+            and not (one.ignored or one.prior)
         ),
-        "configured": lambda one: one.source != Source.DETECTED,
+        "configured": lambda one: one.source in {Source.CONFIGURED, Source.BOTH},
         "ignored": lambda one: one.ignored,
         "prior": lambda one: bool(one.prior),
+        "primed": lambda one: one.source is Source.PRIMED,
     }
     return {
         name: lives.places(pixel.defect for pixel in filter(is_meant, pixels))

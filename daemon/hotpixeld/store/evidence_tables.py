@@ -202,7 +202,8 @@ def _pair(values: list[Any] | None) -> tuple[Any, Any] | None:
     return None if values is None else (values[0], values[1])
 
 
-def _appearance(saved: dict[str, Any] | None) -> Appearance | None:
+def parsed_appearance(saved: dict[str, Any] | None) -> Appearance | None:
+    """Return the appearance that was kept as JSON of its fields."""
     if saved is None:
         return None
     strengths = (
@@ -231,7 +232,7 @@ def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
         by=_time(verdict["by"]),
         until=_time(verdict["until"]),
         focal=_pair(verdict.get("focal")),
-        appearance=_appearance(verdict.get("appearance")),
+        appearance=parsed_appearance(verdict.get("appearance")),
         law=_law(verdict.get("law")),
     )
 

@@ -309,6 +309,21 @@ class Images:
         row = self._connection.execute(_IMAGE + "WHERE id = ?", (id_,)).fetchone()
         return None if row is None else _image(row)
 
+    def add_camera(self, camera: Camera) -> None:
+        """Have a camera, if it is not known; call inside a transaction."""
+        self._connection.execute(
+            "INSERT INTO cameras (id, make, model, serial, width, height)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                camera.id,
+                camera.make,
+                camera.model,
+                camera.serial,
+                camera.width,
+                camera.height,
+            ),
+        )
+
     def admit(self, identity: str, camera: Camera, taken: Taken, now: float) -> Image:
         """Give a new image its place in its camera's sequence; it is pending.
 
@@ -323,18 +338,7 @@ class Images:
         """
         run = self._connection.execute
         known = self.find(identity)
-        run(
-            "INSERT INTO cameras (id, make, model, serial, width, height)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                camera.id,
-                camera.make,
-                camera.model,
-                camera.serial,
-                camera.width,
-                camera.height,
-            ),
-        )
+        self.add_camera(camera)
         (sequence,) = run(
             "UPDATE cameras SET sequence = sequence + 1 WHERE id = ?"
             " RETURNING sequence",
@@ -440,7 +444,8 @@ class Images:
             "DELETE FROM cameras WHERE id = ?1 AND generation = 0 AND NOT EXISTS"
             " (SELECT * FROM images WHERE camera = ?1) AND NOT EXISTS"
             " (SELECT * FROM aliases WHERE camera = ?1) AND NOT EXISTS"
-            " (SELECT * FROM suspects WHERE camera = ?1)",
+            " (SELECT * FROM suspects WHERE camera = ?1) AND NOT EXISTS"
+            " (SELECT * FROM primed WHERE camera = ?1)",
             (camera_id,),
         )
 

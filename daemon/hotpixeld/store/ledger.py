@@ -4,7 +4,7 @@ One SQLite file (WAL), so that one transaction commits all.  It is the single co
 point: a generation counts once `Images.commit_generation` names it and marks the images
 that it holds as folded; until then they are pending.
 The tables themselves are in `images`, `fingerprints`, `paths`, `copies`, `undo_records`,
-`evidence_tables`, `events` and `hazards`.
+`evidence_tables`, `events`, `hazards` and `primed`.
 An older file is brought up to them by `STEPS`, one for each version.
 """
 
@@ -24,6 +24,7 @@ from hotpixeld.store import (
     hazards,
     images,
     paths,
+    primed,
     state_folder,
     undo_records,
 )
@@ -143,6 +144,7 @@ STEPS = (
     _SUPPRESSED,
     events.SCHEMA,
     _LENS,
+    primed.SCHEMA,
 )
 """SQL that brings a ledger from version 1 to 2, from 2 to 3, and so on."""
 VERSION = len(STEPS) + 1
@@ -175,6 +177,7 @@ SCHEMA = (
             evidence_tables,
             hazards,
             events,
+            primed,
         )
     )
     + images.TALLIES
@@ -294,6 +297,7 @@ class Ledger:
         self.undo = undo_records.UndoRecords(self.connection)
         self.defects = evidence_tables.Defects(self.connection)
         self.samples = evidence_tables.SampleTables(self.connection)
+        self.primed = primed.PrimedPixels(self.connection)
         self.hazards = hazards.Hazards(
             self.connection,
             self.transaction,

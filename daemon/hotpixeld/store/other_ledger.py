@@ -146,7 +146,7 @@ class Joint:
             if now == "pending":
                 pending.append(identity.hex())
         self._run(
-            "UPDATE cameras SET sequence = (SELECT max(sequence) FROM images"
+            "UPDATE cameras SET sequence = (SELECT coalesce(max(sequence), 0) FROM images"
             " WHERE camera = ?1) WHERE id = ?1",
             (mine,),
         )
