@@ -51,6 +51,9 @@ STANDS_OUT = 4.0
 FARTHEST = 0.17
 """By how much of its distance from the centre a site is moved at most: kit zooms are
 corrected by 12 % at the corner."""
+EDGE = 4
+"""Pixels from the frame's edge within which nothing is read: what stands out there is often
+the edge itself, which no correction moves."""
 STEPS = 2
 """Places that are read to a pixel of a ray."""
 # A site counts by what its signal to noise has over the first, bounded by the second:
@@ -229,6 +232,8 @@ def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
     wide[:, :-1] = np.maximum(wide[:, :-1], ratios[:, 1:])
     limit = FARTHEST * far[:, None] + NEAR
     wide[np.abs(along) > limit] = 0
+    edge = np.array(trace.total.shape) - 1 - EDGE
+    wide[((places < EDGE) | (places > edge)).any(axis=-1)] = 0
     return _Rays(far / length, length, wide.astype(np.float32))
 
 
