@@ -158,8 +158,12 @@ def _left(found: _Found, listed: ListedPixel, *, is_allowed: bool) -> _Left:
         return NOT_LEFT
     defect, taken = listed.defect, found.photo.metadata
     which, image = found.config.repair.pixels, found.image
-    unused = {Source.CONFIGURED: "detected", Source.DETECTED: "configured"}
-    is_detected = listed.source is Source.DETECTED
+    unused = {
+        Source.CONFIGURED: "detected",
+        Source.DETECTED: "configured",
+        Source.PRIMED: "configured",
+    }
+    is_detected = listed.source in {Source.DETECTED, Source.PRIMED}
     reasons = (
         (listed.ignored, IGNORED),
         (
@@ -228,7 +232,7 @@ def _entry(found: _Found, number: int) -> Json:
     repaired = [(y, x) for y, x in sites if (x, y) in found.repaired]
     y, x = repaired[0] if repaired else (shown_at.row, shown_at.col)
     left = _left(found, listed, is_allowed=at in found.allowed)
-    if not left.word and not looked["shows"] and listed.source is Source.DETECTED:
+    if not left.word and not looked["shows"] and is_detected:
         left = UNSEEN
     done = {"repaired": bool(repaired), "left": left.word, "why": left.why}
     return {**entry, "x": x, "y": y, **looked, **done}
