@@ -232,6 +232,7 @@ def _entry(found: _Found, number: int) -> Json:
     repaired = [(y, x) for y, x in sites if (x, y) in found.repaired]
     y, x = repaired[0] if repaired else (shown_at.row, shown_at.col)
     left = _left(found, listed, is_allowed=at in found.allowed)
+    is_detected = listed.source in {Source.DETECTED, Source.PRIMED}
     if not left.word and not looked["shows"] and is_detected:
         left = UNSEEN
     done = {"repaired": bool(repaired), "left": left.word, "why": left.why}
