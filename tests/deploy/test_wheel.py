@@ -65,6 +65,9 @@ def wheel() -> Path:
     return build(os.uname().machine)
 
 
+DOWNLOAD = [sys.executable, "-m", "pip", "download", "--quiet"]
+
+
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a root file system with pipx and the wheel, and nothing to build with."""
@@ -74,15 +77,7 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree += [f"--architectures={DEBIAN[processor]}", "bookworm", str(root)]
     subprocess.run(tree, check=True)
     house = root / "wheels"
-    download = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--dest",
-        str(house),
-    ]
+    download = [*DOWNLOAD, "--dest", str(house)]
     download += ["--only-binary", ":all:", "--python-version=3.11"]
     for glibc in ("2_17", "2_27", "2_28", "2_34"):
         download += ["--platform", f"manylinux_{glibc}_{processor}"]
@@ -144,15 +139,7 @@ def test_the_source_distribution_builds_and_works_in_a_fresh_debian(
     subprocess.run(tree, check=True)
     source = Path(shutil.copy(build("sdist"), root))
     house = root / "wheels"
-    download = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--dest",
-        str(house),
-    ]
+    download = [*DOWNLOAD, "--dest", str(house)]
     version = {"bookworm": "3.11", "trixie": "3.13"}[release]
     download += ["--only-binary", ":all:", "--python-version", version, "hatchling"]
     needs = metadata.requires("hotpixeld") or []

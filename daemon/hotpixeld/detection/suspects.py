@@ -3,7 +3,7 @@
 By the trace, which finds the weak ones; by the mean, which shows stuck pixels better; and by
 the variance, the only one that shows a pixel stuck at a level that scenes are as often above
 as below: it takes away here and adds there, but varies less than all around it.
-`lowest_variance` is the original method, in place of both and of all verdicts.
+`lowest_variance` is the original method, in place of all three and of all verdicts.
 
 References
 ----------
@@ -25,7 +25,7 @@ from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import CORE, LUMA, RAYS, RING, WINDOW, window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,6 +83,21 @@ def are_seen(state: State, sites: Sites) -> NDArray[np.bool_]:
     return np.array(seen, np.bool_)
 
 
+def _peaks(
+    state: State,
+    levels_of: Callable[[slice], NDArray[np.float32]],
+    count: int,
+    scratch: Scratch,
+) -> Peaks:
+    """Return the `count` most significant peaks and dips of a plane, given by its rows."""
+    height, width, _ = state.mean.shape
+    plane = peaks.relief(
+        lambda start, stop: levels_of(slice(start, stop)), height, width, scratch
+    )
+    peaks.level_grid(plane)
+    return peaks.peaks(plane, count)
+
+
 def by_mean(state: State, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
     """Return the sites whose mean stands out most, whatever the reason.
 
@@ -99,11 +114,7 @@ def by_mean(state: State, count: int, scratch: Scratch = peaks.zeros) -> Peaks:
     height, width, _ = state.mean.shape
     if state.photos == 0 or min(height, width) < peaks.SMALLEST:
         return peaks.no_peaks()
-    plane = peaks.relief(
-        lambda start, stop: state.mean[start:stop] @ LUMA, height, width, scratch
-    )
-    peaks.level_grid(plane)
-    strongest = peaks.peaks(plane, count)
+    strongest = _peaks(state, lambda rows: state.mean[rows] @ LUMA, count, scratch)
     return strongest.only(are_seen(state, strongest.sites))
 
 
@@ -127,13 +138,11 @@ def by_variance(state: State, count: int, scratch: Scratch = peaks.zeros) -> Sit
         return peaks.no_peaks().sites
     every = np.full(3, 1 / state.weight, np.float32)
 
-    def octaves(start: int, stop: int) -> NDArray[np.float32]:
-        variance = state.m2[start:stop] @ every
+    def octaves(rows: slice) -> NDArray[np.float32]:
+        variance = state.m2[rows] @ every
         return np.asarray(np.log(4 * variance + 1) * OCTAVE, np.float32)
 
-    plane = peaks.relief(octaves, height, width, scratch)
-    peaks.level_grid(plane)
-    found = peaks.peaks(plane, 2 * count)
+    found = _peaks(state, octaves, 2 * count, scratch)
     found = found.only((found.ratios < 0) & (found.false_alarms < FEW))
     return found.sites[are_seen(state, found.sites)][:count]
 

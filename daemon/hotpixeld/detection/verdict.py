@@ -105,20 +105,17 @@ def _weights(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
     return np.asarray(weight, np.float32)
 
 
-def _amplitude(suspects: Samples, shown: NDArray[np.bool_]) -> FloatArray:
+def _amplitude(suspects: Samples, weight: FloatArray) -> FloatArray:
     """Return the mean peak of each site over the photos that show it, (N, 3).
 
     A mean, not a median, because some defects show strongly in a few photos and hardly in
     others.
     """
-    weight = _weights(suspects, shown)
     peak = suspects["peak"].astype(np.float32)
     return np.asarray((weight[..., None] * peak).sum(axis=0), np.float32)
 
 
-def _size(
-    suspects: Samples, shown: NDArray[np.bool_], drawn_to: FloatArray
-) -> FloatArray:
+def _size(suspects: Samples, weight: FloatArray, drawn_to: FloatArray) -> FloatArray:
     """Return by how much each site is off its surroundings in the photos that show it.
 
     What takes away in bright surroundings and adds in dark ones is there in both.
@@ -126,7 +123,7 @@ def _size(
     level = suspects["level"].astype(np.float32)
     sign = np.where(np.isnan(drawn_to), 1, np.sign(drawn_to - level))
     luma = suspects["peak"].astype(np.float32) @ LUMA
-    mean = (_weights(suspects, shown) * sign * luma).sum(axis=0)
+    mean = (weight * sign * luma).sum(axis=0)
     return np.asarray(np.abs(mean), np.float32)
 
 
@@ -177,14 +174,15 @@ def judge(
     scale, exponent = score_test.calibrate(strength[count:], strength[:count], pixels)
     score = (strength[:count] / scale) ** (1 / exponent)
     shown = part.shown[:, :count]
+    weight = _weights(suspects, shown)
     expected = [pixels * NormalDist().cdf(-ratio) for ratio in score.tolist()]
     return Verdicts(
         score=score,
         false_alarms=np.array(expected),
         shown=shown,
         axis=part.axis[:count],
-        amplitude=_amplitude(suspects, shown),
-        size=_size(suspects, shown, part.drawn_to[:count]),
+        amplitude=_amplitude(suspects, weight),
+        size=_size(suspects, weight, part.drawn_to[:count]),
         elsewhere=_surely(suspects, ~shown),
         scenes=float(shares.sum()),
         residuals=residuals.only(slice(count)),
