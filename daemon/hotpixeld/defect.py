@@ -199,6 +199,9 @@ class Defect:
         None for a configured pixel.
     law : Law or None
         How strongly a hot pixel shows, where photos told.
+    aside : (float, float)
+        Where in its pixel it lies, rows and columns beside the middle: photos that a lens
+        correction moves show it there.
     """
 
     row: int
@@ -213,6 +216,12 @@ class Defect:
     focal: tuple[float, float] | None = None
     appearance: Appearance | None = None
     law: Law | None = None
+    aside: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def exactly(self) -> tuple[float, float]:
+        """Return the row and column where it lies, in pixels."""
+        return self.row + self.aside[0], self.col + self.aside[1]
 
     @property
     def life(self) -> Life:

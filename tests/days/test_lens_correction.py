@@ -97,6 +97,19 @@ def test_every_photo_is_repaired_where_it_shows_the_defects(
     assert np.median([one for one in likely if one is not None]) > 0.9
 
 
+def test_a_stuck_pixel_is_told_though_its_place_moves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = Planted(90, 130, 200.0, "stuck")
+    worked = zoom.worked(tmp_path, (*DEFECTS, stuck))
+
+    assert main(["map", "--format", "json", "--state", worked.state]) == 0
+    (camera,) = json.loads(capsys.readouterr().out)["cameras"]
+    kinds = {(one["y"], one["x"]): one["kind"] for one in camera["pixels"]}
+    assert kinds.pop((90, 130)) == "stuck"
+    assert set(kinds.values()) == {"hot"}
+
+
 def test_a_camera_with_too_few_defects_keeps_one_place_for_all_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,6 +179,25 @@ def test_a_sensor_trace_shows_what_lies_outside_of_the_references_frame() -> Non
     assert stacked.ratios(200, 100)[6, 6] > 9
 
 
+@pytest.mark.parametrize("ratio", [12.0, -12.0, 3.0])
+def test_bins_together_tell_where_in_its_pixel_a_site_lies(ratio: float) -> None:
+    """Unless it hardly stands out: noise would tell."""
+    there = np.array([[201.3, 149.6], [331.0, 520.2]])
+    moved = {WIDE: NONE, MIDDLE: OTHER, TELE: BENT}
+    bins = {
+        one: trace(correction.places(there, SIZE), seed, ratio)
+        for seed, (one, correction) in enumerate(moved.items())
+    }
+    stacked = SensorTrace.of(bins, Corrections(WIDE, moved))
+
+    found = [stacked.aside(*site) for site in np.rint(there).astype(int).tolist()]
+
+    if abs(ratio) < sensor_trace.CLEAR:
+        assert found == [(0.0, 0.0)] * 2
+    else:
+        assert np.abs(np.array(found) - [[0.3, -0.4], [0, 0.2]]).max() <= 0.2
+
+
 def test_what_moves_no_place_by_half_a_pixel_stays_as_it_was() -> None:
     bins = dict(zip((WIDE, TELE), lies(30, BENT), strict=True))
     first = sensor_trace.corrections(bins, NOT_CORRECTED)

@@ -187,12 +187,17 @@ class Corrections:
             return not former.move
         return former.move and self.reference == former.reference
 
-    def places(self, sites: Sites, where: Bin, size: tuple[int, int]) -> Sites:
+    def places(
+        self,
+        sites: Sites | NDArray[np.float64],
+        where: Bin,
+        size: tuple[int, int],
+    ) -> Sites:
         """Return the pixels of a photo that show sensor sites.
 
         Parameters
         ----------
-        sites : (N, 2) intp
+        sites : (N, 2) intp or float64
             Row, column; sensor sites may lie outside of the reference's frame.
         where : Bin
             Of the photo.
@@ -206,11 +211,9 @@ class Corrections:
         """
         correction = self.at(where)
         if correction is None:
-            return np.full_like(sites, NOWHERE)
-        places, known = sites, np.ones(len(sites), np.bool_)
-        if correction != NONE:
-            places = np.rint(correction.places(sites, size)).astype(np.intp)
-            known = correction.are_known(sites, size)
+            return np.full(sites.shape, NOWHERE, np.intp)
+        places = np.rint(correction.places(sites, size)).astype(np.intp)
+        known = correction.are_known(sites, size)
         inside = known & np.all((places >= 0) & (places < np.array(size)), axis=1)
         return np.where(inside[:, None], places, NOWHERE).astype(np.intp)
 

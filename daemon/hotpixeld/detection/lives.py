@@ -43,6 +43,8 @@ DISPROVED = -7.0
 """Votes against (log likelihood ratio, a thousand to one) that end a life."""
 # A vote (log likelihood ratio) from which on a photo counts for or against a defect.
 LEAST_VOTE = 1.0
+HARDLY = 0.25
+"""Pixels by which a defect may lie elsewhere in its pixel and be left where it was."""
 # Exposure times within two stops are summed up together.
 STOPS = 2
 
@@ -229,6 +231,22 @@ def _kind(by_photos: Kind, by_state: Kind) -> Kind:
     return Kind.HOT if both == (Kind.STUCK, Kind.HOT) else by_photos
 
 
+def _kind_by_samples(verdicts: Verdicts, table: EvidenceTable, site: int) -> Kind:
+    """Return what the state would say if all photos showed a site at one place.
+
+    See `suspects.measure`: here the photos' own samples say how much less it varies than
+    what is around it.
+    """
+    if verdicts.amplitude[site] @ LUMA < 0:
+        return Kind.DEAD
+    samples = table.suspects[:, site]
+    told = samples[samples["clipped"] <= CLIPPED]
+    around = told["level"].astype(np.float64)
+    own = around[:, None] + told["peak"].astype(np.float64)
+    varied = float(own.var(axis=0).mean()) if len(told) else np.inf
+    return Kind.STUCK if varied < suspects.STUCK * around.var() else Kind.HOT
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the photos tell of some suspects.
@@ -318,9 +336,10 @@ def _described(
     times = [photo.captured for photo in table.photos]
     life = told.lives[number]
     score = float(verdicts.score[site])
+    aside = (0.0, 0.0)
     if isinstance(state.trace, SensorTrace):
-        dark = verdicts.amplitude[site] @ LUMA < 0
-        defect = Defect(row, col, Kind.DEAD if dark else Kind.HOT, None, score)
+        aside = state.trace.aside(row, col)
+        defect = Defect(row, col, _kind_by_samples(verdicts, table, site), None, score)
     else:
         defect = suspects.measure(state, row, col, score)
     kind = _kind(told.explained.kinds[number], defect.kind)
@@ -335,6 +354,7 @@ def _described(
         focal=focal_range(table, shown) if told.by_focal[number] else None,
         appearance=appearance(table, site, told.explained.votes[:, number], life),
         law=asked.law(number) if kind is Kind.HOT else None,
+        aside=aside,
     )
 
 
@@ -468,11 +488,17 @@ def _earlier(
 def _as_sure(
     defect: Defect, living: Sequence[Defect], service: dt.datetime | None
 ) -> Defect:
-    """Return a defect as sure as the map before was of it: no less while it lives."""
+    """Return a defect as sure as the map before was of it: no less while it lives.
+
+    And where that had it in its pixel, unless it is clearly elsewhere: copies follow.
+    """
     same = _same(defect.row, defect.col, living)
     if same is None or (defect.after is not None and _is_older(same, service)):
         return defect
-    return replace(defect, score=max(defect.score or 0, same.score or 0))
+    sure = replace(defect, score=max(defect.score or 0, same.score or 0))
+    apart = [abs(a - b) for a, b in zip(sure.exactly, same.exactly, strict=True)]
+    is_there = (sure.row, sure.col) == (same.row, same.col) and max(apart) <= HARDLY
+    return replace(sure, aside=same.aside) if is_there else sure
 
 
 def carried_on(

@@ -6,6 +6,7 @@ photos of other bins show a defect at other places, and add nothing to it at thi
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,17 @@ from hotpixeld.statistics.trace import CELL, PART, UNIT, Trace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from hotpixeld.camera import Bin
     from hotpixeld.detection.lens_correction import Correction
     from hotpixeld.statistics.contrast import FloatArray
     from hotpixeld.statistics.peaks import Peaks, Scratch
+
+FINE = np.linspace(-0.5, 0.5, 9)
+"""Pixels beside the middle of its own at which a site is looked for."""
+CLEAR = 6.0
+"""Signal to noise from which on that is told by it."""
 
 
 def corrections(
@@ -104,6 +112,37 @@ class SensorTrace(Trace):
         return peaks.Peaks(
             found.sites - np.array(margin), found.ratios, found.false_alarms
         )
+
+    def aside(self, row: int, col: int) -> tuple[float, float]:
+        """Return where in its pixel a sensor site lies: rows, columns beside the middle.
+
+        Where it stands out most in all bins together, each read between its pixels: they
+        show it at other fractions of theirs.  In the middle, where it hardly does: one that
+        is stuck at a level may add to as many photos as it takes away from.
+        """
+        rows, cols = np.meshgrid(row + FINE, col + FINE, indexing="ij")
+        ratio = self._between(np.stack([rows.ravel(), cols.ravel()], axis=1))
+        middle = ratio[len(ratio) // 2]
+        if abs(middle) < CLEAR:
+            return 0.0, 0.0
+        down, right = divmod(int(np.argmax(ratio * np.sign(middle))), len(FINE))
+        return float(FINE[down]), float(FINE[right])
+
+    def _between(self, sites: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the signal to noise of sites between pixels, (N,); 0 where none shows it."""
+        total, information = np.zeros(len(sites)), np.zeros(len(sites))
+        last = np.array(self.size) - 1
+        for trace, correction in zip(self.traces, self.corrections, strict=True):
+            places = correction.places(sites, self.size)
+            here = np.all((places >= 0) & (places <= last), axis=1)
+            here &= correction.are_known(sites, self.size)
+            first = np.minimum(places[here].astype(np.intp), last - 1)
+            (row, col), (y, x) = first.T, (places[here] - first).T
+            for down, right in itertools.product((0, 1), repeat=2):
+                part = abs(1 - down - y) * abs(1 - right - x)
+                total[here] += part * trace.total[row + down, col + right]
+            information[here] += trace.information[row // CELL, col // CELL]
+        return total / UNIT / np.sqrt(np.maximum(information, 1e-9))
 
     def ratios(self, row: int, col: int) -> FloatArray:
         """Return the signal-to-noise ratios around a sensor site, (13, 13).

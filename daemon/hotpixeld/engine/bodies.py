@@ -373,8 +373,8 @@ class Places:
         return self._exact[where]
 
     def _found(self, where: Bin) -> NDArray[np.float64]:
-        sites = np.array([(one.defect.row, one.defect.col) for one in self.pixels])
-        sites = sites.reshape(-1, 2).astype(np.float64)
+        sites = np.array([one.defect.exactly for one in self.pixels], np.float64)
+        sites = sites.reshape(-1, 2)
         correction = self.corrections.at(where)
         if correction is None:
             stay = {Source.CONFIGURED, Source.BOTH}
@@ -398,8 +398,8 @@ class Places:
 
         None where the frame does not show it, or nothing tells.
         """
-        sites = [(one.defect.row, one.defect.col) for one in self.pixels]
-        array = np.array(sites, np.intp).reshape(-1, 2)
+        sites = [one.defect.exactly for one in self.pixels]
+        array = np.array(sites, np.float64).reshape(-1, 2)
         places = self.corrections.places(array, where, self._size).tolist()
         if self.corrections.at(where) is None:
             others = [one.source != Source.DETECTED for one in self.pixels]

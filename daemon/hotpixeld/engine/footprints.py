@@ -17,7 +17,7 @@ import numpy as np
 
 from hotpixeld.defect import Defect, is_alive
 from hotpixeld.detection import suspects
-from hotpixeld.detection.lens_correction import NOWHERE
+from hotpixeld.detection.lens_correction import NONE, NOWHERE
 from hotpixeld.engine.sampling import JUDGED
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.repair import stacking
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.defect import Life
-    from hotpixeld.detection.lens_correction import Corrections
+    from hotpixeld.detection.lens_correction import Correction, Corrections
     from hotpixeld.engine.maps import MapTask
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.jpeg.block_reader import Window
@@ -82,6 +82,19 @@ def _inside(places: NDArray[np.intp]) -> list[Site]:
     return [(max(row, 0), max(col, 0)) for row, col in places.tolist()]
 
 
+def _between(
+    sites: NDArray[np.float64],
+    places: NDArray[np.intp],
+    correction: Correction | None,
+    size: tuple[int, int],
+) -> NDArray[np.float64] | None:
+    """Return where in its pixel a photo shows each site; None where nothing moves them."""
+    if correction is None or correction == NONE:
+        aside = sites - np.rint(sites)
+        return aside if aside.any() else None
+    return correction.places(sites, size) - places
+
+
 def learned(
     task: MapTask,
     defects: list[Defect],
@@ -105,10 +118,9 @@ def learned(
         return task.footprints
     stacks = stacking.Stacks(list(lived), task.camera.height, task.camera.width)
     lacking = len(wanted) - len(there)
-    sites, size = (
-        np.array(list(lived), np.intp),
-        (task.camera.height, task.camera.width),
-    )
+    exactly = {(one.row, one.col): one.exactly for one in defects}
+    sites = np.array([exactly[site] for site in lived], np.float64)
+    size = task.camera.height, task.camera.width
 
     def places(image: Image) -> NDArray[np.intp]:
         return corrections.places(sites, image.taken.bin, size)
@@ -127,7 +139,11 @@ def learned(
                 row != NOWHERE and any(is_alive(life, when) for life in lives_)
                 for (row, _), lives_ in zip(at.tolist(), lived.values(), strict=True)
             ]
-            stacks.add(levels, np.array(alive), _exposure(image.taken), _inside(at))
+            between = _between(sites, at, corrections.at(image.taken.bin), size)
+            stacks.add(
+                *(levels, np.array(alive), _exposure(image.taken)),
+                *(_inside(at), between),
+            )
     found = stacking.learn(stacks, basis)
     return found.or_better(task.footprints) if lacking else found
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -236,8 +237,9 @@ def of_pixels(pixels: Array, half: int) -> Array:
 
 def of_half(covariance: Array, half: int) -> Array:
     """Return the part of a footprint's covariance within a half width."""
-    inner = slice(LARGEST - half, LARGEST + half + 1)
-    square = covariance.reshape((2 * LARGEST + 1,) * 4)[inner, inner, inner, inner]
+    side = math.isqrt(len(covariance))
+    inner = slice(side // 2 - half, side // 2 + half + 1)
+    square = covariance.reshape((side,) * 4)[inner, inner, inner, inner]
     return square.reshape(((2 * half + 1) ** 2,) * 2)
 
 
@@ -246,8 +248,9 @@ class FootprintPrior:
 
     Parameters
     ----------
-    covariance : (289, 289) float64
-        Of the pixels of a footprint of amplitude 1, 17 x 17, row by row.
+    covariance : (side * side, side * side) float64
+        Of the pixels of a footprint of amplitude 1, row by row; as wide as any that is
+        asked for.
     """
 
     def __init__(self, covariance: Array) -> None:

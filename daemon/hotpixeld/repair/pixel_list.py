@@ -326,7 +326,7 @@ def version(
     """
     configured = config.listed(camera, largest=is_largest(camera, cameras))
     found = [
-        (each.row, each.col, each.kind, each.after, each.until, each.focal)
+        (*each.exactly, each.kind, each.after, each.until, each.focal)
         for each in certain(config, camera, cameras, detected)
     ]
     # Where copies go does not matter: see `copy_places.follow`.
@@ -421,22 +421,28 @@ def placed(
         return listed
     where, size = Bin.of(taken.lens, taken.focal_mm), (camera.height, camera.width)
 
-    def places(sites: Iterable[tuple[int, int]]) -> Sites:
-        array = np.array(list(sites), np.intp).reshape(-1, 2)
+    def places(sites: Iterable[tuple[float, float]]) -> Sites:
+        array = np.array(list(sites), np.float64).reshape(-1, 2)
         return corrections.places(array, where, size)
 
     configured, detected = (
-        _at(defects, places((one.row, one.col) for one in defects), keep_lost=keep)
+        _at(defects, places(one.exactly for one in defects), keep_lost=keep)
         for defects, keep in (
             (listed.configured, corrections.at(where) is None),
             (listed.detected, False),
         )
     )
     footprints = listed.shown.footprints
-    at = places((one.row, one.col) for one in footprints.defects).tolist()
+    exactly = {(one.row, one.col): one.exactly for one in listed.detected}
+    sites = [(one.row, one.col) for one in footprints.defects]
+    array = np.array([exactly.get(site, site) for site in sites]).reshape(-1, 2)
+    there = corrections.at(where)
+    between = array if there is None else there.places(array, size)
     moved = {
-        (row, col): replace(one, row=row, col=col)
-        for one, (row, col) in zip(footprints.defects, at, strict=True)
+        (row, col): one.shown_at(*at)
+        for one, at, (row, col) in zip(
+            footprints.defects, between.tolist(), places(array).tolist(), strict=True
+        )
         if row != NOWHERE
     }
     own = replace(footprints, defects=tuple(moved[site] for site in sorted(moved)))

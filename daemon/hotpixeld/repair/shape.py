@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hotpixeld.repair.footprint import Array, Covariance, Kernels
 
     Site = tuple[int, int]
+    Aside = tuple[float, float]
 
 # Y, Cb, Cr of red, green, blue (ITU-T T.871), less the constant.
 COMPONENTS = np.array(
@@ -51,6 +52,11 @@ UNIT = 10**-DIGITS
 # Photos bend a shape: by tone curve, clipping and rounding. Share of the usual footprints'
 # covariance, and of each pixel's own strength.
 _BENT, _APART = 0.02, 0.1
+FINE = 0.25
+"""Of a pixel, to which a shift is told."""
+# Pixels by which a shift may be off, and the share of its curvature by which a shape that
+# was learned from other fractions of a pixel is wider, or narrower.
+_OFF, _WIDER = 0.2, 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,12 @@ class Shapes:
         That of its amplitude in any photo; without one `amplitude` is but the shape's unit.
     components : tuple of Shape
         Y, Cb and Cr.
+    aside : (float, float)
+        Where in its pixel these photos show it, in the mean: rows, columns beside the
+        middle.  A lens correction puts it anywhere there.
+    shift : (float, float) or None
+        Rows and columns by which one photo shows it further aside; None where nothing
+        moves it.  It is not kept.
     """
 
     row: int
@@ -114,6 +126,8 @@ class Shapes:
     amplitude: float
     law: Law | None
     components: tuple[Shape, ...]
+    aside: Aside = (0.0, 0.0)
+    shift: Aside | None = None
 
     def __hash__(self) -> int:
         """Return what is soon found: there are hundreds of numbers in its components."""
@@ -128,6 +142,7 @@ class Shapes:
             "amplitude": self.amplitude,
             "law": self.law and asdict(self.law),
             "components": [one.saved() for one in self.components],
+            **({"aside": self.aside} if any(self.aside) else {}),
         }
 
     @classmethod
@@ -144,7 +159,18 @@ class Shapes:
             raise ValueError(f"shapes in {len(shapes)} components")
         row, col, photos = (int(saved[name]) for name in ("row", "col", "photos"))
         law = saved["law"] and Law(**saved["law"])
-        return cls(row, col, photos, float(saved["amplitude"]), law, shapes)
+        down, right = map(float, saved.get("aside", (0.0, 0.0)))
+        amplitude = float(saved["amplitude"])
+        return cls(row, col, photos, amplitude, law, shapes, (down, right))
+
+    def shown_at(self, row: float, col: float) -> Shapes:
+        """Return it at a place of a photo, which may lie between pixels."""
+        here = round(row), round(col)
+        shift = tuple(
+            round((at - pixel - aside) / FINE) * FINE
+            for at, pixel, aside in zip((row, col), here, self.aside, strict=True)
+        )
+        return replace(self, row=here[0], col=here[1], shift=(shift[0], shift[1]))
 
 
 FORMAT = 2
@@ -326,15 +352,42 @@ def _sharpened(count: int, step: int) -> Array:
     return np.linalg.inv(pooled)
 
 
+def _moved(levels: Array, shift: Aside) -> tuple[Array, Array]:
+    """Return a footprint's pixels shifted, and by what they may be off: (n, pixels).
+
+    Between two pixels as a camera that resamples its frame would have them: linearly.
+    """
+    side = math.isqrt(len(levels))
+    out, off = np.pad(levels.reshape(side, side), 1), []
+    for axis, part in enumerate(shift):
+        aside = np.roll(out, 1 if part > 0 else -1, axis)
+        out = (1 - abs(part)) * out + abs(part) * aside
+    for axis in (0, 1):
+        before, after = np.roll(out, 1, axis), np.roll(out, -1, axis)
+        off += [_OFF * (before - after) / 2, _WIDER * (before + after - 2 * out)]
+    inner = np.array([out, *off])[:, 1:-1, 1:-1].reshape(len(off) + 1, -1)
+    return inner[0], inner[1:]
+
+
 class KnownFootprint(FootprintPrior):
     """A defect's footprint in one component, and how far photos bend it.
 
     Its covariance, as that of any footprint, is about zero.
     """
 
-    def __init__(self, shape: Shape, amplitude: float, *, is_chroma: bool) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        amplitude: float,
+        *,
+        is_chroma: bool,
+        shift: Aside | None = None,
+    ) -> None:
         self.half = shape.half
         self._levels = np.array(shape.levels) / amplitude
+        moved = np.zeros((1, len(self._levels)))
+        if shift is not None:
+            self._levels, moved = _moved(self._levels, shift)
         strongest = float(np.abs(self._levels).max())
         possible = footprint.of_half(
             possible_covariance(is_chroma=is_chroma), self.half
@@ -342,11 +395,8 @@ class KnownFootprint(FootprintPrior):
         deviation = _BENT * strongest**2 * possible
         own = (shape.error / amplitude) ** 2 + (_APART * self._levels) ** 2
         ways = np.array(shape.ways) / amplitude
-        self._deviation = deviation + ways.T @ ways + np.diag(own)
-        side, margin = 2 * self.half + 1, LARGEST - self.half
-        square = self._deviation + np.outer(self._levels, self._levels)
-        whole = np.pad(square.reshape((side,) * 4), margin).reshape((SIDE**2,) * 2)
-        super().__init__(whole)
+        self._deviation = deviation + ways.T @ ways + np.diag(own) + moved.T @ moved
+        super().__init__(self._deviation + np.outer(self._levels, self._levels))
         self._known: dict[tuple[int, ...], Known] = {}
 
     def known(self, subsampling: Subsampling, down: int, across: int) -> Known:
@@ -410,4 +460,7 @@ def expected(
 def known(shapes: Shapes, component: int) -> KnownFootprint:
     """Return the footprint of a defect in a component."""
     shape = shapes.components[component]
-    return KnownFootprint(shape, shapes.amplitude, is_chroma=bool(component))
+    chroma = bool(component)
+    return KnownFootprint(
+        shape, shapes.amplitude, is_chroma=chroma, shift=shapes.shift
+    )

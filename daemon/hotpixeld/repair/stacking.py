@@ -234,6 +234,11 @@ def _seen(luma: Array) -> _Seen:
     return _Seen(levels.sum(axis=1) / count, variance, centre)
 
 
+def _rounded_pair(aside: Array) -> tuple[float, float]:
+    down, right = aside.round(DIGITS).tolist()
+    return down, right
+
+
 class Mean(NamedTuple):
     """What photos show around a site, in the mean.
 
@@ -246,6 +251,8 @@ class Mean(NamedTuple):
     expected : float
         Levels of luma that the law expects at the site.
     law : Law
+    aside : (float, float)
+        Rows, columns beside its pixel's middle.
     """
 
     site: Site
@@ -253,6 +260,7 @@ class Mean(NamedTuple):
     components: Array
     expected: float
     law: Law
+    aside: tuple[float, float]
 
 
 def _rounded_law(law: Law) -> Law:
@@ -279,6 +287,7 @@ class Stacks:
         self._size = height, width
         side = 2 * WINDOW + 1
         self._total = np.zeros((len(self.sites), side, side, 3))
+        self._aside = np.zeros((len(self.sites), 2))
         self._seen: list[_Seen] = []
         self._alive: list[NDArray[np.bool_]] = []
         self._exposures: list[Exposure] = []
@@ -303,6 +312,7 @@ class Stacks:
         alive: NDArray[np.bool_],
         exposure: Exposure = UNKNOWN,
         places: Sequence[Site] | None = None,
+        aside: Array | None = None,
     ) -> None:
         """Add a photo.
 
@@ -312,6 +322,8 @@ class Stacks:
             Of the `windows` at these places.
         alive : (n,) bool
             Which defects it may show.
+        aside : (n, 2) float64, optional
+            Where it shows them, beside the middle of these pixels.
         """
         whole = np.full(self._total.shape, np.nan)
         for (row, col), window, part, out in zip(
@@ -328,6 +340,8 @@ class Stacks:
         self._alive.append(alive)
         self._exposures.append(exposure)
         self._weights.append(weight)
+        if aside is not None:
+            self._aside += weight[:, None] * aside
 
     def _laws(self) -> list[tuple[float, Law]]:
         """Return what each defect's law expects in the mean of the photos, and the law."""
@@ -363,6 +377,7 @@ class Stacks:
                 int(photos[number]),
                 np.moveaxis(self._total[number] / weights[number] @ COMPONENTS.T, 2, 0),
                 *told,
+                _rounded_pair(self._aside[number] / weights[number]),
             )
             for number, (site, told) in enumerate(
                 zip(self.sites, self._laws(), strict=True)
@@ -400,7 +415,8 @@ def _shapes(mean: Mean, others: Indices) -> Shapes | None:
     if centre / LAWFUL <= mean.expected <= centre * LAWFUL:
         amplitude, law = mean.expected, mean.law
     shapes = tuple(map(_shape, parts))
-    return Shapes(*mean.site, mean.photos, round(amplitude, DIGITS), law, shapes)
+    amplitude = round(amplitude, DIGITS)
+    return Shapes(*mean.site, mean.photos, amplitude, law, shapes, mean.aside)
 
 
 def learn(stacks: Stacks, basis: str) -> Footprints:

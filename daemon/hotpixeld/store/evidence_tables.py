@@ -186,6 +186,7 @@ def _verdict(defect: Defect) -> str:
             "focal": defect.focal,
             "appearance": defect.appearance and asdict(defect.appearance),
             "law": defect.law and asdict(defect.law),
+            **({"aside": defect.aside} if any(defect.aside) else {}),
         }
     )
 
@@ -234,6 +235,7 @@ def _defect(row: int, col: int, verdict: dict[str, Any]) -> Defect:
         focal=_pair(verdict.get("focal")),
         appearance=parsed_appearance(verdict.get("appearance")),
         law=_law(verdict.get("law")),
+        aside=_pair(verdict.get("aside")) or (0.0, 0.0),
     )
 
 
