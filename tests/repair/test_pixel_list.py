@@ -21,6 +21,7 @@ from hotpixeld.config.model import (
     Since,
 )
 from hotpixeld.defect import Defect, Kind, Law, Prior
+from hotpixeld.detection.explanation import Pull
 from hotpixeld.detection.lens_correction import NONE, Correction, Corrections
 from hotpixeld.photo import metadata
 from hotpixeld.repair import pixel_list
@@ -229,6 +230,49 @@ def test_what_its_law_expects_is_repaired_where_texture_hides_it(
     assert pixel_list.visible(photo, [one]) == ()
     seen = pixel_list.visible(photo, [one], expecting(law))
     assert seen == ((one,) if is_repaired else ())
+
+
+@pytest.mark.parametrize(
+    ("added", "constant", "is_repaired"),
+    [(16, 106.0, True), (-16, 74.0, True), (-16, 106.0, False), (16, 91.0, False)],
+    ids=["adds", "takes away", "the other way", "too little to be seen"],
+)
+def test_what_draws_a_stuck_pixel_is_expected_where_texture_hides_it(
+    added: int, constant: float, *, is_repaired: bool
+) -> None:
+    """At 20,30 of the photo the surroundings are of level 89."""
+    photo = frame(8.0, seed=3)
+    photo[20, 30] = 89 + added
+    one = Defect(row=20, col=30, kind=Kind.STUCK)
+    by_site = expecting(None).footprints.by_site[20, 30]
+    drawn = dataclasses.replace(by_site, pull=Pull(constant, -1.0, 0.3, 20))
+    shown = Shown(Footprints(None, (drawn,)))
+
+    assert pixel_list.visible(photo, [one]) == ()
+    assert pixel_list.visible(photo, [one], shown) == ((one,) if is_repaired else ())
+
+
+def test_a_defect_is_placed_by_where_it_lies_in_its_pixel() -> None:
+    wide, tele = (Bin("", focal) for focal in (16.0, 50.0))
+    corrections = Corrections(wide, {wide: NONE, tele: Correction(2.0)})
+    row, col = CAMERA.height // 2, CAMERA.width // 2 + 4
+    one = Defect(row, col, aside=(-0.375, 0.25))
+    shapes = dataclasses.replace(
+        expecting(None).footprints.defects[0], row=row, col=col
+    )
+    shown = Shown(Footprints(None, (shapes,)))
+    listed = PixelList((), (one,), shown=shown)
+    about = metadata.read(jpegs.jpeg(frame(0.0)), Path("a.jpg"))
+    taken = dataclasses.replace(about, lens="", focal_mm=50.0)
+
+    found = pixel_list.placed(listed, CAMERA, corrections, taken)
+
+    (exact,) = Correction(2.0).places(np.array([one.exactly]), (40, 60))
+    place = tuple(np.rint(exact).astype(int).tolist())
+    assert [(each.row, each.col) for each in found.detected] == [place]
+    (moved,) = found.shown.footprints.defects
+    assert (moved.row, moved.col) == place
+    assert moved.shift == pytest.approx(exact - place, abs=0.13)
 
 
 def test_the_version_follows_what_is_expected_of_the_defects() -> None:

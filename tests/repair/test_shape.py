@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from typing import TYPE_CHECKING
@@ -195,8 +196,113 @@ def test_what_more_photos_taught_is_kept_where_they_are_gone() -> None:
     assert Footprints().or_better(before).defects == before.defects
 
 
+STUCK_AT = 150.0
+AROUND = (25, 60, 95, 130, 170, 205, 235, 245)
+"""Levels of photos: a stuck pixel takes away from as many as it adds to."""
+
+
+def stuck(level: float, seed: int, roughness: float = 0.4) -> tuple[bytes, bytes]:
+    """Return a photo of a level with a pixel that is stuck, and its clean twin."""
+    grain = np.random.default_rng(seed).normal(0, roughness, (*SIZE, 1))
+    clean = np.full((*SIZE, 3), level) + grain
+    photo = clean.copy()
+    photo[SITE.row, SITE.col] = STUCK_AT
+    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        beside = photo[SITE.row + down, SITE.col + right]
+        beside += 0.3 * (STUCK_AT - beside)
+    shown, twin = (
+        jpegs.jpeg(np.clip(np.rint(one), 0, 255).astype(np.uint8), "4:4:4", quality=97)
+        for one in (photo, clean)
+    )
+    return shown, twin
+
+
+def of_stuck(*, is_known: bool) -> Footprints:
+    """Return what photos of many levels teach of a pixel that is known to be stuck."""
+    sites = [(SITE.row, SITE.col)]
+    stacks = Stacks(sites, *SIZE, sites if is_known else ())
+    for seed, level in enumerate(AROUND * 2):
+        photo = libturbojpeg.decode(stuck(level, seed)[0], *SIZE[::-1])
+        levels = [photo[cut(one)] for one in stacks.windows()]
+        stacks.add(levels, np.ones(1, np.bool_))
+    return stacking.learn(stacks, "basis")
+
+
+def test_what_draws_a_stuck_pixel_is_learned_though_it_adds_nothing_in_the_mean() -> (
+    None
+):
+    (found,) = of_stuck(is_known=True).defects
+
+    assert found.law is None
+    for level in AROUND:
+        mean = shape.expected(found, level, Exposure(), 0).mean
+        assert mean == pytest.approx(STUCK_AT - level, abs=6)
+    luma = np.array(found.components[0].levels).reshape(7, 7) / found.amplitude
+    assert luma[3, 3] == pytest.approx(1, abs=0.1)
+    assert luma[3, 2] == pytest.approx(0.3, abs=0.1)
+    assert abs(luma[0]).max() < 0.05
+
+
+@pytest.mark.parametrize("level", [90, 190])
+def test_a_stuck_pixel_is_repaired_in_texture_whether_it_adds_or_takes(
+    level: float,
+) -> None:
+    known = Shown(of_stuck(is_known=True))
+    errors = []
+    for seed in range(6):
+        photo, twin = stuck(level, 100 + seed, 12.0)
+        copies = [
+            lossless.repaired(photo, [SITE], shown=shown).data
+            for shown in (shape.AS_USUAL, known)
+        ]
+        errors.append([error_to(twin, one) for one in (photo, *copies)])
+
+    before, usual, drawn = np.mean(errors, axis=0)
+    assert drawn < 0.7 * before
+    assert drawn < 0.9 * usual
+
+
+def between(down: float, right: float, seed: int) -> tuple[bytes, bytes]:
+    """Return a photo that shows the defect between pixels, as one resampled would."""
+    clean = image(0.0, seed)
+    peak = np.pad(70 * added(), ((1, 1), (1, 1), (0, 0)))
+    rows, columns = (np.arange(1, size + 1) for size in SIZE)
+    moved = np.zeros((*SIZE, 3))
+    for y, x in CORNERS:
+        part = abs(1 - y - down) * abs(1 - x - right)
+        moved += part * peak[np.ix_(rows - y, columns - x)]
+    photo, twin = (
+        jpegs.jpeg(np.clip(np.rint(one), 0, 255).astype(np.uint8), "4:4:4", quality=97)
+        for one in (clean + moved, clean)
+    )
+    return photo, twin
+
+
+def test_where_in_its_pixel_a_photo_shows_a_defect_shifts_its_footprint() -> None:
+    """Learned from photos that show it in the middle, and a third of a pixel off it."""
+    stacks = Stacks([(SITE.row, SITE.col)], *SIZE)
+    for seed, down in enumerate((0.0, 0.33) * 4):
+        seen = libturbojpeg.decode(between(down, 0.0, seed)[0], *SIZE[::-1])
+        levels = [seen[cut(one)] for one in stacks.windows()]
+        aside = np.array([[down, 0.0]])
+        stacks.add(levels, np.ones(1, np.bool_), aside=aside)
+    (one,) = stacking.learn(stacks, "").defects
+    assert one.aside == pytest.approx((0.165, 0), abs=0.02)
+
+    here = one.shown_at(SITE.row + 0.45, SITE.col + 0.45)
+    assert (here.row, here.col, here.shift) == (SITE.row, SITE.col, (0.25, 0.5))
+    photo, twin = between(0.45, 0.45, 20)
+    fixed, moved = (
+        error_to(twin, lossless.repaired(photo, [SITE], shown=Shown(known)).data)
+        for known in (Footprints(None, (one,)), Footprints(None, (here,)))
+    )
+    assert moved < 0.8 * fixed
+
+
 def test_the_text_form_keeps_all() -> None:
-    known = Footprints(learned(), footprints().defects, "basis")
+    (one,), (stuck_one,) = footprints().defects, of_stuck(is_known=True).defects
+    aside = dataclasses.replace(one, row=3, aside=(0.25, -0.12))
+    known = Footprints(learned(), (aside, stuck_one, one), "basis")
 
     assert Footprints.from_json(known.to_json()) == known
 

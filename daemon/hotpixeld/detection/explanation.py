@@ -160,21 +160,38 @@ class Pull(NamedTuple):
     def of(cls, samples: Samples) -> Pull | None:
         """Return what one site's samples show; None where too few were taken.
 
-        By iteratively reweighted least squares, with the weights of Student's t, as scenes
-        have its tails (Lange, Little and Taylor 1989).
-
         Parameters
         ----------
         samples : (photos,) of `evidence.SAMPLE`
         """
         told = samples[samples["clipped"] < CLIPPED]
-        if len(told) < FEWEST:
+        added, level = told["peak"].astype(np.float64) @ LUMA, told["level"]
+        return cls.fit(added, level.astype(np.float64), told["spread"])
+
+    @classmethod
+    def fit(
+        cls,
+        added: NDArray[np.float64],
+        level: NDArray[np.float64],
+        spread: NDArray[np.floating],
+    ) -> Pull | None:
+        """Return what photos show; None of too few.
+
+        By iteratively reweighted least squares, with the weights of Student's t, as scenes
+        have its tails (Lange, Little and Taylor 1989).
+
+        Parameters
+        ----------
+        added : (photos,) float64
+            Levels that the site has over its surroundings.
+        level, spread : (photos,)
+            Mean and standard deviation of these.
+        """
+        if len(added) < FEWEST:
             return None
-        added = told["peak"].astype(np.float64) @ LUMA
-        level = told["level"].astype(np.float64)
-        spread = np.maximum(told["spread"].astype(np.float64), HALF)
+        spread = np.maximum(spread.astype(np.float64), HALF)
         middle = float(np.median(level))
-        terms = np.stack([np.ones(len(told)), level - middle], axis=1)
+        terms = np.stack([np.ones(len(added)), level - middle], axis=1)
         solution, scatter = np.array([np.median(added), 0.0]), 0.0
         for _ in range(ROUNDS):
             residual = added - terms @ solution
@@ -187,7 +204,11 @@ class Pull(NamedTuple):
             off = MAD * float(np.median(abs(added - terms @ solution)))
             scatter = max(off**2 - float(np.median(spread)) ** 2, 0.0) ** 0.5
         constant, slope = solution.tolist()
-        return cls(constant - slope * middle, slope, scatter, len(told))
+        return cls(constant - slope * middle, slope, scatter, len(added))
+
+    def expected(self, level: float) -> float:
+        """Return what it adds to surroundings of a level, 0-255, in levels of luma."""
+        return self.constant + self.slope * level
 
     def visibility(self, level: float, spread: float, least: float) -> float:
         """Return the probability that it stands out by at least so many levels.
@@ -204,7 +225,7 @@ class Pull(NamedTuple):
         >>> dead.visibility(100, 1.0, 3.0) > 0.99, dead.visibility(2, 1.0, 3.0) < 0.3
         (True, True)
         """
-        expected = abs(self.constant + self.slope * level)
+        expected = abs(self.expected(level))
         ratio = (expected - least) / math.hypot(spread, self.scatter, HALF)
         return float(light.students_cdf(np.array(ratio)))
 

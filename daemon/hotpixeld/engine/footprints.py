@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotpixeld.defect import Defect, is_alive
+from hotpixeld.defect import Defect, Kind, is_alive
 from hotpixeld.detection import suspects
 from hotpixeld.detection.lens_correction import NONE, NOWHERE
 from hotpixeld.engine.sampling import JUDGED
@@ -112,15 +112,17 @@ def learned(
     there = [one for one in wanted if any(map(os.path.exists, one[1]))]
     identities = [one.identity for one, _ in there] if photos <= JUDGED else []
     moved = [corrections.to_json()] if corrections.move else []
-    of_what = repr((stacking.place(photos), lived, identities, *moved)).encode()
+    drawn = {(one.row, one.col) for one in defects if one.kind is not Kind.HOT}
+    kinds = [sorted(drawn.intersection(lived))] if drawn else []
+    of_what = repr((stacking.place(photos), lived, identities, *kinds, *moved)).encode()
     basis = hashlib.sha256(of_what).hexdigest()[:16]
     if basis == task.footprints.basis:
         return task.footprints
-    stacks = stacking.Stacks(list(lived), task.camera.height, task.camera.width)
+    size = task.camera.height, task.camera.width
+    stacks = stacking.Stacks(list(lived), *size, drawn)
     lacking = len(wanted) - len(there)
     exactly = {(one.row, one.col): one.exactly for one in defects}
     sites = np.array([exactly[site] for site in lived], np.float64)
-    size = task.camera.height, task.camera.width
 
     def places(image: Image) -> NDArray[np.intp]:
         return corrections.places(sites, image.taken.bin, size)

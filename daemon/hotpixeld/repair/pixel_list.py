@@ -214,7 +214,7 @@ def _sigmas(pixels: int) -> float:
 
 
 def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
-    """Return whether a photo shows a defect, or hides one that its law expects to be seen.
+    """Return whether a photo shows a defect, or hides one that is expected to be seen.
 
     Parameters
     ----------
@@ -229,12 +229,13 @@ def shows(part: Frame, window: Window, defect: Defect, shown: Shown) -> bool:
     if _stands_out(_strength(defect, above), spread):
         return True
     shapes = shown.footprints.by_site.get((defect.row, defect.col))
-    if shapes is None or shapes.law is None:
+    if shapes is None or (shapes.law or shapes.pull) is None:
         return False
     level = float(np.median(part @ LUMA))
     mean, deviation = shape.expected(shapes, level, shown.exposure, 0)
-    least = mean - SIGMAS * math.hypot(spread @ LUMA, deviation)
-    return bool(mean >= VISIBLE_LEVELS and above @ LUMA >= least)
+    least = abs(mean) - SIGMAS * math.hypot(spread @ LUMA, deviation)
+    is_there = math.copysign(1, mean) * (above @ LUMA) >= least
+    return bool(abs(mean) >= VISIBLE_LEVELS and is_there)
 
 
 def _found(part: Frame, window: Window, prior: Prior) -> Defect | None:

@@ -411,7 +411,8 @@ class _KnownEquations(_Equations):
         # Where a photo clearly contradicts what was expected, it is believed.
         wide = np.hypot(self.deviation, power**-0.5)
         is_off = np.abs(seen - self.expected) > FAR * wide
-        self.deviation = np.where(is_off, np.abs(seen) + self.expected, self.deviation)
+        either = np.abs(seen) + np.abs(self.expected)
+        self.deviation = np.where(is_off, either, self.deviation)
         variance = self.deviation**2
         share = variance / (variance + 1 / power)
         return np.asarray(self.expected + share * (seen - self.expected), np.float32)

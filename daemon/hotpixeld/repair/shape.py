@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hotpixeld.defect import Law
+from hotpixeld.detection.explanation import Pull
 from hotpixeld.repair import footprint
 from hotpixeld.repair.footprint import LARGEST, SIDE, Footprint, FootprintPrior
 
@@ -112,6 +113,8 @@ class Shapes:
         That of its amplitude in any photo; without one `amplitude` is but the shape's unit.
     components : tuple of Shape
         Y, Cb and Cr.
+    pull : Pull or None
+        What draws a stuck or a dead one to a level, in place of a law.
     aside : (float, float)
         Where in its pixel these photos show it, in the mean: rows, columns beside the
         middle.  A lens correction puts it anywhere there.
@@ -126,6 +129,7 @@ class Shapes:
     amplitude: float
     law: Law | None
     components: tuple[Shape, ...]
+    pull: Pull | None = None
     aside: Aside = (0.0, 0.0)
     shift: Aside | None = None
 
@@ -142,6 +146,7 @@ class Shapes:
             "amplitude": self.amplitude,
             "law": self.law and asdict(self.law),
             "components": [one.saved() for one in self.components],
+            **({"pull": self.pull._asdict()} if self.pull else {}),
             **({"aside": self.aside} if any(self.aside) else {}),
         }
 
@@ -160,8 +165,9 @@ class Shapes:
         row, col, photos = (int(saved[name]) for name in ("row", "col", "photos"))
         law = saved["law"] and Law(**saved["law"])
         down, right = map(float, saved.get("aside", (0.0, 0.0)))
-        amplitude = float(saved["amplitude"])
-        return cls(row, col, photos, amplitude, law, shapes, (down, right))
+        amplitude, drawn = float(saved["amplitude"]), saved.get("pull")
+        pull = Pull(**drawn) if drawn else None
+        return cls(row, col, photos, amplitude, law, shapes, pull, (down, right))
 
     def shown_at(self, row: float, col: float) -> Shapes:
         """Return it at a place of a photo, which may lie between pixels."""
@@ -361,7 +367,7 @@ def _moved(levels: Array, shift: Aside) -> tuple[Array, Array]:
     out, off = np.pad(levels.reshape(side, side), 1), []
     for axis, part in enumerate(shift):
         aside = np.roll(out, 1 if part > 0 else -1, axis)
-        out = (1 - abs(part)) * out + abs(part) * aside
+        out += abs(part) * (aside - out)
     for axis in (0, 1):
         before, after = np.roll(out, 1, axis), np.roll(out, -1, axis)
         off += [_OFF * (before - after) / 2, _WIDER * (before + after - 2 * out)]
@@ -384,10 +390,11 @@ class KnownFootprint(FootprintPrior):
         shift: Aside | None = None,
     ) -> None:
         self.half = shape.half
-        self._levels = np.array(shape.levels) / amplitude
-        moved = np.zeros((1, len(self._levels)))
+        levels: Array = np.array(shape.levels) / amplitude
+        moved: Array = np.zeros((1, len(levels)))
         if shift is not None:
-            self._levels, moved = _moved(self._levels, shift)
+            levels, moved = _moved(levels, shift)
+        self._levels = levels
         strongest = float(np.abs(self._levels).max())
         possible = footprint.of_half(
             possible_covariance(is_chroma=is_chroma), self.half
@@ -432,6 +439,8 @@ BROAD = 3.0
 """Times its mean that an amplitude of which nothing is expected may be."""
 
 
+DRAWN = 0.25
+"""Relative standard deviation of what draws a stuck or dead site, beside its scatter."""
 COLOURED = 1.0
 """Relative standard deviation of how coloured a defect is: by white balance and saturation."""
 
@@ -447,7 +456,10 @@ def expected(
         Luma around it, 0-255.
     component : int
     """
-    law = shapes.law
+    law, pull = shapes.law, shapes.pull
+    if pull is not None and not component:
+        mean = pull.expected(level)
+        return Amplitude(mean, math.hypot(pull.scatter, DRAWN * mean) + LEAST)
     if law is None or not (exposure.is_told or law.dark == 0):
         return Amplitude(0.0, BROAD * abs(shapes.amplitude))
     seconds, iso, celsius = exposure
@@ -461,6 +473,4 @@ def known(shapes: Shapes, component: int) -> KnownFootprint:
     """Return the footprint of a defect in a component."""
     shape = shapes.components[component]
     chroma = bool(component)
-    return KnownFootprint(
-        shape, shapes.amplitude, is_chroma=chroma, shift=shapes.shift
-    )
+    return KnownFootprint(shape, shapes.amplitude, is_chroma=chroma, shift=shapes.shift)

@@ -21,6 +21,7 @@ import numpy as np
 
 from hotpixeld.defect import WHITE, Law
 from hotpixeld.detection import light
+from hotpixeld.detection.explanation import Pull
 from hotpixeld.detection.score_test import Residuals
 from hotpixeld.jpeg.block_reader import Window
 from hotpixeld.repair import footprint
@@ -36,7 +37,7 @@ from hotpixeld.repair.shape import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -250,7 +251,9 @@ class Mean(NamedTuple):
         Y, Cb and Cr: NaN is outside the frame.
     expected : float
         Levels of luma that the law expects at the site.
-    law : Law
+    law : Law or None
+    pull : Pull or None
+        Of a stuck or dead one, in place of a law.
     aside : (float, float)
         Rows, columns beside its pixel's middle.
     """
@@ -259,7 +262,8 @@ class Mean(NamedTuple):
     photos: int
     components: Array
     expected: float
-    law: Law
+    law: Law | None
+    pull: Pull | None
     aside: tuple[float, float]
 
 
@@ -272,6 +276,12 @@ def _rounded_law(law: Law) -> Law:
     return replace(law, offset=offset, dark=dark, scatter=scatter, drift=drift)
 
 
+def _rounded_pull(pull: Pull) -> Pull:
+    """Return a pull of so many digits as are known at most."""
+    constant, slope, scatter = (float(f"{value:.6g}") for value in pull[:3])
+    return Pull(constant, slope, scatter, pull.photos)
+
+
 class Stacks:
     """The means of photos around some sites, each photo weighing by how well it shows them.
 
@@ -280,13 +290,25 @@ class Stacks:
     sites : sequence of (row, col)
     height, width : int
         Of the frame that they are in.
+    drawn : collection of (row, col)
+        Those of them that are stuck or dead: what they add depends on the level around, and
+        may be as much as they take away.
     """
 
-    def __init__(self, sites: Sequence[Site], height: int, width: int) -> None:
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        height: int,
+        width: int,
+        drawn: Collection[Site] = (),
+    ) -> None:
         self.sites = tuple(sites)
         self._size = height, width
         side = 2 * WINDOW + 1
         self._total = np.zeros((len(self.sites), side, side, 3))
+        self._drawn = [n for n, site in enumerate(self.sites) if site in drawn]
+        # Of these the sums of luma, and of luma times the level around.
+        self._moments = np.zeros((2, len(self._drawn), side, side))
         self._aside = np.zeros((len(self.sites), 2))
         self._seen: list[_Seen] = []
         self._alive: list[NDArray[np.bool_]] = []
@@ -331,7 +353,8 @@ class Stacks:
         ):
             down, right = window.top - row + WINDOW, window.left - col + WINDOW
             out[down : down + part.shape[0], right : right + part.shape[1]] = part
-        seen = _seen(whole @ COMPONENTS[0])
+        luma = whole @ COMPONENTS[0]
+        seen = _seen(luma)
         # What light leaves of a hot pixel, over the noise that it is seen through.
         light_left = np.where(alive, 1 - seen.level / WHITE, 0)
         weight = light_left / (seen.variance + GRAIN**2)
@@ -340,6 +363,9 @@ class Stacks:
         self._alive.append(alive)
         self._exposures.append(exposure)
         self._weights.append(weight)
+        steady = (alive / (seen.variance + GRAIN**2))[self._drawn]
+        both = np.stack([steady, steady * seen.level[self._drawn]])
+        self._moments += both[..., None, None] * luma[self._drawn]
         if aside is not None:
             self._aside += weight[:, None] * aside
 
@@ -371,19 +397,52 @@ class Stacks:
         if not self._seen:
             return []
         photos, weights = np.sum(self._alive, axis=0), np.sum(self._weights, axis=0)
-        return [
-            Mean(
+        found = {
+            number: Mean(
                 site,
                 int(photos[number]),
                 np.moveaxis(self._total[number] / weights[number] @ COMPONENTS.T, 2, 0),
                 *told,
+                None,
                 _rounded_pair(self._aside[number] / weights[number]),
             )
             for number, (site, told) in enumerate(
                 zip(self.sites, self._laws(), strict=True)
             )
             if weights[number] > 0
-        ]
+        }
+        for place, number in enumerate(self._drawn):
+            if number in found:
+                found[number] = self._of_drawn(place, found[number])
+        return list(found.values())
+
+    def _of_drawn(self, place: int, mean: Mean) -> Mean:
+        """Return what a stuck or dead site shows, each photo by what is expected of it.
+
+        What the photos add is their windows times what draws the site in each, so that
+        those that it takes away from count as much as those that it adds to: in luma.  Its
+        chroma is drawn to another level, whatever luma is.
+        """
+        number = self._drawn[place]
+        level, variance, centre = np.array(self._seen)[:, :, number].T
+        alive = np.array(self._alive)[:, number]
+        spread = np.sqrt(variance + GRAIN**2)
+        told = alive & (level < CLIPPED)
+        pull = Pull.fit(centre[told], level[told], spread[told])
+        if pull is None:
+            return mean._replace(expected=0.0, law=None)
+        weight = alive / spread**2
+        total = float(weight.sum())
+        added = pull.constant + pull.slope * level
+        size = math.sqrt(float((weight * added**2).sum()) / total)
+        constant, slope = self._moments[:, place]
+        luma = (pull.constant * constant + pull.slope * slope) / (size * total)
+        return mean._replace(
+            components=np.concatenate([luma[None], mean.components[1:]]),
+            expected=size,
+            law=None,
+            pull=_rounded_pull(pull),
+        )
 
 
 def _usable(window: Array, others: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -410,13 +469,14 @@ def _shapes(mean: Mean, others: Indices) -> Shapes | None:
     ]
     if max(part.clear for part in parts) < CLEAR:
         return None
-    amplitude, law = max((part.peak for part in parts), key=abs), None
+    amplitude = max((part.peak for part in parts), key=abs)
+    law, pull = None, None
     centre = abs(parts[0].levels[len(parts[0].levels) // 2])
     if centre / LAWFUL <= mean.expected <= centre * LAWFUL:
-        amplitude, law = mean.expected, mean.law
+        amplitude, law, pull = mean.expected, mean.law, mean.pull
     shapes = tuple(map(_shape, parts))
     amplitude = round(amplitude, DIGITS)
-    return Shapes(*mean.site, mean.photos, amplitude, law, shapes, mean.aside)
+    return Shapes(*mean.site, mean.photos, amplitude, law, shapes, pull, mean.aside)
 
 
 def learn(stacks: Stacks, basis: str) -> Footprints:
