@@ -275,6 +275,27 @@ def test_neighbouring_focal_lengths_tell_what_few_defects_do_not(seed: int) -> N
     assert alone is None or alone.within < within
 
 
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_two_defects_are_enough_of_what_neighbours_make_likely(
+    *, is_moved: bool
+) -> None:
+    """Where a search would find chance; but not where they lie as without a correction."""
+    traces, bins = zoom(1)
+    aside = np.hypot(*((sites(30, 1) - np.array(SIZE) / 2) / np.hypot(*SIZE) * 2).T)
+    two = sites(30, 1)[(aside > 0.55) & (aside < 0.75)][:2]
+    truth = bent(0.9) if is_moved else NONE
+    traces[4] = trace(truth.places(two, SIZE), 19, ratio=9.0)
+
+    found = registration.register(traces, [None] * 5, bins)[4]
+
+    if is_moved:
+        assert found.correction is not None
+        assert "as other focal lengths have it" in found.why
+        assert off_and_known(found.correction, truth)[0] < 1.6
+    else:
+        assert found.correction is None
+
+
 @pytest.mark.parametrize("count", [8, 30])
 def test_places_are_not_off_where_they_are_said_to_be_known(count: int) -> None:
     for seed in range(3):

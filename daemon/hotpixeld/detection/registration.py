@@ -588,7 +588,30 @@ def _registered(
             correction = _correction(fit.parameters) if is_moved else NONE
             why = f"known by {why}"
             return Registered(correction, fit.matches, score, chance, why, fit.told)
-    return best
+    return _as_expected(rays, turned, shown, likely, none) or best
+
+
+def _as_expected(
+    rays: _Rays,
+    turned: Sequence[_Rays],
+    shown: _Peaks,
+    likely: _Likely,
+    none: float,
+) -> Registered | None:
+    """Return that a bin's correction is what other focal lengths make likely, if it is.
+
+    Where nothing is searched, chance reaches less, and fewer defects are enough; unmoved
+    they must be missing, by `none`, the score without a correction.
+    """
+    expected = likely.parameters
+    score = float(rays.scores(expected[None])[0])
+    chance = max(float(one.scores(expected[None])[0]) for one in turned)
+    if score <= OVER_CHANCE * chance + MORE or score < none + GAIN:
+        return None
+    fit = _fitted(rays, shown, expected, likely)
+    why = f"as other focal lengths have it: {score:.0f} for {chance:.0f} by chance"
+    correction = _correction(fit.parameters)
+    return Registered(correction, fit.matches, score, chance, why, fit.told)
 
 
 def _standing(rays: _Rays, fit: _Fit, likely: _Likely) -> float:
