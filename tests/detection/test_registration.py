@@ -165,6 +165,50 @@ def test_the_compiled_stack_is_that_of_numpy() -> None:
     assert float((abs(got - want) > 1).mean()) < 1e-4
 
 
+def rays_in_numpy(
+    seen: Trace, there: NDArray[np.int64], signs: NDArray[np.float64], turn: float
+) -> NDArray[np.float32]:
+    """Return what `registration._rays` reads."""
+    centre = (np.array(SIZE, np.float64) - 1) / 2
+    aside = there - centre
+    length, far = float(np.hypot(*centre)), np.hypot(*aside.T)
+    cos, sin = np.cos(turn), np.sin(turn)
+    turned = aside @ np.array([[cos, -sin], [sin, cos]])
+    ray = turned / np.maximum(far, 1)[:, None]
+    reach = int(np.ceil(registration.FARTHEST * length * registration.STEPS))
+    along = np.arange(-reach, reach + 1) / registration.STEPS
+    places = centre + turned[:, None] + along[:, None] * ray[:, None]
+    row, col = np.moveaxis(np.rint(places).astype(int), -1, 0)
+    inside = (row >= 0) & (row < SIZE[0]) & (col >= 0) & (col < SIZE[1])
+    row, col = np.where(inside, row, 0), np.where(inside, col, 0)
+    noise = np.sqrt(seen.information[row // CELL, col // CELL])
+    ratio = signs[:, None] * seen.total[row, col] / np.float32(UNIT) / noise
+    ratio = np.where(inside, ratio, 0)
+    beside = np.pad(ratio, ((0, 0), (1, 1)), constant_values=-np.inf)
+    wide = np.max([beside[:, :-2], ratio, beside[:, 2:]], axis=0)
+    limit = registration.FARTHEST * far + registration.NEAR
+    last = np.array(SIZE) - 1 - registration.EDGE
+    near_edge = ((places < registration.EDGE) | (places > last)).any(axis=-1)
+    wide[(abs(along) > limit[:, None]) | near_edge] = 0
+    return np.asarray(wide, np.float32)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, np.pi])
+def test_the_compiled_rays_are_those_of_numpy(turn: float) -> None:
+    there, seen = sites(30, 2), trace(sites(30, 3), 3)
+    there[:3] = [[240, 360], [0, 0], [479, 500]]
+    seen.information[:] = np.random.default_rng(1).uniform(
+        0.5, 4, seen.information.shape
+    )
+    signs = np.where(np.arange(30) % 3, 1.0, -1.0)
+
+    read = registration._rays(seen, there.astype(float), signs, turn).ratios
+
+    want = rays_in_numpy(seen, there, signs, turn)
+    assert np.count_nonzero(want) > 0.1 * want.size
+    np.testing.assert_allclose(read, want, rtol=1e-6, atol=1e-6)
+
+
 def test_a_sensor_trace_shows_what_lies_outside_of_the_references_frame() -> None:
     wide = Correction(0.9)
     outside = np.array([[-10, 300], [200, 100]])

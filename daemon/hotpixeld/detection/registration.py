@@ -113,6 +113,15 @@ _sensor_snr = function(
     *(ctypes.POINTER(_Moved), ctypes.c_size_t, *[ctypes.c_int64] * 4, ctypes.c_float),
     *[ctypes.c_void_p] * 3,
 )
+_read_rays = function(
+    "hotpixeld_rays",
+    *[ctypes.c_void_p] * 2,
+    *[ctypes.c_int64] * 2,
+    ctypes.c_void_p,
+    *[ctypes.c_int64] * 2,
+    *[ctypes.c_double] * 3,
+    ctypes.c_void_p,
+)
 
 
 TOO_FEW = "too few defects show"
@@ -157,7 +166,8 @@ class _Rays:
         Of a half diagonal, in pixels.
     ratios : (N, 2 M + 1) float32
         Signal to noise, signed as the site's; the middle is the site's own place, and
-        neighbours are 1 / `STEPS` pixel apart.
+        neighbours are 1 / `STEPS` pixel apart.  The larger of their own where they are
+        larger, as the place of a peak is known no better; 0 where nothing is read.
     """
 
     distance: Array
@@ -222,19 +232,15 @@ def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
     turned = aside @ np.array([[cos, -sin], [sin, cos]])
     ray = turned / np.maximum(far, 1)[:, None]
     reach = math.ceil(FARTHEST * length * STEPS)
-    along = np.arange(-reach, reach + 1) / STEPS
-    places = centre + turned[:, None] + along[:, None] * ray[:, None]
-    ratios = _snr_at(trace, places)
-    ratios *= signs[:, None].astype(np.float32)
-    # Within half a pixel and across the ray: the place of a peak is known no better.
-    wide = ratios.copy()
-    wide[:, 1:] = np.maximum(wide[:, 1:], ratios[:, :-1])
-    wide[:, :-1] = np.maximum(wide[:, :-1], ratios[:, 1:])
-    limit = FARTHEST * far[:, None] + NEAR
-    wide[np.abs(along) > limit] = 0
-    edge = np.array(trace.total.shape) - 1 - EDGE
-    wide[((places < EDGE) | (places > edge)).any(axis=-1)] = 0
-    return _Rays(far / length, length, wide.astype(np.float32))
+    limit = FARTHEST * far + NEAR
+    through = np.column_stack([centre + turned, ray, limit, signs]).astype(np.float64)
+    ratios = np.zeros((len(sites), 2 * reach + 1), np.float32)
+    _read_rays(
+        *(trace.total.ctypes.data, trace.information.ctypes.data),
+        *(*trace.total.shape, through.ctypes.data, len(through)),
+        *(reach, STEPS, UNIT, EDGE, ratios.ctypes.data),
+    )
+    return _Rays(far / length, length, ratios)
 
 
 def _candidates(rays: _Rays) -> list[tuple[int, float]]:

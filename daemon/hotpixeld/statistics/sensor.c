@@ -1,4 +1,4 @@
-/* The traces of several bins, summed up where each shows a sensor site. */
+/* The traces of bins at sensor sites: several summed up, and one along rays. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +49,56 @@ void hotpixeld_sensor_snr_2(const struct moved *bins, size_t count, int64_t heig
             float ratio = information[i] > 0 ? total[i] * unit / sqrtf(information[i]) : 0;
             ratio = ratio < 32767 ? ratio : 32767;
             out[row * columns + i] = (int16_t)(ratio > -32767 ? ratio : -32767);
+        }
+    }
+}
+
+/* A ray through a trace: where it is in the middle, by what it moves with each pixel (row,
+ * column), how many pixels either way it is read, and the sign of what is looked for.
+ */
+struct ray {
+    double middle[2], along[2], limit, sign;
+};
+
+/* out: (count, 2 reach + 1) float, 0 at first: the signal to noise at `steps` places to a pixel, of
+ * each the largest of itself and its two neighbours; 0 beyond the ray's limit and within
+ * `edge` pixels of the frame's edge.  Totals are `unit` to one.
+ */
+void hotpixeld_rays(const int16_t *total, const float *information, int64_t height, int64_t width,
+                    const struct ray *rays, int64_t count, int64_t reach, double steps,
+                    double unit, double edge, float *out)
+{
+    int64_t cells = (width + CELL - 1) / CELL;
+
+    for (int64_t n = 0; n < count; n++, out += 2 * reach + 1) {
+        const struct ray *one = rays + n;
+        int64_t far = (int64_t)(one->limit * steps);
+        far = far < reach ? far : reach;
+        int64_t first = far < reach ? -far - 1 : -reach, last = -first;
+        float before = -INFINITY, here = -INFINITY;
+        for (int64_t i = first; i <= last + 1; i++) {
+            float next = -INFINITY;
+            double back_y = one->middle[0] + (double)(i - 1) / steps * one->along[0];
+            double back_x = one->middle[1] + (double)(i - 1) / steps * one->along[1];
+            if (i <= last) {
+                int64_t y = (int64_t)rint(one->middle[0] + (double)i / steps * one->along[0]);
+                int64_t x = (int64_t)rint(one->middle[1] + (double)i / steps * one->along[1]);
+                next = 0;
+                if (y >= 0 && y < height && x >= 0 && x < width) {
+                    float noise = information[y / CELL * cells + x / CELL];
+                    noise = sqrtf(noise > 1e-9f ? noise : 1e-9f);
+                    next = (float)one->sign * ((float)total[y * width + x] / (float)unit / noise);
+                }
+            }
+            int is_told = i > first && i - 1 >= -far && i - 1 <= far && back_y >= edge &&
+                          back_y <= (double)height - 1 - edge && back_x >= edge &&
+                          back_x <= (double)width - 1 - edge;
+            if (is_told) {
+                float largest = here > before ? here : before;
+                out[i - 1 + reach] = largest > next ? largest : next;
+            }
+            before = here;
+            here = next;
         }
     }
 }
