@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,13 @@ import pytest
 import zoom
 from hotpixeld.cli import cameras, commands
 from hotpixeld.cli.main import main
+from hotpixeld.config.model import Config
 from hotpixeld.detection.lens_correction import Correction
+from hotpixeld.engine import bodies
 from hotpixeld.jpeg import decoder
-from sensor import START, Planted
+from hotpixeld.photo import metadata
+from hotpixeld.store.ledger import Ledger
+from sensor import START, Planted, exposed, write_jpeg
 from zoom import COUNT, DEFECTS, SIZE, ZOOM, focal_of, shot
 
 if TYPE_CHECKING:
@@ -108,6 +113,33 @@ def test_a_stuck_pixel_is_told_though_its_place_moves(
     kinds = {(one["y"], one["x"]): one["kind"] for one in camera["pixels"]}
     assert kinds.pop((90, 130)) == "stuck"
     assert set(kinds.values()) == {"hot"}
+
+
+def test_lens_cap_frames_show_hot_pixels_where_photos_of_their_focal_length_do(
+    worked: Zoomed, told: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Taken at 50 mm, of a place apart from all that photos show."""
+    site = np.array([[310, 60]])
+    assert min(max(abs(310 - one.row), abs(60 - one.col)) for one in DEFECTS) > 12
+    ((row, col),) = np.rint(ZOOM[50.0].places(site, SIZE)).astype(int).tolist()
+    frames = []
+    for number in range(2):
+        dark = np.full((*SIZE, 3), 3.0)
+        rng = np.random.default_rng(number)
+        frame = exposed(dark, rng, 1.5, [Planted(row, col, 80.0)])
+        frames.append(tmp_path / f"CAP_{number}.JPG")
+        write_jpeg(frames[-1], frame, START - dt.timedelta(days=1), focal=50.0)
+    state = shutil.copytree(worked.state, tmp_path / "state")
+    assert main(["prime", *map(str, frames), "--state", str(state)]) == 0
+
+    for name, place in (("IMG_0000.JPG", site[0]), ("IMG_0001.JPG", (row, col))):
+        photo = worked.photos / name
+        about = Ledger(state / "ledger.sqlite3")
+        (record,) = about.images.cameras()
+        taken = metadata.read(photo.read_bytes(), photo)
+        (found,) = bodies.priors(about, Config(), record.camera, taken)
+        about.close()
+        assert max(abs(found.row - place[0]), abs(found.col - place[1])) <= 1
 
 
 def test_a_camera_with_too_few_defects_keeps_one_place_for_all_and_says_so(

@@ -225,6 +225,25 @@ def test_priming_again_adds_and_renews(home: Home) -> None:
     assert outcomes(home)[new.col, new.row] == "open"
 
 
+def test_photos_of_another_size_are_repaired_as_well(home: Home) -> None:
+    """Until they have a list of their own, which does not have what was gone."""
+    sites = (20, 30), (50, 90), (65, 15)
+    large = Body(
+        height=2 * HEIGHT,
+        width=2 * WIDTH,
+        defects=tuple(Planted(2 * row, 2 * col, 85.0) for row, col in sites),
+    )
+    small = Body(defects=tuple(Planted(*site, 85.0) for site in sites), seed=5)
+    home.hotpixeld("prime", *cap(home, 3, large))
+    small.shoot(home.photos, 3)
+    home.once()
+
+    assert all(one and one <= small.xy for one in repaired(home))
+    assert set.union(*repaired(home)) == small.xy
+    (listed,) = (one["pixels"] for one in home.maps() if one["width"] == WIDTH)
+    assert {one["prior"] for one in listed} == {f"{large.width}x{large.height}"}
+
+
 def test_a_state_that_is_merged_has_what_both_were_primed_with(home: Home) -> None:
     one, two = Body(serial="1", seed=1), Body(serial="2", seed=2)
     home.hotpixeld("prime", *cap(home, 2, one))

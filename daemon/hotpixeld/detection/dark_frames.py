@@ -45,8 +45,6 @@ BLOCK = 16
 DARK = 24.0
 """Level that no more than a thousandth of a dark frame's blocks exceeds: long exposures at
 high ISO are lifted so far, and the darkest of real photos has blocks of 40."""
-BLACK = 10.0
-"""The same for a frame that nobody called dark: night skies are brighter."""
 UNEVEN = 3.0
 """Levels by which a block may differ from those around it: the glow of an amplifier grows
 slowly, a dim scene has edges."""

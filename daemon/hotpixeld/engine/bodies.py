@@ -3,8 +3,9 @@
 Each size has a state and a map of its own.  What the largest one that has a map lists is
 expected in the others as well (`priors`), from their first photo on, until they have maps of
 their own that are made of enough photos to deny it.  What dark frames of a size have shown is
-expected in its photos likewise, until its map lists it or photos deny it.  `listing` is both together, for people,
-and `Places` where photos of each lens and focal length show it.
+expected in its photos likewise, until its map lists it or photos deny it, and in those of other
+sizes as long as neither does.  `listing` is both together, for people, and `Places` where photos
+of each lens and focal length show it.
 """
 
 from __future__ import annotations
@@ -87,11 +88,25 @@ def _source(
         scaling = sizes.scaling(
             (other.height, other.width), (camera.height, camera.width)
         )
-        detected = ledger.defects.of(other.id)
-        certain = pixel_list.certain(config, other, known, detected)
-        if scaling is not None and certain:
-            return _Source(other, scaling, certain)
+        passed_on = _passed_on(ledger, config, other, known)
+        if scaling is not None and passed_on:
+            return _Source(other, scaling, passed_on)
     return None
+
+
+def _passed_on(
+    ledger: Ledger, config: Config, camera: Camera, known: list[Camera]
+) -> list[Defect]:
+    """Return what other sizes may expect, too: the map's, and what dark frames show."""
+    certain = pixel_list.certain(config, camera, known, ledger.defects.of(camera.id))
+    corrections = ledger.samples.suspects(camera.id).corrections
+    own = _own(ledger, config, camera, known)
+    primed = (
+        _primed(one, camera, corrections, None, own)
+        for one in ledger.primed.of(camera.id)
+        if one.outcome is Outcome.OPEN
+    )
+    return [*certain, *filter(None, primed)]
 
 
 def _may_deny(ledger: Ledger, config: Config, camera: Camera) -> bool:
@@ -172,7 +187,7 @@ def _expected(
     ours = ledger.samples.suspects(camera.id).corrections
     usual = ours.reference if ours.move else theirs.reference
     size = source.scaling.size
-    array = np.array([(one.row, one.col) for one in source.defects], np.intp)
+    array = np.array([one.exactly for one in source.defects], np.float64)
     at_home = theirs.at(usual or UNKNOWN_BIN) or NONE
     there = at_home if where is None else theirs.at(where)
     if there is None:
@@ -393,12 +408,16 @@ class Places:
                     found[number] = expected.get(home, np.nan)
         return found
 
-    def nearest(self, where: Bin) -> list[Site | None]:
+    def nearest(self, where: Bin, *, sampled: bool = False) -> list[Site | None]:
         """Return the row, column of the pixel that shows each in photos of a bin.
 
-        None where the frame does not show it, or nothing tells.
+        None where the frame does not show it, or nothing tells.  Or that which photos are
+        `sampled` at: where the middle of its pixel lies, wherever it is in that.
         """
-        sites = [one.defect.exactly for one in self.pixels]
+        sites: list[tuple[float, float]] = [
+            (one.defect.row, one.defect.col) if sampled else one.defect.exactly
+            for one in self.pixels
+        ]
         array = np.array(sites, np.float64).reshape(-1, 2)
         places = self.corrections.places(array, where, self._size).tolist()
         if self.corrections.at(where) is None:
