@@ -248,7 +248,7 @@ def test_what_the_frame_of_a_photo_does_not_show_has_a_place_and_a_reason(
     (one,) = [one for one in found["pixels"] if one["listed"]["x"] < 0]
 
     assert (one["x"], one["y"], one["repaired"]) == (None, None, False)
-    assert one["exact"]["x"] == one["listed"]["x"]
+    assert abs(one["exact"]["x"] - one["listed"]["x"]) < 0.5
     assert (one["left"], one["why"]) == ("outside", "outside of the frame")
     assert {tuple(each) for each in found["pixels"]} == {tuple(one)}, "one set of keys"
 

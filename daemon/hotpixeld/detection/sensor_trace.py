@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.contrast import FloatArray
     from hotpixeld.statistics.peaks import Peaks, Scratch
 
-FINE = np.linspace(-0.5, 0.5, 9)
+FINE = np.arange(-4, 5) * 0.12
 """Pixels beside the middle of its own at which a site is looked for."""
 CLEAR = 6.0
 """Signal to noise from which on that is told by it."""
@@ -126,7 +126,7 @@ class SensorTrace(Trace):
         if abs(middle) < CLEAR:
             return 0.0, 0.0
         down, right = divmod(int(np.argmax(ratio * np.sign(middle))), len(FINE))
-        return float(FINE[down]), float(FINE[right])
+        return round(float(FINE[down]), 2), round(float(FINE[right]), 2)
 
     def _between(self, sites: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the signal to noise of sites between pixels, (N,); 0 where none shows it."""

@@ -109,7 +109,8 @@ def _columns(ledger: Ledger, camera: Camera, places: Places) -> Columns:
         looked_at = listed.corrections.places(listed.sites, where, size).tolist()
         numbers = {(row, col): number for number, (row, col) in enumerate(looked_at)}
         found = [
-            -1 if at is None else numbers.get(at, -1) for at in places.nearest(where)
+            -1 if at is None else numbers.get(at, -1)
+            for at in places.nearest(where, sampled=True)
         ]
         return np.array(found, np.intp)
 
