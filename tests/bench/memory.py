@@ -2,11 +2,16 @@
 """Run cameras of many sizes under the kernel's limit of memory, and say what they took.
 
     python tests/bench/memory.py FOLDER [--sizes MP ...] [--daemon MP ...] [--cameras N]
+        [--moved MP ...]
 
 FOLDER holds photos of one camera, which are enlarged; as root, with control groups of either
 version.  The program may not swap, and runs on photos that are in no cache, a few of them
 progressive, with a pixel to repair in every one.  The cache of files counts within the limit,
 but the kernel takes it back; a process is killed where that is not enough.
+
+With --moved, defects are planted by the corrections of a kit zoom at eight focal lengths, and every
+other photo is said to be of a millimetre more: 16 bins.  It needs `defects/plant_lens.py` beside
+HOTPIXELD_PHOTOS, and scipy, which that needs.
 
 `anon` is what belongs to no file, of all processes of the group, looked at every 20 ms.
 """
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -35,7 +41,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import material
 
 from control_group import Group
+from hotpixeld.detection.lens_correction import NONE
 from hotpixeld.store import state_folder
+from hotpixeld.store.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +53,7 @@ LOOK_SECONDS = 0.02
 QUIET_SECONDS = 5.0
 MOST_SECONDS = 1800.0
 PHOTOS, PROGRESSIVE = 24, 3
+MOVED = "moved by a lens correction, once"
 
 
 @dataclass
@@ -116,6 +125,30 @@ def program(root: Path, jobs: int | None, *more: str) -> list[str]:
     command = [sys.executable, "-m", "hotpixeld", "run", "--config", str(config)]
     command += ["--state", str(root / "state"), *more]
     return [*command, "--jobs", str(jobs)] if jobs else command
+
+
+def moved(photos: list[Path], root: Path) -> None:
+    """Plant defects that a lens correction moves into photos, at 16 focal lengths."""
+    place = Path(os.environ["HOTPIXELD_PHOTOS"]).parent / "defects" / "plant_lens.py"
+    command = [sys.executable, place, *photos, "--out", root / "planted", "--seed", "3"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    sys.path.insert(0, str(place.parent))
+    patch_focal = importlib.import_module("plant_lens").patch_focal
+    told = json.loads((root / "planted" / "truth.json").read_text())
+    for number, one in enumerate(told["photos"]):
+        data = (root / "planted" / one["name"]).read_bytes()
+        (root / "import" / one["name"]).write_bytes(
+            patch_focal(data, one["focal"] + number % 2)
+        )
+
+
+def bins(root: Path) -> str:
+    """Return how many bins are moved, of how many."""
+    with contextlib.closing(Ledger(state_folder.ledger_file(root / "state"))) as ledger:
+        (record,) = ledger.images.cameras()
+        known = ledger.samples.suspects(record.camera.id).corrections
+    count = sum(one != NONE for one in known.of.values())
+    return f"{count} moved of {len(known.why)} bins"
 
 
 def once(root: Path, photos: list[Path], jobs: int | None, limit: int) -> Measured:
@@ -213,6 +246,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", type=float, nargs="*", default=[12, 24, 45, 100])
     parser.add_argument("--daemon", type=float, nargs="*", default=[12, 45, 100])
+    parser.add_argument("--moved", type=float, nargs="*", default=[])
     parser.add_argument("--cameras", type=int, default=20, help="of 12 MP; 0 for none")
     parser.add_argument("--each", type=int, default=16, help="photos of each of those")
     parser.add_argument("--jobs", type=int)
@@ -221,6 +255,7 @@ def main() -> None:
     options = parser.parse_args()
     cases = [(f"{size:g} MP, once", size, 1, once) for size in options.sizes]
     cases += [(f"{size:g} MP, daemon", size, 1, live) for size in options.daemon]
+    cases += [(f"{size:g} MP, {MOVED}", size, 1, once) for size in options.moved]
     if options.cameras:
         name = f"12 MP, {options.cameras} cameras in turn, once"
         cases.append((name, 12.0, options.cameras, once))
@@ -233,11 +268,15 @@ def main() -> None:
                 root / "import",
                 count,
                 megapixels,
-                progressive=PROGRESSIVE * max(cameras // 4, 1),
+                progressive=0 if MOVED in name else PROGRESSIVE * max(cameras // 4, 1),
                 cameras=cameras,
             )
+            if MOVED in name:
+                moved(photos, root)
             measured = run(root, photos, options.jobs, options.limit)
             report(name, root, count, measured)
+            if MOVED in name:
+                print(bins(root), flush=True)
 
 
 if __name__ == "__main__":
