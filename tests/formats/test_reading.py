@@ -56,6 +56,9 @@ def test_rawtherapees_number_in_the_first_line_is_added_to_all_others() -> None:
         "list:2: '4' is not `x y`, two whole numbers",
         "list:3: '1 2 3' is not `x y`, two whole numbers",
     )
+    assert refusal("rawtherapee", "# mine\n4\n12 7\n") == (
+        "list:2: '4' is not `x y`, two whole numbers",
+    )
 
 
 def test_dcraws_time_is_local_and_0_is_always() -> None:

@@ -176,15 +176,15 @@ def text_of(content: bytes, source: Path) -> str:
 
 
 def read_lines(
-    content: bytes, source: Path, one: Callable[[str, str], Defect | None]
+    content: bytes, source: Path, one: Callable[[str, str], Defect]
 ) -> list[ReadPixel]:
     """Return the pixels of a text that lists one in each line.
 
     Parameters
     ----------
     one : callable
-        From a line without its comment, and the comment, to a defect, or None where the
-        line lists none; its ValueError says what is wrong.
+        From a line without its comment, and the comment, to a defect; its ValueError says
+        what is wrong.
 
     Raises
     ------
@@ -197,11 +197,9 @@ def read_lines(
         if not said.strip():
             continue
         try:
-            defect = one(said.strip(), comment.strip())
+            found.append(ReadPixel(str(number), one(said.strip(), comment.strip())))
         except ValueError as error:
             problems.append(f"{source}:{number}: {error}")
-        else:
-            found += [] if defect is None else [ReadPixel(str(number), defect)]
     if problems:
         raise PixelListError(problems)
     return found

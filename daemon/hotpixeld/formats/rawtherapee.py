@@ -1,8 +1,10 @@
 """Bad pixels for RawTherapee and ART: a ``.badpixels`` file in the folder of dark frames.
 
 It is found by its name, upper and lower case told apart: dcraw's name of the camera with the
-serial number, else without it.  ``x y`` in each line; a number alone in the first line is
-added to all that follow.
+serial number of the EXIF data, else without it.  ``x y`` in each line; a number alone in the
+first line is added to all that follow.  Lines that do not begin with two numbers are skipped
+in silence.  So do both programs read it: rtengine/dfmanager.cc, ``scanBadPixelsFile`` and
+``getBadPixels``, of Beep6581/RawTherapee at 024f456 and artraweditor/ART at e38db6d.
 """
 
 from __future__ import annotations
@@ -69,18 +71,16 @@ def _write(maps: CameraMaps) -> bytes:
 
 def _read(content: bytes, camera: Camera, source: Path) -> list[ReadPixel]:
     del camera
+    first, newline, rest = content.partition(b"\n")
     offset = 0
-    is_first = True
+    if re.fullmatch(rb"\s*-?\d{1,9}\s*(#.*)?", first):
+        offset, content = int(first.partition(b"#")[0]), newline + rest
 
-    def pixel(line: str, comment: str) -> Defect | None:
-        nonlocal offset, is_first
+    def pixel(line: str, comment: str) -> Defect:
         del comment
-        match, was_first, is_first = _LINE.fullmatch(line), is_first, False
-        if match is None or (match[2] is None and not was_first):
+        match = _LINE.fullmatch(line)
+        if match is None or match[2] is None:
             raise ValueError(f"{line!r} is not `x y`, two whole numbers")
-        if match[2] is None:
-            offset = int(match[1])
-            return None
         return moved(Defect.at(int(match[1]), int(match[2])), offset, offset)
 
     return read_lines(content, source, pixel)

@@ -1,8 +1,11 @@
 """Bad pixels for Siril: a ``.lst`` for ``cosme_cfa``, or ``calibrate -cc=bpm``.
 
 ``P x y H`` in each line for a hot pixel, ``C`` for a cold one; ``#`` comments.  x, y from the
-top left of the raw frame, though Siril keeps its rows from the bottom up.  Columns (``C``)
-and lines (``L``) of a sensor are no pixels.
+top left of the raw frame, though Siril keeps its rows from the bottom up: it turns y over as
+it reads a list, as it does a raw photo's rows (``apply_cosme_to_image`` in
+src/filters/cosmetic_correction.c of lock042/siril at 019ff9f, ``readraw_in_cfa`` in
+src/io/image_formats_libraries.c).  Columns (``C``) and lines (``L``) of a sensor are no
+pixels.
 """
 
 from __future__ import annotations
