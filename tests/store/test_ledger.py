@@ -7,7 +7,7 @@ import datetime as dt
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from hotpixeld.camera import Camera
 from hotpixeld.defect import Defect, Kind
 from hotpixeld.errors import LedgerError
 from hotpixeld.files import Signature
+from hotpixeld.messages import EventKind
 from hotpixeld.statistics.generation import Counts
 from hotpixeld.store import ledger as store_ledger
 from hotpixeld.store.copies import Copy
@@ -450,6 +451,32 @@ def test_a_renewed_log_begins_from_nothing(tmp_path: Path, ledger: Ledger) -> No
     assert log.stat().st_size == 0
     admit(ledger, 4)
     assert ledger.images.counts()["pending"] == 4
+
+
+def test_after_a_commit_that_failed_the_next_one_begins_a_new_log(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it writes: the log is not synced again, which might seem to succeed."""
+    admit(ledger, 1, 2, 3)
+    log = tmp_path / "ledger.sqlite3-wal"
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(ledger.connection), "execute", without_commits)
+        with pytest.raises(LedgerError, match="disk I/O"):
+            admit(ledger, 4)
+    assert log.stat().st_size > 0
+
+    with ledger.transaction(durable=True):
+        assert log.stat().st_size == 0
+        ledger.events.record(EventKind.DISK_FULL, "paused")
+    assert ledger.images.counts()["pending"] == 3
+
+
+def without_commits(self: sqlite3.Connection, statement: str, *given: Any) -> Any:
+    """Execute a statement of a connection whose commits fail."""
+    if statement == "COMMIT":
+        raise LedgerError("disk I/O error")
+    return sqlite3.Connection.execute(self, statement, *given)
 
 
 def test_a_statement_outside_a_transaction_fails_with_our_own_error(

@@ -430,6 +430,8 @@ class Ledger:
             SQLite refused: the disk is full or faulty, or the file is damaged.
         """
         level = "FULL" if durable else "NORMAL"
+        if self._is_log_doubtful:  # a commit would sync it again
+            self.renew_log()
         try:
             self.connection.execute(f"PRAGMA synchronous = {level}")
             self.connection.execute("BEGIN IMMEDIATE")
