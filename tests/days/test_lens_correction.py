@@ -115,22 +115,29 @@ def test_a_stuck_pixel_is_told_though_its_place_moves(
     assert set(kinds.values()) == {"hot"}
 
 
+def primed(root: Path, state: Path, sites: np.ndarray) -> list[tuple[int, int]]:
+    """Prime with lens-cap frames of 50 mm; return where they show sensor sites."""
+    there = np.rint(ZOOM[50.0].places(sites, SIZE)).astype(int).tolist()
+    places = [(row, col) for row, col in there if row < SIZE[0] and col < SIZE[1]]
+    frames = [str(root / f"CAP_{number}.JPG") for number in range(2)]
+    for number, name in enumerate(frames):
+        dark = np.full((*SIZE, 3), 3.0)
+        rng = np.random.default_rng(number)
+        hot = [Planted(row, col, 80.0) for row, col in places]
+        frame = exposed(dark, rng, 1.5, hot)
+        write_jpeg(Path(name), frame, START - dt.timedelta(days=1), focal=50.0)
+    assert main(["prime", *frames, "--state", str(state)]) == 0
+    return places
+
+
 def test_lens_cap_frames_show_hot_pixels_where_photos_of_their_focal_length_do(
     worked: Zoomed, told: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Taken at 50 mm, of a place apart from all that photos show."""
     site = np.array([[310, 60]])
     assert min(max(abs(310 - one.row), abs(60 - one.col)) for one in DEFECTS) > 12
-    ((row, col),) = np.rint(ZOOM[50.0].places(site, SIZE)).astype(int).tolist()
-    frames = []
-    for number in range(2):
-        dark = np.full((*SIZE, 3), 3.0)
-        rng = np.random.default_rng(number)
-        frame = exposed(dark, rng, 1.5, [Planted(row, col, 80.0)])
-        frames.append(tmp_path / f"CAP_{number}.JPG")
-        write_jpeg(frames[-1], frame, START - dt.timedelta(days=1), focal=50.0)
     state = shutil.copytree(worked.state, tmp_path / "state")
-    assert main(["prime", *map(str, frames), "--state", str(state)]) == 0
+    ((row, col),) = primed(tmp_path, state, site)
 
     for name, place in (("IMG_0000.JPG", site[0]), ("IMG_0001.JPG", (row, col))):
         photo = worked.photos / name
@@ -140,6 +147,33 @@ def test_lens_cap_frames_show_hot_pixels_where_photos_of_their_focal_length_do(
         (found,) = bodies.priors(about, Config(), record.camera, taken)
         about.close()
         assert max(abs(found.row - place[0]), abs(found.col - place[1])) <= 1
+
+
+def test_primed_before_any_photo_is_confirmed_once_the_lens_is_known(
+    tmp_path: Path,
+) -> None:
+    """Nobody knew at first that photos of 16 mm show it elsewhere."""
+    state = tmp_path / "state"
+    sites = np.array([(one.row, one.col) for one in DEFECTS] + [(310, 60)])
+    places = primed(tmp_path, state, sites)
+    with commands.opened(state) as ledger:
+        (record,) = ledger.images.cameras()
+        known = ledger.primed.of(record.camera.id)
+        assert sorted(one.pixel.frame for one in known) == sorted(places)
+    photos, later = tmp_path / "import", tmp_path / "later"
+    names = sorted(shot(later, DEFECTS, 30))
+    photos.mkdir()
+    for some in (names[:24], names[24:]):
+        for name in some:
+            (later / name).rename(photos / name)
+        assert main(["run", str(photos), "--once", "--state", str(state), "-q"]) == 0
+
+    with commands.opened(state) as ledger:
+        after = ledger.primed.of(record.camera.id)
+        assert ledger.samples.suspects(record.camera.id).corrections.move
+    outcomes = {one.pixel.frame: str(one.outcome) for one in after}
+    assert outcomes.pop(places[-1]) == "dropped"
+    assert set(outcomes.values()) == {"confirmed"}
 
 
 def test_a_camera_with_too_few_defects_keeps_one_place_for_all_and_says_so(

@@ -294,6 +294,11 @@ def _of_frame(
     return site, _nearest(back.places(np.array([site]), size))
 
 
+def site(known: PrimedPixel, corrections: Corrections, camera: Camera) -> Site | None:
+    """Return the sensor site of a primed pixel; None while nobody knows it."""
+    return _of_frame(known, corrections, None, (camera.height, camera.width))[0]
+
+
 def _nearest(places: NDArray[np.float64]) -> Site:
     """Return the pixel of the first of some places."""
     row, col = np.rint(places[0]).astype(int).tolist()

@@ -17,8 +17,9 @@ from hotpixeld import files
 from hotpixeld.camera import Bin
 from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
-from hotpixeld.defect import Defect, Primed
+from hotpixeld.defect import Defect
 from hotpixeld.detection import dark_frames, gate, lives, sensor_trace, suspects
+from hotpixeld.detection.dark_frames import Outcome
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.detection.score_test import scenes
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import Config
     from hotpixeld.defect import Prior
-    from hotpixeld.detection.dark_frames import Outcome
     from hotpixeld.detection.evidence import EvidenceTable
     from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.sampling import EarlierPhotos
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hotpixeld.statistics.generation import State
     from hotpixeld.store.images import CameraRecord
     from hotpixeld.store.ledger import Ledger
+    from hotpixeld.store.primed import PrimedPixel
 
     Pixels = tuple[tuple[int, int], ...]
     Site = tuple[int, int]
@@ -90,6 +91,8 @@ class MapTask:
         What was learned with it.
     priors : tuple of Prior
         What other sizes of its body list, and dark frames have shown.
+    primed : list of PrimedPixel
+        All that dark frames have shown.
     look_back : int
         Earlier photos to sample again before the verdict; `JUDGED` is all that lack any
         suspect.
@@ -103,6 +106,7 @@ class MapTask:
     former: list[Defect]
     footprints: Footprints
     priors: tuple[Prior, ...]
+    primed: list[PrimedPixel]
     look_back: int
 
     @property
@@ -286,9 +290,11 @@ def _made(
     """Make a map that continues the one before."""
     known, former = task.known, task.former
     new, again, chosen = None, list[SampledPhoto](), list[Image]()
+    is_same_site = True
     if task.config.detection.method == "contrast":
         new, state = _new_suspects(task, state, at_step)
-        if not new.corrections.have_sites_of(known.suspects.corrections):
+        is_same_site = new.corrections.have_sites_of(known.suspects.corrections)
+        if not is_same_site:
             former = []  # its places are none of sensor sites
         known = known.at(new)
         chosen = _to_judge(task, known)
@@ -308,6 +314,10 @@ def _made(
         found = [replace(one, focal=None) for one in found]
     table = known.table()
     various = scenes(table.controls)
+    needed = task.config.detection.min_photos
+    # Where dark frames' pixels were looked for, they lie no longer: the next map denies.
+    may_deny = is_same_site and state.photos >= needed
+    may_deny = may_deny and various >= lives.scenes_needed(needed)
     ids = [photo.image for photo in table.photos]
     return MadeMap(
         task,
@@ -322,25 +332,23 @@ def _made(
         again,
         dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
         not Coverage.of(known, 0).all(),
-        _primed(task, table, found, state.photos, various),
+        _primed(task, known, found, may_deny=may_deny),
     )
 
 
 def _primed(
-    task: MapTask,
-    table: EvidenceTable,
-    found: list[Defect],
-    photos: int,
-    various: float,
+    task: MapTask, known: Evidence, found: list[Defect], *, may_deny: bool
 ) -> dict[Site, Outcome]:
     """Return what the photos say of what dark frames have shown."""
-    needed = task.config.detection.min_photos
-    may_deny = photos >= needed and various >= lives.scenes_needed(needed)
-    return {
-        one.frame: dark_frames.outcome(one, table, found, may_deny=may_deny)
-        for one in task.priors
-        if isinstance(one, Primed)
-    }
+    table = known.table()
+    outcomes: dict[Site, Outcome] = {}
+    for one in task.primed:
+        site = bodies.site(one, known.suspects.corrections, task.camera)
+        if site is not None and one.outcome in {Outcome.OPEN, Outcome.LONGER}:
+            pixel = replace(one.pixel, row=site[0], col=site[1])
+            word = dark_frames.outcome(pixel, table, found, may_deny=may_deny)
+            outcomes[one.pixel.frame] = word
+    return outcomes
 
 
 def _there(
@@ -412,6 +420,7 @@ class Maps:
             self._ledger.defects.of(camera.id),
             self._footprints_of(camera.id),
             bodies.priors(self._ledger, self._config, camera),
+            self._ledger.primed.of(camera.id),
             look_back,
         )
 
