@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -200,6 +201,10 @@ def test_a_pixel_that_the_service_mended_ends_with_it(home: Home) -> None:
     assert found.pop((mended.col, mended.row))["until"] == when
     assert [one["until"] for one in found.values()] == [None, None]
     assert len(found) == 2
+    lines = home.hotpixeld("notify", "--list").out.splitlines()
+    (gone,) = [one for one in map(json.loads, lines) if one["event"] == "defect_gone"]
+    assert gone["pixels"] == [{"x": mended.col, "y": mended.row}]
+    assert (gone["count"], gone["there"]) == (1, 2)
 
 
 def test_a_service_that_was_known_from_the_first_day_hides_nothing_of_the_past(

@@ -26,6 +26,7 @@ from hotpixeld.engine.session import Session, in_order
 from hotpixeld.errors import CheckpointError, LedgerError, StateInUseError
 from hotpixeld.files import Signature
 from hotpixeld.jpeg import decoder
+from hotpixeld.messages import EventKind
 from hotpixeld.photo import photo_file
 from hotpixeld.repair import pixel_list
 from hotpixeld.store import generation_files, state_folder
@@ -161,6 +162,9 @@ def test_a_pending_photo_that_is_gone_is_lost_and_counted(
 
     assert_same(only_state(session), folded(photos[:2] + photos[3:]))
     assert session.ledger.images.counts()["lost"] == 1
+    lost = session.ledger.events.last_of(EventKind.PHOTO_LOST)
+    assert lost is not None
+    assert (lost.about["count"], lost.about["paths"]) == (1, [str(photos[2])])
 
 
 def test_a_pending_photo_is_found_under_any_of_its_names(
