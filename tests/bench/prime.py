@@ -3,6 +3,7 @@
     prime.py FOLDER... [--frames N] [--photos N] [--count N] [--seed N ...]
     prime.py --noise N
     prime.py --real FOLDER...
+    prime.py --among N FOLDER...
 
 Needs HOTPIXELD_PHOTOS, beside which `defects/plant.py` lies: its footprints are planted.
 Every FOLDER is a set of photos of one camera. Planted are, over three sorts of places,
@@ -18,9 +19,19 @@ to colours bilinearly, clipped at black, and written with the photos' own tables
 listed that nobody planted; and the 16x16 blocks of copies that differ far from anything
 that was planted or was found by the photos themselves.
 
+*Shown* is the luma, over the surroundings and in the mean of the dark frames, of the strongest
+that is not listed and of the weakest that is.
+
 --noise N: so many sets of 1, 2 and 4 frames without a defect, of three levels of noise and
-qualities; told is what is listed. --real: dark frames of residuals, photo less its median
-of 13x13, the mean of several, two frames of different photos; the others follow.
+qualities; told is what is listed. --real: two dark frames of the six photos of the longest
+exposures, three each: what they have over their surroundings, where the photo is flat, and of
+that the middle of the three; --photos of the others follow. *Listed* are sites of truth.json
+that are certain, those that are not, and any others; *map* is how many of them the map has at
+last. *Again* is the part of what is listed that has `AGAIN` levels over its surroundings in
+the longest exposure that is in no stack; *any* is how many places have. --among N: --photos
+of a folder, so many photos more, and so many dark frames, of warm places as well, in place of
+these: told is what the map lists, and what of it is lost or new, of these what was planted or
+is in truth.json.
 """
 
 from __future__ import annotations
@@ -41,17 +52,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from hotpixeld.detection import dark_frames
 from hotpixeld.detection.dark_frames import DarkFrames, Exposure
 from hotpixeld.jpeg import decoder
 from hotpixeld.photo import photo_file
+from hotpixeld.statistics.contrast import LUMA
 
 SORTS = ("steady", "warm", "gone")
 LEVELS = (6.0, 90.0)
 WARM, HITS, FAR = 100.0, 3, 24
+STACK, FLAT, AGAIN = 3, 3.0, 3.0
 
 
 def plant_tool() -> Any:
@@ -257,6 +270,19 @@ class Case:
             flush=True,
         )
 
+    def shown(self, frames: Path, sort: str, at_once: Any) -> str:
+        """Return how strong those of a sort are in dark frames, not listed and listed."""
+        sites = np.array([(row, col) for col, row in self.of(sort)])
+        decoded = [decoder.decode(one.read_bytes()) for one in frames.iterdir()]
+        mean = np.mean([dark_frames.amplitudes(one, sites) for one in decoded], axis=0)
+        levels = (mean @ LUMA).tolist()
+        is_listed = [near(one, at_once) for one in self.of(sort)]
+        missed = [
+            one for one, there in zip(levels, is_listed, strict=True) if not there
+        ]
+        found = [one for one, there in zip(levels, is_listed, strict=True) if there]
+        return f"shown {max(missed, default=0):.1f}, {min(found, default=0):.1f}"
+
     def tell(self, root: Path, at_once: Any) -> None:
         """Print a line for each sort of place, and one for what nobody planted."""
         after, own = outcomes(root / "state"), listed(root / "state")
@@ -264,7 +290,9 @@ class Case:
             sites = self.of(sort)
             became = Counter(after[one] for one in at_once if near(one, sites))
             later = sum(near(one, own) and not near(one, at_once) for one in sites)
-            self.line(sort, len(sites), became, f"{later} found later")
+            frames = root / ("warm" if sort == "warm" else "steady")
+            strength = self.shown(frames, sort, at_once)
+            self.line(sort, len(sites), became, f"{later} found later; {strength}")
         true = {(one["x"], one["y"]) for one in self.places}
         inbox = root / "photos"
         copies = list((inbox / "repaired").glob("c_*"))
@@ -292,6 +320,43 @@ def case(folder: Path, wanted: argparse.Namespace, seed: int, tool: Any) -> None
         one.shoot(root / "photos")
         hotpixeld("run", root / "photos", "--once", "--state", root / "state")
         one.tell(root, at_once)
+
+
+def among(folder: Path, wanted: argparse.Namespace, seed: int, tool: Any) -> None:
+    """Learn from photos; from as many more; with dark frames instead of these."""
+    few = Case(folder, wanted, seed, tool)
+    more = argparse.Namespace(**vars(wanted) | {"photos": wanted.photos + wanted.among})
+    many = Case(folder, more, seed, tool)
+    truth = json.loads((folder / "truth.json").read_text())["defects"]
+    with tempfile.TemporaryDirectory() as root_name:
+        root = Path(root_name)
+        few.shoot(root / "few")
+        many.shoot(root / "more")
+        shutil.copytree(root / "few", root / "dark")
+        # The body's own defects show in what it takes with the lens cap on, too.
+        few.places += [
+            {**one, "sort": "own", "level": 30.0, "footprint": "dslr", "rgb": "grey"}
+            for one in truth
+        ]
+        sorts = ("steady", "warm", "own")
+        few.frames(sorts, WARM * few.usual, root / "caps", wanted.among)
+        for cap in (root / "caps").iterdir():
+            shutil.copy2(cap, root / "dark")
+        true = {(one["x"], one["y"]) for one in few.places if one["sort"] != "gone"}
+        before: set[tuple[int, int]] = set()
+        for name in ("few", "more", "dark"):
+            state = root / f"state-{name}"
+            hotpixeld("run", root / name, "--once", "--state", state)
+            own = listed(state)
+            before = before or own
+            lost = [one for one in before if not near(one, own)]
+            new = [one for one in own if not near(one, before)]
+            print(
+                f"{few.name:16} {seed:4} {name} {len(own):6}"
+                f" {len(lost):4} {sum(near(one, true) for one in lost):8}"
+                f" {len(new):3} {sum(near(one, true) for one in new):8}",
+                flush=True,
+            )
 
 
 def noise_only(sets: int) -> None:
@@ -322,73 +387,99 @@ def noise_only(sets: int) -> None:
             )
 
 
+def medians(frame: np.ndarray) -> np.ndarray:
+    """Return the median of 13 rows of the medians of 13 columns, (H, W, 3).
+
+    A median of 13x13 takes five times as long.
+    """
+    for axis in (1, 0):
+        reach = [(6, 6) if number == axis else (0, 0) for number in range(3)]
+        padded = np.pad(frame, reach, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 13, axis=axis)
+        frame = np.asarray(np.partition(windows, 6, axis=-1)[..., 6])
+    return frame
+
+
 def residual(path: Path) -> np.ndarray:
-    """Return a photo less its median of 13x13, clipped to what a hot pixel adds."""
-    with Image.open(path) as image:
-        plain = image.convert("RGB")
-        smooth = plain.filter(ImageFilter.MedianFilter(13))
-        found = np.asarray(plain, float) - np.asarray(smooth, float)
-    return np.asarray(np.clip(found, -20, 80))
+    """Return what a photo has over its surroundings; NaN where it is not flat.
+
+    A scene's edges are no noise of a dark frame: blocks of 16 rows and columns whose
+    residuals spread by more than `FLAT` levels are left out.
+    """
+    frame = decoder.decode(path.read_bytes()).astype(np.int16)
+    found = np.asarray(np.clip(frame - medians(frame), -20, 80), np.float32)
+    height, width = (size // 16 * 16 for size in found.shape[:2])
+    blocks = found[:height, :width].reshape(height // 16, 16, width // 16, 16, 3)
+    spread = 1.4826 * np.median(np.abs(blocks), axis=(1, 3)).max(axis=-1)
+    flat = np.zeros(found.shape[:2], np.bool_)
+    flat[:height, :width] = np.kron(spread <= FLAT, np.ones((16, 16))) > 0
+    found[~flat] = np.nan
+    return found
 
 
-def real(folder: Path, tool: Any) -> None:
+def stacked(paths: list[Path], tool: Any) -> tuple[bytes, float]:
+    """Return a dark frame of photos, and the part of it that some are flat in."""
+    each = np.array([residual(path) for path in paths])
+    shown = ~np.isnan(each).all(axis=0)
+    each[:, ~shown] = 0
+    levels = np.maximum(np.nanmedian(each, axis=0) + 3, 0)
+    usual = float(np.median([exposure(path) for path in paths]))
+    data = encoded(paths[0], levels, tool, seconds=usual / 100, iso=100)
+    return data, float(shown.mean())
+
+
+def real(folder: Path, wanted: argparse.Namespace, _seed: int, tool: Any) -> None:
     """Prime with stacks of residuals of some photos; let the others follow."""
     truth = json.loads((folder / "truth.json").read_text())["defects"]
     sure = {(one["x"], one["y"]) for one in truth if one.get("certain", True)}
-    all_true = {(one["x"], one["y"]) for one in truth}
+    doubtful = {(one["x"], one["y"]) for one in truth} - sure
     paths = sorted(chosen(folder, 1000, 0), key=exposure, reverse=True)
-    each = min(6, len(paths) // 4)
     with tempfile.TemporaryDirectory() as root_name:
         root = Path(root_name)
-        names = []
-        for number in range(2):
-            part = paths[number : 2 * each : 2]
-            # The middle of several: a scene's own detail is in one alone.
-            stack = np.median([residual(one) for one in part], axis=0)
-            name = root / f"dark_{number}.jpg"
-            usual = float(np.median([exposure(one) for one in part]))
-            name.write_bytes(
-                encoded(
-                    part[0],
-                    np.maximum(stack + 3, 0),
-                    tool,
-                    seconds=usual / 100,
-                    iso=100,
-                )
-            )
-            names.append(name)
-        said = subprocess.run(
-            [Path(sys.executable).with_name("hotpixeld"), "prime", *names, "--state", root / "state"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if said.returncode:
-            print(f"{folder.name:16} refused: {said.stderr.strip().splitlines()[-1]}")
+        names = [root / "dark_0.jpg", root / "dark_1.jpg"]
+        part = 1.0
+        for number, name in enumerate(names):
+            data, flat = stacked(paths[number : 2 * STACK : 2], tool)
+            name.write_bytes(data)
+            part = min(part, flat)
+        hotpixeld("prime", *names, "--state", root / "state")
         if not (root / "state" / "ledger.sqlite3").exists():
+            print(f"{folder.name:16} refused, or nothing found")
             return
         at_once = outcomes(root / "state")
         (root / "photos").mkdir()
-        for path in paths[2 * each :]:
+        once_more = residual(paths[2 * STACK]) @ np.asarray(LUMA, np.float32)
+        any_place = np.nanmean(once_more > AGAIN)
+        follow = sorted(paths[2 * STACK :])[: wanted.photos]
+        for path in follow:
             shutil.copy2(path, root / "photos")
         hotpixeld("run", root / "photos", "--once", "--state", root / "state")
         after, own = outcomes(root / "state"), listed(root / "state")
-        groups: dict[str, list[tuple[int, int]]] = {
-            "true": [],
-            "doubtful": [],
-            "others": [],
-        }
-        for at in at_once:
-            doubt = "doubtful" if near(at, all_true) else "others"
-            groups["true" if near(at, sure) else doubt].append(at)
-        for sort, group in groups.items():
+        lone = [one for one in at_once if not near(one, sure | doubtful)]
+        for sort, true, group in (
+            ("certain", sure, [one for one in at_once if near(one, sure)]),
+            ("doubtful", doubtful, [one for one in at_once if near(one, doubtful)]),
+            ("others", set(), lone),
+        ):
             became = Counter(after[one] for one in group)
-            there = len(sure) if sort == "true" else 0
+            levels = np.array([once_more[row, col] for col, row in group])
+            again = np.mean(levels[~np.isnan(levels)] > AGAIN) if group else np.nan
             print(
-                f"{folder.name:16} {2 * each:3}+{len(paths) - 2 * each:<3} {sort:8} {there:4}"
+                f"{folder.name:16} {len(follow):6} {part:4.2f} {sort:8} {len(true):5}"
                 f" {len(group):6} {became['confirmed']:9} {became['dropped']:7}"
                 f" {became['longer']:6} {became['open']:4}"
-                f" {sum(near(one, own) for one in sure) if there else 0:4}",
+                f" {sum(near(one, own) for one in true):3} {again:5.2f} {any_place:4.2f}",
                 flush=True,
             )
+
+
+def each_of(wanted: argparse.Namespace, measure: Any, head: str) -> None:
+    """Measure each folder with each seed, under a line that heads the columns."""
+    print(head)
+    tool = plant_tool()
+    for folder in wanted.folders:
+        for seed in wanted.seed:
+            measure(folder, wanted, seed, tool)
 
 
 def main() -> None:
@@ -401,22 +492,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="*", default=[1])
     parser.add_argument("--noise", type=int, default=0)
     parser.add_argument("--real", action="store_true")
+    parser.add_argument("--among", type=int, default=0)
     wanted = parser.parse_args()
     if wanted.noise:
         noise_only(wanted.noise)
         return
-    tool = plant_tool()
     if wanted.real:
-        print(
-            "set              stack+photos sort    there listed confirmed dropped longer open map"
+        each_of(
+            wanted,
+            real,
+            "set              photos flat sort     there listed confirmed dropped longer"
+            " open map again  any",
         )
-        for folder in wanted.folders:
-            real(folder, tool)
-        return
-    print("set              seed sort    planted listed confirmed dropped longer open")
-    for folder in wanted.folders:
-        for seed in wanted.seed:
-            case(folder, wanted, seed, tool)
+    elif wanted.among:
+        head = "set              seed with listed lost planted new planted"
+        each_of(wanted, among, head)
+    else:
+        head = (
+            "set              seed sort    planted listed confirmed dropped longer open"
+        )
+        each_of(wanted, case, head)
 
 
 if __name__ == "__main__":
