@@ -69,6 +69,28 @@ def test_the_mirror_follows_moves(mirrored: Home) -> None:
     assert not (gallery / "trip" / "IMG_0004.JPG").exists()
 
 
+def test_what_a_gallery_writes_into_a_copy_stays_out_of_the_original(
+    home: Home, body: Body
+) -> None:
+    """As digiKam does, in place: with links it would change the originals."""
+    body.shoot(home.photos, 16)
+    home.configure_folder(
+        repaired=home.root / "gallery", name="{name}", unchanged="copy"
+    )
+    home.once()
+    originals = [home.photos / f"IMG_{n:04d}.JPG" for n in range(16)]
+    before = [photo.read_bytes() for photo in originals]
+    copies = [home.root / "gallery" / photo.name for photo in originals]
+    for copy in copies:
+        with copy.open("ab") as file:
+            file.write(b"rating")
+
+    home.once()
+
+    assert [photo.read_bytes() for photo in originals] == before
+    assert all(copy.read_bytes().endswith(b"rating") for copy in copies)
+
+
 def test_stacks_find_both_versions_in_one_folder(home: Home, body: Body) -> None:
     body.shoot(home.photos, 16)
     home.configure_folder(repaired=home.root / "edits", name="{stem}.edit{suffix}")
