@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotpixeld.defect import Life
-    from hotpixeld.detection.lens_correction import Correction, Corrections
+    from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.maps import MapTask
     from hotpixeld.engine.sampling import EarlierPhotos
     from hotpixeld.jpeg.block_reader import Window
@@ -82,19 +82,6 @@ def _inside(places: NDArray[np.intp]) -> list[Site]:
     return [(max(row, 0), max(col, 0)) for row, col in places.tolist()]
 
 
-def _between(
-    sites: NDArray[np.float64],
-    places: NDArray[np.intp],
-    correction: Correction | None,
-    size: tuple[int, int],
-) -> NDArray[np.float64] | None:
-    """Return where in its pixel a photo shows each site; None where nothing moves them."""
-    if correction is None or correction == NONE:
-        aside = sites - np.rint(sites)
-        return aside if aside.any() else None
-    return correction.places(sites, size) - places
-
-
 def learned(
     task: MapTask,
     defects: list[Defect],
@@ -113,9 +100,8 @@ def learned(
     identities = [one.identity for one, _ in there] if photos <= JUDGED else []
     moved = [corrections.to_json()] if corrections.move else []
     drawn = {(one.row, one.col) for one in defects if one.kind is not Kind.HOT}
-    kinds = [sorted(drawn.intersection(lived))] if drawn else []
-    of_what = repr((stacking.place(photos), lived, identities, *kinds, *moved)).encode()
-    basis = hashlib.sha256(of_what).hexdigest()[:16]
+    of_what = stacking.place(photos), lived, identities, sorted(drawn), *moved
+    basis = hashlib.sha256(repr(of_what).encode()).hexdigest()[:16]
     if basis == task.footprints.basis:
         return task.footprints
     size = task.camera.height, task.camera.width
@@ -141,10 +127,11 @@ def learned(
                 row != NOWHERE and any(is_alive(life, when) for life in lives_)
                 for (row, _), lives_ in zip(at.tolist(), lived.values(), strict=True)
             ]
-            between = _between(sites, at, corrections.at(image.taken.bin), size)
+            moved_by = corrections.at(image.taken.bin) or NONE
+            aside = moved_by.places(sites, size) - at
             stacks.add(
                 *(levels, np.array(alive), _exposure(image.taken)),
-                *(_inside(at), between),
+                *(_inside(at), aside),
             )
     found = stacking.learn(stacks, basis)
     return found.or_better(task.footprints) if lacking else found
