@@ -91,7 +91,7 @@ def test_passes_killed_ten_times_in_a_row_get_on(
 def test_what_cannot_be_read_for_once_is_not_lost(
     zygote: Zygote, tmp_path: Path, table: Table
 ) -> None:
-    passes.unreadable(zygote, tmp_path / "w", table, 3)
+    passes.unreadable(zygote, tmp_path / "w", table, 2)
 
 
 def test_a_generation_damaged_while_a_pass_reads_it_is_refused(
