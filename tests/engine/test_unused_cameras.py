@@ -35,6 +35,9 @@ DAY = 86_400.0
 PHOTOS = 24
 
 
+pytestmark = pytest.mark.slow  # lives of cameras, of many photos each
+
+
 @pytest.fixture
 def forgetful(config: Config) -> Config:
     """Return a configuration that drops a camera after 30 days."""
