@@ -122,9 +122,18 @@ def home(image: Contained, tmp_path: Path) -> Contained:
 
 
 def owners(folder: Path) -> set[tuple[int, int, int]]:
-    """Return user, group and permissions of all that lies in a folder."""
+    """Return user, group and permissions of the files in a folder."""
     found = [path.stat() for path in folder.rglob("*") if path.is_file()]
     return {(one.st_uid, one.st_gid, one.st_mode & 0o777) for one in found}
+
+
+def marks(folder: Path) -> dict[Path, tuple[int, int, int, int]]:
+    """Return user, group, mode and time of change of a folder and all that lies in it."""
+    found = {path: path.stat() for path in (folder, *folder.rglob("*"))}
+    return {
+        path: (one.st_uid, one.st_gid, one.st_mode, one.st_mtime_ns)
+        for path, one in found.items()
+    }
 
 
 def first_process(engine: subprocess.Popen[bytes]) -> int:
@@ -184,11 +193,21 @@ class TestImage:
     def test_photos_are_repaired_without_any_configuration(
         self, home: Contained, tmp_path: Path
     ) -> None:
-        """Those that a NAS makes for itself are left alone, and so is every original."""
-        shutil.copytree(tmp_path / "photos", tmp_path / "photos" / "@eaDir" / "a")
-        before = files(tmp_path / "photos"), owners(tmp_path / "photos")
+        """Those that a NAS makes for itself are left alone, and so is every original.
+
+        The photos may be written to and are that user's, who could change all of them.
+        """
+        photos = tmp_path / "photos"
+        for place in ("@eaDir", "#recycle", "#snapshot"):
+            others = shutil.ignore_patterns("@*", "#*")
+            shutil.copytree(photos, photos / place / "a", ignore=others)
+        for index, path in enumerate(sorted([photos, *photos.rglob("*")])):
+            os.chown(path, 1026, 100 + index % 3)
+            path.chmod((0o750, 0o705)[index % 2] if path.is_dir() else 0o604)
+        before = files(photos), marks(photos)
         home = dataclasses.replace(
             home,
+            closed=(),
             variables={**home.variables, "PUID": "1026", "PGID": "100", "UMASK": "027"},
         )
         done = home.run("run", "--once")
@@ -199,7 +218,7 @@ class TestImage:
         assert sorted(copies)[:2] == ["c_IMG_0000.JPG", "c_IMG_0001.JPG"]
         assert len(copies) == 21  # and the report
         assert owners(tmp_path / "repaired") == {(1026, 100, 0o640)}
-        assert (files(tmp_path / "photos"), owners(tmp_path / "photos")) == before
+        assert (files(photos), marks(photos)) == before
 
     def test_a_program_here_and_the_container_write_the_same_copies(
         self, home: Contained, tmp_path: Path
