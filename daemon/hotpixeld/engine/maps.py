@@ -332,18 +332,22 @@ def _made(
         again,
         dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
         not Coverage.of(known, 0).all(),
-        _primed(task, known, found, may_deny=may_deny),
+        _primed(task, known.suspects, table, found, may_deny=may_deny),
     )
 
 
 def _primed(
-    task: MapTask, known: Evidence, found: list[Defect], *, may_deny: bool
+    task: MapTask,
+    listed: Suspects,
+    table: EvidenceTable,
+    found: list[Defect],
+    *,
+    may_deny: bool,
 ) -> dict[Site, Outcome]:
     """Return what the photos say of what dark frames have shown."""
-    table = known.table()
     outcomes: dict[Site, Outcome] = {}
     for one in task.primed:
-        site = bodies.site(one, known.suspects.corrections, task.camera)
+        site = bodies.site(one, listed.corrections, task.camera)
         if site is not None and one.outcome in {Outcome.OPEN, Outcome.LONGER}:
             pixel = replace(one.pixel, row=site[0], col=site[1])
             word = dark_frames.outcome(pixel, table, found, may_deny=may_deny)
