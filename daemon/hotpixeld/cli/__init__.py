@@ -1,7 +1,9 @@
 """The command line.
 
-- `main`: the commands, their options and exit codes; start here to add one.
+- `main`: the commands, their own options and exit codes; start here to add one.
+- `options`: the options that commands share, and what they stand for.
 - `commands`: what each command does, a function for each.
+- `copy_commands`: `repair` and `tidy`, which write or remove copies beside a daemon.
 - `run_once`: ``run --once``, from the photos in the folders to map and copies.
 - `forgetting`: `forget` and `relearn`: in numbers what will happen, and done.
 - `photo_status`: ``status PHOTO``, what became of one photo.
@@ -15,6 +17,6 @@
 - `pictures`: ``map --show``, the defects enlarged, before and after repair.
 - `progress`: how far long work is.
 
-May import everything but `api`, which is beside it for other programs; nothing imports it.  Their forms are in
-`formats`.
+May import everything but `api`, which is beside it for other programs; nothing imports it.  The forms of other
+programs' lists are in `formats`.
 """

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 from PIL import Image
 from rich.columns import Columns
@@ -19,16 +21,16 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from hotpixeld.cli import commands
 from hotpixeld.defect import level
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.files import make_folder, write
-from hotpixeld.messages import plain
+from hotpixeld.messages import counted, plain
 from hotpixeld.report import findings
 from hotpixeld.report.crops import SIDE, Cropper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from rich.console import ConsoleOptions, RenderableType, RenderResult
@@ -194,8 +196,8 @@ def _png(pair: Pair) -> bytes:
 
 def save(
     ledger: Ledger, config: Config, records: Sequence[CameraRecord], folder: Path
-) -> list[Path]:
-    """Write a PNG file for each defect, before and after side by side; return which.
+) -> int:
+    """Write a PNG file for each defect, before and after side by side; return how many.
 
     Raises
     ------
@@ -203,12 +205,29 @@ def save(
         The folder cannot be written to.
     """
     make_folder(folder.absolute())
-    written = []
+    written = 0
     for camera in _cameras(ledger, config, records):
         for one, pair in _of_camera(ledger, config, camera):
             if pair is None or not pair.before:
                 continue
             name = f"{camera.record.camera.id}_{one.defect.x}_{one.defect.y}.png"
             write(folder / name, _png(pair))
-            written.append(folder / name)
+            written += 1
     return written
+
+
+def draw(folder: Path, config: Config, camera: str | None, output: str | None) -> None:
+    """Draw the defects of a state on the terminal, or into a folder.
+
+    Parameters
+    ----------
+    camera : str or None
+        Of one only, as `commands.chosen` takes it.
+    """
+    with commands.opened(folder) as ledger:
+        records = commands.chosen(ledger, config, camera)
+        if not output:
+            show(ledger, config, records)
+            return
+        written = save(ledger, config, records, Path(output))
+    click.echo(f"{Path(output)}: {counted(written, 'picture')}, before and after")

@@ -6,9 +6,12 @@ import difflib
 import os
 import re
 import stat
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from hotpixeld.cli import commands
 from hotpixeld.config import camera_names, load
@@ -17,14 +20,12 @@ from hotpixeld.errors import HotpixeldError, said
 from hotpixeld.files import (
     ChangedError,
     UnsuitableError,
-    make_folder,
     read_regular,
     replacing,
-    write,
 )
 from hotpixeld.formats import additions, known_forms
 from hotpixeld.formats.form import moved
-from hotpixeld.messages import counted
+from hotpixeld.messages import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def raw_offset(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def border(form: Form, offset: tuple[int, int] | None) -> str:
+def _border(form: Form, offset: tuple[int, int] | None) -> str:
     """Return what to know about a form's coordinates; empty where there is nothing."""
     if not form.is_raw or offset is not None:
         return ""
@@ -66,28 +67,65 @@ def border(form: Form, offset: tuple[int, int] | None) -> str:
     )
 
 
-def is_folder(output: str) -> bool:
-    """Return whether an `--output` is for a file of each camera."""
-    return output.endswith("/") or Path(output).is_dir()
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where lists go, and what their coordinates begin at; see `raw_offset`."""
+
+    output: str | None
+    raw_offset: tuple[int, int] | None
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder for a file of each camera, if one is named."""
+        if self.output and (self.output.endswith("/") or Path(self.output).is_dir()):
+            return Path(self.output)
+        return None
+
+    def take(self, content: bytes) -> None:
+        """Write a list to the file that is named, or print it where none is."""
+        if self.output:
+            commands.write_file(Path(self.output), content)
+        elif b"\0" in content and sys.stdout.isatty():
+            raise click.UsageError("this is no text: name a file with --output")
+        else:
+            click.echo(content, nl=False)
 
 
-def export(
-    form: Form, maps: CameraMaps, offset: tuple[int, int], folder: Path
-) -> list[Path]:
-    """Write a file for each camera; return what was written.
+def say_what_is_outside(maps: CameraMaps) -> None:
+    """Say how many places of each camera's list are left out."""
+    for one in maps:
+        if one.outside:
+            pixels = counted(one.outside, "pixel")
+            lie = "lies" if one.outside == 1 else "lie"
+            left = (
+                f"{pixels} {lie} outside of the frame of photos at {one.bin}, left out"
+            )
+            click.echo(f"hotpixeld: {one.camera.id}: {plain(left)}", err=True)
+
+
+def export(form: Form, maps: CameraMaps, files: Files) -> None:
+    """Print maps in a form, or write one file or one for each camera.
 
     Raises
     ------
     HotpixeldError
         There is no camera, or two would have one file.
     """
+    if note := _border(form, files.raw_offset):
+        click.echo(f"hotpixeld: {note}", err=True)
+    offset = files.raw_offset or (0, 0)
+    maps = [known_forms.addressable(form, one) for one in maps]
+    say_what_is_outside(maps)
+    if files.folder is None:
+        files.take(known_forms.written(form, maps, offset))
+        return
     found = known_forms.files(form, maps, offset)
     if not found:
         raise HotpixeldError("no camera is known yet")
-    make_folder(folder.absolute())
     for name, content in found.items():
-        write(folder / name, content)
-    return [folder / name for name in found]
+        commands.write_file(files.folder / name, content)
+    for name in found:
+        click.echo(files.folder / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +358,6 @@ def import_(given: GivenList, named: str, config_file: Path, folder: Path) -> Ch
     after = before
     if new.pixels or new.ignore:
         after = additions.added(before, config_file, target.camera, target.index, new)
-    note = border(form, given.offset)
+    note = _border(form, given.offset)
     told = f"{given.path}: {', '.join(_told(new))} ({target.camera.id})"
     return Change(config_file, before, after, (*([note] if note else []), told))
