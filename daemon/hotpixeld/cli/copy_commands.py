@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.cli import commands
 from hotpixeld.config.model import Folder
-from hotpixeld.engine import bodies, copy_places, copy_writer, footprints
+from hotpixeld.engine import bodies, copy_places, copy_writer
+from hotpixeld.engine.bodies import Learned
 from hotpixeld.engine.copy_places import BY_HAND, CopyPlaces
 from hotpixeld.engine.copy_writer import CopyWriter, RepairResult
 from hotpixeld.engine.output_folder import OutputFolder
@@ -247,21 +248,11 @@ def pixel_list_of(photo: Photo, config: Config, ledger: Ledger | None) -> PixelL
     if image is not None:
         known = ledger.images.camera(image.camera)
         camera = known.camera if known else camera
-    cameras = [record.camera for record in ledger.images.cameras()]
-    detected = ledger.defects.of(camera.id)
     is_suppressed = image is not None and image.is_suppressed
-    if is_suppressed:
-        detected = []
-    listed = pixel_list.repairable(
-        config, camera, [*cameras, camera], detected, photo.metadata
+    learned = Learned.of(ledger, camera)
+    return bodies.repairable(
+        *(ledger, config, camera, photo.metadata, learned), suppressed=is_suppressed
     )
-    learned = footprints.kept(ledger.folder, camera.id)
-    listed = replace(listed, shown=footprints.shown_by(photo.metadata, learned))
-    corrections = ledger.samples.suspects(camera.id).corrections
-    listed = pixel_list.placed(listed, camera, corrections, photo.metadata)
-    if is_suppressed:
-        return listed
-    return bodies.with_priors(listed, ledger, config, camera, photo.metadata)
 
 
 def _why_not(

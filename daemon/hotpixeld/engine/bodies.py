@@ -4,8 +4,8 @@ Each size has a state and a map of its own.  What the largest one that has a map
 expected in the others as well (`priors`), from their first photo on, until they have maps of
 their own that are made of enough photos to deny it.  What dark frames of a size have shown is
 expected in its photos likewise, until its map lists it or photos deny it, and in those of other
-sizes as long as neither does.  `listing` is both together, for people, and `Places` where photos
-of each lens and focal length show it.
+sizes as long as neither does.  `repairable` is what of all that a photo may have repaired;
+`listing` is it for people, and `Places` where photos of each lens and focal length show it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hotpixeld.detection import dark_frames, lives, sizes
 from hotpixeld.detection.dark_frames import Outcome
 from hotpixeld.detection.lens_correction import NONE, NOWHERE
 from hotpixeld.detection.suspects import is_certain, is_ignored
+from hotpixeld.engine import footprints
 from hotpixeld.repair import pixel_list
 from hotpixeld.repair.pixel_list import Source
 from hotpixeld.store.images import bare
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hotpixeld.detection.sizes import Scaling
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.pixel_list import ListedPixel, PixelList
+    from hotpixeld.repair.shape import Footprints
     from hotpixeld.store.ledger import Ledger
     from hotpixeld.store.primed import PrimedPixel
 
@@ -330,11 +332,43 @@ def _prior(expected: _Expected, source: _Source) -> Prior:
     )
 
 
-def with_priors(
-    listed: PixelList, ledger: Ledger, config: Config, camera: Camera, taken: Metadata
+class Learned(NamedTuple):
+    """How photos of a camera show what its map lists, as its last map left it."""
+
+    footprints: Footprints
+    corrections: Corrections
+
+    @classmethod
+    def of(cls, ledger: Ledger, camera: Camera) -> Learned:
+        """Return that of a camera."""
+        corrections = ledger.samples.suspects(camera.id).corrections
+        return cls(footprints.kept(ledger.folder, camera.id), corrections)
+
+
+def repairable(
+    ledger: Ledger,
+    config: Config,
+    camera: Camera,
+    taken: Metadata,
+    learned: Learned,
+    *,
+    suppressed: bool = False,
 ) -> PixelList:
-    """Return what may be repaired in a photo, with what other sizes of its body list."""
-    if config.repair.pixels == "configured":
+    """Return what may be repaired in a photo, where it shows that; see `pixel_list`.
+
+    Parameters
+    ----------
+    suppressed : bool
+        The photo shows none of the defects that it should: what stands out at their places
+        is not theirs.
+    """
+    known = [record.camera for record in ledger.images.cameras()]
+    detected = [] if suppressed else ledger.defects.of(camera.id)
+    listed = pixel_list.repairable(config, camera, known, detected, taken)
+    shown = footprints.shown_by(taken, learned.footprints)
+    listed = replace(listed, shown=shown)
+    listed = pixel_list.placed(listed, camera, learned.corrections, taken)
+    if suppressed or config.repair.pixels == "configured":
         return listed
     others = priors(ledger, config, camera, taken)
     return replace(listed, detected=(*listed.detected, *others))

@@ -25,6 +25,7 @@ from hotpixeld.detection.lens_correction import NOWHERE
 from hotpixeld.detection.score_test import scenes
 from hotpixeld.detection.sensor_trace import SensorTrace
 from hotpixeld.engine import bodies, footprints
+from hotpixeld.engine.bodies import Learned
 from hotpixeld.engine.sampling import JUDGED, Coverage, Evidence
 from hotpixeld.errors import said
 from hotpixeld.files import make_folder, write
@@ -384,8 +385,7 @@ class Maps:
         self._config = config
         self.earlier = earlier
         self._versions: dict[tuple[Camera, tuple[Camera, ...]], str] = {}
-        self._footprints: dict[str, Footprints] = {}
-        self._corrections: dict[str, Corrections] = {}
+        self._learned: dict[str, Learned] = {}
         self.made = 0
         self.last = ""
 
@@ -422,7 +422,7 @@ class Maps:
             known,
             {one.id: self.earlier.files(one) for one in known.photos},
             self._ledger.defects.of(camera.id),
-            self._footprints_of(camera.id),
+            self._learned_of(camera).footprints,
             bodies.priors(self._ledger, self._config, camera),
             self._ledger.primed.of(camera.id),
             look_back,
@@ -442,7 +442,6 @@ class Maps:
         make_folder(path.parent)
         write(path, text)
         footprints.keep(self._ledger.folder, camera.id, made.footprints)
-        self._footprints[camera.id] = made.footprints
         with self._ledger.transaction():
             if made.suspects is not None:
                 self._ledger.samples.list_suspects(
@@ -459,7 +458,8 @@ class Maps:
                 camera.id, made.photos, made.scenes, _settings(made.task.config, camera)
             )
         self._versions.clear()
-        self._corrections.pop(camera.id, None)
+        corrections = self._ledger.samples.suspects(camera.id).corrections
+        self._learned[camera.id] = Learned(made.footprints, corrections)
         self.made += 1
         before = not_ignored(made.task.former, ignored)
         now = not_ignored(made.defects, ignored)
@@ -492,19 +492,11 @@ class Maps:
             except OSError as error:  # the next map is written anyway
                 log.warning("not in line with the configuration: %s", said(error))
 
-    def _corrections_of(self, camera_id: str) -> Corrections:
-        """Return where photos of the camera's bins show what the map lists."""
-        if camera_id not in self._corrections:
-            known = self._ledger.samples.suspects(camera_id).corrections
-            self._corrections[camera_id] = known
-        return self._corrections[camera_id]
-
-    def _footprints_of(self, camera_id: str) -> Footprints:
-        """Return what was learned of the camera's footprints."""
-        if camera_id not in self._footprints:
-            kept = footprints.kept(self._ledger.folder, camera_id)
-            self._footprints[camera_id] = kept
-        return self._footprints[camera_id]
+    def _learned_of(self, camera: Camera) -> Learned:
+        """Return how photos of a camera show what its map lists."""
+        if camera.id not in self._learned:
+            self._learned[camera.id] = Learned.of(self._ledger, camera)
+        return self._learned[camera.id]
 
     def _tell(self, camera: Camera, former: list[Defect], found: list[Defect]) -> None:
         """Record which defects are there that were not, and the other way; in a transaction."""
@@ -564,34 +556,23 @@ class Maps:
         *,
         suppressed: bool = False,
     ) -> PixelList:
-        """Return what may be repaired in a photo of `camera`; see `repair.pixel_list`.
+        """Return what may be repaired in a photo of `camera`; see `bodies.repairable`.
 
         Parameters
         ----------
         kept : tuple of (x, y), optional
             What is repaired in place of what is detected: what its copy has (`keeps`).
-        suppressed : bool
-            The photo shows none of the defects that it should: what stands out at their
-            places is not theirs.
         """
-        detected = self._ledger.defects.of(camera.id)
-        listed = repair_pixel_list.repairable(
-            self._config, camera, self._cameras(), detected, taken
+        learned = self._learned_of(camera)
+        listed = bodies.repairable(
+            *(self._ledger, self._config, camera, taken, learned), suppressed=suppressed
         )
-        if suppressed:
-            listed = replace(listed, detected=())
-        version = self.version(camera, with_fill=True)
-        shown = footprints.shown_by(taken, self._footprints_of(camera.id))
-        listed = replace(listed, version=version, shown=shown)
-        corrections = self._corrections_of(camera.id)
-        listed = repair_pixel_list.placed(listed, camera, corrections, taken)
+        listed = replace(listed, version=self.version(camera, with_fill=True))
         if kept is not None and self._config.repair.pixels != "configured":
             places = [Defect.at(x, y) for x, y in kept]
-            ignored = self._ignored_in(camera, corrections, taken)
+            ignored = self._ignored_in(camera, learned.corrections, taken)
             return listed.keeping(not_ignored(places, ignored))
-        if kept is not None or suppressed:
-            return listed
-        return bodies.with_priors(listed, self._ledger, self._config, camera, taken)
+        return listed
 
     def keeps(self, camera: Camera, image: Image) -> bool:
         """Return whether the copy of an image stays as it is, whatever is detected now.
@@ -630,11 +611,10 @@ class Maps:
         key = camera, tuple(cameras)
         if key not in self._versions:
             listed = (self._config, camera, cameras, self._detected(camera))
-            learned = self._footprints_of(camera.id)
+            learned = self._learned_of(camera)
             certain = repair_pixel_list.certain(*listed)
-            fill = repair_pixel_list.fill(certain, learned)
-            corrections = self._corrections_of(camera.id)
-            version = repair_pixel_list.version(*listed, learned, corrections)
+            fill = repair_pixel_list.fill(certain, learned.footprints)
+            version = repair_pixel_list.version(*listed, *learned)
             self._versions[key] = joined_version(version, fill)
         version = self._versions[key]
         return version if with_fill else split_version(version)[0]
