@@ -200,17 +200,13 @@ def _corrections(
 ) -> Corrections:
     """Return the lens corrections that the state shows now.
 
-    A map that is made afresh owes nothing to those before but the reference: then what is
-    found is looked at once more, as the second look sees by the first what that missed.
+    A map that is made afresh owes nothing to those before but the reference.
     """
     before, bins = task.known.suspects.corrections, state.bins
-    is_afresh = _is_afresh(task, state.photos) and before.reference in (None, *bins)
-    if not is_afresh:
-        return sensor_trace.corrections(bins, before, scratch)
-    others = {one: known for one, known in before.of.items() if one not in bins}
-    bare = replace(before, of=others, why={})
-    found = sensor_trace.corrections(bins, bare, scratch)
-    return sensor_trace.corrections(bins, found, scratch) if found.move else found
+    if _is_afresh(task, state.photos) and before.reference in (None, *bins):
+        others = {one: known for one, known in before.of.items() if one not in bins}
+        before = replace(before, of=others, why={})
+    return sensor_trace.corrections(bins, before, scratch)
 
 
 def _new_suspects(
