@@ -187,13 +187,13 @@ class Corrections:
             return not former.move
         return former.move and self.reference == former.reference
 
-    def places(
+    def exactly(
         self,
         sites: Sites | NDArray[np.float64],
         where: Bin,
         size: tuple[int, int],
-    ) -> Sites:
-        """Return the pixels of a photo that show sensor sites.
+    ) -> NDArray[np.float64]:
+        """Return where a photo shows sensor sites, between its pixels too.
 
         Parameters
         ----------
@@ -205,17 +205,23 @@ class Corrections:
 
         Returns
         -------
-        (N, 2) intp
-            Row, column; `NOWHERE` both, where the frame does not show the site or
-            nothing tells where.
+        (N, 2) float64
+            Row, column; not a number, where the frame does not show the site or nothing
+            tells where.
         """
         correction = self.at(where)
         if correction is None:
-            return np.full(sites.shape, NOWHERE, np.intp)
-        places = np.rint(correction.places(sites, size)).astype(np.intp)
-        known = correction.are_known(sites, size)
-        inside = known & np.all((places >= 0) & (places < np.array(size)), axis=1)
-        return np.where(inside[:, None], places, NOWHERE).astype(np.intp)
+            return np.full(sites.shape, np.nan)
+        places = correction.known_places(sites, size)
+        pixels = np.rint(places)
+        inside = np.all((pixels >= 0) & (pixels < np.array(size)), axis=1)
+        return np.where(inside[:, None], places, np.nan)
+
+    def places(
+        self, sites: Sites | NDArray[np.float64], where: Bin, size: tuple[int, int]
+    ) -> Sites:
+        """Return the pixels of a photo that show sensor sites; see `exactly`."""
+        return pixels_at(self.exactly(sites, where, size))
 
     def to_json(self) -> str:
         """Return them as text; empty where nothing moves."""
@@ -237,6 +243,15 @@ class Corrections:
         }
         why = {Bin(lens, focal): words for lens, focal, words in content["why"]}
         return cls(Bin(*content["reference"]), of, why)
+
+
+def pixels_at(places: NDArray[np.float64]) -> Sites:
+    """Return the pixels of exact places, `NOWHERE` for those that are not a number.
+
+    >>> pixels_at(np.array([[1.6, 2.0], [np.nan, np.nan]])).tolist()
+    [[2, 2], [-1, -1]]
+    """
+    return np.nan_to_num(np.rint(places), nan=NOWHERE).astype(np.intp)
 
 
 NOT_CORRECTED = Corrections()

@@ -20,7 +20,7 @@ from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Primed, Prior
 from hotpixeld.detection import dark_frames, lives, sizes
 from hotpixeld.detection.dark_frames import Outcome
-from hotpixeld.detection.lens_correction import NONE, NOWHERE
+from hotpixeld.detection.lens_correction import NONE, pixels_at
 from hotpixeld.detection.suspects import is_certain, is_ignored
 from hotpixeld.engine import footprints
 from hotpixeld.repair import pixel_list
@@ -463,7 +463,7 @@ class Places:
             others = [one.source != Source.DETECTED for one in self.pixels]
         else:
             others = [bool(one.prior) for one in self.pixels]
-        exact = np.rint(np.nan_to_num(self.exact(where), nan=NOWHERE)).astype(int)
+        exact = pixels_at(self.exact(where))
         height, width = self._size
         return [
             (row, col) if 0 <= row < height and 0 <= col < width else None

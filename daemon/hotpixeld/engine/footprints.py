@@ -17,7 +17,7 @@ import numpy as np
 
 from hotpixeld.defect import Defect, Kind, is_alive
 from hotpixeld.detection import suspects
-from hotpixeld.detection.lens_correction import NONE, NOWHERE
+from hotpixeld.detection.lens_correction import NOWHERE, pixels_at
 from hotpixeld.engine.sampling import JUDGED
 from hotpixeld.files import make_folder, remove, write
 from hotpixeld.repair import stacking
@@ -26,7 +26,7 @@ from hotpixeld.repair.shape import USUAL, Exposure, Footprints, Shown
 from hotpixeld.store import state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from hotpixeld.detection.lens_correction import Corrections
     from hotpixeld.engine.maps import MapTask
     from hotpixeld.engine.sampling import EarlierPhotos
-    from hotpixeld.jpeg.block_reader import Window
+    from hotpixeld.jpeg.block_reader import Levels, Window
     from hotpixeld.photo.metadata import Metadata
+    from hotpixeld.repair.stacking import Stacks
     from hotpixeld.store.images import Image, Taken
 
+    Array = NDArray[np.float64]
     Site = tuple[int, int]
 
 log = logging.getLogger(__name__)
@@ -77,9 +79,26 @@ def _to_learn_from(task: MapTask, photos: int) -> list[Image]:
     return ordered[: stacking.place(len(ordered))] if photos <= JUDGED else ordered
 
 
-def _inside(places: NDArray[np.intp]) -> list[Site]:
-    """Return places of a photo, any one in place of those nowhere: these do not count."""
-    return [(max(row, 0), max(col, 0)) for row, col in places.tolist()]
+def _inside(places: Array) -> list[Site]:
+    """Return pixels of a photo, any one in place of those nowhere: these do not count."""
+    return [(max(row, 0), max(col, 0)) for row, col in pixels_at(places).tolist()]
+
+
+def _add(
+    stacks: Stacks,
+    taken: Taken,
+    levels: Sequence[Levels],
+    places: Array,
+    lived: dict[Site, list[Life]],
+) -> None:
+    """Add what a photo shows around the places of defects."""
+    at = pixels_at(places)
+    alive = [
+        row != NOWHERE and any(is_alive(life, taken.captured) for life in lives_)
+        for (row, _), lives_ in zip(at.tolist(), lived.values(), strict=True)
+    ]
+    aside = np.nan_to_num(places - at)
+    stacks.add(levels, np.array(alive), _exposure(taken), _inside(places), aside)
 
 
 def learned(
@@ -110,8 +129,8 @@ def learned(
     exactly = {(one.row, one.col): one.exactly for one in defects}
     sites = np.array([exactly[site] for site in lived], np.float64)
 
-    def places(image: Image) -> NDArray[np.intp]:
-        return corrections.places(sites, image.taken.bin, size)
+    def places(image: Image) -> Array:
+        return corrections.exactly(sites, image.taken.bin, size)
 
     def windows(image: Image) -> list[Window]:
         return stacks.windows(_inside(places(image)))
@@ -121,18 +140,7 @@ def learned(
         if levels is None:
             lacking += 1
         else:
-            when = image.taken.captured
-            at = places(image)
-            alive = [
-                row != NOWHERE and any(is_alive(life, when) for life in lives_)
-                for (row, _), lives_ in zip(at.tolist(), lived.values(), strict=True)
-            ]
-            moved_by = corrections.at(image.taken.bin) or NONE
-            aside = moved_by.places(sites, size) - at
-            stacks.add(
-                *(levels, np.array(alive), _exposure(image.taken)),
-                *(_inside(at), aside),
-            )
+            _add(stacks, image.taken, levels, places(image), lived)
     found = stacking.learn(stacks, basis)
     return found.or_better(task.footprints) if lacking else found
 

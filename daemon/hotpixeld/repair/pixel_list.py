@@ -25,7 +25,7 @@ from hotpixeld.camera import Bin
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import VISIBLE_LEVELS, Defect, Kind, Primed, Prior
 from hotpixeld.detection import lives, suspects
-from hotpixeld.detection.lens_correction import NOT_CORRECTED, NOWHERE
+from hotpixeld.detection.lens_correction import NOT_CORRECTED, NOWHERE, pixels_at
 from hotpixeld.jpeg.block_reader import Window
 from hotpixeld.repair import shape
 from hotpixeld.repair.shape import AS_USUAL, USUAL
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from hotpixeld.jpeg.decoder import Frame
     from hotpixeld.photo.metadata import Metadata
     from hotpixeld.repair.shape import Footprints, Shown
-    from hotpixeld.statistics.contrast import Sites
 
 
 # The site is known, so one look decides: 3 standard deviations of the surroundings, and
@@ -400,12 +399,12 @@ def repairable(
 
 
 def _at(
-    defects: Sequence[Defect], places: Sites, *, keep_lost: bool
+    defects: Sequence[Defect], places: NDArray[np.float64], *, keep_lost: bool
 ) -> tuple[Defect, ...]:
     """Return defects at the places where a photo shows them, without those nowhere."""
     return tuple(
         one if row == NOWHERE else replace(one, row=row, col=col)
-        for one, (row, col) in zip(defects, places.tolist(), strict=True)
+        for one, (row, col) in zip(defects, pixels_at(places).tolist(), strict=True)
         if keep_lost or row != NOWHERE
     )
 
@@ -422,27 +421,25 @@ def placed(
         return listed
     where, size = Bin.of(taken.lens, taken.focal_mm), (camera.height, camera.width)
 
-    def places(sites: Iterable[tuple[float, float]]) -> Sites:
+    def exactly(sites: Iterable[tuple[float, float]]) -> NDArray[np.float64]:
         array = np.array(list(sites), np.float64).reshape(-1, 2)
-        return corrections.places(array, where, size)
+        return corrections.exactly(array, where, size)
 
     configured, detected = (
-        _at(defects, places(one.exactly for one in defects), keep_lost=keep)
+        _at(defects, exactly(one.exactly for one in defects), keep_lost=keep)
         for defects, keep in (
             (listed.configured, corrections.at(where) is None),
             (listed.detected, False),
         )
     )
     footprints = listed.shown.footprints
-    exactly = {(one.row, one.col): one.exactly for one in listed.detected}
+    own_places = {(one.row, one.col): one.exactly for one in listed.detected}
     sites = [(one.row, one.col) for one in footprints.defects]
-    array = np.array([exactly.get(site, site) for site in sites]).reshape(-1, 2)
-    there = corrections.at(where)
-    between = array if there is None else there.places(array, size)
+    there = exactly(own_places.get(site, site) for site in sites)
     moved = {
         (row, col): one.shown_at(*at)
         for one, at, (row, col) in zip(
-            footprints.defects, between.tolist(), places(array).tolist(), strict=True
+            footprints.defects, there.tolist(), pixels_at(there).tolist(), strict=True
         )
         if row != NOWHERE
     }
