@@ -30,7 +30,7 @@ from hotpixeld.detection import lens_prior
 from hotpixeld.detection.lens_correction import EVERYWHERE, NONE, Correction
 from hotpixeld.detection.lens_prior import TERMS, Places, Told
 from hotpixeld.statistics import peaks
-from hotpixeld.statistics.trace import CELL, PART, SNR_UNIT, UNIT
+from hotpixeld.statistics.trace import PART, SNR_UNIT, UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -202,24 +202,38 @@ class _Rays:
         return np.asarray(over.sum(axis=-1))
 
 
-def _sums_at(
-    trace: Trace, places: Array
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return a trace's totals and weights at (..., 2) places; 0 outside the frame."""
-    size = np.array(trace.total.shape)
-    pixels = np.rint(places).astype(np.intp)
-    inside = np.all((pixels >= 0) & (pixels < size), axis=-1)
-    row, col = np.moveaxis(np.where(inside[..., None], pixels, 0), -1, 0)
-    information = trace.information[row // CELL, col // CELL]
-    total = trace.total[row, col] / np.float32(UNIT)
-    nothing = np.float32(0)
-    return np.where(inside, total, nothing), np.where(inside, information, nothing)
+def snr_at(
+    traces: Sequence[Trace],
+    corrections: Sequence[Correction | None],
+    sites: Array,
+    *,
+    between: bool = False,
+) -> Array:
+    """Return the signal to noise of sensor sites in bins together, (N,).
 
+    Not a number where none shows it.
 
-def _snr_at(trace: Trace, places: Array) -> NDArray[np.float32]:
-    """Return a trace's signal to noise at (..., 2) places; 0 outside the frame."""
-    total, information = _sums_at(trace, places)
-    return np.asarray(total / np.sqrt(np.maximum(information, np.float32(1e-9))))
+    Parameters
+    ----------
+    traces : sequence of Trace
+    corrections : sequence of Correction or None
+        Of each; None leaves it out.
+    sites : (N, 2) float64
+        Row, column, in the reference bin.
+    between : bool
+        Read between the pixels of each, in place of the nearest.
+    """
+    total, information = np.zeros(len(sites)), np.zeros(len(sites))
+    for trace, one in zip(traces, corrections, strict=True):
+        if one is None:
+            continue
+        size = trace.total.shape[0], trace.total.shape[1]
+        places, known = one.places(sites, size), one.are_known(sites, size)
+        told, weight = trace.at(places if between else np.rint(places))
+        total += known * told
+        information += known * weight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(information > 0, total / np.sqrt(information), np.nan)
 
 
 def _rays(trace: Trace, sites: Array, signs: Array, turn: float = 0.0) -> _Rays:
@@ -473,7 +487,8 @@ class _Constellation(NamedTuple):
         """Return the strongest peaks of the reference's trace."""
         sites = np.asarray(found.sites, np.float64)
         signs = np.sign(np.asarray(found.ratios, np.float64))
-        return cls(sites, signs, signs * _snr_at(reference, sites) >= STANDS_OUT)
+        shown = signs * snr_at([reference], [NONE], sites) >= STANDS_OUT
+        return cls(sites, signs, shown)
 
     def with_others(
         self, found: Peaks, around: tuple[int, int], reference: Trace
@@ -501,16 +516,8 @@ class _Constellation(NamedTuple):
         What a bin itself has made stand out, at a correction that may be wrong, would
         prove that one.
         """
-        total, information = np.zeros(len(self.sites)), np.zeros(len(self.sites))
-        for other, (trace, one) in enumerate(zip(traces, corrections, strict=True)):
-            if other == number or one is None:
-                continue
-            size = trace.total.shape[0], trace.total.shape[1]
-            known = one.are_known(self.sites, size)
-            told, weight = _sums_at(trace, one.places(self.sites, size))
-            total += np.where(known, told, 0)
-            information += np.where(known, weight, 0)
-        ratio = self.signs * total / np.sqrt(np.maximum(information, 1e-9))
+        others = [*corrections[:number], None, *corrections[number + 1 :]]
+        ratio = self.signs * snr_at(traces, others, self.sites)
         order = np.argsort(-ratio)[:STRONGEST]
         return np.asarray(order[ratio[order] > STANDS_OUT])
 

@@ -6,9 +6,8 @@ photos of other bins show a defect at other places, and add nothing to it at thi
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from hotpixeld.detection import registration
 from hotpixeld.detection.lens_correction import NONE, Corrections
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import WINDOW
-from hotpixeld.statistics.trace import CELL, PART, UNIT, Trace
+from hotpixeld.statistics.trace import PART, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Bin
     from hotpixeld.detection.lens_correction import Correction
+    from hotpixeld.detection.registration import Array
     from hotpixeld.statistics.contrast import FloatArray
     from hotpixeld.statistics.peaks import Peaks, Scratch
 
@@ -120,29 +120,22 @@ class SensorTrace(Trace):
         show it at other fractions of theirs.  In the middle, where it hardly does: one that
         is stuck at a level may add to as many photos as it takes away from.
         """
-        rows, cols = np.meshgrid(row + FINE, col + FINE, indexing="ij")
-        ratio = self._between(np.stack([rows.ravel(), cols.ravel()], axis=1))
+        ratio = np.nan_to_num(self._around((row, col), FINE, between=True))
         middle = ratio[len(ratio) // 2]
         if abs(middle) < CLEAR:
             return 0.0, 0.0
         down, right = divmod(int(np.argmax(ratio * np.sign(middle))), len(FINE))
         return round(float(FINE[down]), 2), round(float(FINE[right]), 2)
 
-    def _between(self, sites: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the signal to noise of sites between pixels, (N,); 0 where none shows it."""
-        total, information = np.zeros(len(sites)), np.zeros(len(sites))
-        last = np.array(self.size) - 1
-        for trace, correction in zip(self.traces, self.corrections, strict=True):
-            places = correction.places(sites, self.size)
-            here = np.all((places >= 0) & (places <= last), axis=1)
-            here &= correction.are_known(sites, self.size)
-            first = np.minimum(places[here].astype(np.intp), last - 1)
-            (row, col), (y, x) = first.T, (places[here] - first).T
-            for down, right in itertools.product((0, 1), repeat=2):
-                part = abs(1 - down - y) * abs(1 - right - x)
-                total[here] += part * trace.total[row + down, col + right]
-            information[here] += trace.information[row // CELL, col // CELL]
-        return total / UNIT / np.sqrt(np.maximum(information, 1e-9))
+    def _around(
+        self, site: tuple[int, int], steps: NDArray[Any], *, between: bool
+    ) -> Array:
+        """Return the signal to noise of places so many pixels down and right of a site."""
+        places = np.meshgrid(site[0] + steps, site[1] + steps, indexing="ij")
+        sites = np.stack(places, axis=2).reshape(-1, 2)
+        return registration.snr_at(
+            self.traces, self.corrections, sites, between=between
+        )
 
     def ratios(self, row: int, col: int) -> FloatArray:
         """Return the signal-to-noise ratios around a sensor site, (13, 13).
@@ -150,16 +143,5 @@ class SensorTrace(Trace):
         NaN where no photo shows it.
         """
         side = np.arange(-WINDOW, WINDOW + 1)
-        rows, cols = np.meshgrid(row + side, col + side, indexing="ij")
-        sites = np.stack([rows.ravel(), cols.ravel()], axis=1)
-        total, information = np.zeros(len(sites)), np.zeros(len(sites))
-        for trace, correction in zip(self.traces, self.corrections, strict=True):
-            places = np.rint(correction.places(sites, self.size)).astype(np.intp)
-            here = np.all((places >= 0) & (places < np.array(self.size)), axis=1)
-            here &= correction.are_known(sites, self.size)
-            down, right = places[here].T
-            total[here] += trace.total[down, right] / np.float32(UNIT)
-            information[here] += trace.information[down // CELL, right // CELL]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(information > 0, total / np.sqrt(information), np.nan)
-        return ratio.reshape(len(side), -1).astype(np.float32)
+        ratios = self._around((row, col), side, between=False)
+        return ratios.reshape(len(side), -1).astype(np.float32)

@@ -12,6 +12,7 @@ whole and of the later ones a band each; it forgets like the state.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,12 @@ from hotpixeld.statistics import contrast, peaks
 from hotpixeld.statistics.contrast import CORE, RING, WINDOW, window
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hotpixeld.statistics.contrast import FixedPoint, FloatArray
     from hotpixeld.statistics.peaks import Peaks, Scratch
+
+    Array = NDArray[np.float64]
 
 CELL = 4
 UNIT = 64
@@ -102,6 +107,23 @@ class Trace:
         plane = self.plane(scratch)
         peaks.level_grid(plane)
         return peaks.peaks(plane, count, PART)
+
+    def at(self, places: Array) -> tuple[Array, Array]:
+        """Return totals and information at (N, 2) places, between pixels too.
+
+        0 outside the frame; the totals per 1 / level.
+        """
+        last = np.array(self.total.shape) - 1
+        inside = np.all((places >= 0) & (places <= last), axis=1)
+        places = np.where(inside[:, None], places, 0)
+        first = np.minimum(places.astype(np.intp), last - 1)
+        (row, col), (y, x) = first.T, (places - first).T
+        total = np.zeros(len(places))
+        for down, right in itertools.product((0, 1), repeat=2):
+            part = abs(1 - down - y) * abs(1 - right - x)
+            total += part * self.total[row + down, col + right]
+        row, col = places.astype(np.intp).T // CELL
+        return inside * total / UNIT, inside * self.information[row, col]
 
     def ratios(self, row: int, col: int) -> FloatArray:
         """Return the signal-to-noise ratios around a site, (13, 13); NaN outside the frame."""
