@@ -402,7 +402,7 @@ class CopyWriter:
             )
             notes = "another file is in its place"
             return self._record(replace(copy, condition="foreign", notes=notes))
-        rewrites = copy.rewrites + 1 if copy.sha256 and copy.sha256 != sha256 else 0
+        is_renewed = copy.sha256 not in {"", sha256}
         new = replace(
             copy,
             condition="writing",
@@ -413,7 +413,7 @@ class CopyWriter:
             pixels=result.pixels,
             method=method or repaired.method,
             notes="; ".join(repaired.notes),
-            rewrites=max(rewrites, copy.rewrites),
+            rewrites=copy.rewrites + is_renewed,
         )
         with self._ledger.transaction():
             self._ledger.copies.record(new)

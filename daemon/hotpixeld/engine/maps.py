@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +33,6 @@ from hotpixeld.repair import pixel_list as repair_pixel_list
 from hotpixeld.repair.pixel_list import not_ignored
 from hotpixeld.store import generation_files, state_folder
 from hotpixeld.store.events import NAMED
-from hotpixeld.store.images import Image
 from hotpixeld.store.paths import joined_version, split_version
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ if TYPE_CHECKING:
     from hotpixeld.repair.shape import Footprints
     from hotpixeld.statistics.contrast import FixedPoint
     from hotpixeld.statistics.generation import State
-    from hotpixeld.store.images import CameraRecord
+    from hotpixeld.store.images import CameraRecord, Image
     from hotpixeld.store.ledger import Ledger
     from hotpixeld.store.primed import PrimedPixel
 
@@ -278,25 +276,19 @@ def make(task: MapTask, earlier: EarlierPhotos, at_step: Callable[[], None]) -> 
     return _made(task, state, earlier, at_step)
 
 
-def _made(
+def _searched(
     task: MapTask,
+    known: Evidence,
     state: State,
+    former: list[Defect],
     earlier: EarlierPhotos,
     at_step: Callable[[], None],
-) -> MadeMap:
-    """Make a map that continues the one before."""
-    known, former = task.known, task.former
-    new, again, chosen = None, list[SampledPhoto](), list[Image]()
-    is_same_site = True
-    if task.config.detection.method == "contrast":
-        new, state = _new_suspects(task, state, at_step)
-        is_same_site = new.corrections.have_sites_of(known.suspects.corrections)
-        if not is_same_site:
-            former = []  # its places are none of sensor sites
-        known = known.at(new)
-        chosen = _to_judge(task, known)
-    judge = partial(find, task.config, task.camera, state)
-    found = former
+) -> tuple[list[Defect], list[SampledPhoto]]:
+    """Return the defects, by earlier photos too, and what was sampled of these.
+
+    First what the verdict lacks, then step by step where defects may have begun.
+    """
+    found, again, chosen = former, list[SampledPhoto](), _to_judge(task, known)
     for search in range(SEARCHES + 1):
         wanted = [(image, task.files[image.id]) for image in chosen]
         sampled = earlier.sample(wanted, known, at_step)
@@ -304,32 +296,49 @@ def _made(
             break
         again += sampled
         known = known.with_samples(sampled)
-        found = judge(known.table(), former)
-        if new is not None:
-            chosen = Coverage.of(known, len(former)).to_date(found)
-    if known.suspects.corrections.move:  # it is told by places, not by focal lengths
+        found = find(task.config, task.camera, state, known.table(), former)
+        chosen = Coverage.of(known, len(former)).to_date(found)
+    return found, again
+
+
+def _made(
+    task: MapTask,
+    state: State,
+    earlier: EarlierPhotos,
+    at_step: Callable[[], None],
+) -> MadeMap:
+    """Make a map that continues the one before."""
+    known, new, again, is_same_site = task.known, None, list[SampledPhoto](), True
+    if task.config.detection.method == "variance":
+        found = find(task.config, task.camera, state, known.table(), task.former)
+    else:
+        new, state = _new_suspects(task, state, at_step)
+        is_same_site = new.corrections.have_sites_of(known.suspects.corrections)
+        former = task.former if is_same_site else []  # places that are no sensor sites
+        known = known.at(new)
+        found, again = _searched(task, known, state, former, earlier, at_step)
+        known = known.with_samples(again)
+    corrections, table = known.suspects.corrections, known.table()
+    if corrections.move:  # it is told by places, not by focal lengths
         found = [replace(one, focal=None) for one in found]
-    table = known.table()
-    various = scenes(table.controls)
-    needed = task.config.detection.min_photos
+    various, needed = scenes(table.controls), task.config.detection.min_photos
     # Where dark frames' pixels were looked for, they lie no longer: the next map denies.
     may_deny = is_same_site and state.photos >= needed
     may_deny = may_deny and various >= lives.scenes_needed(needed)
     ids = [photo.image for photo in table.photos]
     return MadeMap(
-        task,
-        found,
-        footprints.learned(
-            *(task, found, state.photos, known.suspects.corrections),
-            *(earlier, at_step),
+        task=task,
+        defects=found,
+        footprints=footprints.learned(
+            task, found, state.photos, corrections, earlier, at_step
         ),
-        state.photos,
-        various,
-        new,
-        again,
-        dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
-        not Coverage.of(known, 0).all(),
-        _primed(task, known.suspects, table, found, may_deny=may_deny),
+        photos=state.photos,
+        scenes=various,
+        suspects=new,
+        sampled=again,
+        suppressed=dict(zip(ids, gate.suppressed(table, found).tolist(), strict=True)),
+        is_complete=not Coverage.of(known, 0).all(),
+        primed=_primed(task, known.suspects, table, found, may_deny=may_deny),
     )
 
 

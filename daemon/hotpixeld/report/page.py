@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hotpixeld.config.model import Config
-    from hotpixeld.formats.form import CameraMaps
     from hotpixeld.report.findings import CameraFindings, Finding
     from hotpixeld.service.status_file import Json
     from hotpixeld.store.images import CameraRecord
@@ -130,6 +129,18 @@ def _part(
     )
 
 
+def _parts(
+    ledger: Ledger, config: Config, cameras: Sequence[CameraFindings]
+) -> list[CameraPart]:
+    """Return what the page shows of all cameras, of each its share of the photos."""
+    shares = _shares(cameras, MOST_STRIPS)
+    most_read = max(MOST_READ // max(sum(share > 0 for share in shares), 1), 4)
+    return [
+        _part(ledger, config, about, f"c{number}", share, most_read)
+        for number, (about, share) in enumerate(zip(cameras, shares, strict=True), 1)
+    ]
+
+
 def _said(value: object) -> object:
     """Return a value as the page shows it: names with nothing that a browser obeys."""
     return value if isinstance(value, Markup) else plain(value)
@@ -167,10 +178,11 @@ def _own(name: str) -> Markup:
     )
 
 
-def _lists(
-    ledger: Ledger, config: Config, records: Sequence[CameraRecord]
-) -> CameraMaps:
-    return [
+def _data(
+    ledger: Ledger, config: Config, records: Sequence[CameraRecord], status: Json
+) -> Json:
+    """Return what the page says for programs: the status, and the JSON of `history`."""
+    maps = [
         CameraMap(
             record,
             bodies.listing(ledger, config, record.camera),
@@ -179,6 +191,7 @@ def _lists(
         )
         for record in records
     ]
+    return {"status": status, **json.loads(json_map.json_text(maps, json_map.life))}
 
 
 def text(
@@ -199,25 +212,13 @@ def text(
         With a zone; when it is made.
     """
     found = findings.collect(ledger, config, records)
-    shares = _shares(found.cameras, MOST_STRIPS)
-    most_read = MOST_READ // max(sum(share > 0 for share in shares), 1)
-    parts = [
-        _part(ledger, config, about, f"c{number}", share, max(most_read, 4))
-        for number, (about, share) in enumerate(
-            zip(found.cameras, shares, strict=True), 1
-        )
-    ]
+    parts = _parts(ledger, config, found.cameras)
     status = {
         "state": str(ledger.folder.absolute()),
         **status_file.lives(ledger.folder),
         **status_file.status(ledger, config, MOST_PROBLEMS),
     }
-    lists = json_map.json_text(_lists(ledger, config, records), json_map.life)
-    data = {
-        "made": now.isoformat(timespec="seconds"),
-        "status": status,
-        **json.loads(lists),
-    }
+    data = _data(ledger, config, records, status)
     script = _own("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     daemon = status["daemon"]
@@ -238,7 +239,7 @@ def text(
         "state": ledger.folder.absolute(),
         "made": _moment(now),
         "version": importlib.metadata.version("hotpixeld"),
-        "data": _embedded(data),
+        "data": _embedded({"made": now.isoformat(timespec="seconds"), **data}),
         "style": _own("page.css"),
         "script": script,
         "script_hash": f"sha256-{digest}",
