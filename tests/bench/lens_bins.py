@@ -5,7 +5,8 @@
 
 Needs HOTPIXELD_PHOTOS, beside which `defects/plant_lens.py` lies, and scipy, which that
 needs. Every FOLDER is a set of photos of one camera; what truth.json in it lists is painted
-over first. Defects are planted by the in-camera correction of a kit zoom at eight focal
+over first. Where more photos are asked for than there are, some are mirrored, too: other scenes of
+the same camera, if that has no defects. Defects are planted by the in-camera correction of a kit zoom at eight focal
 lengths; then `hotpixeld run --once` learns and repairs. Every photo has a twin without a
 defect, written by the same encoder: a defect's peak is what the two differ by at its place,
 as JPEG leaves less of a lone pixel than was planted. A pair of a photo and a defect is
@@ -29,6 +30,7 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image, JpegImagePlugin
 
 from hotpixeld.camera import Bin
 from hotpixeld.detection.lens_correction import NONE, Corrections
@@ -87,12 +90,36 @@ def luma(path: Path) -> np.ndarray:
     return np.asarray(decoder.decode(path.read_bytes()).astype(np.float64) @ LUMA)
 
 
+def mirrored(path: Path, folder: Path) -> Path:
+    """Write a photo's mirror image, taken ten years later, into a folder."""
+    out = folder / f"mirrored_{path.name}"
+    with JpegImagePlugin.JpegImageFile(path) as image:
+        exif = re.sub(rb"20(\d)(\d:\d\d:\d\d )", rb"203\2", image.info["exif"])
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(
+            out,
+            exif=exif,
+            qtables=image.quantization,
+            subsampling=JpegImagePlugin.get_sampling(image),
+        )
+    return out
+
+
+def photos_of(case: Case, folder: Path) -> list[Path]:
+    """Return the photos of a case; the ones that its set lacks are made in a folder."""
+    found = [one for one in case.folder.iterdir() if one.suffix.lower() == ".jpg"]
+    random.Random(case.seed).shuffle(found)  # noqa: S311 - a choice, not secrets
+    chosen = sorted(found[: case.photos])
+    lacking = found[: case.photos - len(chosen)]
+    if lacking and json.loads((case.folder / "truth.json").read_text())["defects"]:
+        raise SystemExit(f"{case.folder}: its own defects would be mirrored, too")
+    return chosen + [mirrored(path, folder) for path in lacking]
+
+
 def planted(case: Case, photos: Path) -> dict[str, Any]:
     """Plant into photos, with the same seed where own defects are painted over; tell."""
     tool = Path(os.environ["HOTPIXELD_PHOTOS"]).parent / "defects" / "plant_lens.py"
-    found = [one for one in case.folder.iterdir() if one.suffix.lower() == ".jpg"]
-    random.Random(case.seed).shuffle(found)  # noqa: S311 - a choice, not secrets
-    command = [sys.executable, tool, *sorted(found[: case.photos])]
+    (more := photos.with_name("mirrored")).mkdir(exist_ok=True)
+    command = [sys.executable, tool, *photos_of(case, more)]
     command += ["--out", photos, "--lens", case.lens, "--seed", case.seed]
     command += ["--count", case.count]
     command += ["--straight"] if case.straight else []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hotpixeld.camera import Bin
-from hotpixeld.detection import registration, sensor_trace
+from hotpixeld.detection import constellation, registration, sensor_trace
 from hotpixeld.detection.lens_correction import (
     NONE,
     NOT_CORRECTED,
@@ -152,11 +152,11 @@ def in_numpy(
 
 def test_the_compiled_stack_is_that_of_numpy() -> None:
     corrections = [NONE, BENT, Correction(0.95, 0.1, 0.02, -0.01)]
-    corrections.append(replace(OTHER, within=0.6))
+    corrections.append(replace(OTHER, inside=((0.0, 0.4), (0.5, 0.6))))
     traces = [trace(sites(5, seed), seed) for seed in range(4)]
-    margin = registration.margin(corrections, SIZE)
+    margin = sensor_trace.margin(corrections, SIZE)
 
-    got = registration.sensor_snr(traces, corrections, peaks.zeros, margin)
+    got = sensor_trace.sensor_snr(traces, corrections, peaks.zeros, margin)
 
     want = in_numpy(traces, corrections, margin)
     assert min(margin) > 0
@@ -168,15 +168,15 @@ def test_the_compiled_stack_is_that_of_numpy() -> None:
 def rays_in_numpy(
     seen: Trace, there: NDArray[np.int64], signs: NDArray[np.float64], turn: float
 ) -> NDArray[np.float32]:
-    """Return what `registration._rays` reads."""
+    """Return what `constellation.rays_through` reads."""
     centre = (np.array(SIZE, np.float64) - 1) / 2
     aside = there - centre
     length, far = float(np.hypot(*centre)), np.hypot(*aside.T)
     cos, sin = np.cos(turn), np.sin(turn)
     turned = aside @ np.array([[cos, -sin], [sin, cos]])
     ray = turned / np.maximum(far, 1)[:, None]
-    reach = int(np.ceil(registration.FARTHEST * length * registration.STEPS))
-    along = np.arange(-reach, reach + 1) / registration.STEPS
+    reach = int(np.ceil(constellation.FARTHEST * length * constellation.STEPS))
+    along = np.arange(-reach, reach + 1) / constellation.STEPS
     places = centre + turned[:, None] + along[:, None] * ray[:, None]
     row, col = np.moveaxis(np.rint(places).astype(int), -1, 0)
     inside = (row >= 0) & (row < SIZE[0]) & (col >= 0) & (col < SIZE[1])
@@ -186,9 +186,9 @@ def rays_in_numpy(
     ratio = np.where(inside, ratio, 0)
     beside = np.pad(ratio, ((0, 0), (1, 1)), constant_values=-np.inf)
     wide = np.max([beside[:, :-2], ratio, beside[:, 2:]], axis=0)
-    limit = registration.FARTHEST * far + registration.NEAR
-    last = np.array(SIZE) - 1 - registration.EDGE
-    near_edge = ((places < registration.EDGE) | (places > last)).any(axis=-1)
+    limit = constellation.FARTHEST * far + constellation.NEAR
+    last = np.array(SIZE) - 1 - constellation.EDGE
+    near_edge = ((places < constellation.EDGE) | (places > last)).any(axis=-1)
     wide[(abs(along) > limit[:, None]) | near_edge] = 0
     return np.asarray(wide, np.float32)
 
@@ -202,7 +202,7 @@ def test_the_compiled_rays_are_those_of_numpy(turn: float) -> None:
     )
     signs = np.where(np.arange(30) % 3, 1.0, -1.0)
 
-    read = registration._rays(seen, there.astype(float), signs, turn).ratios
+    read = constellation.rays_through(seen, there.astype(float), signs, turn).ratios
 
     want = rays_in_numpy(seen, there, signs, turn)
     assert np.count_nonzero(want) > 0.1 * want.size
@@ -244,13 +244,13 @@ def test_bins_together_tell_where_in_its_pixel_a_site_lies(ratio: float) -> None
 
 def test_what_moves_no_place_by_half_a_pixel_stays_as_it_was() -> None:
     bins = dict(zip((WIDE, TELE), lies(30, BENT), strict=True))
-    first = sensor_trace.corrections(bins, NOT_CORRECTED)
+    first = registration.corrections(bins, NOT_CORRECTED)
     assert first.move
     assert first.reference == WIDE
     more = dict(zip((WIDE, TELE), lies(30, BENT, seed=0), strict=True))
     more[TELE].total[...] += np.int16(3)
 
-    again = sensor_trace.corrections(more, first)
+    again = registration.corrections(more, first)
 
     assert again.of == first.of
     assert again.have_sites_of(first)
@@ -258,10 +258,10 @@ def test_what_moves_no_place_by_half_a_pixel_stays_as_it_was() -> None:
 
 def test_a_bin_that_lost_its_trace_keeps_its_correction() -> None:
     bins = dict(zip((WIDE, TELE), lies(30, BENT), strict=True))
-    first = sensor_trace.corrections(bins, NOT_CORRECTED)
+    first = registration.corrections(bins, NOT_CORRECTED)
 
-    assert sensor_trace.corrections({WIDE: bins[WIDE]}, first).of == first.of
-    assert sensor_trace.corrections({TELE: bins[TELE]}, first) is first
+    assert registration.corrections({WIDE: bins[WIDE]}, first).of == first.of
+    assert registration.corrections({TELE: bins[TELE]}, first) is first
 
 
 def test_places_in_photos() -> None:
@@ -295,12 +295,12 @@ def zoom(seed: int, ratio: float = 7.0) -> tuple[list[Trace], list[Bin]]:
 
 
 def off_and_known(found: Correction, truth: Correction) -> tuple[float, float]:
-    """Return by how much places are off at most where they are known, and to where."""
+    """Return by how much places are off at most where known, and the share that is."""
     rows, cols = np.mgrid[0 : SIZE[0] : 10, 0 : SIZE[1] : 10]
     grid = np.stack([rows.ravel(), cols.ravel()], axis=1)
     known = found.are_known(grid, SIZE)
     off = found.places(grid, SIZE) - truth.places(grid, SIZE)
-    return float(np.hypot(*off[known].T).max(initial=0)), found.within
+    return float(np.hypot(*off[known].T).max(initial=0)), float(known.mean())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -316,7 +316,7 @@ def test_neighbouring_focal_lengths_tell_what_few_defects_do_not(seed: int) -> N
     off, within = off_and_known(together, bent(0.9))
     assert off < 1.6
     assert within > 0.7
-    assert alone is None or alone.within < within
+    assert alone is None or off_and_known(alone, bent(0.9))[1] < within
 
 
 @pytest.mark.parametrize("is_moved", [True, False])
@@ -352,7 +352,7 @@ def test_places_are_not_off_where_they_are_said_to_be_known(count: int) -> None:
 
 
 def test_a_site_beyond_what_is_known_is_nowhere() -> None:
-    known = Corrections(WIDE, {WIDE: NONE, TELE: Correction(1.1, within=0.5)})
+    known = Corrections(WIDE, {WIDE: NONE, TELE: Correction(1.1, inside=((0.0, 0.5),))})
     centre, corner = [240, 360], [40, 60]
 
     assert known.places(np.array([centre, corner]), TELE, SIZE).tolist() == [
@@ -367,9 +367,66 @@ def test_a_site_beyond_what_is_known_is_nowhere() -> None:
     assert np.allclose(stacked.ratios(*corner), alone, atol=0.02)
 
 
+def test_outside_of_the_reference_it_is_known_where_other_bins_show_sites() -> None:
+    """As well as the fullest of them, that is; and where none but one shows any."""
+    correction = Correction(1.1, inside=((0.0, 0.5),), outside=((0.0, 0.8), (1.1, 2.0)))
+    there = np.array([[240, 500], [20, 30], [-30, 360], [240, -50], [-120, -160]])
+
+    known = correction.are_known(there, SIZE)
+
+    radii = np.hypot(*(there - (np.array(SIZE) - 1) / 2).T) / np.hypot(239.5, 359.5)
+    assert radii.round(2).tolist() == [0.33, 0.92, 0.62, 0.95, 1.46]
+    assert known.tolist() == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bins_that_show_more_of_the_sensor_agree_on_what_lies_there(seed: int) -> None:
+    """One that shows as much tells nothing by itself; together they have its sites."""
+    there = sites(40, seed)
+    aside = np.hypot(*((there - np.array(SIZE) / 2) / np.hypot(*SIZE) * 2).T)
+    inner = there[aside < 0.6][:9]
+    outer = np.array([[240, -18], [-14, 160], [490, 610], [120, 738]])
+    wider = {MIDDLE: Correction(0.96, -0.02), TELE: Correction(0.94, -0.04, 0.01)}
+    bins = {WIDE: trace(inner, seed * 10)}
+    for number, (one, correction) in enumerate(wider.items(), 1):
+        shown = correction.places(np.concatenate([inner, outer]), SIZE)
+        bins[one] = trace(shown, seed * 10 + number)
+
+    found = registration.corrections(bins, NOT_CORRECTED).of
+
+    by_tele = found[TELE].sites(wider[TELE].places(outer, SIZE), SIZE)
+    assert found[TELE].are_known(by_tele, SIZE).all()
+    assert found[MIDDLE].are_known(by_tele, SIZE).all()
+    off = found[MIDDLE].places(by_tele, SIZE) - wider[MIDDLE].places(outer, SIZE)
+    assert np.hypot(*off.T).max() < 1.6
+
+
+def test_of_corrections_that_explain_as_much_the_likelier_is_the_best() -> None:
+    seen = constellation.Constellation.of(
+        sites(9, 1), np.full(9, 9.0), trace(sites(9, 1), 1)
+    )
+    nothing = seen.seen_in(trace(np.empty((0, 2)), 2, ratio=0), np.arange(9), edge=300)
+    places = seen.places(SIZE)
+    likely = registration._likely(
+        places, [WIDE, TELE], [None] * 2, 1, np.arange(9), np.ones(9)
+    )
+    usual = np.array([1.046, -0.176, 0.096, -0.024])
+    winding = np.array([1.058, -0.275, 0.237, -0.067])
+
+    best, score = registration._best(nothing, np.stack([winding, usual]), likely)
+
+    assert score == 0
+    assert best.tolist() == usual.tolist()
+
+
 def test_what_older_versions_kept_is_known_everywhere() -> None:
     text = (
         '{"reference": ["zoom", 16.0], "of": [["zoom", 50.0, 1.1, 0, 0, 0]], "why": []}'
     )
 
+    up_to = text.replace("0, 0, 0]", "0, 0, 0, 0.7]")
+
     assert Corrections.parse(text).of == {TELE: Correction(1.1)}
+    assert Corrections.parse(up_to).of == {
+        TELE: Correction(1.1, inside=((0.0, 0.7),), outside=((0.0, 0.7),))
+    }

@@ -4,6 +4,7 @@ In the order in which a map is made:
 
 - `suspects`: the sites that stand out most in the state, and the shape of a defect there.
 - `lens_correction`: where a sensor site lies in photos of one lens and focal length.
+- `constellation`: a camera's strongest defects, and where the trace of a bin shows them.
 - `registration`: the lens corrections of a camera's bins, by its own defects.
 - `lens_prior`: what corrections of one lens have in common, and how far each is known.
 - `sensor_trace`: the traces of all bins, stacked where each shows a sensor site.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -28,8 +28,13 @@ INVERSE_STEPS = 8
 1/1000 pixel where the magnification changes by a fifth from centre to corner."""
 NOWHERE = -1
 """The row and the column of a site that a photo does not show."""
-EVERYWHERE = 2.0
-"""Half diagonals from the centre, beyond all that any photo shows."""
+FARTHEST = 1.25
+"""Half diagonals from the centre at which the sensor ends, in any bin's places."""
+Radii = tuple[tuple[float, float], ...]
+"""From where to where: half diagonals from the centre."""
+EVERYWHERE: Radii = ((0.0, 2.0),)
+MOST_RADII = 4
+"""Of which there are at most so many; see sensor.c."""
 SAME = 0.5
 """Pixels by which the places of two corrections differ at most that are one."""
 
@@ -46,15 +51,28 @@ class Correction:
     scale, k1, k2, k3 : float
         Two terms describe one lens at one focal length; the way from one to another, where
         both are wide, is 1.4 pixels of 4 MP off at the corner without the third.
-    within : float
-        Half diagonals from the centre up to which it is known; in the reference bin.
+    inside, outside : Radii
+        Where it is known, in the reference bin: of sites in its frame, and of those outside,
+        which other bins show.
     """
 
     scale: float = 1.0
     k1: float = 0.0
     k2: float = 0.0
     k3: float = 0.0
-    within: float = EVERYWHERE
+    inside: Radii = EVERYWHERE
+    outside: Radii = EVERYWHERE
+
+    @classmethod
+    def of(cls, parameters: NDArray[np.float64], *known: Radii) -> Self:
+        """Return that of scale, scale k1, scale k2 and scale k3, and where it is known."""
+        scale, k1, k2, k3 = parameters.tolist()
+        return cls(scale, k1 / scale, k2 / scale, k3 / scale, *known)
+
+    @property
+    def parameters(self) -> NDArray[np.float64]:
+        """Return scale, scale k1, scale k2 and scale k3, (4,)."""
+        return self.scale * np.array([1.0, self.k1, self.k2, self.k3])
 
     def places(
         self, sites: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
@@ -86,7 +104,11 @@ class Correction:
         """Return of which sensor sites the places in a photo are known, (N,) bool."""
         centre, square = _centre(size)
         aside = np.asarray(sites, np.float64).reshape(-1, 2) - centre
-        return np.asarray((aside**2).sum(axis=1) <= self.within**2 * square)
+        far = np.sqrt((aside**2).sum(axis=1) / square)
+        is_inside = np.all(abs(aside) <= centre, axis=1)
+        return np.where(
+            is_inside, _are_in(self.inside, far), _are_in(self.outside, far)
+        )
 
     def known_places(
         self, sites: NDArray[np.floating] | NDArray[np.integer], size: tuple[int, int]
@@ -125,18 +147,31 @@ class Correction:
 
     def moves_by(self, other: Correction, size: tuple[int, int]) -> float:
         """Return by how many pixels places differ at most, as far as both are known."""
-        height, width = size
-        within = min(self.within, other.within, 1.0)
-        along = np.linspace(0.0, within, 17)[:, None]
         centre, _ = _centre(size)
-        ray = centre * (1 - along) + along * np.array([height - 1, width - 1])
+        ray = centre * (1 + np.linspace(0.0, 1.0, 33)[:, None])
+        known = self.are_known(ray, size) & other.are_known(ray, size)
         apart = self.places(ray, size) - other.places(ray, size)
-        return float(np.hypot(*apart.T).max())
+        return float(np.hypot(*apart[known].T).max(initial=0))
 
     def is_same(self, other: Correction, size: tuple[int, int]) -> bool:
         """Return whether the places of two are the same, within half a pixel."""
-        reach = min(self.within, 1.0), min(other.within, 1.0)
-        return self.moves_by(other, size) <= SAME and abs(reach[0] - reach[1]) <= NEARLY
+        are_known = _are_same(self.inside, other.inside)
+        are_known &= _are_same(self.outside, other.outside)
+        return are_known and self.moves_by(other, size) <= SAME
+
+
+def _are_in(radii: Radii, far: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which distances lie in radii."""
+    known = [(first <= far) & (far <= last) for first, last in radii]
+    return np.any(known, axis=0) if known else np.zeros(far.shape, np.bool_)
+
+
+def _are_same(one: Radii, other: Radii) -> bool:
+    """Return whether radii are nearly the same, as far as a sensor goes."""
+    if len(one) != len(other):
+        return False
+    off = np.minimum(one, FARTHEST) - np.minimum(other, FARTHEST)
+    return bool(np.abs(off).max(initial=0) <= NEARLY)
 
 
 NEARLY = 0.02
@@ -238,7 +273,7 @@ class Corrections:
             return NOT_CORRECTED
         content = json.loads(text)
         of = {
-            Bin(lens, focal): Correction(*numbers)
+            Bin(lens, focal): Correction(*numbers[:4], *_radii(*numbers[4:]))
             for lens, focal, *numbers in content["of"]
         }
         why = {Bin(lens, focal): words for lens, focal, words in content["why"]}
@@ -252,6 +287,13 @@ def pixels_at(places: NDArray[np.float64]) -> Sites:
     [[2, 2], [-1, -1]]
     """
     return np.nan_to_num(np.rint(places), nan=NOWHERE).astype(np.intp)
+
+
+def _radii(*known: Any) -> list[Radii]:
+    """Return where a correction is known; in older texts up to a radius, or everywhere."""
+    if len(known) == 1:
+        known = ([[0.0, known[0]]],) * 2
+    return [tuple((first, last) for first, last in one) for one in known]
 
 
 NOT_CORRECTED = Corrections()

@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hotpixeld.detection.lens_correction import FARTHEST, MOST_RADII
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hotpixeld.camera import Bin
+    from hotpixeld.detection.lens_correction import Radii
 
 Array = NDArray[np.float64]
 
@@ -44,8 +47,6 @@ enlarged until the frame is filled; and of 0.015 more in the scale, as cameras d
 SMOOTH, ALIKE, OWN = 0.7, 0.5, 0.05
 KNOWN = 1.0
 """Standard deviation of a place up to which it is known, pixels: within the footprint."""
-FARTHEST = 1.25
-"""Half diagonals from the centre at which the sensor ends, in any bin's places."""
 RADII = np.linspace(0.0, FARTHEST, 126)
 
 
@@ -123,6 +124,11 @@ class Estimate(NamedTuple):
         which = np.append(own, np.arange(TERMS * self.bins, len(self.mean)))
         return self.mean[which], self.covariance[np.ix_(which, which)]
 
+    def further(self, chosen: NDArray[np.intp]) -> Array:
+        """Return by how many pixels some of the sites lie further out, (N,)."""
+        own = TERMS * self.bins
+        return np.asarray(self.mean[own:][np.searchsorted(self.sites, chosen)])
+
     def spread(self, number: int, other: int = 0) -> Array:
         """Return the standard deviation of places at `RADII`, half diagonals.
 
@@ -137,19 +143,46 @@ class Estimate(NamedTuple):
         square = np.einsum("ij,jk,ik->i", move, varied, move)
         return np.asarray(np.sqrt(np.maximum(square, 0)))
 
-    def within(self, number: int, outer: int, length: float) -> float:
-        """Return up to where the places of a bin are known, half diagonals.
+    def known(
+        self, number: int, photos: Sequence[int], places: Places
+    ) -> tuple[Radii, Radii]:
+        """Return where the places of a bin are known.
+
+        Of sites in the reference's frame; and of those outside, whose places are those of
+        the fullest bin that shows as much of the sensor.
 
         Parameters
         ----------
-        outer : int
-            The bin whose places sensor sites are that the reference does not show.
-        length : float
-            Of a half diagonal, in pixels.
+        photos : sequence of int
+            Of each bin; 0 of those that are not known.
+        places : Places
         """
-        spread = np.where(RADII <= 1, self.spread(number), self.spread(number, outer))
-        unknown = np.flatnonzero(spread * length > KNOWN)
-        return float(RADII[max(unknown[0] - 1, 0)] if len(unknown) else FARTHEST)
+        most = KNOWN / places.length
+        inside = self.spread(number) <= most
+        shown = np.array([self._reach(one) for one in range(self.bins)])
+        shows = shown[:, None] >= RADII
+        shows[0] = False
+        fullest = np.argmax(np.where(shows, np.reshape(photos, (-1, 1)), -1), axis=0)
+        spread = np.array([self.spread(number, one) for one in range(self.bins)])
+        outside = spread[fullest, np.arange(len(RADII))] <= most
+        return _radii(inside), _radii(inside | outside | ~shows[number])
+
+    def _reach(self, number: int) -> float:
+        """Return how much of the sensor the corners of a bin show, half diagonals."""
+        places = RADII + powers(RADII) @ self.parameters(number)
+        return float(RADII[places <= 1].max())
+
+
+def _radii(known: NDArray[np.bool_]) -> Radii:
+    """Return where radii are known, the longest stretches of them."""
+    steps = np.diff(np.pad(known.astype(np.int8), 1))
+    stretches = list(
+        zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True)
+    )
+    longest = sorted(stretches, key=lambda one: one[0] - one[1])[:MOST_RADII]
+    return tuple(
+        (float(RADII[first]), float(RADII[end - 1])) for first, end in sorted(longest)
+    )
 
 
 def _alike(bins: Sequence[Bin]) -> Array:
@@ -180,13 +213,13 @@ def estimate(
         The reference first: its places are the sensor sites.
     places : Places
     told : sequence of Told or None
-        By each; that of the reference does not count.
+        By each.
     asked : (N,) intp
         Places that are asked for beside those that are told of.
     """
     count = len(bins)
     own = TERMS * count
-    of_bins = [(number, one) for number, one in enumerate(told) if number and one]
+    of_bins = [(number, one) for number, one in enumerate(told) if one]
     sites = np.unique(np.concatenate([asked, *(one.sites for _, one in of_bins)]))
     precision, vector = np.zeros((own + len(sites),) * 2), np.zeros(own + len(sites))
     rest = np.arange(own, len(vector))

@@ -6,27 +6,28 @@ photos of other bins show a defect at other places, and add nothing to it at thi
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hotpixeld.detection import registration
-from hotpixeld.detection.lens_correction import NONE, Corrections
+from hotpixeld.compiled import function
+from hotpixeld.detection.lens_correction import MOST_RADII
 from hotpixeld.statistics import peaks
 from hotpixeld.statistics.contrast import WINDOW
-from hotpixeld.statistics.trace import PART, Trace
+from hotpixeld.statistics.trace import PART, SNR_UNIT, UNIT, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hotpixeld.camera import Bin
-    from hotpixeld.detection.lens_correction import Correction
-    from hotpixeld.detection.registration import Array
-    from hotpixeld.statistics.contrast import FloatArray
+    from hotpixeld.detection.lens_correction import Correction, Corrections
+    from hotpixeld.statistics.contrast import FixedPoint, FloatArray
     from hotpixeld.statistics.peaks import Peaks, Scratch
+
+Array = NDArray[np.float64]
 
 FINE = np.arange(-4, 5) * 0.12
 """Pixels beside the middle of its own at which a site is looked for."""
@@ -34,43 +35,121 @@ CLEAR = 6.0
 """Signal to noise from which on that is told by it."""
 
 
-def corrections(
-    bins: Mapping[Bin, Trace], before: Corrections, scratch: Scratch = peaks.zeros
-) -> Corrections:
-    """Return the lens corrections that the traces of a camera's bins show.
+class _Moved(ctypes.Structure):
+    """`struct moved` of sensor.c."""
+
+    _fields_ = (
+        ("total", ctypes.c_void_p),
+        ("information", ctypes.c_void_p),
+        ("scale", ctypes.c_double),
+        ("k1", ctypes.c_double),
+        ("k2", ctypes.c_double),
+        ("k3", ctypes.c_double),
+        ("known", ctypes.c_double * (2 * 2 * MOST_RADII)),
+    )
+
+
+_sensor_snr = function(
+    "hotpixeld_sensor_snr_5",
+    *(ctypes.POINTER(_Moved), ctypes.c_size_t, *[ctypes.c_int64] * 4, ctypes.c_float),
+    *[ctypes.c_void_p] * 3,
+)
+
+
+def snr_at(
+    traces: Sequence[Trace],
+    corrections: Sequence[Correction | None],
+    sites: Array,
+    *,
+    between: bool = False,
+) -> Array:
+    """Return the signal to noise of sensor sites in bins together, (N,).
+
+    Not a number where none shows it.
 
     Parameters
     ----------
-    bins : mapping of Bin to Trace
-        The camera's.
-    before : Corrections
-        As the map before had them: what moves no place by half a pixel stays as it is, and
-        so do those of bins that have no trace now.
-    scratch : callable
-        Holds a plane.
+    traces : sequence of Trace
+    corrections : sequence of Correction or None
+        Of each; None leaves it out.
+    sites : (N, 2) float64
+        Row, column, in the reference bin.
+    between : bool
+        Read between the pixels of each, in place of the nearest.
     """
-    if not bins:
-        return before
-    reference = before.reference
-    if reference is None or (reference not in bins and not before.move):
-        reference = max(bins, key=lambda one: bins[one].photos)
-    if reference not in bins:
-        return before
-    ordered = [reference, *(one for one in bins if one != reference)]
-    traces = [bins[one] for one in ordered]
-    size = traces[0].total.shape
-    priors = [before.of.get(one) for one in ordered]
-    found = registration.register(traces, priors, ordered, scratch)
-    of = dict(before.of)
-    for one, registered in zip(ordered, found, strict=True):
-        known, correction = of.get(one), registered.correction
-        if correction is None:
+    total, information = np.zeros(len(sites)), np.zeros(len(sites))
+    for trace, one in zip(traces, corrections, strict=True):
+        if one is None:
             continue
-        if known is None or not known.is_same(correction, (size[0], size[1])):
-            of[one] = correction
-    of[reference] = NONE
-    why = {one: each.why for one, each in zip(ordered, found, strict=True)}
-    return Corrections(reference, of, {**before.why, **why})
+        size = trace.total.shape[0], trace.total.shape[1]
+        places, known = one.places(sites, size), one.are_known(sites, size)
+        told, weight = trace.at(places if between else np.rint(places))
+        total += known * told
+        information += known * weight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(information > 0, total / np.sqrt(information), np.nan)
+
+
+def margin(corrections: Iterable[Correction], size: tuple[int, int]) -> tuple[int, int]:
+    """Return how many rows and columns beyond the reference's frame other bins show."""
+    height, width = size
+    edge = np.array([[0, 0], [0, (width - 1) / 2], [(height - 1) / 2, 0]], np.float64)
+    first = np.zeros(2)
+    for one in corrections:
+        sites = one.sites(edge, size)
+        first = np.minimum(
+            first, sites[one.are_known(sites, size)].min(axis=0, initial=0)
+        )
+    down, right = np.ceil(-first).astype(int).tolist()
+    return down, right
+
+
+def _known(one: Correction) -> ctypes.Array[ctypes.c_double]:
+    """Return the squares of where a correction is known, inside and outside."""
+    squares = np.full((2, MOST_RADII, 2), -1.0)
+    for row, radii in zip(squares, (one.inside, one.outside), strict=True):
+        row[: len(radii)] = np.reshape(radii, (-1, 2)) ** 2
+    return (ctypes.c_double * squares.size)(*squares.ravel().tolist())
+
+
+def sensor_snr(
+    traces: Sequence[Trace],
+    corrections: Sequence[Correction],
+    scratch: Scratch,
+    around: tuple[int, int],
+) -> FixedPoint:
+    """Return the signal to noise of sensor sites, in all bins together.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+    corrections : sequence of Correction
+        Of each.
+    scratch : callable
+        Holds the plane.
+    around : (rows, columns)
+        Beyond the reference's frame, on each side.
+
+    Returns
+    -------
+    (H + 2 rows, W + 2 columns) int16, `SNR_UNIT` a unit
+    """
+    height, width = traces[0].total.shape
+    rows, cols = height + 2 * around[0], width + 2 * around[1]
+    out = scratch(rows, cols)
+    total, information = np.empty(cols, np.float32), np.empty(cols, np.float32)
+    planes = (_Moved * len(traces))(
+        *(
+            _Moved(trace.total.ctypes.data, trace.information.ctypes.data,
+                   *one.parameters.tolist(), _known(one))
+            for trace, one in zip(traces, corrections, strict=True)
+        )
+    )  # fmt: skip
+    _sensor_snr(
+        *(planes, len(traces), height, width, *around, SNR_UNIT / UNIT),
+        *(total.ctypes.data, information.ctypes.data, out.ctypes.data),
+    )
+    return out
 
 
 @dataclass(slots=True, eq=False)
@@ -90,10 +169,21 @@ class SensorTrace(Trace):
     @classmethod
     def of(cls, bins: Mapping[Bin, Trace], found: Corrections) -> SensorTrace:
         """Return that of a camera's bins."""
-        known = [one for one in bins if one in found.of]
-        traces, moved = [bins[one] for one in known], [found.of[one] for one in known]
-        like = traces[0]
-        return cls(like.photos, like.total, like.information, traces, moved)
+        return cls.stacked(list(bins.values()), [found.of.get(one) for one in bins])
+
+    @classmethod
+    def stacked(
+        cls, traces: Sequence[Trace], corrections: Sequence[Correction | None]
+    ) -> SensorTrace:
+        """Return that of bins, of those whose corrections are known."""
+        known = [
+            (trace, one)
+            for trace, one in zip(traces, corrections, strict=True)
+            if one is not None
+        ]
+        first, _ = known[0]
+        stack = [trace for trace, _ in known], [one for _, one in known]
+        return cls(first.photos, first.total, first.information, *stack)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,11 +196,11 @@ class SensorTrace(Trace):
 
         Some may lie outside of the reference's frame.
         """
-        margin = registration.margin(self.corrections, self.size)
-        plane = registration.sensor_snr(self.traces, self.corrections, scratch, margin)
+        around = margin(self.corrections, self.size)
+        plane = sensor_snr(self.traces, self.corrections, scratch, around)
         found = peaks.peaks(plane, count, PART)
         return peaks.Peaks(
-            found.sites - np.array(margin), found.ratios, found.false_alarms
+            found.sites - np.array(around), found.ratios, found.false_alarms
         )
 
     def aside(self, row: int, col: int) -> tuple[float, float]:
@@ -133,9 +223,7 @@ class SensorTrace(Trace):
         """Return the signal to noise of places so many pixels down and right of a site."""
         places = np.meshgrid(site[0] + steps, site[1] + steps, indexing="ij")
         sites = np.stack(places, axis=2).reshape(-1, 2)
-        return registration.snr_at(
-            self.traces, self.corrections, sites, between=between
-        )
+        return snr_at(self.traces, self.corrections, sites, between=between)
 
     def ratios(self, row: int, col: int) -> FloatArray:
         """Return the signal-to-noise ratios around a sensor site, (13, 13).

@@ -17,7 +17,7 @@ from hotpixeld.camera import Bin
 from hotpixeld.config import camera_names, map_yaml
 from hotpixeld.config.model import is_largest
 from hotpixeld.defect import Defect
-from hotpixeld.detection import dark_frames, gate, lives, sensor_trace, suspects
+from hotpixeld.detection import dark_frames, gate, lives, registration, suspects
 from hotpixeld.detection.dark_frames import Outcome
 from hotpixeld.detection.evidence import SampledPhoto, Suspects
 from hotpixeld.detection.lens_correction import NOWHERE
@@ -204,7 +204,7 @@ def _corrections(
     if _is_afresh(task, state.photos) and before.reference in (None, *bins):
         others = {one: known for one, known in before.of.items() if one not in bins}
         before = replace(before, of=others, why={})
-    return sensor_trace.corrections(bins, before, scratch)
+    return registration.corrections(bins, before, scratch)
 
 
 def _new_suspects(

@@ -3,22 +3,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CELL = 4 };
+enum { CELL = 4, RANGES = 4 };
 
 /* A bin's trace, and the polynomial that takes sensor sites to its places: the distance r
- * from the centre, in half diagonals, becomes r (scale + k1 r^2 + k2 r^4 + k3 r^6), known up to the
- * square root of `within`.
+ * from the centre, in half diagonals, becomes r (scale + k1 r^2 + k2 r^4 + k3 r^6).  It is known
+ * where r^2 is in one of the ranges of `known[0]`, for sites outside of the frame of `known[1]`.
  */
 struct moved {
     const int16_t *total;
     const float *information;
-    double scale, k1, k2, k3, within;
+    double scale, k1, k2, k3, known[2][RANGES][2];
 };
+
+static int is_in(const double ranges[RANGES][2], double value)
+{
+    for (int i = 0; i < RANGES; i++)
+        if (value >= ranges[i][0] && value <= ranges[i][1])
+            return 1;
+    return 0;
+}
 
 /* out: (height + 2 down, width + 2 right) int16, the sums' signal to noise times `unit`;
  * total and information: floats for one row of it.
  */
-void hotpixeld_sensor_snr_2(const struct moved *bins, size_t count, int64_t height, int64_t width,
+void hotpixeld_sensor_snr_5(const struct moved *bins, size_t count, int64_t height, int64_t width,
                             int64_t down, int64_t right, float unit, float *total,
                             float *information, int16_t *out)
 {
@@ -28,13 +36,15 @@ void hotpixeld_sensor_snr_2(const struct moved *bins, size_t count, int64_t heig
 
     for (int64_t row = 0; row < height + 2 * down; row++) {
         double y = (double)(row - down) - middle_y;
+        int is_row = row >= down && row < height + down;
         for (int64_t i = 0; i < columns; i++)
             total[i] = information[i] = 0;
         for (size_t bin = 0; bin < count; bin++) {
             const struct moved *one = bins + bin;
             for (int64_t i = 0; i < columns; i++) {
                 double x = (double)(i - right) - middle_x, r2 = (x * x + y * y) * square;
-                if (r2 > one->within)
+                int is_inside = is_row && i >= right && i < width + right;
+                if (!is_in(one->known[!is_inside], r2))
                     continue;
                 double growth = one->scale + r2 * (one->k1 + r2 * (one->k2 + r2 * one->k3));
                 int64_t at_y = (int64_t)floor(middle_y + growth * y + 0.5);
