@@ -128,7 +128,7 @@ def test_who_runs_since_when_and_what_waits_for_what() -> None:
         "daemon: running, process 7, since 3 May 2026, 09:30",
         "daemon: idle",
         "6 photos pending, 1 waiting",
-        "pending: learned from together with others of their camera, within a day",
+        "pending: learned from within a day, once there are four of their camera",
         "waiting: not whole yet, perhaps still being written; read again for an hour",
     ]
     assert "Maker Model: 6 of 16 photos needed for a map\n" in running

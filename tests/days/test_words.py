@@ -213,8 +213,14 @@ def test_photos_that_are_relearned_are_told_as_learned_again(
     home.hotpixeld("forget", "nikon", "--yes")
     nothing = home.once()
     home.hotpixeld("relearn", "nikon", "--yes")
+    status = home.hotpixeld("status")
+    one = home.hotpixeld("status", str(next(home.photos.glob("*.*"))))
     again = home.once()
 
+    assert "17 photos to be learned again\n" in status.out
+    assert "to be learned again" in one.out
+    assert "lost" not in status.out + one.out
+    assert "changed" not in one.out
     assert "photos: nothing new" in nothing.out
     assert "photos: 17 learned again" in again.out
 

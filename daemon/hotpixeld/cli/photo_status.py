@@ -32,6 +32,7 @@ OUTCOMES = {
     "folded": "folded: learned from",
     "pending": "pending: it is learned from with others, as soon as there are enough",
     "lost": "lost: its file was gone before it could be learned from; put back, it will be",
+    "again": "to be learned again: by the service, or by the next `hotpixeld run`",
     "forgotten": "forgotten: not learned from any more, as `forget` asked",
     "duplicate": "duplicate: the same image was there before, and counts once",
     "skipped": "skipped: not learned from",
@@ -125,8 +126,11 @@ def _known(ledger: Ledger, record: PathRecord) -> Json:
     found["looked_at_for_copy"] = record.repaired_with is not None
     with contextlib.suppress(OSError):
         now = walk.stat_photo(record.path)
-        found["file"] = "there" if now == record.signature else "changed"
+        is_there = record.signature in (None, now)
+        found["file"] = "there" if is_there else "changed"
         found["file"] = "gone" if now is None else found["file"]
+        if found["outcome"] == "lost" and record.signature is None and now:
+            found["outcome"] = "again"
     if copy := ledger.copies.find(record.path):
         found["copy"] = _copy(copy)
     return found

@@ -160,7 +160,7 @@ def _waiting(state: Json) -> Iterator[str]:
     photos, is_running = state["photos"], bool(state.get("daemon"))
     if photos.get("pending"):
         yield (
-            "pending: learned from together with others of their camera, within a day"
+            "pending: learned from within a day, once there are four of their camera"
             if is_running
             else "pending: `hotpixeld run` learns from them, once there are enough of a camera"
         )
@@ -174,7 +174,11 @@ def _waiting(state: Json) -> Iterator[str]:
 
 def _numbers(state: Json) -> Iterator[str]:
     """Yield how many photos and copies there are, by what became of them."""
-    photos = [(count, outcome) for outcome, count in state["photos"].items() if count]
+    photos = [
+        (count, "to be learned again" if outcome == "again" else outcome)
+        for outcome, count in state["photos"].items()
+        if count
+    ]
     if photos:
         (count, outcome), *rest = photos
         first = f"{counted(count, 'photo')} {outcome}"

@@ -151,11 +151,11 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
         for copy in edited
         if os.path.lexists(copy.target)
     ]
-    paths = ledger.paths.counts()
+    paths, images = ledger.paths.counts(), ledger.images.counts()
     unused = sum(paths[outcome] for outcome in ("failed", "waiting", "skipped"))
     return {
         "cameras": cameras,
-        "photos": {**ledger.images.counts(), **paths},
+        "photos": {**_with_again(ledger, images), **paths},
         "copies": ledger.copies.counts(),
         "state_bytes": use.total,
         "former_copies": former_copies(ledger),
@@ -167,6 +167,13 @@ def status(ledger: Ledger, config: Config, most: int | None = PROBLEMS) -> Json:
         "copy_problems": copies,
         "copy_problems_left_out": copies_left_out,
     }
+
+
+def _with_again(ledger: Ledger, images: dict[str, int]) -> dict[str, int]:
+    """Return counts of images, those apart that are lost only until they are seen again."""
+    files = ledger.paths.to_learn_again() if images["lost"] else []
+    again = len({image for image, path in files if os.path.lexists(path)})
+    return images | {"lost": images["lost"] - again, "again": again}
 
 
 def _folder(state: Path) -> Path:

@@ -412,6 +412,14 @@ class Paths:
             "UPDATE paths SET inode = NULL WHERE image = ?", (image,)
         )
 
+    def to_learn_again(self) -> list[tuple[int, Path]]:
+        """Return the files of images that `relearn` left lost until they are seen again."""
+        rows = self._connection.execute(
+            "SELECT image, folder, name FROM paths JOIN images ON images.id = image"
+            " WHERE paths.inode IS NULL AND images.outcome = 'lost'"
+        )
+        return [(image, _join(folder, name)) for image, folder, name in rows]
+
     def counts(self) -> dict[str, int]:
         """Return the number of paths by outcome, without those that count as images.
 
