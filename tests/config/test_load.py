@@ -505,6 +505,13 @@ def test_folders_of_the_command_line_are_taken_from_here(
     assert [folder.path for folder in config.folders] == [tmp_path / "a"]
 
 
+def test_a_photo_is_no_folder(tmp_path: Path) -> None:
+    (photo := tmp_path / "a.JPG").write_bytes(b"")
+
+    with pytest.raises(ConfigError, match=r"a\.JPG: a file.*name the folder"):
+        load.for_folders([tmp_path, photo])
+
+
 def test_a_folder_of_the_command_line_keeps_its_configured_settings() -> None:
     base = read("folders: [{path: /a, edited: fold}, {path: /b}]\nrepair: {past: no}")
 

@@ -237,14 +237,14 @@ def test_a_changed_list_says_that_copies_were_rewritten_or_removed_for_it(
     rewritten = home.once()
     daemon = home.daemon().idle()
     home.configure(cameras=[camera])
-    told = "copy rewritten: the map changed, 1 pixel\n"
+    told = "copy rewritten: other pixels, 1 pixel\n"
     daemon.reload().until(lambda: daemon.log.count(told) == 2, "not told")
     daemon.stop()
     home.configure(cameras=[])
     removed = home.once()
 
     assert "copies: 2 written; 2 copies in all" in written.out
-    assert "copies: 2 rewritten: the map changed; 2 copies in all" in rewritten.out
+    assert "copies: 2 rewritten: other pixels; 2 copies in all" in rewritten.out
     assert "copies: 2 removed: nothing left to repair; 0 copies in all" in removed.out
     assert "2 copies removed: nothing left to repair" in home.hotpixeld("status").out
 
@@ -283,7 +283,7 @@ def test_another_fill_says_that_copies_were_rewritten_for_the_configuration(
     home.configure(repair={"fill": "neighbours"})
     told = home.once().out
 
-    assert "16 rewritten: the configuration changed; 16 copies in all" in told
+    assert "16 rewritten: the same pixels anew; 16 copies in all" in told
 
 
 def test_on_a_terminal_the_log_stands_above_the_bar_each_line_whole(

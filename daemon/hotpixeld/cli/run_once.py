@@ -21,7 +21,7 @@ from hotpixeld.cli.status_text import former_copies
 from hotpixeld.config import camera_names
 from hotpixeld.defect import Kind, shows
 from hotpixeld.detection import lives
-from hotpixeld.engine import bodies
+from hotpixeld.engine import bodies, repair_pass
 from hotpixeld.engine.session import Session, in_order, state_errors
 from hotpixeld.engine.workers import to_nobody
 from hotpixeld.errors import HotpixeldError, said, why
@@ -58,11 +58,7 @@ OUTCOME_WORDS = {
     "known": "renamed or seen before",
 }
 """Outcomes whose word in the summary is not their own."""
-COPY_WORDS = {
-    "written": "written",
-    "rewritten": "rewritten: the map changed",
-    "renewed": "rewritten: the configuration changed",
-    "found": "found as they were written",
+COPY_WORDS = repair_pass.COPY_WORDS | {
     "removed": "removed: nothing left to repair",
     "tidied": "removed from a former place",
     "foreign": "left alone: another file is in the place",

@@ -386,9 +386,12 @@ def for_folders(paths: Iterable[Path], base: Config | None = None) -> Config:
     Raises
     ------
     ConfigError
-        A folder lies inside another.
+        One is a file, or lies inside another.
     """
-    base = base or Config()
+    base, paths = base or Config(), list(paths)
+    if files := [path for path in paths if path.is_file()]:
+        advice = "a file, not a folder: name the folder that it is in"
+        raise ConfigError([f"{path}: {advice}" for path in files])
     listed = {folder.path: folder for folder in base.folders}
     named = {folder.path: folder for folder in (Folder(path=path) for path in paths)}
     folders = tuple(listed.get(path, folder) for path, folder in named.items())

@@ -1,10 +1,11 @@
 """Repaired copies: which pixels of a photo, where to, and when a copy may be touched.
 
 `repair` makes the bytes of a copy, in memory.  `CopyWriter` decides what becomes of the
-file: a copy belongs to a source path, and is written, rewritten or withdrawn only when the
-set of pixels to repair in that photo changes, and only while the file still is what we
-wrote.  A foreign or edited file at its place is left alone, a deleted copy stays deleted.
-Where that place is, and what becomes of copies elsewhere, is `copy_places`.
+file: a copy belongs to a source path, and is written, rewritten or withdrawn only when what
+is to be repaired in that photo changes, the pixels or how they are drawn, and only while
+the file still is what we wrote.  A foreign or edited file at its place is left alone, a
+deleted copy stays deleted.  Where that place is, and what becomes of copies elsewhere, is
+`copy_places`.
 """
 
 from __future__ import annotations

@@ -57,13 +57,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_COPY_WORDS = {
+COPY_WORDS = {
     "written": "written",
-    "rewritten": "rewritten: the map changed",
-    "renewed": "rewritten: the configuration changed",
-    "found": "found as it was written",
+    "rewritten": "rewritten: other pixels",
+    "renewed": "rewritten: the same pixels anew",
+    "found": "found as written",
 }
-"""What the log says of a copy for `Done.copy`."""
+"""What people are told of a copy that is there, for `Done.copy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -616,7 +616,7 @@ class RepairPass:
         if as_before == ("written", copy.target, copy.sha256):
             return "kept", f", copy as it was, {pixels}"
         done = job.written(copy.pixels) if is_written else "found"
-        return done, f", copy {_COPY_WORDS[done]}, {pixels}"
+        return done, f", copy {COPY_WORDS[done]}, {pixels}"
 
     def _give_up(self, job: Job, error: PhotoError) -> Done:
         """Record why a photo is not folded, now or ever."""
