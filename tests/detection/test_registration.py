@@ -88,6 +88,24 @@ def test_a_camera_that_corrects_nothing_is_known_exactly(count: int) -> None:
     assert [one.correction for one in found] == [NONE, NONE]
 
 
+def test_one_match_more_by_chance_moves_no_camera() -> None:
+    there = sites(30, 3)
+    middle = (np.array(SIZE) - 1) / 2
+    far = np.hypot(*(there - middle).T) / np.hypot(*middle)
+    inner = there[far < 0.6]
+    corner = np.array([[30, 60]])
+    beside = corner + np.rint(5 * (corner - middle) / np.hypot(*(corner - middle).T))
+    traces = [
+        trace(np.concatenate([inner, corner]), 1),
+        trace(np.concatenate([inner, beside]), 2),
+        trace(inner, 3),
+    ]
+
+    found = registration.register(traces, [None] * 3, [WIDE, TELE, MIDDLE])
+
+    assert [one.correction for one in found] == [NONE] * 3
+
+
 def test_two_defects_tell_nothing() -> None:
     _, found = registration.register(lies(2, BENT), [None, None], [WIDE, TELE])
 

@@ -67,8 +67,9 @@ LEAST_SHARE = 0.05
 OVER_CHANCE, MORE = 1.3, 2.0
 """A score must be so many times what turned constellations reach, and so much more; and
 one match more: a defect that is really there, at which any correction can be hung up."""
-GAIN = 3.0
-"""What a correction must be better by than none at all: a match, nearly."""
+GAIN, TOGETHER = 3.0, 9.0
+"""What a correction must be better by than none at all: a match, nearly; and what all bins
+must be together: most cameras correct nothing."""
 SCENE = 0.02
 """What is enlarged by the ratio of focal lengths, but for this, is a scene."""
 FREEDOM = 4
@@ -95,6 +96,8 @@ class Registered:
         In words.
     told : Told or None
         What its defects tell of its parameters.
+    gain : float
+        What the score is more than without any correction.
     """
 
     correction: Correction | None
@@ -103,6 +106,7 @@ class Registered:
     chance: float
     why: str
     told: Told | None = None
+    gain: float = 0.0
 
 
 def _candidates(rays: Rays) -> list[tuple[int, float]]:
@@ -364,7 +368,10 @@ def _registered(
         else:
             correction = Correction.of(fit.parameters) if is_moved else NONE
             why = f"known by {why}"
-            return Registered(correction, fit.matches, score, chance, why, fit.told)
+            gain = score - none
+            return Registered(
+                correction, fit.matches, score, chance, why, fit.told, gain
+            )
     return _as_expected(rays, turned, shown, likely, none) or best
 
 
@@ -388,7 +395,9 @@ def _as_expected(
     fit = _fitted(rays, shown, expected, likely)
     why = f"as other focal lengths have it: {score:.0f} for {chance:.0f} by chance"
     correction = Correction.of(fit.parameters)
-    return Registered(correction, fit.matches, score, chance, why, fit.told)
+    return Registered(
+        correction, fit.matches, score, chance, why, fit.told, score - none
+    )
 
 
 def _standing(rays: Rays, fit: _Fit, likely: _Likely) -> float:
@@ -433,8 +442,8 @@ def register(
         known = SensorTrace.stacked(traces, [one.correction for one in found])
         stacked = known.suspects(MANY * STRONGEST, scratch)
         seen = seen.with_others(stacked, traces[0])
-    if all(one.correction in (None, NONE) for one in found):
-        return found
+    if sum(one.gain for one in found) < TOGETHER:
+        return [replace(one, correction=one.correction and NONE) for one in found]
     return _with_outer_sites(seen, found, traces, bins, scratch)
 
 
