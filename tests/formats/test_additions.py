@@ -24,8 +24,8 @@ RECORD = CameraRecord(CAMERA, 0, 0, 0, 0.0, 0, 0, 0.0, 0)
 AFTER, BY, UNTIL = (dt.datetime(2024, 5, day, 12) for day in (1, 3, 9))
 LISTED = [
     ListedPixel(Defect(0, 0, radius=1, score=9.0, by=AFTER)),
-    ListedPixel(Defect(0, 39, Kind.DEAD, score=5.0, after=AFTER, by=BY)),
-    ListedPixel(Defect(7, 9, radius=2, score=5.0, after=AFTER, by=BY, until=UNTIL)),
+    ListedPixel(Defect(0, 39, Kind.DEAD, score=7.0, after=AFTER, by=BY)),
+    ListedPixel(Defect(7, 9, radius=2, score=7.0, after=AFTER, by=BY, until=UNTIL)),
     ListedPixel(Defect(8, 9, radius=2)),
     ListedPixel(Defect(20, 21), ignored=True),
     ListedPixel(Defect(29, 39, Kind.STUCK, radius=3, by=BY), Source.CONFIGURED),

@@ -15,6 +15,7 @@ from PIL import Image
 from hotpixeld.camera import Camera
 from hotpixeld.config.load import parse
 from hotpixeld.defect import Appearance, Defect, Kind, Law, Strength
+from hotpixeld.detection import suspects
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.formats import json_map
 from hotpixeld.formats.form import CameraMap
@@ -81,6 +82,7 @@ def test_csv_has_all_that_is_known_of_a_pixel_in_columns() -> None:
         "scatter": "0.3",
         "drift": "0.0",
         "doubling": "10.0",
+        "certain": "yes",
     }
     assert (second["x"], second["y"], second["kind"]) == ("0", "0", "stuck")
     assert second["score"] == second["after"] == second["by"] == second["red"] == ""
@@ -237,6 +239,26 @@ def test_yaml_is_a_configuration_with_the_same_pixels() -> None:
     }
     assert [(point.x, point.y) for point in config.cameras[0].ignore] == [(21, 20)]
     assert config.cameras[0].serial == "0123"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_not_certain_yet_is_repaired_by_nobody_else(name: str) -> None:
+    """Spreadsheets and scripts are told of it; lists that others repair by leave it out."""
+    weak = ListedPixel(Defect(11, 21, score=suspects.CERTAIN - 0.5, by=BY))
+    maps = [CameraMap(record(CAMERA), [*LISTED, weak])]
+    with_weak = FORMS[name].write(maps)
+
+    found = FORMS[name].read(with_weak, CAMERA, Path("list"))
+
+    places = [(one.defect.row, one.defect.col) for one in found]
+    assert ((11, 21) in places) == (name in {"json", "csv"})
+    if name == "json":
+        told = json.loads(with_weak)["cameras"][0]["pixels"]
+        assert [one["certain"] for one in told] == [*[True] * len(LISTED), False]
+    elif name == "yaml":
+        assert "# not certain yet:\n      # - {x: 21, y: 11," in with_weak.decode()
+    elif name != "csv":
+        assert with_weak == FORMS[name].write(ONE)
 
 
 def test_json_rounds_to_hundredths() -> None:

@@ -171,7 +171,7 @@ def _left(found: _Found, listed: ListedPixel, *, is_allowed: bool) -> _Left:
             _Left("setting", f"left by `repair: {{pixels: {which}}}`"),
         ),
         (is_detected and image is not None and image.is_suppressed, SUPPRESSED),
-        (not tables.is_certain(listed), UNCERTAIN),
+        (not listed.is_certain, UNCERTAIN),
         (not defect.is_at(taken.focal_mm), OF_ANOTHER),
     )
     by_date = _by_date(defect, taken.captured)

@@ -103,6 +103,18 @@ def say_what_is_outside(maps: CameraMaps) -> None:
             click.echo(f"hotpixeld: {one.camera.id}: {plain(left)}", err=True)
 
 
+def _say_what_is_unsure(form: Form, maps: CameraMaps) -> None:
+    """Say how many pixels of each camera are left out, as they are not certain yet."""
+    if form.name in {"json", "csv", "yaml"}:  # which say it of each
+        return
+    for one in maps:
+        unsure = sum(not (each.is_certain or each.ignored) for each in one.pixels)
+        if unsure:
+            pixels = counted(unsure, "pixel")
+            left = f"{pixels} not certain yet, left out: `hotpixeld map` names them"
+            click.echo(f"hotpixeld: {one.camera.id}: {plain(left)}", err=True)
+
+
 def export(form: Form, maps: CameraMaps, files: Files) -> None:
     """Print maps in a form, or write one file or one for each camera.
 
@@ -116,6 +128,7 @@ def export(form: Form, maps: CameraMaps, files: Files) -> None:
     offset = files.raw_offset or (0, 0)
     maps = [known_forms.addressable(form, one) for one in maps]
     say_what_is_outside(maps)
+    _say_what_is_unsure(form, maps)
     if files.folder is None:
         files.take(known_forms.written(form, maps, offset))
         return

@@ -394,7 +394,7 @@ def _own(listed: Iterable[ListedPixel]) -> str:
     there = [one for one in listed if one.defect.until is None and not one.ignored]
     conditions: Counter[str] = Counter()
     for one in there:
-        if not tables.is_certain(one):
+        if not one.is_certain:
             conditions["not certain yet"] += 1
         elif words := shows(one.defect):
             is_always = words == "always"

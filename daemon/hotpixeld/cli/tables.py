@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from hotpixeld.defect import Defect, exposure_time, level, photographed, shows
-from hotpixeld.detection import suspects
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.messages import counted, plain
 from hotpixeld.repair import pixel_list
@@ -113,16 +112,11 @@ def since(defect: Defect) -> str:
     return words
 
 
-def is_certain(listed: ListedPixel) -> bool:
-    """Return whether enough is known of a pixel for it to be repaired."""
-    return listed.source is not Source.DETECTED or suspects.is_certain(listed.defect)
-
-
 def mark(listed: ListedPixel) -> str:
     """Return what is special about a pixel of the list: nothing of detected ones."""
     if listed.ignored:
         return "ignored"
-    if not is_certain(listed):
+    if not listed.is_certain:
         return "unsure"
     if listed.source is Source.PRIMED:
         return "primed"

@@ -50,8 +50,16 @@ def entry(
     defects: Iterable[Defect],
     photos: int,
     ignored: Iterable[Defect] = (),
+    unsure: Iterable[Defect] = (),
 ) -> str:
-    """Return one camera's item of a ``cameras:`` list; see `dump`."""
+    """Return one camera's item of a ``cameras:`` list; see `dump`.
+
+    Parameters
+    ----------
+    unsure : iterable of Defect
+        Not certain enough to be repaired: they are in comments, as who uses the list lists
+        them himself.
+    """
     plural = "" if photos == 1 else "s"
     lines = [
         f"  # {camera.id}, from {photos} photo{plural}",
@@ -62,6 +70,8 @@ def entry(
     ]
     pixels = [f"      - {_line(defect)}" for defect in sorted(defects, key=_order)]
     lines += ["    pixels:", *pixels] if pixels else ["    pixels: []"]
+    weak = [f"      # - {_line(defect)}" for defect in sorted(unsure, key=_order)]
+    lines += ["      # not certain yet:", *weak] if weak else []
     points = dict.fromkeys((one.x, one.y) for one in sorted(ignored, key=_order))
     if points:
         lines += ["    ignore:", *(f"      - [{x}, {y}]" for x, y in points)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "camera", "x", "y", "kind", "score", "after", "by", "until", "source", "ignored",
     "radius", "red", "green", "blue", "focal_from", "focal_to", "conditions",
-    "offset", "dark", "scatter", "drift", "celsius", "doubling",
+    "offset", "dark", "scatter", "drift", "celsius", "doubling", "certain",
 )  # fmt: skip
 """Scripts may go by their names or by their places: new ones go behind the last."""
 
@@ -39,6 +39,7 @@ def _row(camera: Camera, listed: ListedPixel) -> dict[str, Any]:
         **(told["law"] or {}),
         "camera": camera.id,
         "ignored": "yes" if listed.ignored else "",
+        "certain": "yes" if listed.is_certain else "",
         "red": red,
         "green": green,
         "blue": blue,

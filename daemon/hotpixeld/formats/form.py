@@ -149,12 +149,13 @@ def is_inside(defect: Defect, camera: Camera) -> bool:
 
 
 def to_repair(maps: CameraMaps) -> Iterator[ListedPixel]:
-    """Yield the pixels that a camera's list has repaired, each place once: its first life."""
+    """Yield the pixels that are repaired by a list, each place once: its first life."""
     seen = set[tuple[int, int]]()
     for one in maps:
         for listed in one.pixels:
             site = listed.defect.row, listed.defect.col
-            if not (listed.ignored or listed.prior) and site not in seen:
+            is_left = listed.ignored or listed.prior or not listed.is_certain
+            if not is_left and site not in seen:
                 seen.add(site)
                 yield listed
 

@@ -84,6 +84,7 @@ def pixel(listed: ListedPixel) -> Json:
         "source": str(listed.source),
         "ignored": listed.ignored,
         "prior": listed.prior or None,
+        "certain": listed.is_certain,
     }
 
 

@@ -22,29 +22,23 @@ if TYPE_CHECKING:
 
     from hotpixeld.camera import Camera
     from hotpixeld.config.model import CameraConfig, Pixel
-    from hotpixeld.formats.form import CameraMaps
-    from hotpixeld.repair.pixel_list import ListedPixel
+    from hotpixeld.formats.form import CameraMap, CameraMaps
 
 
-def _defects(pixels: list[ListedPixel], *, ignored: bool = False) -> list[Defect]:
-    """Return the defects of those that are to be repaired, or of those `ignored`."""
-    return [
-        listed.defect
-        for listed in pixels
-        if listed.ignored == ignored and not listed.prior
-    ]
+def _entry(one: CameraMap) -> str:
+    own = [listed for listed in one.pixels if not listed.prior]
+    there = [listed for listed in own if not listed.ignored]
+    return map_yaml.entry(
+        one.camera,
+        [listed.defect for listed in there if listed.is_certain],
+        one.record.photos,
+        [listed.defect for listed in own if listed.ignored],
+        [listed.defect for listed in there if not listed.is_certain],
+    )
 
 
 def _write(maps: CameraMaps) -> bytes:
-    entries = [
-        map_yaml.entry(
-            one.camera,
-            _defects(one.pixels),
-            one.record.photos,
-            _defects(one.pixels, ignored=True),
-        )
-        for one in maps
-    ]
+    entries = list(map(_entry, maps))
     text = f"{map_yaml.HEADER}cameras:\n{''.join(entries)}"
     return (text if entries else "cameras: []\n").encode()
 

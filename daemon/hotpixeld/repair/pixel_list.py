@@ -483,6 +483,11 @@ class ListedPixel:
             return self.defect.source
         return ""
 
+    @property
+    def is_certain(self) -> bool:
+        """Return whether enough is known of it for it to be repaired."""
+        return self.source is not Source.DETECTED or suspects.is_certain(self.defect)
+
 
 def _overlap(configured: Defect, detected: Defect) -> bool:
     """Return whether a configured and a detected pixel are one place at one time."""

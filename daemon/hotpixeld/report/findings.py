@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from hotpixeld.config import camera_names
 from hotpixeld.defect import VISIBLE_LEVELS, Kind
-from hotpixeld.detection import lives, suspects
+from hotpixeld.detection import lives
 from hotpixeld.detection.lens_correction import NONE
 from hotpixeld.engine import bodies
 from hotpixeld.messages import counted
-from hotpixeld.repair.pixel_list import Source
 from hotpixeld.service import reasons
 from hotpixeld.statistics.contrast import LUMA
 
@@ -309,7 +308,7 @@ def _findings(
     for number, place in enumerate(sorted(range(len(listing)), key=rank), 1):
         listed, in_photos = listing[place], repaired[place]
         one = listed.defect
-        is_certain = listed.source != Source.DETECTED or suspects.is_certain(one)
+        is_certain = listed.is_certain
         # Where it would not be repaired, copies say nothing: the mean excess does.
         told = any_repaired and is_certain and not listed.ignored
         told = told or bool(listed.prior)  # how strong it is, another size's photos say
