@@ -27,6 +27,7 @@ CAMERA = {
     "ignored": 0,
     "prior": 0,
     "primed": 0,
+    "unsure": 0,
     "scenes": 1.0,
     "scenes_needed": 8,
     "folder_bytes": 0,
@@ -111,6 +112,12 @@ def test_many_are_counted_with_three_examples_and_how_to_list_all() -> None:
         f"  in {FOLDER}: IMG_00000.JPG, IMG_00001.JPG, IMG_00002.JPG, ...",
         "`hotpixeld status --problems --x` lists all",
     ]
+
+
+def test_what_is_not_certain_is_told_beside_the_number_of_defects() -> None:
+    text = status_text.text(state(cameras=[MAPPED | {"defects": 11, "unsure": 8}]))
+
+    assert "11 defects, 8 of them not certain yet" in text
 
 
 def test_who_runs_since_when_and_what_waits_for_what() -> None:

@@ -317,6 +317,7 @@ def test_the_listing_says_where_a_pixel_comes_from() -> None:
         "ignored": 1,
         "prior": 0,
         "primed": 0,
+        "unsure": 0,
     }
 
 
@@ -403,6 +404,7 @@ def test_the_listing_says_which_pixels_are_from_another_size() -> None:
         "ignored": 0,
         "prior": 1,
         "primed": 0,
+        "unsure": 0,
     }
 
 

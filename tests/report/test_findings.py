@@ -41,6 +41,7 @@ def camera(*findings: Finding, name: str = "D90") -> CameraFindings:
 
 NEW = finding(Defect(1, 2, after=MAY, by=JUNE), is_new=True)
 OLD = finding(Defect(9, 2))
+WEAK, WEAKER = (finding(Defect(30, col, score=5.0)) for col in (2, 9))
 GONE = finding(Defect(20, 2, until=JUNE))
 
 
@@ -57,6 +58,14 @@ GONE = finding(Defect(20, 2, until=JUNE))
         (
             found(camera(NEW), repaired=1),
             "Your D90 has 1 hot pixel, it is new since May 2026; 1 photo was repaired.",
+        ),
+        (
+            found(camera(OLD, WEAK, WEAKER)),
+            "Your D90 has 1 hot pixel, 2 more not certain yet.",
+        ),
+        (
+            found(camera(WEAK)),
+            "Your D90 has no hot pixels that photos show, 1 not certain yet.",
         ),
         (
             found(camera(GONE)),

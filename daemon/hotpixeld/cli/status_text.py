@@ -90,10 +90,16 @@ def _photos(camera: Json) -> Iterator[str]:
             yield "no map yet"
 
 
+def _defects(camera: Json) -> str:
+    """Return how many defects a camera's map has, and how many are not certain yet."""
+    words, unsure = counted(camera["defects"], "defect"), camera.get("unsure")
+    return f"{words}, {unsure:,} of them not certain yet" if unsure else words
+
+
 def _pixels(camera: Json, names: dict[str, str]) -> Iterator[str]:
     """Yield what there is to say of a camera's list, and of what it lacks."""
     if camera["mapped"] or camera["defects"]:
-        yield counted(camera["defects"], "defect")
+        yield _defects(camera)
     if camera["dropped"]:
         yield "dropped to its list"
     if camera["same_body"]:

@@ -570,7 +570,7 @@ def _place_and_time(pixel: ListedPixel) -> tuple[int, int, dt.datetime]:
 
 
 def counts(pixels: Iterable[ListedPixel]) -> dict[str, int]:
-    """Return how many defects are detected, configured, ignored, from other sizes, primed.
+    """Return how many are detected, configured, ignored, of other sizes, primed, unsure.
 
     Several lives of one place count once.
     """
@@ -584,6 +584,7 @@ def counts(pixels: Iterable[ListedPixel]) -> dict[str, int]:
         "ignored": lambda one: one.ignored,
         "prior": lambda one: bool(one.prior),
         "primed": lambda one: one.source is Source.PRIMED,
+        "unsure": lambda one: not (one.is_certain or one.ignored or one.prior),
     }
     return {
         name: lives.places(pixel.defect for pixel in filter(is_meant, pixels))

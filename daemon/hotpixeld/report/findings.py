@@ -62,8 +62,6 @@ class Finding:
     is_seen : bool
         An eye finds it in some photo.
     is_new : bool
-    is_certain : bool
-        Enough is known for it to be repaired.
     """
 
     number: int
@@ -71,7 +69,11 @@ class Finding:
     repaired: Repaired
     is_seen: bool
     is_new: bool
-    is_certain: bool = True
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether enough is known of it for it to be repaired."""
+        return self.listed.is_certain
 
     @property
     def defect(self) -> Defect:
@@ -158,7 +160,9 @@ class Findings:
         if not self.cameras:
             return _of_beginners(self.beginning, self.needed)
         living = [one for camera in self.cameras for one in camera.living]
-        count = lives.places(one.defect for one in living)
+        certain = [one for one in living if one.is_certain]
+        count = lives.places(one.defect for one in certain)
+        unsure = lives.places(one.defect for one in living if not one.is_certain)
         kinds = {one.defect.kind for one in living}
         word = "hot pixel" if kinds <= {Kind.HOT} else "defective pixel"
         if len(self.cameras) == 1:
@@ -166,7 +170,10 @@ class Findings:
         else:
             owner = f"Your {len(self.cameras)} cameras have"
         found = counted(count, word) if count else f"no {word}s that photos show"
-        return f"{owner} {found}{_news(living)}{self._photos()}."
+        more = (
+            f", {unsure:,} {'more ' if count else ''}not certain yet" if unsure else ""
+        )
+        return f"{owner} {found}{_news(certain)}{more}{self._photos()}."
 
     def _photos(self) -> str:
         """Return what became of the photos, as the end of a sentence."""
@@ -308,15 +315,12 @@ def _findings(
     for number, place in enumerate(sorted(range(len(listing)), key=rank), 1):
         listed, in_photos = listing[place], repaired[place]
         one = listed.defect
-        is_certain = listed.is_certain
         # Where it would not be repaired, copies say nothing: the mean excess does.
-        told = any_repaired and is_certain and not listed.ignored
+        told = any_repaired and listed.is_certain and not listed.ignored
         told = told or bool(listed.prior)  # how strong it is, another size's photos say
         is_seen = bool(in_photos.count) if told else levels(one) >= VISIBLE_LEVELS
         is_new = _is_new(one, newest)
-        found.append(
-            Finding(number, listed, in_photos, is_seen, is_new, is_certain=is_certain)
-        )
+        found.append(Finding(number, listed, in_photos, is_seen, is_new))
     return tuple(found)
 
 
