@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hotpixeld.store.ledger import Ledger
-from hotpixeld.store.undo_records import UndoRecord
+from hotpixeld.store.undo_records import KEPT, UndoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +43,14 @@ def test_the_same_copy_again_takes_the_records_place(ledger: Ledger) -> None:
     assert ledger.undo.find(f"{5:064x}") == record(SOURCE, 5, b"another")
 
 
-def test_former_copies_are_dropped_of_their_source_alone(ledger: Ledger) -> None:
-    for source, number in ((SOURCE, 5), (SOURCE, 7), (OTHER, 5)):
-        ledger.undo.record(record(source, number))
-    ledger.undo.forget(SOURCE, but=f"{7:064x}")
+def test_the_newest_records_of_a_source_are_kept(ledger: Ledger) -> None:
+    ledger.undo.record(record(OTHER, 5))
+    for number in range(20, 20 + KEPT + 2):
+        ledger.undo.record(record(SOURCE, number))
+    ledger.undo.record(record(SOURCE, 22, b"again"))
+    ledger.undo.record(record(SOURCE, 99))
 
+    kept = [n for n in range(20, 20 + KEPT + 2) if ledger.undo.find(f"{n:064x}")]
+    assert kept == [22, *range(24, 20 + KEPT + 2)]
+    assert ledger.undo.find(f"{99:064x}") == record(SOURCE, 99)
     assert ledger.undo.find(f"{5:064x}") == record(OTHER, 5)
-    assert ledger.undo.find(f"{7:064x}") == record(SOURCE, 7)
-
-    ledger.undo.forget(SOURCE)
-
-    assert ledger.undo.find(f"{7:064x}") is None

@@ -417,7 +417,6 @@ class CopyPlaces:
                 others.forget(copy.target)
                 self._ledger.paths.forget_skipped(copy.target)
                 current = self._ledger.copies.find(copy.source) or copy
-                self._ledger.undo.forget(copy.source, but=current.sha256)
         except OSError as error:
             return _in_words(error, copy)
         for each in (copy, current):  # the folder of a renamed photo's is not its place

@@ -430,8 +430,6 @@ class CopyWriter:
         new = replace(new, condition="written")
         with self._ledger.transaction():
             self._ledger.copies.record(new)
-            # The bytes that others lead back from are gone now.
-            self._ledger.undo.forget(source.path, but=sha256)
         return new
 
     def _keep(self, source: Photo, repaired: Repaired, sha256: str) -> None:
@@ -458,8 +456,6 @@ class CopyWriter:
             copy = replace(copy, condition="withdrawn", pixels=(), notes="")
             self._record(copy)
             output.remove(copy.target)
-            with self._ledger.transaction():
-                self._ledger.undo.forget(copy.source)
             log.info("copy withdrawn, nothing left to repair: %s", copy.target)
         unchanged = folder.unchanged
         if unchanged == "skip" or copy.condition == "written":

@@ -1,8 +1,8 @@
 """The ledger's undo records: what leads from each copy back to its original.
 
 A record belongs to the source of the copy, and is found by the copy's bytes, wherever the
-file is now.  It goes when we write the copy anew or withdraw it; a copy that somebody
-moved, deleted or edited may still turn up as it was, so its record stays.
+file is now.  A copy that was written anew, withdrawn, moved, deleted or edited may still
+lie elsewhere as it was, so its record stays: of each source the newest few.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ CREATE TABLE undo (
 CREATE INDEX undo_by_source ON undo (source);
 CREATE INDEX undo_by_copy ON undo (copy);
 """
+
+
+KEPT = 8
+"""Records of a source, of its newest copies; and those of copies at former places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ class UndoRecords:
         self._connection = connection
 
     def record(self, record: UndoRecord) -> None:
-        """Keep a record, in place of one of the same copy."""
+        """Keep a record, in place of one of the same copy, and drop the oldest of others.
+
+        A copy that was written anew may lie elsewhere as it was.
+        """
         source, copy = os.fsencode(record.source), bytes.fromhex(record.copy)
         self._connection.execute(
             "DELETE FROM undo WHERE source = ? AND copy = ?", (source, copy)
@@ -61,6 +68,12 @@ class UndoRecords:
         self._connection.execute(
             "INSERT INTO undo (source, copy, original, way) VALUES (?, ?, ?, ?)",
             (source, copy, bytes.fromhex(record.original), record.way),
+        )
+        self._connection.execute(
+            "DELETE FROM undo WHERE source = ?1 AND copy NOT IN"
+            " (SELECT sha256 FROM other_copies WHERE source = ?1) AND id NOT IN"
+            " (SELECT id FROM undo WHERE source = ?1 ORDER BY id DESC LIMIT ?2)",
+            (source, KEPT),
         )
 
     def find(self, copy: str) -> UndoRecord | None:
@@ -71,17 +84,6 @@ class UndoRecords:
             return None
         source, original, way = row
         return UndoRecord(Path(os.fsdecode(source)), copy, original.hex(), way)
-
-    def forget(self, source: Path, *, but: str = "") -> None:
-        """Drop the records of a source's copies, but of the one named and of other copies.
-
-        Those at former places may still lie about as they were.
-        """
-        self._connection.execute(
-            "DELETE FROM undo WHERE source = ?1 AND copy != ?2 AND copy NOT IN"
-            " (SELECT sha256 FROM other_copies WHERE source = ?1)",
-            (os.fsencode(source), bytes.fromhex(but)),
-        )
 
     def rename(self, source: Path, new: Path) -> None:
         """Record that the original at `source` is at `new` now."""
