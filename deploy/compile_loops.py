@@ -20,13 +20,13 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# No contraction: see strip.c. Without traps and errno, comparisons and square roots of
+# No contraction: see fold.c. Without traps and errno, comparisons and square roots of
 # floats are worked on several at once.
 FLAGS = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
 SOURCES = (
     "statistics/trace.c",
     "statistics/sensor.c",
-    "statistics/strip.c",
+    "statistics/fold.c",
     "jpeg/c/entropy.c",
     "jpeg/c/bits.c",
     "jpeg/c/levels.c",

@@ -48,7 +48,8 @@ def become() -> None:
 def configured(arguments: list[str]) -> list[str]:
     """Return a command with the configuration, unless it names one or takes none."""
     is_option = arguments[0].startswith("-")
-    if is_option or arguments[0] == "check-config" or "--config" in arguments:
+    named = any(one.partition("=")[0] == "--config" for one in arguments)
+    if is_option or arguments[0] == "check-config" or named:
         return arguments
     return [*arguments, "--config", str(GIVEN if GIVEN.exists() else OWN)]
 

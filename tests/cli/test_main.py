@@ -233,6 +233,16 @@ def test_undo_gives_back_the_original_wherever_the_copy_is(
     assert (tmp_path / "back.jpg").read_bytes() == original.read_bytes()
 
 
+def test_diff_names_the_file_that_is_no_photo(
+    worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, _ = a_copy(worked, tmp_path)
+    (text := tmp_path / "list.txt").write_text("no photo")
+
+    assert main(["diff", str(copy), str(text)]) != 0
+    assert f"{text}: cannot compare: not a JPEG file" in capsys.readouterr().err
+
+
 def test_undo_overwrites_nothing(
     worked: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

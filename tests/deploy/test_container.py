@@ -53,10 +53,11 @@ DEADLINE = 600 if QEMU else 60
 SENSOR = Sensor(200, 280, defects=scattered(3, 200, 280, levels=(80,)))
 
 
-def started(**variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the entry point here, with these variables."""
+def started(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the entry point here, with these options and variables."""
     environment = {**os.environ, **variables}
     command = [sys.executable, str(START), "status", "--health", "--state", "/nowhere"]
+    command += options
     return subprocess.run(
         command, check=False, capture_output=True, text=True, env=environment
     )
@@ -73,6 +74,8 @@ def test_the_configuration_is_the_own_one_unless_there_is_another() -> None:
 
     assert done.returncode == 78
     assert "/etc/hotpixeld/hotpixeld.yaml: No such file" in done.stderr
+    for options in (["--config", "/mine.yaml"], ["--config=/mine.yaml"]):
+        assert "/mine.yaml: No such file" in started(*options).stderr
 
 
 def test_the_compose_file_names_this_version_and_its_mirror_is_a_configuration(

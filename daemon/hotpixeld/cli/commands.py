@@ -411,6 +411,11 @@ def diff(original: Path, copy: Path, max_bytes: int) -> tuple[str, bool]:
     """
     first, _ = _read(original, max_bytes)
     second, _ = _read(copy, max_bytes)
+    for path, data in ((original, first), (copy, second)):
+        try:
+            markers.parse(data)
+        except markers.MarkerError as error:
+            raise compare.DifferenceError(f"{path}: cannot compare: {error}") from error
     difference = compare.compare(first, second)
     return compare.text(difference), difference.is_repair
 

@@ -82,7 +82,9 @@ def of_photo(ledger: Ledger, path: Path, config: Config) -> Json:
         places = [str(place) for place in ledger.paths.of_image(image.id)]
         return {"photo": str(path), **_image(ledger, image), "known_at": places}
     there = "" if path.exists() else "there is no such file, and "
-    reason = f"{there}no file of this name was seen: is its folder watched?"
+    reason = (
+        f"{there}no file of this name is known: was it renamed, is its folder watched?"
+    )
     raise PhotoError(path, reason)
 
 

@@ -7,7 +7,7 @@
   defects.
 - `contrast`: how far a pixel stands out of its surroundings, in one frame.
 - `peaks`: the isolated peaks of a whole plane, the most significant first.
-- `strip.c`, `trace.c`, `sensor.c`: the loops over all pixels of `generation` and `trace`,
+- `fold.c`, `trace.c`, `sensor.c`: the loops over all pixels of `generation` and `trace`,
   and over the traces of several bins.
 
 Arrays in, arrays out: no file, clock, thread or log. It imports `hotpixeld.compiled` only.

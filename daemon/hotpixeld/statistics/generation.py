@@ -300,7 +300,7 @@ FEWEST_ROWS = 16
 
 
 class _Step(ctypes.Structure):
-    """`struct step` of strip.c."""
+    """`struct step` of fold.c."""
 
     _fields_ = (
         ("share", ctypes.c_float),
@@ -310,7 +310,7 @@ class _Step(ctypes.Structure):
 
 
 class _Band(ctypes.Structure):
-    """`struct band` of strip.c."""
+    """`struct band` of fold.c."""
 
     _fields_ = (
         ("first", ctypes.c_int32),
@@ -320,13 +320,13 @@ class _Band(ctypes.Structure):
 
 
 class _Trace(ctypes.Structure):
-    """`struct trace` of strip.c."""
+    """`struct trace` of fold.c."""
 
     _fields_ = (("total", ctypes.c_void_p), ("telling", ctypes.c_void_p))
 
 
 class _Rows(ctypes.Structure):
-    """`struct rows` of strip.c."""
+    """`struct rows` of fold.c."""
 
     _fields_ = tuple(
         (name, ctypes.c_int64) for name in ("height", "width", "top", "first", "last")

@@ -1,7 +1,7 @@
 /* The checksum of large files: sums, and sums of sums, of 32-bit words in eight lanes.
  *
  * See J. G. Fletcher, "An arithmetic checksum for serial transmissions", IEEE Transactions
- * on Communications 30 (1982) 247-252.  checksum.py says why not SHA-256.
+ * on Communications 30 (1982) 247-252.  generation_files.py says where it is used.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Fold a strip of many photos, and tell their traces: fold.py and trace.py say what is done.
+/* Fold a strip of many photos, and tell their traces: generation.py and trace.py say what is done.
  *
  * The photos lie in windows of rows of one size, one after the other.  Threads that call
  * a function at once share its work: `next` is the next part that none has begun.
