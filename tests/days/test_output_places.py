@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from days.world import files
 
@@ -246,6 +247,24 @@ def test_tidying_is_switched_on_later(home: Home, body: Body) -> None:
 
     assert copies_in(home.photos / "repaired") == set()
     assert copies_in(home.root / "fixed") == names(16)
+
+
+def test_an_edited_copy_at_a_former_place_is_no_photo_that_cannot_be_used(
+    home: Home, body: Body
+) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    copy = home.photos / "repaired" / "c_IMG_0000.JPG"
+    with Image.open(copy) as image:
+        image.crop((0, 0, 64, 64)).save(copy, exif=image.info["exif"])
+    edited = copy.read_bytes()
+    home.configure_folder(repaired=home.root / "fixed")
+
+    ran = home.once()
+
+    assert "1 skipped" in ran.out
+    assert copies_in(home.root / "fixed") == names(16)
+    assert copy.read_bytes() == edited
 
 
 def test_tidy_leaves_what_was_edited_or_has_no_successor(
