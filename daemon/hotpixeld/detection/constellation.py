@@ -262,6 +262,12 @@ class Constellation(NamedTuple):
             outer = outer._with(new)
         return self._with(outer)
 
+    def is_off_edge(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which sites lie in the reference's frame, not at its edge, (N,)."""
+        last = np.array(size) - 1 - EDGE
+        off_edge = (self.sites >= EDGE) & (self.sites <= last)
+        return np.asarray(off_edge.all(axis=1))
+
     def outside(
         self, known: Estimate, chosen: NDArray[np.intp], size: tuple[int, int]
     ) -> Told:

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from hotpixeld.detection import lens_prior
 from hotpixeld.detection.constellation import (
     BOUND,
-    EDGE,
     FARTHEST,
     FLOOR,
     MANY,
@@ -460,37 +459,38 @@ def _with_outer_sites(
     outer = np.arange(len(seen.sites), len(more.sites))
     if not len(outer):
         return list(found)
-    out, size = list(found), (traces[0].total.shape[0], traces[0].total.shape[1])
+    size = traces[0].total.shape[0], traces[0].total.shape[1]
     places, told = more.places(size), [one.told for one in found]
-    last = np.array(size) - 1 - EDGE
-    is_inside = np.all((seen.sites >= EDGE) & (seen.sites <= last), axis=1)
-    for _, (number, correction) in itertools.product(
-        range(ROUNDS), enumerate(corrections)
-    ):
+    rounds = itertools.product(range(ROUNDS), enumerate(corrections))
+    for _, (number, correction) in rounds:
         if correction is None or correction == NONE:
             continue
-        inner, defective = seen.without(number, traces, corrections)
-        wanted = is_inside[inner]
-        order = np.argsort(inner[wanted])
-        chosen = np.concatenate([inner[wanted][order], outer])
-        defective = np.concatenate([defective[wanted][order], np.ones(len(outer))])
-        # The corrections are not in doubt any more, nor are the frames' edges.
-        rays = more.seen_in(traces[number], chosen, edge=0)
-        turned = [more.seen_in(traces[number], chosen, turn, edge=0) for turn in TURNS]
-        told[number] = None
-        told[0] = None
+        told[number] = told[0] = None
         told[0] = more.outside(
             lens_prior.estimate(bins, places, told, outer), outer, size
         )
+        inner, defective = seen.without(number, traces, corrections)
+        is_kept = seen.is_off_edge(size)[inner]
+        chosen = np.append(inner[is_kept], outer)
+        defective = np.append(defective[is_kept], np.ones(len(outer)))
         likely = _likely(places, bins, told, number, chosen, defective)
-        shown = peaks_on(rays, turned)
-        fits = [
-            _fitted(rays, shown, one, likely)
-            for one in (correction.parameters, likely.parameters)
-        ]
-        told[number] = max(fits, key=lambda fit: _standing(rays, fit, likely)).told
+        told[number] = _told_again(more, traces[number], correction, likely)
     out = [replace(one, told=each) for one, each in zip(found, told, strict=True)]
     return _together(more, out, traces, bins)
+
+
+def _told_again(
+    seen: Constellation, trace: Trace, correction: Correction, likely: _Likely
+) -> Told:
+    """Return what the trace of a bin tells that is known: no edge of its frame misleads."""
+    rays = seen.seen_in(trace, likely.chosen, edge=0)
+    turned = [seen.seen_in(trace, likely.chosen, turn, edge=0) for turn in TURNS]
+    shown = peaks_on(rays, turned)
+    fits = [
+        _fitted(rays, shown, one, likely)
+        for one in (correction.parameters, likely.parameters)
+    ]
+    return max(fits, key=lambda fit: _standing(rays, fit, likely)).told
 
 
 def _together(
