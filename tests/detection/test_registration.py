@@ -193,7 +193,7 @@ def rays_in_numpy(
     cos, sin = np.cos(turn), np.sin(turn)
     turned = aside @ np.array([[cos, -sin], [sin, cos]])
     ray = turned / np.maximum(far, 1)[:, None]
-    reach = int(np.ceil(constellation.FARTHEST * length * constellation.STEPS))
+    reach = int(np.ceil(constellation.MOST_MOVED * length * constellation.STEPS))
     along = np.arange(-reach, reach + 1) / constellation.STEPS
     places = centre + turned[:, None] + along[:, None] * ray[:, None]
     row, col = np.moveaxis(np.rint(places).astype(int), -1, 0)
@@ -204,7 +204,7 @@ def rays_in_numpy(
     ratio = np.where(inside, ratio, 0)
     beside = np.pad(ratio, ((0, 0), (1, 1)), constant_values=-np.inf)
     wide = np.max([beside[:, :-2], ratio, beside[:, 2:]], axis=0)
-    limit = constellation.FARTHEST * far + constellation.NEAR
+    limit = constellation.MOST_MOVED * far + constellation.NEAR
     last = np.array(SIZE) - 1 - constellation.EDGE
     near_edge = ((places < constellation.EDGE) | (places > last)).any(axis=-1)
     wide[(abs(along) > limit[:, None]) | near_edge] = 0

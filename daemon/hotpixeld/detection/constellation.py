@@ -36,7 +36,7 @@ STRONGEST, MANY = 60, 4
 is asked."""
 STANDS_OUT = 4.0
 """Signal to noise of such a site, by the other bins."""
-FARTHEST = 0.17
+MOST_MOVED = 0.17
 """By how much of its distance from the centre a site is moved at most: kit zooms are
 corrected by 12 % at the corner."""
 EDGE = 4
@@ -136,8 +136,8 @@ def rays_through(
     cos, sin = math.cos(turn), math.sin(turn)
     turned = aside @ np.array([[cos, -sin], [sin, cos]])
     ray = turned / np.maximum(far, 1)[:, None]
-    reach = math.ceil(FARTHEST * length * STEPS)
-    limit = FARTHEST * far + NEAR
+    reach = math.ceil(MOST_MOVED * length * STEPS)
+    limit = MOST_MOVED * far + NEAR
     through = np.column_stack([centre + turned, ray, limit, signs]).astype(np.float64)
     ratios = np.zeros((len(sites), 2 * reach + 1), np.float32)
     _read_rays(

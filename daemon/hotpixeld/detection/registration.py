@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from hotpixeld.detection import lens_prior
 from hotpixeld.detection.constellation import (
     BOUND,
-    FARTHEST,
     FLOOR,
     MANY,
+    MOST_MOVED,
     NEAR,
     PLACE,
     REACH,
@@ -147,8 +147,8 @@ def _hypotheses(rays: Rays) -> Array:
     found = np.concatenate(out)
     edge = found[:, :3] @ np.array([[1, 1], [0, 1], [0, 1]])  # centre and corner
     half = found[:, :3] @ np.array([1, 0.5, 0.25])
-    usual = np.all(np.abs(edge - 1) <= FARTHEST, axis=1)
-    usual &= np.abs(half - edge.mean(axis=1)) <= FARTHEST / 3
+    usual = np.all(np.abs(edge - 1) <= MOST_MOVED, axis=1)
+    usual &= np.abs(half - edge.mean(axis=1)) <= MOST_MOVED / 3
     return found[usual]
 
 
