@@ -57,8 +57,8 @@ def entry(
     Parameters
     ----------
     unsure : iterable of Defect
-        Not certain enough to be repaired: they are in comments, as who uses the list lists
-        them himself.
+        Not certain enough to be repaired: they are in comments, as all that a configuration
+        lists is repaired.
     """
     plural = "" if photos == 1 else "s"
     lines = [
