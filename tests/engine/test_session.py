@@ -557,7 +557,7 @@ def test_a_checkpoint_that_can_be_read_the_second_time_is_kept(
         (tmp_path / path.name).rename(path)
 
     assert failed
-    assert "checkpoint could be read at the second try" in caplog.text
+    assert "generation could be read at the second try" in caplog.text
     assert_same(only_state(session), folded(photos))
 
 

@@ -155,14 +155,14 @@ class _Files:
 def _learned(ledger: Ledger, camera: Camera, *, with_primed: bool) -> str:
     """Return in words what was learned of a camera; empty if nothing."""
     record, found = ledger.images.camera(camera.id), ledger.defects.of(camera.id)
-    has_checkpoints = record is not None and record.generation > 0
+    has_generations = record is not None and record.generation > 0
     primed = len(ledger.primed.of(camera.id)) if with_primed else 0
-    if not (has_checkpoints or found or primed):
+    if not (has_generations or found or primed):
         return ""
     size = disk_room.used(state_folder.camera_folder(ledger.folder, camera.id))
     samples, defects = ledger.samples.count(camera.id), lives.places(found)
     parts = (
-        f"{size / 1e6:,.1f} MB of checkpoints" if has_checkpoints else "",
+        f"{size / 1e6:,.1f} MB of generations" if has_generations else "",
         f"the samples of {counted(samples, 'photo')}" if samples else "",
         f"a map of {counted(defects, 'defect')}" if defects else "",
         counted(primed, "primed pixel") if primed else "",

@@ -134,12 +134,6 @@ class Correction:
             aside = wanted / self._growth(aside, square)[:, None]
         return np.asarray(centre + aside)
 
-    def magnification(self, site: tuple[float, float], size: tuple[int, int]) -> float:
-        """Return by how much a photo enlarges what lies around a sensor site."""
-        centre, square = _centre(size)
-        aside = np.asarray([site], np.float64) - centre
-        return float(self._growth(aside, square)[0])
-
     def _growth(self, aside: NDArray[np.float64], square: float) -> NDArray[np.float64]:
         r2 = (aside**2).sum(axis=1) / square
         bent = r2 * (self.k1 + r2 * (self.k2 + r2 * self.k3))

@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_IN_A_PASS = 128
-"""In a run that is done once, passes end after each multiple of it, with a map for which its
-photos are all sampled, as many as a map looks back on: none between two maps is left out."""
+"""A run that is done once ends a pass, and makes a map, after each such number of photos. A
+map looks back on as many samples, so every photo is sampled for one of them."""
 YIELD_SECONDS = 0.25
 """How long a pass rests at a strip's border while photos are repaired."""
 
@@ -457,7 +457,7 @@ class Learning:
             self.commits += 1
             self.tidy_camera(camera_id)
             log.info(
-                "checkpoint of %s: %s",
+                "generation of %s: %s",
                 camera_id,
                 counted(passed.generation.counts.photos, "photo"),
                 extra={"MESSAGE_ID": MessageId.CHECKPOINT_WRITTEN, "CAMERA": camera_id},
@@ -478,7 +478,7 @@ class Learning:
         paths, places = self._ledger.paths, self._ledger.paths.of_image(image.id)
         if isinstance(error, PhotoGoneError | UnreadablePhotoError):
             log.warning(
-                "lost before checkpoint: image %s of %s, its file cannot be read any more",
+                "lost before it was folded: image %s of %s, its file cannot be read any more",
                 image.identity[:16],
                 image.camera,
                 extra={"MESSAGE_ID": MessageId.PHOTO_LOST, "CAMERA": image.camera},
@@ -540,7 +540,7 @@ class Learning:
         if self._is_whole_after_all(record):
             with self._ledger.transaction():
                 self._ledger.images.limit_pass(camera_id, record.pass_photos)
-            log.warning("checkpoint could be read at the second try: %s", damage)
+            log.warning("generation could be read at the second try: %s", damage)
             return
         previous = generations.previous(camera_id)
         try:
@@ -551,7 +551,7 @@ class Learning:
         except CheckpointError as error:
             self.tidy_camera(camera_id)
             raise CheckpointError(
-                f"{error}; there is no checkpoint before it that could be used:"
+                f"{error}; there is no generation before it that could be used:"
                 f" `hotpixeld relearn {camera_id}` learns the camera anew"
             ) from damage
         with self._ledger.transaction(durable=True):
@@ -559,7 +559,7 @@ class Learning:
             self._ledger.images.limit_pass(camera_id, record.pass_photos)
         self.tidy_camera(camera_id)
         log.error(
-            "checkpoint damaged, the one before it is used and %s to be folded again: %s",
+            "generation damaged, the one before it is used and %s to be folded again: %s",
             counted(lacking, "photo"),
             damage,
             extra={"MESSAGE_ID": MessageId.CHECKPOINT_DAMAGED, "CAMERA": camera_id},
@@ -651,7 +651,7 @@ class Learning:
         if not records and any(name.isdigit() and int(name) > 1 for name in names):
             raise LedgerError(
                 f"{self._ledger.path}: is empty, but {cameras} holds"
-                " checkpoints: put the ledger back from a backup, or move both away to"
+                " generations: put the ledger back from a backup, or move both away to"
                 " begin anew"
             )
         pending = set()

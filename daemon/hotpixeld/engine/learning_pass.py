@@ -156,7 +156,8 @@ class Task:
     bins : sequence of Bin
         Those whose traces are kept.
     only : Bin or None
-        That of all photos of the generation before, where it has no traces of bins.
+        The bin of all photos so far, where they are of one: the camera's trace is its, too,
+        and its own begins as a copy of it.
     """
 
     size: Size
@@ -538,7 +539,9 @@ def learn(task: Task, photos: Sequence[Pending], means: Means) -> Passed:
     OSError
         The disk is full or faulty.
     PassStoppedError
-        Whatever is raised: nothing is left of the pass.
+        It was told to stop.
+
+    Whatever is raised, nothing is left of the pass.
     """
     faults = _Faults()
     crew = _Crew(means.threads, means.marks)

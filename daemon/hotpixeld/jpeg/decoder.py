@@ -121,7 +121,7 @@ class StripDecoder:
     Parameters
     ----------
     source : bytes or int
-        The file, or its descriptor: it is read by `pread` from its begin on.  What follows
+        The file, or its descriptor: it is read by `pread`, from its first byte on.  What follows
         its first image is ignored.
     length : int
         Bytes of the descriptor's file.

@@ -33,7 +33,7 @@ _SOFTWARE, _DATE_TIME, _EXIF = 0x0131, 0x0132, 0x8769
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _EXPOSURE_TIME, _SHUTTER_SPEED, _FOCAL_LENGTH, _ISO = 0x829A, 0x9201, 0x920A, 0x8827
 _LONG_ISO = (0x8833, 0x8832, 0x8831)
-_PIXEL_X, _PIXEL_Y, _DIGITAL_ZOOM, _BODY_SERIAL = 0xA002, 0xA003, 0xA404, 0xA431
+_PIXEL_X, _PIXEL_Y, _BODY_SERIAL = 0xA002, 0xA003, 0xA431
 _LENS_MODEL = 0xA434
 _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
 _SUB_SEC, _SUB_SEC_ORIGINAL, _SUB_SEC_DIGITIZED = 0x9290, 0x9291, 0x9292
@@ -67,8 +67,6 @@ class Metadata:
     iso : int or None
     lens : str
         Model of the lens; empty where the photo does not name it.
-    digital_zoom : float or None
-        How far the camera says it enlarged the middle of the picture; 1 is not at all.
     celsius : float or None
         The camera's own temperature, degrees.
     creative_filter : str
@@ -96,7 +94,6 @@ class Metadata:
     focal_mm: float | None
     iso: int | None
     lens: str
-    digital_zoom: float | None
     celsius: float | None
     creative_filter: str
     orientation: int
@@ -221,7 +218,6 @@ def read(data: bytes, path: Path) -> Metadata:
         focal_mm=_positive(exif.ratio(_FOCAL_LENGTH)),
         iso=_iso(exif),
         lens=" ".join(exif.text(_LENS_MODEL).split()),
-        digital_zoom=_positive(exif.ratio(_DIGITAL_ZOOM)),
         celsius=makernote.celsius(note, make),
         creative_filter=creative_filter.name(note, make),
         orientation=orientation if 1 <= orientation <= 8 else 1,

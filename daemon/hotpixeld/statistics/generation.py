@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 CELL = 4
 """Rows and columns of a cell of the trace's weights."""
 MARGIN = 8
-"""So many rows above the end of what is decoded, a neighbourhood is whole: six, and
-strips of traces begin with a cell."""
+"""The last rows of what is decoded so far wait for the next strip: a neighbourhood
+reaches six rows down, and eight are whole cells of a trace."""
 
 
 class PlaneFormat(NamedTuple):

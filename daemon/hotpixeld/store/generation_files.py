@@ -95,7 +95,7 @@ def npy_header(name: str, height: int, width: int) -> bytes:
 
 
 class _Plane:
-    """One plane's file, read from its begin to its end."""
+    """One plane's file, read once, from its first row to its last."""
 
     def __init__(self, path: Path, name: str, generation: Generation) -> None:
         self._path, self._format = path, format_of(name)

@@ -371,7 +371,7 @@ class _Migration:
         try:
             self._complete(before)
         except CheckpointError as damage:
-            log.warning("the checkpoint before is given up: %s", damage)
+            log.warning("the generation before is given up: %s", damage)
             return False
         return True
 
@@ -385,14 +385,14 @@ class _Migration:
             self._complete(before)
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error}; there is no checkpoint before it that could be used:"
+                f"{error}; there is no generation before it that could be used:"
                 f" `hotpixeld relearn {current.camera}` learns the camera anew"
             ) from damage
         with self._ledger.transaction(durable=True):
             lacking = self._ledger.generations.fall_back(current.camera)
             self._commit(current.camera)
         log.error(
-            "checkpoint damaged, the one before it is used and %d photos are folded"
+            "generation damaged, the one before it is used and %d photos are folded"
             " again: %s",
             lacking,
             damage,
