@@ -86,7 +86,7 @@ def test_a_user_runs_all_commands_from_top_to_bottom(tmp_path: Path) -> None:
     found = commands.camera_pixels(tmp_path / "state", Config(), None)
     ended, table = documents.fenced("")[:2]
     for line in (ended.splitlines()[index] for index in (0, 1, -1)):
-        assert masked(line) in masked(done.stdout)
+        assert masked(as_run(line)) in masked(done.stdout)
     shown = tables.text(found, is_terminal=True)
     assert table.splitlines()[1].split() == shown.splitlines()[1].split()
 

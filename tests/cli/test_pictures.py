@@ -60,6 +60,18 @@ def test_a_character_is_two_pixels_one_above_the_other() -> None:
     assert "48;2;7;8;9" in second
 
 
+def test_a_dark_crop_has_an_edge() -> None:
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    picture[SIDE // 2, SIDE // 2] = 255
+    shown = pictures._middle(picture)
+
+    assert shown.shape == (pictures.SHOWN, pictures.SHOWN, 3)
+    edges = shown[0], shown[-1], shown[:, 0], shown[:, -1]
+    assert all((edge == pictures.FRAME).all() for edge in edges)
+    assert shown[pictures.SHOWN // 2, pictures.SHOWN // 2].tolist() == [255] * 3
+    assert (shown[1:-1, 1:-1] == 255).sum() == 3
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_each_defect_is_drawn_before_and_after_within_the_width(
     state: Path, width: int

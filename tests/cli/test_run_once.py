@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -195,6 +196,31 @@ def test_what_a_run_did_and_found_takes_at_most_15_lines(tmp_path: Path) -> None
     assert "5 links not followed: `hotpixeld status` tells of them" in lines
     assert "1 failed (a.jpg): reason a" in lines
     assert lines[-2].startswith("next: `hotpixeld report --state there` shows")
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "named"),
+    [
+        (".venv/bin/hotpixeld", False, ".venv/bin/hotpixeld"),
+        ("/opt/my tools/hotpixeld", False, "'/opt/my tools/hotpixeld'"),
+        ("/opt/hotpixeld/bin/hotpixeld", True, "hotpixeld"),
+        ("pytest", False, "hotpixeld"),
+    ],
+)
+def test_the_next_command_is_one_that_a_shell_finds(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    called: str,
+    on_path: bool,
+    named: str,
+) -> None:
+    if on_path:
+        (tmp_path / "hotpixeld").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [called])
+
+    last = summary(Ran(next=REPORT)).splitlines()[-1]
+    assert last.startswith(f"next: `{named} report` shows")
 
 
 def defect(x: int, after: float | None = None, score: float = 99.0) -> ListedPixel:

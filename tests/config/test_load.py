@@ -314,6 +314,10 @@ FAULTS = {
         "1: cameras[0].pixels[0]: x must be a whole number, not 0100:"
         " write plain decimal digits"
     ),
+    "cameras: [{since: 2009-05-01}]": (
+        "1: cameras[0]: unknown key 'since': known are name, make, model, serial, size,"
+        " serviced, pixels, ignore"
+    ),
     "cameras: [{pixels: [{x: 1}]}]": ("1: cameras[0].pixels[0]: y is missing: add it"),
     "cameras: [{pixels: [{x: 1, y: 2, kind: warm}]}]": (
         "1: cameras[0].pixels[0]: kind must be 'hot', 'stuck' or 'dead', not 'warm'"

@@ -84,7 +84,7 @@ def test_who_asks_for_one_photo_is_told_its_outcome_camera_and_copy(
 
     assert told[0] == str(photo)
     assert told[1] == "  folded: learned from"
-    assert told[2].startswith("  camera: nikon-d80-3012345-")
+    assert told[2].startswith("  camera: NIKON D80 (nikon-d80-3012345-")
     copy = home.photos / "repaired" / f"c_{photo.name}"
     assert told[4].startswith(f"  copy: {copy}: written, ")
     assert " pixels repaired: " in told[4]

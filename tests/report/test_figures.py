@@ -78,6 +78,23 @@ def test_a_law_is_drawn_for_the_strongest_beside_what_photos_showed() -> None:
     assert "levels added" in svg
 
 
+@pytest.mark.parametrize(
+    ("reach", "ticks"),
+    [
+        ((3, 60), ["5", "10", "20", "50"]),
+        ((0.05, 700), ["0.1", "1", "10", "100"]),
+    ],
+)
+def test_an_axis_of_little_more_than_a_decade_has_finer_ticks(
+    reach: tuple[float, float], ticks: list[str]
+) -> None:
+    axes = figures.Figure().add_subplot()
+    axes.set_xscale("log")
+    figures._plain_decades(axes, reach)
+
+    assert [one.get_text() for one in axes.get_xticklabels()] == ticks
+
+
 def test_two_figures_share_no_id_no_style_and_no_colour_of_their_own() -> None:
     defects = [Defect(3, 4, after=FIRST, by=BETWEEN)]
     one = figures.onsets(defects, (FIRST, LAST), "one")

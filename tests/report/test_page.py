@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from hotpixeld.cli.main import main
+from hotpixeld.config import load
 from hotpixeld.config.model import Config
 from hotpixeld.errors import ExitCode
 from hotpixeld.report import page as page_module
@@ -120,6 +121,18 @@ def test_names_of_files_and_cameras_are_never_obeyed(page: Page) -> None:
     assert EVIL in told
     assert EVIL_MODEL in told
     assert "b<b>old.jpg" in told
+
+
+def test_what_to_write_for_a_spot_of_the_scene_is_a_configuration(
+    page: Page, tmp_path: Path
+) -> None:
+    written = "".join(page.all("pre")[0].text).replace("X, Y", "7, 9")
+    (entry,) = load.parse(written, tmp_path).cameras
+    size = entry.size
+
+    assert entry.model
+    assert size is not None
+    assert [(one.x, one.y) for one in entry.ignore] == [(7, 9)]
 
 
 def test_what_was_not_used_is_told_with_what_to_do(page: Page) -> None:

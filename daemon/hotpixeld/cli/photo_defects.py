@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hotpixeld.camera import Bin
 from hotpixeld.cli import copy_commands, tables
+from hotpixeld.config import camera_names
 from hotpixeld.defect import VISIBLE_LEVELS, Defect, Kind, Prior
 from hotpixeld.detection import light
 from hotpixeld.detection.explanation import Pull
@@ -252,6 +253,7 @@ def of_photo(ledger: Ledger, path: Path, config: Config) -> Json:
     return {
         "photo": str(path),
         "camera": found.camera.id,
+        "camera_name": camera_names.names([found.camera], config)[found.camera.id],
         "bin": {"lens": found.bin.lens, "focal": found.bin.focal_mm},
         "corrected": corrections.move,
         "pixels": [_entry(found, number) for number in range(len(found.pixels))],
@@ -322,7 +324,7 @@ def text(found: Json, *, is_terminal: bool | None = None) -> str:
     with console.capture() as captured:
         count = counted(len(found["pixels"]), "pixel")
         where = Bin(found["bin"]["lens"], found["bin"]["focal"])
-        title = f"{found['photo']}: {count} listed for {found['camera']}; {where}"
+        title = f"{found['photo']}: {count} listed for {found['camera_name']}; {where}"
         console.print(Text(plain(title), style="bold"))
         if found["pixels"]:
             console.print(_table(found))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotpixeld.cli.status_text import moment
+from hotpixeld.config import camera_names
 from hotpixeld.engine.copy_places import CopyPlaces
 from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
@@ -77,10 +78,10 @@ def of_photo(ledger: Ledger, path: Path, config: Config) -> Json:
             return {"photo": str(path), "outcome": "copy", "copy": _copy(copy)}
     for name in _names(path, config):
         if record := ledger.paths.find(name):
-            return _known(ledger, record)
+            return _known(ledger, record, config)
     if image is not None:
         places = [str(place) for place in ledger.paths.of_image(image.id)]
-        return {"photo": str(path), **_image(ledger, image), "known_at": places}
+        return {"photo": str(path), **_image(ledger, image, config), "known_at": places}
     there = "" if path.exists() else "there is no such file, and "
     reason = (
         f"{there}no file of this name is known: was it renamed, is its folder watched?"
@@ -88,14 +89,16 @@ def of_photo(ledger: Ledger, path: Path, config: Config) -> Json:
     raise PhotoError(path, reason)
 
 
-def _image(ledger: Ledger, image: Image) -> Json:
+def _image(ledger: Ledger, image: Image, config: Config) -> Json:
     """Return what became of an image."""
     taken = image.captured and image.captured.isoformat()
     record = ledger.images.camera(image.camera)
     mapped = bool(record and record.mapped)
+    cameras = [record.camera] if record else []
     return {
         "outcome": image.outcome,
         "camera": image.camera,
+        "camera_name": camera_names.names(cameras, config).get(image.camera),
         "taken": taken,
         "mapped": mapped,
         "suppressed": image.is_suppressed,
@@ -114,12 +117,12 @@ def _copy(copy: Copy) -> Json:
     }
 
 
-def _known(ledger: Ledger, record: PathRecord) -> Json:
+def _known(ledger: Ledger, record: PathRecord, config: Config) -> Json:
     """Return what became of a path."""
     found: Json = {"photo": str(record.path), "outcome": record.outcome}
     image = None if record.image is None else ledger.images.with_id(record.image)
     if image is not None:
-        found |= _image(ledger, image)
+        found |= _image(ledger, image, config)
         places = ledger.paths.of_image(image.id)
         if record.outcome == "duplicate":
             found |= {"outcome": "duplicate", "counts_as": image.outcome}
@@ -182,7 +185,9 @@ def text(found: Json) -> str:
     ):
         lines.append(f"file: {file}")
     if found.get("camera"):
-        lines.append(f"camera: {found['camera']}")
+        called = found.get("camera_name")
+        known = f"{called} ({found['camera']})" if called else found["camera"]
+        lines.append(f"camera: {known}")
     if found.get("taken"):
         lines.append(f"taken: {moment(found['taken'])}")
     if found.get("suppressed"):

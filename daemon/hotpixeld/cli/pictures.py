@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     Frame = NDArray[np.uint8]
 
 SHOWN = 17
-"""Pixels of a picture on a terminal, each way: two pairs stand beside each other in 80
-columns."""
+"""Pixels of a picture on a terminal with its frame, each way: two pairs stand beside each
+other in 80 columns."""
+FRAME = 128
+"""Grey level of the frame: a crop of the night has its edge, on a dark terminal too."""
 MOST_READ = 24
 """Photos that are read for the pictures of one camera."""
 ENLARGED = 8
@@ -90,9 +92,11 @@ def _picture(uri: str) -> Frame:
 
 
 def _middle(picture: Frame) -> Frame:
-    """Return the middle of a crop, as much as a terminal shows."""
+    """Return the middle of a crop, as much as a terminal shows, in its frame."""
     edge = (SIDE - SHOWN) // 2
-    return picture[edge : edge + SHOWN, edge : edge + SHOWN]
+    framed = np.full((SHOWN, SHOWN, 3), FRAME, np.uint8)
+    framed[1:-1, 1:-1] = picture[edge:, edge:][1 : SHOWN - 1, 1 : SHOWN - 1]
+    return framed
 
 
 def _of_camera(

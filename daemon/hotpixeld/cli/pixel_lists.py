@@ -62,8 +62,8 @@ def _border(form: Form, offset: tuple[int, int] | None) -> str:
         return ""
     return (
         f"{form.name} counts in the raw frame, which is that of the camera's full-size"
-        " photos with a border around: say where their top left pixel lies in it with"
-        " --raw-offset X,Y (0,0 where there is no border)"
+        " photos with a border around: their top left pixel is taken to lie at 0,0 of it;"
+        " --raw-offset X,Y says where it is"
     )
 
 

@@ -15,7 +15,6 @@ from rich.progress import (
     Progress,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -88,9 +87,8 @@ def _bar(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(""),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     progress = Progress(*columns, console=Console(stderr=True))
     with _above(progress), progress:  # in this order: a bar puts itself before stderr

@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
+import shutil
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -67,7 +70,7 @@ COPY_WORDS = repair_pass.COPY_WORDS | {
 """What became of copies in this run, in the words of its summary."""
 
 
-REPORT = "`hotpixeld report{options}` shows each defect in photos, before and after"
+REPORT = "`{program} report{options}` shows each defect in photos, before and after"
 
 
 @dataclass(slots=True)
@@ -516,6 +519,17 @@ def _where(places: list[Path]) -> str:
     )
 
 
+def program() -> str:
+    """Return this program as a shell finds it: by its name, or as it was called.
+
+    In a checkout, README's ``.venv/bin/hotpixeld`` is not on the shell's path.
+    """
+    name, called = "hotpixeld", sys.argv[0]
+    if Path(called).name != name or shutil.which(name):
+        return name
+    return shlex.quote(called)
+
+
 def summary(ran: Ran, options: str = "") -> str:
     """Return in at most 14 lines what a run did and found, but for its faults.
 
@@ -538,7 +552,9 @@ def summary(ran: Ran, options: str = "") -> str:
     if ran.report:
         lines.append(f"report: {ran.report}: open it in a browser")
     elif ran.next:
-        lines.append(f"next: {ran.next.format(options=options)}")
+        lines.append(f"next: {ran.next.format(program=program(), options=options)}")
     if ran.unused:
-        lines.append(f"`hotpixeld status{options}` says what to do about unused photos")
+        lines.append(
+            f"`{program()} status{options}` says what to do about unused photos"
+        )
     return "\n".join(map(plain, lines))

@@ -296,7 +296,9 @@ def _unknown_key(loc: Loc) -> str:
     key = str(loc[-1])
     section = next((part for part in reversed(loc[:-1]) if isinstance(part, str)), "")
     known = list(SECTIONS[section].model_fields)
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1)
+    near = difflib.get_close_matches(
+        key.lower().replace("-", "_"), known, n=1, cutoff=0.7
+    )
     advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
     return f"unknown key {show(key)}: {advice}"
 

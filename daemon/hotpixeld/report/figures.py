@@ -33,6 +33,8 @@ INK, QUIET, ACCENT = "#010203", "#040506", "#070809"
 _VARIABLES = {INK: "var(--ink)", QUIET: "var(--line)", ACCENT: "var(--accent)"}
 PANELS = 6
 """Defects whose law is drawn: the strongest."""
+FEWEST_TICKS = 3
+"""Powers of ten by which alone an axis can be read."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -169,11 +171,14 @@ def _light(strength: Strength) -> float | None:
 
 
 def _plain_decades(axes: Axes, reach: tuple[float, float]) -> None:
-    """Mark whole powers of ten on a logarithmic axis, by ordinary numbers."""
+    """Mark a logarithmic axis by ordinary numbers: powers of ten, more where they are few."""
     first, last = np.log10(reach)
-    decades = np.arange(np.ceil(first), np.floor(last) + 1)
-    step = max(len(decades) // 4, 1)
-    ticks = [float(10.0**power) for power in decades[::step]]
+    decades = 10.0 ** np.arange(np.floor(first), np.floor(last) + 1)
+    inside = decades[decades >= reach[0]]
+    ticks = inside[:: max(len(inside) // 4, 1)]
+    if len(inside) < FEWEST_TICKS:
+        finer = np.outer(decades, (1, 2, 5)).ravel()
+        ticks = finer[(finer >= reach[0]) & (finer <= reach[1])]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
 
@@ -241,7 +246,7 @@ def laws(
         figure = Figure(figsize=(7.2, height))
         panels = figure.subplots(rows, 3, sharex=True, sharey=True, squeeze=False)
         figure.subplots_adjust(
-            *(0.08, 0.55 / height, 0.99, 1 - 0.25 / height), wspace=0.08, hspace=0.25
+            *(0.08, 0.55 / height, 0.99, 1 - 0.25 / height), wspace=0.08, hspace=0.4
         )
         for axes, one in zip(panels.flat, told, strict=False):
             _panel(
@@ -249,7 +254,7 @@ def laws(
             )
         for axes in panels.flat[len(told) :]:
             axes.set_axis_off()
-        for axes in panels.flat[max(len(told) - 3, 0) : len(told)]:
+        for axes in panels.flat:
             axes.tick_params(labelbottom=True)
         panels[0][0].set_ylim(bottom=0)
         _plain_decades(panels[0][0], reach)
