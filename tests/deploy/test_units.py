@@ -128,8 +128,8 @@ def test_the_readme_names_what_there_is() -> None:
     ids = re.findall("MESSAGE_ID=([0-9a-f]{32})", text)
 
     assert ids == [MessageId.DEFECT_FOUND]
-    for script in re.findall(r"(?<!tests/)deploy/([\w/]+)", text):
-        assert script in SCRIPTS
+    for named in re.findall(r"(?<!tests/)deploy/([\w/.-]*\w)", text):
+        assert named in SCRIPTS if "." not in named else (DEPLOY / named).is_file()
 
 
 @pytest.mark.parametrize("folder", ["/srv/hotpixeld", "~/Pictures"])
