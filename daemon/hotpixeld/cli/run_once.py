@@ -326,33 +326,21 @@ def _recorded(session: Session, ran: Ran) -> Iterator[None]:
 def _take(session: Session, photos: list[Path], ran: Ran, show: Show) -> None:
     """Take new photos to their place in the ledger."""
     outcomes: Counter[str] = Counter()
-    unusable = []
+    unusable = 0
     taken = session.take(photos, once=True, ordered=True)
     for done in show(taken, len(photos), "reading"):
         outcomes[done.outcome] += 1
-        unusable += [done.path] if done.unusable else []
+        unusable += done.unusable
         if done.outcome in {"failed", "skipped", "waiting"}:
             ran.unused.append((done.outcome, done.reason, os.fsencode(done.path)))
     if unusable and not outcomes["pending"] + outcomes["known"]:
-        unusable = _without_copies(unusable, session.ledger)
-    if unusable and not outcomes["pending"] + outcomes["known"]:
         subject = "the only new photo"
-        if len(unusable) > 1:
-            subject = f"not one of {len(unusable):,} new photos"
-        verb = "cannot" if len(unusable) == 1 else "can"
+        if unusable > 1:
+            subject = f"not one of {unusable:,} new photos"
+        verb = "cannot" if unusable == 1 else "can"
         ran.faults.append(f"{subject} {verb} be used: `hotpixeld status` says why")
     del outcomes["pending"], outcomes["left"]  # until it is folded; told by its place
     ran.outcomes += outcomes
-
-
-def _without_copies(paths: list[Path], ledger: Ledger) -> list[Path]:
-    """Return the paths at which no copy was written: one that was edited is no photo."""
-    targets = {target for _, target in ledger.copies.targets()}
-    return [
-        path
-        for path in paths
-        if str(path) not in targets and ledger.other_copies.find(path) is None
-    ]
 
 
 def _learn(session: Session, new: set[Path], ran: Ran, show: Show) -> None:

@@ -20,9 +20,11 @@ from hotpixeld.errors import SkippedPhotoError, said
 from hotpixeld.store.copies import Copy
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from hotpixeld.config.model import Config, Folder
+    from hotpixeld.photo.fingerprint import Fingerprint
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.store.images import Image
     from hotpixeld.store.ledger import Ledger
@@ -83,6 +85,20 @@ def _folder_of(config: Config, photo: Path) -> Folder | None:
         return None
 
 
+def _among_photos(ledger: Ledger, config: Config) -> dict[str, str]:
+    """Return the sources of copies that lie where photos are looked for, by target."""
+
+    @functools.lru_cache(maxsize=64)
+    def is_watched(parent: str) -> bool:
+        return _folder_of(config, Path(parent, "x")) is not None
+
+    return {
+        target: source
+        for source, target in ledger.copies.targets()
+        if is_watched(target.rpartition("/")[0])
+    }
+
+
 def _has_entries(folder: Path) -> bool:
     """Return whether a folder is there and holds anything: an empty one may be offline."""
     try:
@@ -108,6 +124,7 @@ class CopyPlaces:
     def __init__(self, ledger: Ledger, max_bytes: int) -> None:
         self._ledger = ledger
         self._max_bytes = max_bytes
+        self._among_photos: dict[str, str] | None = None  # until it is asked for
 
     def _at(self, copy: Copy) -> OutputFolder:
         return OutputFolder(place_of(copy), self._max_bytes)
@@ -347,6 +364,47 @@ class CopyPlaces:
             has_its_name = photo.path.name == copy.target.name != record.path.name
             if copy.target == photo.path or has_its_name:
                 return copy
+        return None
+
+    def changed(
+        self, photo: Photo, config: Config, own: Fingerprint | None = None
+    ) -> Copy | None:
+        """Return the copy of ours of which somebody made a file of an unknown image.
+
+        Its place tells, which was another configuration's.  What was taken at another time
+        than the copy's original is a photo that has got its name.
+
+        Parameters
+        ----------
+        config : Config
+            The same at each call.
+        own : Fingerprint or None
+            Of the photo; None where it is none to learn from, whatever it is.
+        """
+        captured = photo.metadata.captured
+        copy = self._ledger.other_copies.find(photo.path)
+        if copy is None and captured and own:
+            copy = self._of_shot(photo.path, captured, own)
+        elif copy is None:
+            if self._among_photos is None:  # a look at all copies
+                self._among_photos = _among_photos(self._ledger, config)
+            source = self._among_photos.get(str(photo.path))
+            copy = self._ledger.copies.find(Path(source)) if source else None
+        if copy is None or copy.target != photo.path:
+            return None
+        original = self._ledger.images.find(copy.original) if copy.original else None
+        is_other = captured and not (original and original.captured == captured)
+        return None if is_other else copy
+
+    def _of_shot(
+        self, target: Path, captured: dt.datetime, own: Fingerprint
+    ) -> Copy | None:
+        """Return the copy at `target`, if it is of a photo that was taken then."""
+        for relative in self._ledger.fingerprints.relatives(captured, own):
+            for record in self._ledger.paths.holding(relative.id, 0, _MOST_NAMES):
+                copy = self._ledger.copies.find(record.path)
+                if copy is not None and copy.target == target:
+                    return copy
         return None
 
     def is_left(self, path: Path, identity: str) -> bool:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hotpixeld.engine.memory import Memory
     from hotpixeld.engine.workers import Workers
     from hotpixeld.files import Signature
+    from hotpixeld.photo.fingerprint import Fingerprint
     from hotpixeld.photo.photo_file import Photo
     from hotpixeld.repair.pixel_list import PixelList
     from hotpixeld.store.images import Image
@@ -443,7 +444,11 @@ class RepairPass:
             how = "plain" if copy.is_plain else "repaired"
             what = f"a {how} copy of {copy.source}, written by hotpixeld"
             raise KnownPhotoError(job.path, what)
-        camera = camera_unless_edited(photo, self._config)
+        try:
+            camera = camera_unless_edited(photo, self._config)
+        except SkippedPhotoError:
+            self._refuse_changed_copy(photo)
+            raise
         job.camera = body(camera, self._config, self._ledger)
         job.image = _unless_lost(image)
         record = self._ledger.paths.find(job.path)
@@ -464,10 +469,20 @@ class RepairPass:
             )
         job.outcome = "known" if same else "duplicate"
 
+    def _refuse_changed_copy(
+        self, photo: Photo, own: Fingerprint | None = None
+    ) -> None:
+        """Refuse what somebody made of one of our copies."""
+        if copy := self._copies.places.changed(photo, self._config, own):
+            what = f"a changed copy of {copy.source}, which hotpixeld wrote"
+            raise KnownPhotoError(photo.path, what)
+
     def _admit_new(self, job: Job, photo: Photo, camera: Camera) -> None:
         """Give a new image its place, unless it was made of a known one, or that of it."""
         photo_file.check_decodable(photo, self._memory.work)
         ledger, own = self._ledger, fingerprint.of(photo)
+        if ledger.images.find(photo.identity) is None:  # else it was lost, and is back
+            self._refuse_changed_copy(photo, own)
         versions = self._config.folder_of(job.path).edited == "skip"
         kinship = self._recognition.kinship(photo, own, camera, versions=versions)
         if kinship is not None and not kinship.is_original:

@@ -51,6 +51,10 @@ KINDS: Kinds = {
     ),
     "a repaired copy": ("a repaired copy", "Nothing: its original counts."),
     "a plain copy": ("a copy that hotpixeld wrote", "Nothing: its original counts."),
+    "a changed copy": (
+        "a copy that was changed since hotpixeld wrote it",
+        "Nothing: it stays as it is, and its original counts.",
+    ),
     "truncated": (
         "cut off: the end is missing",
         "Copy from the card again.",
