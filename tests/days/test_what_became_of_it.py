@@ -415,3 +415,18 @@ def test_a_user_beside_the_service_sees_its_status_and_is_told_the_command_for_m
     assert "(not the service's, which this user may not read: " in other.err
     assert f"`sudo -u root hotpixeld ... --state {home.state}`" in other.err
     assert f"not running: process {daemon.process.pid}, started" in killed.out
+
+
+def test_a_copy_that_was_edited_is_told_at_once(home: Home, body: Body) -> None:
+    body.shoot(home.photos, 16)
+    home.once()
+    photo, repaired = home.photos / "IMG_0000.JPG", home.photos / "repaired"
+    as_written = home.hotpixeld("status", photo).out
+    (repaired / "c_IMG_0000.JPG").write_bytes(b"as edited")
+    edited = home.hotpixeld("status", photo).out
+    (repaired / "c_IMG_0000.JPG").unlink()
+    deleted = home.hotpixeld("status", photo).out
+
+    assert "since" not in as_written
+    assert "; changed since by somebody, and left alone as it is" in edited
+    assert "; it is not there any more" in deleted

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hotpixeld.cli.status_text import moment
 from hotpixeld.config import camera_names
 from hotpixeld.engine.copy_places import CopyPlaces
+from hotpixeld.engine.output_folder import OutputFolder, place_of
 from hotpixeld.errors import PhotoError
 from hotpixeld.messages import counted, plain
 from hotpixeld.photo import photo_file
@@ -47,6 +48,11 @@ CONDITIONS = {
     "deleted": "deleted since, and stays so",
     "foreign": "left alone",
     "refused": "none",
+}
+
+COPY_NOW = {
+    "gone": "; it is not there any more",
+    "changed": "; changed since by somebody, and left alone as it is",
 }
 
 
@@ -137,8 +143,22 @@ def _known(ledger: Ledger, record: PathRecord, config: Config) -> Json:
         if found["outcome"] == "lost" and record.signature is None and now:
             found["outcome"] = "again"
     if copy := ledger.copies.find(record.path):
-        found["copy"] = _copy(copy)
+        found["copy"] = _copy(copy) | _now(copy, config)
     return found
+
+
+def _now(copy: Copy, config: Config) -> Json:
+    """Return what is at a copy's place: a run looks only when one is to be written anew."""
+    if copy.condition != "written":
+        return {}
+    try:
+        output = OutputFolder(place_of(copy), config.limits.max_bytes)
+        there = output.sha256_of(copy.target)
+    except OSError:
+        return {}
+    if there is None:
+        return {"file": "gone"}
+    return {"file": "there" if there == copy.sha256 else "changed"}
 
 
 SUPPRESSED = (
@@ -162,10 +182,7 @@ def _copy_line(found: Json) -> str:
     if copy["condition"] == "written":
         pixels = " ".join(f"{x},{y}" for x, y in copy["pixels"])
         line += f", {counted(len(copy['pixels']), 'pixel')} repaired: {pixels}"
-        with contextlib.suppress(OSError):
-            line += (
-                "" if os.path.lexists(copy["path"]) else "; it is not there any more"
-            )
+        line += COPY_NOW.get(copy.get("file", ""), "")
     return line + (f": {copy['notes']}" if copy["notes"] else "")
 
 
