@@ -268,8 +268,8 @@ def test_undo_says_why_nothing_leads_back(
     text.write_bytes(b"no photo")
     for path, reason in (
         (rated, "changed since it was written"),
-        (original, "no copy that this state knows"),
-        (text, "no copy that this state knows"),
+        (original, "is older than the last 8 versions"),
+        (text, "is older than the last 8 versions"),
         (tmp_path, "a folder, not a file"),
     ):
         assert main(["undo", str(path), "--state", worked.state]) == ExitCode.PHOTO

@@ -40,7 +40,7 @@ from hotpixeld.repair import lossless, pixel_list
 from hotpixeld.repair.pixel_list import ListedPixel
 from hotpixeld.report import findings
 from hotpixeld.service import sandbox, status_file
-from hotpixeld.store import generation_files, state_folder
+from hotpixeld.store import generation_files, state_folder, undo_records
 from hotpixeld.store import ledger as ledger_file
 from hotpixeld.store.ledger import Ledger
 
@@ -475,8 +475,9 @@ def _no_way_back(ledger: Ledger, data: bytes, sha256: str) -> str:
                 " wrote it; take that, or the original, from a backup"
             )
     return (
-        "no copy that this state knows: it was edited, or written by `hotpixeld repair`,"
-        " or under another state: name that one with --state"
+        "no copy that this state knows: it was edited, is older than the last"
+        f" {undo_records.KEPT} versions of its photo's copy, or was written by"
+        " `hotpixeld repair`, or under another state: name that one with --state"
     )
 
 
